@@ -4,8 +4,9 @@
 
     BridleError
     ├── UsageError      an argument is wrong (also a ValueError); the command line exits with 2
-    └── DataError       the arguments are right, the data are not (also a ValueError); exits with 1
-        └── ModelFileError   a model file is truncated, foreign or of another version
+    ├── DataError       the arguments are right, the data are not (also a ValueError); exits with 1
+    │   └── ModelFileError   a model file is truncated, foreign or of another version
+    └── TrainingError   training could not go on; exits with 1
 
 Each message is one line: what is wrong, the offending value, what to do next.
 """
@@ -30,6 +31,10 @@ class DataError(BridleError, ValueError):
 
 class ModelFileError(DataError):
     """A file is not a model that this version of bridle can read."""
+
+
+class TrainingError(BridleError):
+    """Training could not go on."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

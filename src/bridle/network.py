@@ -1,0 +1,303 @@
+"""The population of multilayer perceptrons: one tensor program for one network or for many."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from bridle.errors import UsageError
+from bridle.noise import DropConnect, Dropout, Scaling
+
+__all__ = ["ACTIVATIONS", "Network", "predict"]
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "tanh": torch.tanh,
+    "logistic": torch.sigmoid,
+    "identity": lambda x: x,
+}
+
+
+class Network(nn.Module):
+    """A population of multilayer perceptrons that share a shape and nothing else.
+
+    Weights carry a leading axis ``[members, in, out]``, biases ``[members, 1, out]``; a layer is
+    one ``baddbmm``. One network is a population of one. Members start from He's normal
+    initialisation (He et al. 2015: standard deviation √(2 / in)), each from its own seed, so that
+    a member is the same network whatever the population that it is in.
+
+    In ``train()`` mode a forward pass draws the masks of ``(seed, stream, step)``, where ``step``
+    counts the training steps taken; stream ``2 l`` holds the units that enter layer ``l`` and
+    stream ``2 l + 1`` its weights. In ``eval()`` mode noise is replaced by its exact meaning at
+    prediction.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Units of each layer, inputs first, outputs last: ``[inputs, 256, 256, outputs]`` is the
+        article's network of three layers. Two sizes make a linear model.
+    seeds : int or sequence of int
+        One per member; an int is one member.
+    activation : {"relu", "tanh", "logistic", "identity"}
+        Between layers.
+    hidden_noise, input_noise : Dropout, optional
+        On the hidden units, and on the inputs.
+    weight_noise : DropConnect, optional
+        On the weights of every layer.
+    dtype : torch.dtype
+        Of the parameters.
+
+    Raises
+    ------
+    UsageError
+        If a size, the activation or the number of members is not usable.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> network = bridle.Network([4, 8, 8, 3], seeds=[0, 1])
+    >>> [list(weight.shape) for weight in network.weights]
+    [[2, 4, 8], [2, 8, 8], [2, 8, 3]]
+    >>> network(torch.zeros(5, 4)).shape
+    torch.Size([2, 5, 3])
+    """
+
+    seeds: Tensor
+    steps: Tensor
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        *,
+        seeds: int | Sequence[int] = 0,
+        activation: str = "relu",
+        hidden_noise: Dropout | None = None,
+        input_noise: Dropout | None = None,
+        weight_noise: DropConnect | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        if len(sizes) < 2 or any(size < 1 for size in sizes):
+            raise UsageError(
+                f"sizes is {list(sizes)}; give two sizes or more, each at least 1, inputs first"
+            )
+        if activation not in ACTIVATIONS:
+            raise UsageError(
+                f"activation is {activation!r}; it is one of {', '.join(map(repr, ACTIVATIONS))}"
+            )
+        members = [seeds] if isinstance(seeds, int) else list(seeds)
+        if not members:
+            raise UsageError("seeds is empty; give one seed per member")
+        self.sizes = tuple(sizes)
+        self.activation = activation
+        self.hidden_noise = hidden_noise
+        self.input_noise = input_noise
+        self.weight_noise = weight_noise
+        self._check_noise(len(members))
+        self.register_buffer("seeds", torch.tensor(members, dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros(len(members), dtype=torch.int64))
+        generators = [torch.Generator().manual_seed(seed) for seed in members]
+        self.weights = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        for fan_in, fan_out in pairwise(sizes):
+            draws = [torch.randn(fan_in, fan_out, generator=g) for g in generators]
+            weight = torch.stack(draws) * math.sqrt(2 / fan_in)
+            self.weights.append(nn.Parameter(weight.to(dtype)))
+            self.biases.append(nn.Parameter(torch.zeros(len(members), 1, fan_out, dtype=dtype)))
+
+    def _check_noise(self, members: int) -> None:
+        for noise in (self.hidden_noise, self.input_noise, self.weight_noise):
+            keep = noise.keep_prob if noise is not None else None
+            if isinstance(keep, Tensor) and keep.shape[0] != members:
+                raise UsageError(
+                    f"{noise} has {keep.shape[0]} keep probabilities for {members} members; "
+                    "give one each, or a single number"
+                )
+
+    @property
+    def members(self) -> int:
+        """How many networks there are."""
+        return self.weights[0].shape[0]
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether training draws masks."""
+        return any((self.hidden_noise, self.input_noise, self.weight_noise))
+
+    def extra_repr(self) -> str:
+        """Return the shape and the noises, for printing."""
+        noises = [
+            f"{name}={getattr(self, name)}"
+            for name in ("input_noise", "hidden_noise", "weight_noise")
+            if getattr(self, name) is not None
+        ]
+        return ", ".join([f"sizes={list(self.sizes)}, members={self.members}", *noises])
+
+    def _address(self, stream: int) -> Tensor:
+        return torch.stack([self.seeds, torch.full_like(self.seeds, stream), self.steps], dim=-1)
+
+    def _units(self, x: Tensor, layer: int, noise: bool) -> Tensor:
+        """Return the units that enter a layer: activation, then dropout."""
+        dropout = self.hidden_noise if layer else self.input_noise
+        drawn = dropout is not None and noise
+        relu = layer > 0 and self.activation == "relu" and drawn
+        if layer and not relu:
+            x = ACTIVATIONS[self.activation](x)
+        if dropout is None:
+            return x
+        return (
+            dropout.train(x, self._address(2 * layer), relu=relu) if drawn else dropout.predict(x)
+        )
+
+    def _weight(self, layer: int, noise: bool) -> Tensor:
+        weight: Tensor = self.weights[layer]
+        if self.weight_noise is None:
+            return weight
+        if noise:
+            return self.weight_noise.train(weight, self._address(2 * layer + 1))
+        return self.weight_noise.predict(weight)
+
+    def forward(self, X: Tensor, *, noise: bool | None = None) -> Tensor:
+        """Return the outputs (scores) of every member.
+
+        Parameters
+        ----------
+        X : Tensor
+            ``[rows, inputs]``, the same for all members, or ``[members, rows, inputs]``.
+        noise : bool, optional
+            Draw the masks of the current step. Default: as the module's mode, on in ``train()``.
+
+        Returns
+        -------
+        Tensor
+            ``[members, rows, outputs]``.
+
+        Raises
+        ------
+        UsageError
+            If ``X`` does not have the network's inputs.
+        """
+        noise = self.training if noise is None else noise
+        if X.ndim not in (2, 3) or X.shape[-1] != self.sizes[0]:
+            raise UsageError(
+                f"X has the shape {list(X.shape)}; this network takes [rows, {self.sizes[0]}] or "
+                f"[{self.members}, rows, {self.sizes[0]}]"
+            )
+        hidden = X.expand(self.members, -1, -1) if X.ndim == 2 else X
+        for layer, bias in enumerate(self.biases):
+            hidden = self._units(hidden, layer, noise)
+            hidden = torch.baddbmm(bias, hidden, self._weight(layer, noise))
+        return hidden
+
+    def take(self, members: Sequence[int] | Tensor) -> Network:
+        """Return a population of some members, as copies.
+
+        Parameters
+        ----------
+        members : sequence of int or Tensor
+            Their places on the leading axis, in the wanted order.
+
+        Returns
+        -------
+        Network
+            With the same parameters, seeds and steps, bit for bit.
+
+        Examples
+        --------
+        >>> import bridle
+        >>> bridle.Network([4, 8, 3], seeds=[5, 6, 7]).take([2]).seeds
+        tensor([7])
+        """
+        index = torch.as_tensor(members, dtype=torch.int64, device=self.seeds.device)
+        taken = Network(
+            self.sizes,
+            seeds=self.seeds[index].tolist(),
+            activation=self.activation,
+            hidden_noise=self.hidden_noise and self.hidden_noise.take(index),
+            input_noise=self.input_noise and self.input_noise.take(index),
+            weight_noise=self.weight_noise and self.weight_noise.take(index),
+            dtype=self.weights[0].dtype,
+        ).to(self.seeds.device)
+        taken.load_state_dict({name: value[index] for name, value in self.state_dict().items()})
+        return taken.train(self.training)
+
+    @torch.no_grad()
+    def with_scaling(self, scaling: Scaling) -> Network:
+        """Return the same trained network with its noises scaled the other way.
+
+        The keep probability moves between the noise and the weights that read it: an inverted
+        network's weights are ``p`` times the classic one's, in training and at prediction alike.
+        In float64 a network of float32 weights converts there and back without loss, since p has
+        16 bits; in float32 each weight is rounded once each way.
+
+        Parameters
+        ----------
+        scaling : {"inverted", "classic"}
+            The scaling to have; if the network has it already, the copy is unchanged.
+
+        Returns
+        -------
+        Network
+
+        Examples
+        --------
+        >>> import torch, bridle
+        >>> noise = bridle.Dropout(keep_prob=0.5, scaling="classic")
+        >>> classic = bridle.Network([4, 8, 3], hidden_noise=noise)
+        >>> inverted = classic.with_scaling("inverted")
+        >>> X = torch.randn(5, 4)
+        >>> torch.equal(bridle.predict(classic, X), bridle.predict(inverted, X))
+        True
+        """
+        converted = self.take(range(self.members))
+        for layer, weight in enumerate(converted.weights):
+            for noise in (self.hidden_noise if layer else self.input_noise, self.weight_noise):
+                if noise is None or noise.scaling == scaling:
+                    continue
+                keep = torch.as_tensor(noise.drawn_keep_prob, dtype=torch.float64).view(-1, 1, 1)
+                factor = keep if scaling == "inverted" else 1 / keep
+                weight.copy_((weight.double() * factor.to(weight.device)).to(weight.dtype))
+        for name in ("hidden_noise", "input_noise", "weight_noise"):
+            noise = getattr(self, name)
+            setattr(converted, name, noise and noise.rescaled(scaling))
+        return converted
+
+
+@torch.no_grad()
+def predict(network: Network, X: Tensor, *, batch_rows: int = 4096) -> Tensor:
+    """Return the outputs of every member with noise off: the article's ``predict``.
+
+    Parameters
+    ----------
+    network : Network
+        In either mode, which stays as it is.
+    X : Tensor
+        ``[rows, inputs]`` or ``[members, rows, inputs]``.
+    batch_rows : int
+        Rows at a time, which bounds the memory.
+
+    Returns
+    -------
+    Tensor
+        Scores ``[members, rows, outputs]``; softmax makes probabilities of them.
+
+    Raises
+    ------
+    UsageError
+        If ``X`` does not have the network's inputs.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> network = bridle.Network([4, 8, 3])
+    >>> bridle.predict(network, torch.zeros(2, 4))
+    tensor([[[0., 0., 0.],
+             [0., 0., 0.]]])
+    """
+    if X.shape[-2] <= batch_rows:
+        return network(X, noise=False)
+    return torch.cat([network(part, noise=False) for part in X.split(batch_rows, dim=-2)], dim=1)

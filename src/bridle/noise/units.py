@@ -1,0 +1,69 @@
+"""Noise on units."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from bridle.noise.masks import BernoulliMask
+from bridle.ops import dropout
+
+__all__ = ["Dropout"]
+
+
+@final
+class Dropout(BernoulliMask):
+    """Dropout: each unit is kept with a probability, else set to 0 (Srivastava et al. 2014).
+
+    Parameters
+    ----------
+    keep_prob, drop_prob : float or Tensor, exactly one of them
+        The probability to keep (the article's and the paper's p), above 0 and at most 1; or the
+        probability to drop (torch's p), 0 or more and less than 1. A Tensor ``[members]`` gives
+        one per member of a population. Drawn to a resolution of 1/65536.
+    scaling : {"inverted", "classic"}
+        Inverted divides by p in training, and prediction is the identity. Classic does nothing in
+        training and multiplies by p at prediction.
+
+    Raises
+    ------
+    UsageError
+        If both or none are given, or one is out of range.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> x = torch.ones(2, 5)
+    >>> noise = bridle.Dropout(keep_prob=0.5)
+    >>> noise.train(x, bridle.address_of(seed=0, step=3))
+    tensor([[0., 2., 0., 0., 2.],
+            [0., 2., 2., 2., 0.]])
+    >>> noise.predict(x) is x
+    True
+    >>> bridle.Dropout(drop_prob=0.75, scaling="classic").predict(x)[0]
+    tensor([0.2500, 0.2500, 0.2500, 0.2500, 0.2500])
+    """
+
+    def train(
+        self, x: Tensor, address: Tensor, *, rows: Tensor | None = None, relu: bool = False
+    ) -> Tensor:
+        """Return ``x`` with units dropped.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``[rows, ...]``, or ``[members, rows, ...]`` with one address per member.
+        address : Tensor
+            int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
+        rows : Tensor, optional
+            int64 row addresses; see :func:`bridle.ops.dropout`.
+        relu : bool
+            Take ``max(x, 0)`` first, in the same pass.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of ``x``.
+        """
+        return dropout(x, address, self.keep_prob, rows=rows, inverted=self.inverted, relu=relu)

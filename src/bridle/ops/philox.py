@@ -1,0 +1,187 @@
+"""Philox4x32-10: the one place where random bits come from.
+
+The generator is the counter-based one of Salmon et al. (2011, "Parallel random numbers: as easy
+as 1, 2, 3"), which CUDA and Triton use too. A mask is a pure function of its address, in two uses
+of the generator::
+
+    key             = philox((stream, step), key=seed)        first two words; one key per mask
+    bits of a block = philox((block, row),   key=key)         four words, eight 16-bit lanes
+
+Every part of an address has 64 bits, low word first. Blocks go sixteen together, so that a vector
+unit of any width writes neighbouring units with one store: within a group of 128 units, unit
+``u`` reads block ``u % 16`` of the group, lane ``u // 16``. Lane ``2 w`` is the low half of word
+``w`` and lane ``2 w + 1`` the high half. A unit is kept when its lane is below
+``round(keep_prob * 65536)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+__all__ = ["GROUP", "LANES", "RESOLUTION", "address_of", "keep_mask", "mask_key", "philox4x32"]
+
+RESOLUTION = 1 << 16
+"""Keep probabilities are multiples of ``1 / RESOLUTION``: a lane has 16 bits."""
+
+LANES = 8
+GROUP_BLOCKS = 16
+GROUP = LANES * GROUP_BLOCKS
+"""Units in a group of blocks."""
+
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+_WORD = 0xFFFFFFFF
+_BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
+
+
+def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, ...]:
+    """Return the four 32-bit words of Philox4x32-10 at a counter.
+
+    Parameters
+    ----------
+    counter : four words, each below 2**32
+        Python integers, NumPy ``uint64`` arrays or torch ``int64`` tensors, of shapes that
+        broadcast together. Products wrap at 64 bits in all three, so that one text serves all.
+    key : two words, each below 2**32
+        Of the same kinds.
+
+    Returns
+    -------
+    tuple of four words
+        Of the broadcast shape.
+
+    Examples
+    --------
+    >>> [f"{word:08x}" for word in philox4x32((0, 0, 0, 0), (0, 0))]
+    ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']
+    """
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        p0 = c0 * _MULTIPLIERS[0]
+        p1 = c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (
+            (p1 >> 32 & _WORD) ^ c1 ^ k0,
+            p1 & _WORD,
+            (p0 >> 32 & _WORD) ^ c3 ^ k1,
+            p0 & _WORD,
+        )
+        k0 = k0 + _WEYL[0] & _WORD
+        k1 = k1 + _WEYL[1] & _WORD
+    return c0, c1, c2, c3
+
+
+def _words(value: Any) -> tuple[Any, Any]:
+    return value & _WORD, value >> 32 & _WORD
+
+
+def mask_key(seed: int, stream: int, step: int) -> tuple[int, int]:
+    """Return the key of the mask that a stream draws at a step: two words below 2**32.
+
+    Parameters
+    ----------
+    seed, stream, step : int
+        64-bit; a negative number stands for its two's complement.
+
+    Returns
+    -------
+    tuple of two int
+
+    Examples
+    --------
+    >>> mask_key(0, 0, 0) == philox4x32((0, 0, 0, 0), (0, 0))[:2]
+    True
+    """
+    words = philox4x32((*_words(stream), *_words(step)), _words(seed))
+    return words[0], words[1]
+
+
+def address_of(seed: int | Iterable[int], stream: int = 0, step: int | Iterable[int] = 0) -> Tensor:
+    """Build the address tensor that the ops take.
+
+    Parameters
+    ----------
+    seed : int or iterable of int
+        One seed, or one per member of a population.
+    stream : int
+        Tells the masks of one network apart (its layers).
+    step : int or iterable of int
+        The training step; one for all members or one each.
+
+    Returns
+    -------
+    Tensor
+        int64, ``[3]`` for one seed, ``[members, 3]`` for several: (seed, stream, step).
+
+    Examples
+    --------
+    >>> address_of(7, stream=2, step=5)
+    tensor([7, 2, 5])
+    >>> address_of([7, 8], step=5)
+    tensor([[7, 0, 5],
+            [8, 0, 5]])
+    """
+    if isinstance(seed, int) and isinstance(step, int):
+        return torch.tensor([seed, stream, step], dtype=torch.int64)
+    seeds = torch.as_tensor(list(seed) if isinstance(seed, Iterable) else [seed])
+    steps = torch.as_tensor(list(step) if isinstance(step, Iterable) else [step])
+    seeds, steps = torch.broadcast_tensors(seeds.to(torch.int64), steps.to(torch.int64))
+    return torch.stack([seeds, torch.full_like(seeds, stream), steps], dim=-1)
+
+
+def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> Tensor:
+    """Return which units are kept, by the definition at the top of this module.
+
+    Parameters
+    ----------
+    address : Tensor
+        int64 ``[members, 3]``: (seed, stream, step) of each member.
+    rows : Tensor
+        int64 ``[1 or members, rows]``: the address of each row.
+    units : int
+        How many units a row has.
+    threshold : Tensor
+        int64 ``[1 or members]``: a lane below it is kept; 0 to 65536.
+
+    Returns
+    -------
+    Tensor
+        bool ``[members, rows, units]``, contiguous.
+
+    Examples
+    --------
+    >>> address, rows = address_of([0]), torch.arange(2)[None]
+    >>> keep_mask(address, rows, 5, torch.tensor([32768])).int()
+    tensor([[[0, 0, 0, 0, 1],
+             [1, 0, 0, 0, 1]]], dtype=torch.int32)
+    """
+    device = rows.device
+    members = address.shape[0]
+    row = rows.expand(members, -1).reshape(-1, 1)
+    if row.numel() == 0 or units == 0:
+        return torch.zeros(members, rows.shape[1], units, dtype=torch.bool, device=device)
+    keys = [mask_key(*part) for part in address.tolist()]
+    groups = -(-units // GROUP)
+    block = torch.arange(groups * GROUP_BLOCKS, device=device)[None]
+    # one member needs no tensor of keys, nor a row of thresholds for each of its rows
+    per_row = members > 1
+    key = torch.tensor(keys, device=device).repeat_interleave(rows.shape[1], 0)
+    limit = threshold.expand(members).repeat_interleave(rows.shape[1])[:, None, None, None].int()
+    chunk = max(1, _BLOCKS_AT_ONCE // block.shape[1])
+    kept = torch.empty(row.shape[0], groups, LANES, GROUP_BLOCKS, dtype=torch.bool, device=device)
+    words = torch.empty(
+        min(chunk, row.shape[0]), groups, 4, GROUP_BLOCKS, dtype=torch.int32, device=device
+    )
+    for start in range(0, row.shape[0], chunk):
+        part = slice(start, min(start + chunk, row.shape[0]))
+        part_key = (key[part, :1], key[part, 1:]) if per_row else keys[0]
+        drawn = words[: part.stop - start]
+        for index, word in enumerate(philox4x32((*_words(block), *_words(row[part])), part_key)):
+            drawn[:, :, index] = word.view(-1, groups, GROUP_BLOCKS)
+        torch.lt(drawn & 0xFFFF, limit[part], out=kept[part, :, 0::2])
+        torch.lt(drawn >> 16 & 0xFFFF, limit[part], out=kept[part, :, 1::2])
+    return kept.view(members, rows.shape[1], -1)[..., :units].contiguous()

@@ -1,0 +1,18 @@
+"""Penalties: functions R of a weight tensor, with value, gradient and prox."""
+
+from bridle.penalties.application import add_gradients, apply_prox, check_application
+from bridle.penalties.grouped import GroupLasso, MaxNorm
+from bridle.penalties.protocol import Penalty
+from bridle.penalties.separable import L1, L2, ElasticNet
+
+__all__ = [
+    "L1",
+    "L2",
+    "ElasticNet",
+    "GroupLasso",
+    "MaxNorm",
+    "Penalty",
+    "add_gradients",
+    "apply_prox",
+    "check_application",
+]

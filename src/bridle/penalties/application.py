@@ -1,0 +1,139 @@
+"""How penalties act on an optimizer's step: coupled before it, or proximal after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.penalties.protocol import Penalty
+
+__all__ = ["add_gradients", "apply_prox", "check_application"]
+
+MODES = ("proximal", "coupled")
+
+
+def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> None:
+    """Raise a UsageError when penalties cannot act in that mode and metric."""
+    if mode not in MODES:
+        raise UsageError(f"mode is {mode!r}; it is one of {', '.join(map(repr, MODES))}")
+    if metric not in ("euclidean", "adaptive"):
+        raise UsageError(f"metric is {metric!r}; it is 'euclidean' or 'adaptive'")
+    for penalty in penalties:
+        if mode == "coupled" and penalty.constraint:
+            raise UsageError(f"{penalty} is a constraint and has no gradient: use mode='proximal'")
+        if mode == "proximal" and metric == "adaptive" and not _metric_fits(penalty):
+            raise UsageError(
+                f"{penalty} has no closed proximal step in the adaptive metric: "
+                "use metric='euclidean'"
+            )
+
+
+def _metric_fits(penalty: Penalty) -> bool:
+    return penalty.separable or penalty.constraint
+
+
+@torch.no_grad()
+def add_gradients(weights: Iterable[Tensor], penalties: Sequence[Penalty]) -> None:
+    """Add the penalties' gradients to ``weight.grad``: the article's coupled form.
+
+    The same update as adding the penalties to the loss, without a trip through autograd. Call it
+    between ``backward()`` and ``step()``.
+
+    Parameters
+    ----------
+    weights : iterable of Tensor
+        Parameters; those without a gradient get one.
+    penalties : sequence of Penalty
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> from bridle.penalties import add_gradients
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, -2.0]))
+    >>> add_gradients([w], [bridle.L2(0.5)])
+    >>> w.grad
+    tensor([ 0.5000, -1.0000])
+    """
+    for weight in weights:
+        for penalty in penalties:
+            gradient = penalty.gradient(weight)
+            weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
+
+
+@torch.no_grad()
+def apply_prox(
+    optimizer: torch.optim.Optimizer,
+    weights: Iterable[Tensor],
+    penalties: Sequence[Penalty],
+    *,
+    metric: str = "euclidean",
+) -> None:
+    """Replace each weight by the penalties' proximal steps, of the optimizer's own step size.
+
+    Call it after ``optimizer.step()``. In the Euclidean metric the step is the learning rate, so
+    that L2 is decoupled decay. In the adaptive metric the step of a weight is the one that Adam
+    took, ``lr / (√v̂ + eps)``: then a weight at rest satisfies ``0 ∈ ∂loss + ∂R`` (the minimum of
+    loss plus penalty, as in the article), which the Euclidean step with Adam does not give.
+    A constraint's prox is the Euclidean projection in both.
+
+    Parameters
+    ----------
+    optimizer : torch.optim.Optimizer
+        Whose step was just made.
+    weights : iterable of Tensor
+        The parameters to penalize, among the optimizer's.
+    penalties : sequence of Penalty
+        Applied in this order.
+    metric : {"euclidean", "adaptive"}
+        "adaptive" needs Adam or AdamW.
+
+    Raises
+    ------
+    UsageError
+        If a weight is not the optimizer's, or the metric does not fit the optimizer.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> from bridle.penalties import apply_prox
+    >>> w = torch.nn.Parameter(torch.tensor([1.0, -0.01]))
+    >>> sgd = torch.optim.SGD([w], lr=0.1)
+    >>> apply_prox(sgd, [w], [bridle.L1(0.5)])
+    >>> w.data
+    tensor([0.9500, 0.0000])
+    """
+    groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
+    step_of: Callable[..., Any] = _euclidean_step if metric == "euclidean" else _adaptive_step
+    for weight in weights:
+        if id(weight) not in groups:
+            raise UsageError(
+                f"a weight of shape {list(weight.shape)} is not among the optimizer's parameters; "
+                "build the optimizer from the same network"
+            )
+        step = step_of(optimizer, groups[id(weight)], weight)
+        for penalty in penalties:
+            weight.copy_(penalty.prox(weight, step))
+
+
+def _euclidean_step(
+    optimizer: torch.optim.Optimizer,  # noqa: ARG001
+    group: dict[str, Any],
+    weight: Tensor,  # noqa: ARG001
+) -> Any:
+    return group["lr"]
+
+
+def _adaptive_step(optimizer: torch.optim.Optimizer, group: dict[str, Any], weight: Tensor) -> Any:
+    state = optimizer.state.get(weight, {})
+    if "exp_avg_sq" not in state or "betas" not in group:
+        raise UsageError(
+            f"{type(optimizer).__name__} has no second moments of its gradients (yet): "
+            "use metric='euclidean', or Adam after its first step"
+        )
+    second = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
+    correction = 1 - group["betas"][1] ** float(state["step"])
+    return group["lr"] / ((second / correction).sqrt() + group["eps"])

@@ -1,0 +1,136 @@
+"""Penalties on the norms of rows: group lasso and the max-norm constraint."""
+
+from __future__ import annotations
+
+from typing import final
+
+import torch
+from torch import Tensor
+
+from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
+
+__all__ = ["GroupLasso", "MaxNorm"]
+
+
+def _norm(weight: Tensor, dim: int) -> Tensor:
+    # single precision at least, since half's squares overflow at 256
+    wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+    return torch.linalg.vector_norm(wide, dim=dim, keepdim=True)
+
+
+@final
+class GroupLasso:
+    """``R(w) = λ Σ_rows |row|₂``: zeroes whole rows at once (Yuan & Lin 2006).
+
+    A row of bridle's weights ``[in, out]`` holds the weights that leave one input or hidden unit,
+    so that a zero row is a dead unit. All rows have one length; the usual factor √length is part
+    of λ.
+
+    Parameters
+    ----------
+    strength : float or Tensor
+        λ, 0 or more; a Tensor ``[members]`` for a population.
+    dim : int
+        The axis that a row runs along. ``-1`` suits ``[in, out]``; for ``torch.nn.Linear``'s
+        ``[out, in]``, ``-2`` groups by input and ``-1`` by output unit.
+
+    Raises
+    ------
+    UsageError
+        If λ is negative or not finite.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> w = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    >>> penalty = bridle.GroupLasso(1.0)
+    >>> penalty.value(w), penalty.prox(w, step=1.0)
+    (tensor(5.5000), tensor([[2.4000, 3.2000],
+            [0.0000, 0.0000]]))
+    """
+
+    separable = False
+    constraint = False
+
+    def __init__(self, strength: Strength, *, dim: int = -1) -> None:
+        self.strength = check_strength("the strength of GroupLasso", strength)
+        self.dim = dim
+
+    def __repr__(self) -> str:
+        return f"GroupLasso({self.strength}, dim={self.dim})"
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return ``λ Σ |row|₂``: a scalar, or ``[members]``."""
+        terms = weight_like(self.strength, weight) * _norm(weight, self.dim)
+        return total(terms, self.strength).to(weight.dtype)
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return ``λ row / |row|₂``, which is 0 for a zero row."""
+        norm = _norm(weight, self.dim)
+        unit = torch.where(norm > 0, weight / norm, torch.zeros_like(weight))
+        return (per_member(self.strength, weight) * unit).to(weight.dtype)
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return ``row · max(1 - step λ / |row|₂, 0)``."""
+        norm = _norm(weight, self.dim)
+        limit = step * per_member(self.strength, weight)
+        factor = torch.where(norm > limit, 1 - limit / norm, torch.zeros_like(norm))
+        return (weight * factor).to(weight.dtype)
+
+
+@final
+class MaxNorm:
+    """The constraint ``|column|₂ ≤ bound`` on the weights that enter each unit.
+
+    Srivastava et al. (2014) use it with dropout. ``value`` is 0 inside and infinite outside;
+    ``prox`` is the projection, whatever the step.
+
+    Parameters
+    ----------
+    bound : float or Tensor
+        Above 0; a Tensor ``[members]`` for a population. Their usual range is 3 to 4.
+    dim : int
+        The axis that a unit's incoming weights run along: ``-2`` for bridle's ``[in, out]``,
+        ``-1`` for ``torch.nn.Linear``'s ``[out, in]``.
+
+    Raises
+    ------
+    UsageError
+        If the bound is not above 0 or not finite.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> w = torch.tensor([[3.0, 0.3], [4.0, 0.4]])
+    >>> penalty = bridle.MaxNorm(1.0)
+    >>> penalty.value(w), penalty.prox(w, step=0.1)
+    (tensor(inf), tensor([[0.6000, 0.3000],
+            [0.8000, 0.4000]]))
+    """
+
+    separable = False
+    constraint = True
+
+    def __init__(self, bound: Strength, *, dim: int = -2) -> None:
+        self.bound = check_strength("the bound of MaxNorm", bound, positive=True)
+        self.dim = dim
+
+    def __repr__(self) -> str:
+        return f"MaxNorm({self.bound}, dim={self.dim})"
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return 0 where every norm is within the bound (to rounding), else infinity."""
+        slack = 1 + 8 * torch.finfo(weight.dtype).eps
+        outside = _norm(weight, self.dim) > weight_like(self.bound, weight) * slack
+        return total(torch.where(outside, torch.inf, 0.0), self.bound).to(weight.dtype)
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return 0, the gradient inside the set."""
+        return torch.zeros_like(weight)
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:  # noqa: ARG002
+        """Return the nearest weights whose norms are within the bound."""
+        norm = _norm(weight, self.dim)
+        bound = per_member(self.bound, weight)
+        factor = torch.where(norm > bound, bound / norm, torch.ones_like(norm))
+        return (weight * factor).to(weight.dtype)

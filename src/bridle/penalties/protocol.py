@@ -1,0 +1,77 @@
+"""What a penalty is: a function R of a weight tensor, with its gradient and proximal operator."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+
+__all__ = ["Penalty", "Strength", "check_strength", "per_member", "total"]
+
+Strength = float | Tensor
+"""λ: one number, or a tensor ``[members]`` for a population's weights ``[members, ...]``."""
+
+
+@runtime_checkable
+class Penalty(Protocol):
+    """A function ``R(w)`` of a weight tensor.
+
+    A strength that is a number gives one value for the whole tensor; a strength that is a tensor
+    ``[members]`` speaks of weights ``[members, ...]`` and gives one value per member.
+    """
+
+    separable: bool
+    """R is a sum over the weights, so that ``prox`` takes a step size per weight."""
+
+    constraint: bool
+    """R is 0 inside a set and infinite outside: ``prox`` is the projection, for any step."""
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return ``R(w)``: a scalar, or ``[members]``."""
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return the gradient of ``R`` (the subgradient nearest zero), of the shape of ``w``."""
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return ``argmin_u R(u) + |u - w|² / (2 step)``, of the shape of ``w``."""
+
+
+def check_strength(name: str, value: Strength, *, positive: bool = False) -> Strength:
+    """Return a strength, or raise a UsageError that names it when it is out of range."""
+    bound = "above 0" if positive else "0 or more"
+    numbers = value.detach().flatten().tolist() if isinstance(value, Tensor) else [value]
+    if isinstance(value, Tensor) and value.ndim != 1:
+        raise UsageError(f"{name} has the shape {list(value.shape)}; give a number, or [members]")
+    for number in numbers:
+        if not math.isfinite(number) or number < 0 or (positive and number == 0):
+            raise UsageError(f"{name} is {number}; it must be a finite number, {bound}")
+    return value
+
+
+def per_member(strength: Strength, weight: Tensor) -> Strength:
+    """Return the strength in a shape that broadcasts against ``weight``."""
+    if not isinstance(strength, Tensor):
+        return strength
+    if weight.ndim < 1 or weight.shape[0] != strength.shape[0]:
+        raise UsageError(
+            f"the strength has {strength.shape[0]} members and the weight the shape "
+            f"{list(weight.shape)}; its first axis must be the members"
+        )
+    return strength.to(weight).view(-1, *[1] * (weight.ndim - 1))
+
+
+def total(terms: Tensor, strength: Strength) -> Tensor:
+    """Sum the terms of a value: over everything, or over everything but the members."""
+    if isinstance(strength, Tensor):
+        return terms.flatten(1).sum(1)
+    return terms.sum()
+
+
+def weight_like(strength: Strength, weight: Tensor) -> Tensor:
+    """Return the strength as a tensor that broadcasts against ``weight``, in its dtype."""
+    shaped = per_member(strength, weight)
+    return shaped if isinstance(shaped, Tensor) else torch.tensor(shaped).to(weight)

@@ -1,0 +1,390 @@
+"""``train_step`` and the one loop around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bridle.errors import TrainingError, UsageError
+from bridle.network import Network, predict
+from bridle.objectives import Objective, objective_of
+from bridle.penalties import Penalty, add_gradients, apply_prox, check_application
+
+__all__ = ["Dataset", "History", "train", "train_step"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Rows to learn from or to be judged on.
+
+    Attributes
+    ----------
+    X : Tensor
+        float ``[rows, inputs]``.
+    y : Tensor
+        ``[rows]``: int64 class codes or float values.
+    weight : Tensor, optional
+        float ``[rows]``, not negative: how much each row counts in the loss.
+    """
+
+    X: Tensor
+    y: Tensor
+    weight: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        rows = self.X.shape[0]
+        for name in ("y", "weight"):
+            value = getattr(self, name)
+            if value is not None and value.shape != (rows,):
+                raise UsageError(
+                    f"{name} has the shape {list(value.shape)} and X {rows} rows; "
+                    f"give {name} the shape [{rows}]"
+                )
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """What happened in training, an entry per epoch and member, float64 ``[epochs, members]``.
+
+    Losses and scores are honest: by the weights at the end of the epoch, noise off, penalty left
+    out, the training part and the held-out part alike. The loss that is usually reported for
+    training is the sum of three: ``train_loss + noise + penalty``.
+
+    Attributes
+    ----------
+    train_loss, held_out_loss
+        The data fit: mean loss per row.
+    train_score, held_out_score
+        Accuracy, or R².
+    noise
+        What the masks add to the training loss: the loss with noise on less the one with noise
+        off, by one draw of the masks.
+    penalty
+        R(w); infinite outside a constraint.
+    epochs_kept
+        int64 ``[members]``: the epoch, from 1, whose weights the network has now.
+    """
+
+    train_loss: FloatArray
+    train_score: FloatArray
+    held_out_loss: FloatArray
+    held_out_score: FloatArray
+    noise: FloatArray
+    penalty: FloatArray
+    epochs_kept: np.ndarray[Any, np.dtype[np.int64]]
+
+    @property
+    def reported_loss(self) -> FloatArray:
+        """The training loss as it is usually reported: data fit, noise and penalty."""
+        return self.train_loss + self.noise + self.penalty
+
+    @property
+    def best_epochs(self) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """The epoch, from 1, of each member's lowest held-out loss."""
+        return self.held_out_loss.argmin(0) + 1
+
+
+def train_step(
+    network: Network,
+    batch: tuple[Tensor, ...],
+    *,
+    optimizer: torch.optim.Optimizer,
+    objective: str | Objective = "cross_entropy",
+    penalties: Sequence[Penalty] = (),
+    mode: str = "proximal",
+    metric: str = "euclidean",
+) -> Tensor:
+    """Make one step of training: forward, backward, update.
+
+    Minimises ``loss(f(x; w ∘ masks)) + R(w)`` for every member at once; each member's gradient is
+    its own. Advances ``network.steps``, hence the masks. Penalties act on the weights, not on the
+    biases.
+
+    Parameters
+    ----------
+    network : Network
+    batch : tuple of Tensor
+        ``(X, y)`` or ``(X, y, weight)``: ``X`` ``[rows, inputs]`` or ``[members, rows, inputs]``,
+        ``y`` and ``weight`` ``[rows]`` or ``[members, rows]``. The loss is the mean over the rows
+        of weight times loss.
+    optimizer : torch.optim.Optimizer
+        Any of torch's, over ``network.parameters()``.
+    objective : {"cross_entropy", "squared_error"} or Objective
+    penalties : sequence of Penalty
+    mode : {"proximal", "coupled"}
+        Coupled adds the penalties to the loss, the article's form. Proximal applies
+        ``w ← prox(w, step)`` after the optimizer's step, which gives L1's exact zeros.
+    metric : {"euclidean", "adaptive"}
+        The step of the prox: the learning rate, or Adam's own per weight; see
+        :func:`bridle.penalties.apply_prox`.
+
+    Returns
+    -------
+    Tensor
+        The data loss of each member on this batch, noise on, penalty left out: ``[members]``,
+        detached.
+
+    Raises
+    ------
+    UsageError
+        If the batch does not fit the network, or the penalties do not fit mode and metric.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> network = bridle.Network([4, 8, 8, 3], hidden_noise=bridle.Dropout(keep_prob=0.5))
+    >>> optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    >>> X, y = torch.eye(4), torch.tensor([0, 1, 2, 0])
+    >>> before = objective_of("cross_entropy").loss(bridle.predict(network, X), y).mean()
+    >>> for _ in range(50):
+    ...     loss = bridle.train_step(
+    ...         network, (X, y), optimizer=optimizer, penalties=[bridle.L1(1e-3)]
+    ...     )
+    >>> after = objective_of("cross_entropy").loss(bridle.predict(network, X), y).mean()
+    >>> bool(after < before), network.steps
+    (True, tensor([50]))
+    """
+    check_application(penalties, mode, metric)
+    X, y, *rest = batch
+    optimizer.zero_grad(set_to_none=True)
+    rows = objective_of(objective).loss(network(X, noise=True), y)
+    loss = (rows * rest[0] if rest else rows).mean(1)
+    loss.sum().backward()
+    if mode == "coupled":
+        add_gradients(network.weights, penalties)
+    optimizer.step()
+    if mode == "proximal" and penalties:
+        apply_prox(optimizer, network.weights, penalties, metric=metric)
+    network.steps += 1
+    return loss.detach()
+
+
+@torch.no_grad()
+def _fit(
+    network: Network, data: Dataset, objective: Objective, *, noise: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Return the mean loss and the score of each member, float64 ``[members]``."""
+    outputs = network(data.X, noise=True) if noise else predict(network, data.X)
+    rows = objective.loss(outputs, data.y).double()
+    weighted = rows if data.weight is None else rows * data.weight
+    return weighted.mean(1), objective.score(outputs, data.y).double()
+
+
+@torch.no_grad()
+def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
+    """Return R(w) of each member, float64 ``[members]``."""
+    total = torch.zeros(network.members, dtype=torch.float64)
+    for penalty in penalties:
+        for weight in network.weights:
+            # a number speaks of one tensor, so that a population asks member by member
+            value = penalty.value(weight.double())
+            if value.ndim == 0 and network.members > 1:
+                value = torch.stack([penalty.value(part.double()) for part in weight])
+            total += value
+    return total
+
+
+class _BestWeights:
+    """Keeps each member's weights of its lowest held-out loss, where it has a patience."""
+
+    def __init__(self, network: Network, patience: Sequence[int | None]) -> None:
+        self.network = network
+        self.patience = patience
+        self.loss = torch.full((network.members,), torch.inf, dtype=torch.float64)
+        self.epoch = torch.zeros(network.members, dtype=torch.int64)
+        self.active = torch.tensor([limit is not None for limit in patience])
+        self.kept = [parameter.detach().clone() for parameter in network.parameters()]
+
+    @torch.no_grad()
+    def see(self, epoch: int, held_out_loss: Tensor) -> bool:
+        """Take note of an epoch; return whether no member has any patience left."""
+        # a member without a patience keeps its last weights; one out of patience has stopped
+        out = self._out_of_patience(epoch)
+        better = ~self.active | ((held_out_loss < self.loss) & ~out)
+        self.loss = torch.where(better, held_out_loss, self.loss)
+        self.epoch[better] = epoch
+        for kept, parameter in zip(self.kept, self.network.parameters(), strict=True):
+            kept[better] = parameter[better]
+        return bool(self._out_of_patience(epoch + 1).all())
+
+    def _out_of_patience(self, epoch: int) -> Tensor:
+        limits = torch.tensor([limit or 0 for limit in self.patience])
+        return self.active & (epoch - self.epoch > limits)
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Give the network the weights that were kept."""
+        for kept, parameter in zip(self.kept, self.network.parameters(), strict=True):
+            parameter.copy_(kept)
+
+
+def train(
+    network: Network,
+    training: Dataset,
+    held_out: Dataset,
+    *,
+    objective: str | Objective = "cross_entropy",
+    optimizer: torch.optim.Optimizer | None = None,
+    learning_rate: float = 1e-3,
+    epochs: int = 100,
+    batch_size: int = 128,
+    penalties: Sequence[Penalty] = (),
+    mode: str = "proximal",
+    metric: str | None = None,
+    patience: int | Sequence[int | None] | None = None,
+    seed: int = 0,
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> History:
+    """Train every member of a network, and write down what happened.
+
+    Parameters
+    ----------
+    network : Network
+        Trained in place.
+    training, held_out : Dataset
+        Held-out rows are only looked at: for the history, and to keep the best weights of members
+        that have a patience.
+    objective : {"cross_entropy", "squared_error"} or Objective
+    optimizer : torch.optim.Optimizer, optional
+        Over ``network.parameters()``. Default: Adam with ``learning_rate``.
+    learning_rate : float
+        For the default optimizer.
+    epochs, batch_size : int
+        The rows are shuffled in every epoch; all members see the same batches.
+    penalties, mode
+        As in :func:`train_step`.
+    metric : {"euclidean", "adaptive"}, optional
+        As in :func:`train_step`. Default: "adaptive" with the default optimizer, so that a
+        strength means what it means in the objective; else "euclidean".
+    patience : int, None, or one for each member
+        Early stopping: keep the weights of the lowest held-out loss, and stop after so many
+        epochs without a lower one. None keeps the last weights. Training ends when every member
+        has stopped; a member that stopped before keeps its best weights.
+    seed : int
+        Of the shuffles.
+    on_epoch : callable, optional
+        Called with (epoch, epochs) after each epoch, from 1.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+    TrainingError
+        If a loss is no longer a number.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> X = torch.linspace(-1, 1, 64)[:, None]
+    >>> data = bridle.Dataset(X, X[:, 0] ** 2)
+    >>> network = bridle.Network([1, 16, 16, 1])
+    >>> history = bridle.train(
+    ...     network, data, data, objective="squared_error", batch_size=8, epochs=60
+    ... )
+    >>> bool(history.held_out_score[-1, 0] > 0.5)
+    True
+    """
+    _check_training(training, held_out, epochs=epochs, batch_size=batch_size)
+    fitted = objective_of(objective)
+    patiences = list(patience) if isinstance(patience, Sequence) else [patience] * network.members
+    if len(patiences) != network.members:
+        raise UsageError(
+            f"patience has {len(patiences)} entries for {network.members} members; give one each"
+        )
+    if optimizer is None:
+        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        metric = metric or _default_metric(penalties)
+    best = _BestWeights(network, patiences)
+    shuffle = torch.Generator().manual_seed(seed)
+    records: list[Tensor] = []
+    network.train()
+    for epoch in range(1, epochs + 1):
+        order = torch.randperm(training.X.shape[0], generator=shuffle)
+        for rows in order.split(batch_size):
+            train_step(
+                network,
+                _batch(training, rows),
+                optimizer=optimizer,
+                objective=fitted,
+                penalties=penalties,
+                mode=mode,
+                metric=metric or "euclidean",
+            )
+        records.append(_record(network, training, held_out, fitted, penalties))
+        if not records[-1][:2].isfinite().all():
+            raise TrainingError(
+                f"the loss is not a number after epoch {epoch}; "
+                f"use a lower learning rate than {optimizer.param_groups[0]['lr']:g}"
+            )
+        finished = best.see(epoch, records[-1][1])
+        if on_epoch is not None:
+            on_epoch(epoch, epochs)
+        if finished:
+            break
+    best.restore()
+    network.eval()
+    columns = torch.stack(records, dim=1).numpy()
+    return History(
+        train_loss=columns[0],
+        held_out_loss=columns[1],
+        train_score=columns[2],
+        held_out_score=columns[3],
+        noise=columns[4],
+        penalty=columns[5],
+        epochs_kept=best.epoch.numpy(),
+    )
+
+
+def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None:
+    for name, data in (("training", training), ("held_out", held_out)):
+        if not data.X.shape[0]:
+            raise UsageError(f"{name} has 0 rows; it needs one at least")
+    for name, count in counts.items():
+        if count < 1:
+            raise UsageError(f"{name} is {count}; it must be 1 or more")
+
+
+def _default_metric(penalties: Sequence[Penalty]) -> str:
+    fits = all(penalty.separable or penalty.constraint for penalty in penalties)
+    return "adaptive" if fits else "euclidean"
+
+
+def _batch(data: Dataset, rows: Tensor) -> tuple[Tensor, ...]:
+    batch = (data.X[rows], data.y[rows])
+    return batch if data.weight is None else (*batch, data.weight[rows])
+
+
+def _record(
+    network: Network,
+    training: Dataset,
+    held_out: Dataset,
+    objective: Objective,
+    penalties: Sequence[Penalty],
+) -> Tensor:
+    """Return the entries of one epoch, float64 ``[6, members]``."""
+    train_loss, train_score = _fit(network, training, objective)
+    held_out_loss, held_out_score = _fit(network, held_out, objective)
+    noise = torch.zeros_like(train_loss)
+    if network.has_noise:
+        noise = _fit(network, training, objective, noise=True)[0] - train_loss
+    return torch.stack(
+        [
+            train_loss,
+            held_out_loss,
+            train_score,
+            held_out_score,
+            noise,
+            _penalty(network, penalties),
+        ]
+    )
