@@ -8,8 +8,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from bridle.version import __version__
+
 if TYPE_CHECKING:
     from bridle.errors import BridleError, DataError, ModelFileError, TrainingError, UsageError
+    from bridle.fitting import FitResult, Recipe, Strengths, fit
+    from bridle.model import TableModel
+    from bridle.modelfile import load, save_model
     from bridle.network import Network, predict
     from bridle.noise import DropConnect, Dropout
     from bridle.ops import address_of
@@ -23,6 +28,7 @@ _HOME = {
     "DropConnect": "noise",
     "Dropout": "noise",
     "ElasticNet": "penalties",
+    "FitResult": "fitting",
     "GroupLasso": "penalties",
     "History": "training",
     "L1": "penalties",
@@ -30,10 +36,16 @@ _HOME = {
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
+    "Recipe": "fitting",
+    "Strengths": "fitting",
+    "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",
     "address_of": "ops",
+    "fit": "fitting",
+    "load": "modelfile",
     "predict": "network",
+    "save_model": "modelfile",
     "train": "training",
     "train_step": "training",
 }
@@ -47,19 +59,26 @@ __all__ = [
     "DropConnect",
     "Dropout",
     "ElasticNet",
+    "FitResult",
     "GroupLasso",
     "History",
     "MaxNorm",
     "ModelFileError",
     "Network",
+    "Recipe",
+    "Strengths",
+    "TableModel",
     "TrainingError",
     "UsageError",
+    "__version__",
     "address_of",
+    "fit",
+    "load",
     "predict",
+    "save_model",
     "train",
     "train_step",
 ]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
@@ -71,4 +90,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return list(__all__)

@@ -140,18 +140,15 @@ class Network(nn.Module):
     def _address(self, stream: int) -> Tensor:
         return torch.stack([self.seeds, torch.full_like(self.seeds, stream), self.steps], dim=-1)
 
-    def _units(self, x: Tensor, layer: int, noise: bool) -> Tensor:
+    def _units(self, x: Tensor, layer: int, noise: bool, rows: Tensor | None) -> Tensor:
         """Return the units that enter a layer: activation, then dropout."""
         dropout = self.hidden_noise if layer else self.input_noise
-        drawn = dropout is not None and noise
-        relu = layer > 0 and self.activation == "relu" and drawn
-        if layer and not relu:
-            x = ACTIVATIONS[self.activation](x)
-        if dropout is None:
-            return x
-        return (
-            dropout.train(x, self._address(2 * layer), relu=relu) if drawn else dropout.predict(x)
-        )
+        if noise and dropout is not None:
+            fused = layer > 0 and self.activation == "relu"
+            x = x if fused or layer == 0 else ACTIVATIONS[self.activation](x)
+            return dropout.train(x, self._address(2 * layer), rows=rows, relu=fused)
+        x = ACTIVATIONS[self.activation](x) if layer else x
+        return x if dropout is None else dropout.predict(x)
 
     def _weight(self, layer: int, noise: bool) -> Tensor:
         weight: Tensor = self.weights[layer]
@@ -161,7 +158,9 @@ class Network(nn.Module):
             return self.weight_noise.train(weight, self._address(2 * layer + 1))
         return self.weight_noise.predict(weight)
 
-    def forward(self, X: Tensor, *, noise: bool | None = None) -> Tensor:
+    def forward(
+        self, X: Tensor, *, noise: bool | None = None, rows: Tensor | None = None
+    ) -> Tensor:
         """Return the outputs (scores) of every member.
 
         Parameters
@@ -170,6 +169,9 @@ class Network(nn.Module):
             ``[rows, inputs]``, the same for all members, or ``[members, rows, inputs]``.
         noise : bool, optional
             Draw the masks of the current step. Default: as the module's mode, on in ``train()``.
+        rows : Tensor, optional
+            int64 ``[rows]``: the addresses of the rows in the masks. Default: ``0, 1, 2, ...``. A
+            batch in parts, each with its own row addresses, draws the masks of the whole.
 
         Returns
         -------
@@ -189,7 +191,7 @@ class Network(nn.Module):
             )
         hidden = X.expand(self.members, -1, -1) if X.ndim == 2 else X
         for layer, bias in enumerate(self.biases):
-            hidden = self._units(hidden, layer, noise)
+            hidden = self._units(hidden, layer, noise, rows)
             hidden = torch.baddbmm(bias, hidden, self._weight(layer, noise))
         return hidden
 

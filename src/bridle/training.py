@@ -17,6 +17,8 @@ from bridle.penalties import Penalty, add_gradients, apply_prox, check_applicati
 
 __all__ = ["Dataset", "History", "train", "train_step"]
 
+_ROWS_AT_ONCE = 4096  # which bounds the memory of a pass with noise on
+
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
@@ -171,10 +173,17 @@ def _fit(
     network: Network, data: Dataset, objective: Objective, *, noise: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return the mean loss and the score of each member, float64 ``[members]``."""
-    outputs = network(data.X, noise=True) if noise else predict(network, data.X)
+    outputs = _noisy(network, data.X) if noise else predict(network, data.X)
     rows = objective.loss(outputs, data.y).double()
     weighted = rows if data.weight is None else rows * data.weight
     return weighted.mean(1), objective.score(outputs, data.y).double()
+
+
+def _noisy(network: Network, X: Tensor) -> Tensor:
+    """Return the outputs with noise on, a part at a time: the masks are those of the whole."""
+    rows = torch.arange(X.shape[0])
+    parts = zip(X.split(_ROWS_AT_ONCE), rows.split(_ROWS_AT_ONCE), strict=True)
+    return torch.cat([network(part, noise=True, rows=index) for part, index in parts], dim=1)
 
 
 @torch.no_grad()

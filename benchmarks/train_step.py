@@ -1,0 +1,128 @@
+"""Time of one training step of 784-800-800-10, batch 128: bridle beside torch's own modules.
+
+Run ``python benchmarks/train_step.py``. All variants take turns, round after round, so that a
+change of the machine's pace meets them alike; the figure is the median over the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from machine import machine
+from torch import nn
+
+from bridle import L1, L2, DropConnect, Dropout, Network, train_step
+
+SIZES = (784, 800, 800, 10)
+BATCH = 128
+L1_STRENGTH, L2_STRENGTH, KEEP = 1e-5, 1e-4, 0.5
+
+Step = Callable[[], object]
+
+
+def bridle_step(*, dropout: bool, penalties: bool, drop_connect: bool = False) -> Step:
+    """Return a step of bridle's network."""
+    network = Network(
+        SIZES,
+        hidden_noise=Dropout(keep_prob=KEEP) if dropout else None,
+        weight_noise=DropConnect(keep_prob=KEEP) if drop_connect else None,
+    )
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
+    batch = (torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,)))
+    chosen = [L1(L1_STRENGTH), L2(L2_STRENGTH)] if penalties else []
+    return lambda: train_step(network, batch, optimizer=optimizer, penalties=chosen)
+
+
+def torch_step(*, dropout: bool, penalties: bool) -> Step:
+    """Return the same step written with torch's modules, the penalties added to the loss."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in zip(SIZES[:-2], SIZES[1:-1], strict=True):
+        layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
+        layers += [nn.Dropout(1 - KEEP)] if dropout else []
+    model = nn.Sequential(*layers, nn.Linear(*SIZES[-2:]))
+    weights = [module.weight for module in model if isinstance(module, nn.Linear)]
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    X, y = torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,))
+    loss_of = nn.CrossEntropyLoss()
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(model(X), y)
+        if penalties:
+            for weight in weights:
+                loss = loss + L1_STRENGTH * weight.abs().sum()
+                loss = loss + 0.5 * L2_STRENGTH * weight.square().sum()
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def variants() -> dict[str, tuple[Step, Step | None]]:
+    """Return the pairs to compare: bridle's step, and torch's where it has one."""
+    return {
+        "nothing": (
+            bridle_step(dropout=False, penalties=False),
+            torch_step(dropout=False, penalties=False),
+        ),
+        "dropout": (
+            bridle_step(dropout=True, penalties=False),
+            torch_step(dropout=True, penalties=False),
+        ),
+        "L1 + L2": (
+            bridle_step(dropout=False, penalties=True),
+            torch_step(dropout=False, penalties=True),
+        ),
+        "dropout + L1 + L2": (
+            bridle_step(dropout=True, penalties=True),
+            torch_step(dropout=True, penalties=True),
+        ),
+        "DropConnect": (bridle_step(dropout=False, penalties=False, drop_connect=True), None),
+        "all": (bridle_step(dropout=True, penalties=True, drop_connect=True), None),
+    }
+
+
+def medians(rounds: int) -> dict[str, tuple[float, float | None]]:
+    """Return the median milliseconds of each variant, all interleaved."""
+    pairs = variants()
+    times: dict[tuple[str, int], list[float]] = {}
+    for turn in range(rounds + 3):
+        for name, pair in pairs.items():
+            for side, step in enumerate(pair):
+                if step is None:
+                    continue
+                start = time.perf_counter()
+                step()
+                if turn >= 3:  # the first turns warm up
+                    elapsed = 1e3 * (time.perf_counter() - start)
+                    times.setdefault((name, side), []).append(elapsed)
+    middle = {key: statistics.median(values) for key, values in times.items()}
+    return {name: (middle[name, 0], middle.get((name, 1))) for name in pairs}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=100)
+    rounds = parser.parse_args().rounds
+    torch.manual_seed(0)
+    table = medians(rounds)
+    base_bridle, base_torch = table["nothing"]
+    print(f"{'-'.join(map(str, SIZES))}, batch {BATCH}, SGD with momentum; ms per step")
+    print(f"{machine()}; median of {rounds} rounds\n")
+    print("| regularizers | bridle | × nothing | torch | × nothing |")
+    print("|---|---:|---:|---:|---:|")
+    for name, (ours, theirs) in table.items():
+        shown = f"| {name} | {ours:.2f} | {ours / base_bridle:.2f} |"
+        if theirs is None or base_torch is None:
+            print(f"{shown} — | — |")
+        else:
+            print(f"{shown} {theirs:.2f} | {theirs / base_torch:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
