@@ -16,6 +16,7 @@ from machine import machine
 from torch import nn
 
 from bridle import L1, L2, DropConnect, Dropout, Network, train_step
+from bridle.penalties import Penalty
 
 SIZES = (784, 800, 800, 10)
 BATCH = 128
@@ -33,7 +34,7 @@ def bridle_step(*, dropout: bool, penalties: bool, drop_connect: bool = False) -
     )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
     batch = (torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,)))
-    chosen = [L1(L1_STRENGTH), L2(L2_STRENGTH)] if penalties else []
+    chosen: list[Penalty] = [L1(L1_STRENGTH), L2(L2_STRENGTH)] if penalties else []
     return lambda: train_step(network, batch, optimizer=optimizer, penalties=chosen)
 
 

@@ -33,7 +33,7 @@ __all__ = ["FORMAT_VERSION", "load", "save_model", "write_atomically"]
 FORMAT = "bridle model"
 FORMAT_VERSION = 1
 _KEY = "bridle"
-_NOISES: dict[str, type[Dropout] | type[DropConnect]] = {
+_NOISES: dict[str, Any] = {
     "hidden_noise": Dropout,
     "input_noise": Dropout,
     "weight_noise": DropConnect,
@@ -66,7 +66,7 @@ def write_atomically(path: str | PathLike[str], content: bytes) -> None:
     >>> path.read_bytes()
     b'whole'
     """
-    target = Path(path)
+    target = Path(path).resolve()  # a link stays, and what it points to is written
     if target.is_dir():
         raise DataError(f"cannot write {target}: it is a folder; give the name of a file")
     temporary: str | None = None
@@ -235,11 +235,14 @@ def _build(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableModel:
     )
     network.load_state_dict(state)
     arrays = {name: value.numpy() for name, value in _with_prefix(tensors, "encoder.").items()}
-    kind = {"classification": ClassTarget, "regression": ValueTarget}[document["task"]]
+    kinds: dict[str, type[ClassTarget] | type[ValueTarget]] = {
+        "classification": ClassTarget,
+        "regression": ValueTarget,
+    }
     return TableModel(
         network=network.eval(),
         encoder=TableEncoder.from_state(document["encoder"], arrays),
-        target=kind.from_state(document["target"]),
+        target=kinds[document["task"]].from_state(document["target"]),
         target_name=document["target_name"],
         facts=document["facts"],
     )
@@ -251,7 +254,9 @@ def _check_shapes(sizes: list[int], state: dict[str, Tensor]) -> None:
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         shape = list(state[f"weights.{layer}"].shape)
         if shape != [members, fan_in, fan_out]:
-            raise ValueError(f"layer {layer} has the shape {shape}, not {[members, fan_in, fan_out]}")
+            raise ValueError(
+                f"layer {layer} has the shape {shape}, not {[members, fan_in, fan_out]}"
+            )
 
 
 def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -269,9 +274,7 @@ def _dtype(name: str) -> torch.dtype:
     return known[name]
 
 
-def _noise(
-    kind: type[Dropout] | type[DropConnect], stated: dict[str, Any] | None
-) -> Dropout | DropConnect | None:
+def _noise(kind: type[Any], stated: dict[str, Any] | None) -> Any:
     if stated is None:
         return None
     keep = stated["keep_prob"]

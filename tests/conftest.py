@@ -1,0 +1,60 @@
+"""Fixtures that several test modules share."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+ROOT = Path(__file__).parents[1]
+CREDIT = ROOT / "examples" / "credit-g.csv"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="session")
+def tables(tmp_path_factory):
+    """Real tables as files: scikit-learn's own, and the example of this repository."""
+    folder = tmp_path_factory.mktemp("tables")
+    paths = {"credit-g": (CREDIT, "class")}
+    for name in ("digits", "breast_cancer", "diabetes"):
+        bunch = getattr(datasets, f"load_{name}")(as_frame=True)
+        frame = bunch.frame
+        if name == "breast_cancer":
+            frame["target"] = pd.Categorical.from_codes(frame["target"], bunch.target_names)
+        paths[name] = (folder / f"{name}.csv", "target")
+        frame.to_csv(paths[name][0], index=False)
+    return paths
+
+
+@dataclass
+class Ran:
+    """What one call of the command line did."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def bridle(monkeypatch, capsys):
+    """Call the command line in this process, by its real entry point."""
+    from bridle.cli import main
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["bridle", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        captured = capsys.readouterr()
+        return Ran(code, captured.out, captured.err)
+
+    return call

@@ -1,0 +1,326 @@
+"""The main job end to end through the command line, on real files; and every kind of bad input."""
+
+import gzip
+import json
+import os
+import resource
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from conftest import CREDIT
+
+SHORT = ("--epochs", "15", "--hidden", "64,64", "--quiet")
+
+
+# --------------------------------------------------------------------------- the main job
+
+
+@pytest.mark.parametrize(
+    ("name", "least"),
+    [("digits", 0.9), ("breast_cancer", 0.9), ("diabetes", 0.3), ("credit-g", 0.65)],
+)
+def test_fit_then_predict(bridle, tables, tmp_path, name, least):
+    path, target = tables[name]
+    model, predictions = tmp_path / "model.bridle", tmp_path / "predictions.csv"
+    ran = bridle("fit", path, "--target", target, "--out", model, "--json", *SHORT)
+    assert ran.code == 0, ran.err
+    result = json.loads(ran.out)
+    assert result["regularized"]["test"]["value"] > least
+    truth = pd.read_csv(path)[target]
+    assert sum(result["rows"].values()) == len(truth)
+
+    assert bridle("predict", model, path, "--out", predictions).code == 0
+    predicted = pd.read_csv(predictions)
+    assert len(predicted) == len(truth)
+    if result["task"] == "classification":
+        share = (predicted["prediction"] == truth).mean()
+        probabilities = predicted.drop(columns="prediction")
+        assert np.allclose(probabilities.sum(axis=1), 1)
+        best = probabilities.idxmax(axis=1).str.removeprefix("probability_")
+        assert (best == predicted["prediction"].astype(str)).all()
+        assert share > least
+    else:
+        error = ((predicted["prediction"] - truth) ** 2).sum()
+        assert 1 - error / ((truth - truth.mean()) ** 2).sum() > least
+
+
+def test_fit_prints_the_table_and_one_sentence(bridle):
+    ran = bridle("fit", CREDIT, "--target", "class", *SHORT)
+    assert ran.code == 0
+    for part in ("training accuracy (600 rows)", "held-out", "test", "gap", "zeros by layer"):
+        assert part in ran.out
+    # one sentence, whatever the width that it was wrapped to
+    verdict = " ".join(ran.out[ran.out.index("The plain network") :].split())
+    assert verdict.endswith("on the test part).")
+
+
+def test_plain_network_overfits_and_regularization_narrows_the_gap(bridle):
+    result = json.loads(bridle("fit", CREDIT, "--target", "class", "--json").out)
+    plain, regularized = result["plain"]["diagnosis"], result["regularized"]["diagnosis"]
+    assert plain["verdict"] == "overfits"
+    assert plain["training"]["value"] > 0.98
+    assert regularized["gap"]["value"] < 0.6 * plain["gap"]["value"]
+    assert sum(result["regularized"]["zeros"]) > 0
+    assert sum(result["plain"]["zeros"]) == 0
+
+
+def test_same_seed_same_bytes(bridle, tmp_path):
+    files = [tmp_path / "a.bridle", tmp_path / "b.bridle", tmp_path / "c.bridle"]
+    outs = [
+        bridle("fit", CREDIT, "--target", "class", "--out", file, "--seed", seed, "--json", *SHORT)
+        for file, seed in zip(files, (3, 3, 4), strict=True)
+    ]
+    assert outs[0].out == outs[1].out
+    assert files[0].read_bytes() == files[1].read_bytes()
+    assert files[0].read_bytes() != files[2].read_bytes()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ("--l1", "0.001"),
+        ("--l2", "0.01"),
+        ("--keep-prob", "0.8"),
+        ("--drop-prob", "0.2"),
+        ("--input-keep-prob", "0.9"),
+        ("--drop-connect-keep-prob", "0.7"),
+        ("--max-norm", "1.0"),
+        ("--class-weight", "balanced"),
+        ("--patience", "0"),
+        ("--drop", "purpose"),
+    ],
+)
+def test_every_option_acts(bridle, option):
+    """Against no strength but a negligible one, each option changes the outcome."""
+    base = (
+        "fit",
+        CREDIT,
+        "--target",
+        "class",
+        "--json",
+        "--l2",
+        "1e-12",
+        "--learning-rate",
+        "0.01",
+    )
+    extra = (
+        [part for part in base if part not in ("--l2", "1e-12")] if option[0] == "--l2" else base
+    )
+    before, after = bridle(*base, *SHORT), bridle(*extra, *option, *SHORT)
+    assert after.code == 0, after.err
+    results = [json.loads(ran.out) for ran in (before, after)]
+    assert results[0]["regularized"] != results[1]["regularized"]
+
+
+def test_demo_needs_nothing(tmp_path):
+    """In another folder, as a program of its own."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "bridle", "demo", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(ran.stdout)["rows"] == {"training": 600, "held out": 200, "test": 200}
+
+
+def test_predict_writes_parquet_and_json(bridle, model, tmp_path):
+    out = tmp_path / "p.parquet"
+    assert bridle("predict", model, CREDIT, "--out", out).code == 0
+    records = json.loads(bridle("predict", model, CREDIT, "--json").out)
+    assert pd.read_parquet(out).to_dict(orient="records") == records
+    printed = bridle("predict", model, CREDIT).out
+    assert printed.splitlines()[0] == "prediction,probability_bad,probability_good"
+    assert len(printed.splitlines()) == 1001
+
+
+def test_tables_of_other_kinds(bridle, tmp_path):
+    frame = pd.read_csv(CREDIT)
+    packed, parquet = tmp_path / "t.csv.gz", tmp_path / "t.parquet"
+    frame.to_csv(packed, index=False)
+    frame.to_parquet(parquet)
+    outs = [
+        bridle("fit", path, "--target", "class", "--json", *SHORT).out
+        for path in (CREDIT, packed, parquet)
+    ]
+    assert outs[0] == outs[1] == outs[2]
+
+
+def test_help_and_version(bridle):
+    assert "fit" in bridle("--help").out
+    assert bridle("--version").out.strip()
+    assert "--drop-connect-keep-prob" in bridle("fit", "--help").out
+
+
+# --------------------------------------------------------------------------- bad input
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small model of the example table."""
+    from bridle import Recipe, fit, save_model
+
+    path = tmp_path_factory.mktemp("model") / "credit.bridle"
+    save_model(fit(CREDIT, "class", recipe=Recipe(hidden=(8,), epochs=2)).model, path)
+    return path
+
+
+def _fails(ran, code, *parts):
+    assert ran.code == code, (ran.code, ran.err)
+    assert ran.out == ""
+    lines = ran.err.strip().splitlines()
+    assert len(lines) == 1, ran.err
+    assert "Traceback" not in ran.err
+    for part in parts:
+        assert part in ran.err
+
+
+FRAME = pd.DataFrame(
+    {"age": np.arange(40.0), "city": ["a", "b"] * 20, "class": ["no", "yes", "yes", "no"] * 10}
+)
+
+
+def _write(path, text):
+    path.write_text(text)
+    return path
+
+
+BAD_TABLES = {
+    "absent target": (FRAME.rename(columns={"class": "klass"}), ("'class'", "klass")),
+    "one class": (FRAME.assign(**{"class": "no"}), ("no", "class")),
+    "all missing": (FRAME.assign(empty=np.nan), ("empty", "--drop")),
+    "infinite": (FRAME.assign(age=[*np.arange(39.0), np.inf]), ("age", "inf")),
+    "too few rows": (FRAME.head(6), ("6 rows", "10")),
+    "target alone": (FRAME[["class"]], ("class",)),
+    "missing target": (FRAME.assign(**{"class": ["no", None] * 20}), ("20", "class")),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TABLES)
+def test_bad_tables(bridle, tmp_path, case):
+    frame, parts = BAD_TABLES[case]
+    path, out = tmp_path / "t.csv", tmp_path / "m.bridle"
+    frame.to_csv(path, index=False)
+    _fails(bridle("fit", path, "--target", "class", "--out", out, *SHORT), 1, *parts)
+    assert [item.name for item in tmp_path.iterdir()] == ["t.csv"]
+
+
+BAD_FILES = {
+    "empty": ("", ("t.csv", "empty")),
+    "header only": ("a,class\n", ("t.csv", "row")),
+    "too many cells": ("a,class\n1,x\n2,y,9\n" + "3,x\n" * 20, ("t.csv", "3")),
+    "too few cells": ("a,b,class\n1,1,x\n2,y\n" + "3,3,x\n" * 20, ("t.csv", "3")),
+    "same name twice": ("a,a,class\n" + "1,2,x\n" * 20, ("'a'",)),
+}
+
+
+@pytest.mark.parametrize("case", BAD_FILES)
+def test_bad_files(bridle, tmp_path, case):
+    text, parts = BAD_FILES[case]
+    _fails(bridle("fit", _write(tmp_path / "t.csv", text), "--target", "class"), 1, *parts)
+
+
+def test_damaged_gzip_and_absent_file(bridle, tmp_path):
+    path = tmp_path / "t.csv.gz"
+    path.write_bytes(gzip.compress(CREDIT.read_bytes())[:5000])
+    _fails(bridle("fit", path, "--target", "class"), 1, "t.csv.gz")
+    _fails(bridle("fit", tmp_path / "absent.csv", "--target", "class"), 1, "absent.csv")
+
+
+BAD_OPTIONS = {
+    ("--l1", "-1"): ("-1",),
+    ("--l2", "nan"): ("nan",),
+    ("--keep-prob", "0"): ("0.0", "above 0"),
+    ("--keep-prob", "1.5"): ("1.5", "at most 1"),
+    ("--drop-prob", "1"): ("1.0", "less than 1"),
+    ("--drop-connect-keep-prob", "-0.1"): ("-0.1",),
+    ("--keep-prob", "0.5", "--drop-prob", "0.5"): ("exactly one",),
+    ("--max-norm", "0"): ("0.0", "above 0"),
+    ("--hidden", "8,x"): ("8,x",),
+    ("--hidden", "0"): ("hidden",),
+    ("--epochs", "0"): ("0",),
+    ("--batch-size", "0"): ("0",),
+    ("--learning-rate", "-1"): ("-1",),
+    ("--task", "clustering"): ("clustering",),
+    ("--class-weight", "heavy"): ("heavy",),
+    ("--seed", "-1"): ("-1",),
+    ("--drop", "class"): ("class",),
+    ("--out", "/no/such/folder/m.bridle"): ("/no/such/folder",),
+}
+
+
+@pytest.mark.parametrize("options", BAD_OPTIONS)
+def test_bad_options(bridle, options):
+    _fails(bridle("fit", CREDIT, "--target", "class", *options), 2, *BAD_OPTIONS[options])
+
+
+def test_options_that_do_not_exist_or_parse(bridle):
+    assert bridle("fit", CREDIT, "--target", "class", "--lambda", "1").code == 2
+    assert bridle("fit", CREDIT, "--target", "class", "--l1", "much").code == 2
+    assert bridle("fit", CREDIT).code == 2
+    assert bridle("train").code == 2
+
+
+def test_unknown_drop_column_gets_a_hint(bridle):
+    ran = bridle("fit", CREDIT, "--target", "class", "--drop", "purpos")
+    _fails(ran, 1, "'purpos'", "did you mean 'purpose'?")
+
+
+def test_target_gets_a_hint(bridle):
+    _fails(bridle("fit", CREDIT, "--target", "clas"), 1, "'clas'", "did you mean 'class'?")
+
+
+def test_divergence_is_an_error_and_leaves_nothing(bridle, tmp_path):
+    out = tmp_path / "m.bridle"
+    ran = bridle(
+        "fit", CREDIT, "--target", "class", "--out", out, "--learning-rate", "1e30", *SHORT
+    )
+    _fails(ran, 1, "1e+30")
+    assert not out.exists()
+
+
+def test_bad_model_files(bridle, model, tmp_path):
+    cut = tmp_path / "cut.bridle"
+    cut.write_bytes(model.read_bytes()[:2000])
+    for path in (cut, CREDIT, tmp_path / "absent.bridle"):
+        _fails(bridle("predict", path, CREDIT), 1, path.name)
+
+
+def test_prediction_table_lacks_a_column(bridle, model, tmp_path):
+    path, out = tmp_path / "t.csv", tmp_path / "p.csv"
+    pd.read_csv(CREDIT).drop(columns="purpose").to_csv(path, index=False)
+    _fails(bridle("predict", model, path, "--out", out), 1, "purpose")
+    assert not out.exists()
+
+
+def test_prediction_to_an_unknown_format(bridle, model):
+    _fails(bridle("predict", model, CREDIT, "--out", "p.xlsx"), 2, "p.xlsx", ".csv")
+
+
+def test_full_disk_leaves_the_old_file(model, tmp_path):
+    """A limit on the size of files stands for a full disk: the write fails half-way."""
+    out = tmp_path / "p.csv"
+    out.write_text("old")
+
+    def small_files():
+        import signal
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "bridle", "predict", model, CREDIT, "--out", out],
+        capture_output=True,
+        text=True,
+        preexec_fn=small_files,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+    assert ran.returncode == 1
+    assert len(ran.stderr.strip().splitlines()) == 1
+    assert "p.csv" in ran.stderr
+    assert out.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["p.csv"]
