@@ -10,6 +10,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from machine import machine
@@ -41,7 +42,7 @@ def bridle_step(*, dropout: bool, penalties: bool, drop_connect: bool = False) -
 def torch_step(*, dropout: bool, penalties: bool) -> Step:
     """Return the same step written with torch's modules, the penalties added to the loss."""
     layers: list[nn.Module] = []
-    for fan_in, fan_out in zip(SIZES[:-2], SIZES[1:-1], strict=True):
+    for fan_in, fan_out in pairwise(SIZES[:-1]):
         layers += [nn.Linear(fan_in, fan_out), nn.ReLU()]
         layers += [nn.Dropout(1 - KEEP)] if dropout else []
     model = nn.Sequential(*layers, nn.Linear(*SIZES[-2:]))

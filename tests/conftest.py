@@ -7,10 +7,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn import datasets
 
 ROOT = Path(__file__).parents[1]
 CREDIT = ROOT / "examples" / "credit-g.csv"
+
+
+# small networks gain nothing from more threads, and lose much where another program runs beside
+torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_class_weights_lift_the_rare_class(rng):
     frame = pd.DataFrame(rng.normal(size=(600, 3)) + codes[:, None], columns=list("abc"))
     frame["y"] = np.where(codes, "rare", "common")
     found = [
-        bridle.fit(frame, "y", recipe=Recipe(hidden=(16,), epochs=30, class_weight=weight))
+        bridle.fit(frame, "y", recipe=Recipe(hidden=(16,), learning_rate=0.01, class_weight=weight))
         .model.predict(frame)["prediction"]
         .eq("rare")
         .sum()
@@ -146,11 +146,7 @@ def test_result_is_json(rng):
     import json
 
     result = bridle.fit(_blobs(50, 2, rng), "y", recipe=QUICK)
-    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict() | {
-        "plain": json.loads(json.dumps(result.plain.to_dict())),
-        "regularized": json.loads(json.dumps(result.regularized.to_dict())),
-        "facts": json.loads(json.dumps(result.model.facts)),
-    }
+    assert json.loads(json.dumps(result.to_dict(), allow_nan=False)) == result.to_dict()
     assert result.verdict.endswith(".")
 
 

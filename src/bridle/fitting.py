@@ -112,8 +112,11 @@ class Strengths:
         }
 
 
-DEFAULT_STRENGTHS = Strengths(l1=1e-4, l2=1e-3, keep_prob=0.5)
-"""What acts when no strength is given."""
+DEFAULT_STRENGTHS = {
+    "classification": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.5),
+    "regression": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.95),
+}
+"""What acts when no strength is given; a value suffers more from dropout than a class."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,7 @@ class Fitted:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return asdict(self)
+        return {**asdict(self), "zeros": list(self.zeros)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,7 +236,10 @@ class FitResult:
         }[self.comparison.answer]
         now = f"{100 * after.gap.value:.1f} points" if share else f"{after.gap.value:.3f}"
         difference = _signed(self.comparison.difference, share)
-        return f"{opening} ({before.evidence}); regularized, the gap is {now}, {answer} ({difference})."
+        return (
+            f"{opening} ({before.evidence}); "
+            f"regularized, the gap is {now}, {answer} ({difference})."
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: everything but the model and the history."""
@@ -284,7 +290,8 @@ def fit(
     task : {"auto", "classification", "regression"}
         "auto" takes text, booleans and few whole numbers for classes.
     strengths : Strengths, optional
-        Default: L1 1e-4, L2 1e-3 and dropout that keeps half of the hidden units.
+        Default: L1 1e-4, L2 1e-3 and dropout that keeps half of the hidden units for classes, 95 %
+        for values.
     recipe : Recipe, optional
         How to train.
     drop : sequence of str
@@ -317,7 +324,6 @@ def fit(
     >>> result.regularized.test.value > 0.8
     True
     """
-    strengths = DEFAULT_STRENGTHS if strengths is None else strengths
     recipe = Recipe() if recipe is None else recipe
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
@@ -325,6 +331,7 @@ def fit(
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
     frame, truth = target_column(_without(read_table(table), drop, target), target)
     task = infer_task(truth) if task == "auto" else task
+    strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     codec = ClassTarget.fit(truth) if task == "classification" else None
     parts = _split(len(truth), codec.transform(truth) if codec else None, seed)
     encoder = TableEncoder().fit(frame.iloc[parts["training"]])

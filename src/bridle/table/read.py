@@ -59,14 +59,15 @@ def read_table(source: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     """
     if isinstance(source, (str, os.PathLike)):
         return _checked(_from_file(Path(source)), str(source))
-    if not isinstance(source, pd.DataFrame) and hasattr(source, "to_pandas"):
-        source = source.to_pandas()
-    if not isinstance(source, pd.DataFrame):
+    frame: Any = source
+    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
+        frame = frame.to_pandas()
+    if not isinstance(frame, pd.DataFrame):
         raise DataError(
-            f"a table is a path or a DataFrame, not a {type(source).__name__}; "
+            f"a table is a path or a DataFrame, not a {type(frame).__name__}; "
             "wrap an array as pandas.DataFrame(array)"
         )
-    return _checked(source.reset_index(drop=True), "the table")
+    return _checked(frame.reset_index(drop=True), "the table")
 
 
 def _from_file(path: Path) -> pd.DataFrame:
