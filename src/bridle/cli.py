@@ -241,6 +241,10 @@ def show(result: FitResult, console: Console) -> None:
     def with_margin(value: float, margin: float) -> str:
         return f"{score(value).removesuffix(' %')} ± {score(margin)}"
 
+    def gap(value: float, margin: float) -> str:
+        text = with_margin(value, margin)
+        return text.replace(" %", " points")
+
     name = result.plain.diagnosis.score_name
     grid = Grid(title=f"{result.model.target_name} ({result.model.task})", title_justify="left")
     for heading in ("", "plain", "regularized"):
@@ -256,14 +260,17 @@ def show(result: FitResult, console: Console) -> None:
         ),
         (
             "gap (95 % interval)",
-            [with_margin(n.diagnosis.gap.value, n.diagnosis.gap.margin) for n in networks],
+            [gap(n.diagnosis.gap.value, n.diagnosis.gap.margin) for n in networks],
         ),
         (
             f"test {name} ({result.rows['test']} rows)",
             [with_margin(n.test.value, n.test.margin) for n in networks],
         ),
         ("verdict", [n.diagnosis.verdict for n in networks]),
-        ("zeros by layer", [" ".join(f"{zeros:.0%}" for zeros in n.zeros) for n in networks]),
+        (
+            "zeros by layer",
+            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
+        ),
         ("epochs, of them best", [f"{n.epochs}, {n.best_epoch}" for n in networks]),
     ]
     for label, cells in rows:
