@@ -185,8 +185,11 @@ def dropout(
     flat, address = _as_population(x, address)
     if rows is None:
         rows = torch.arange(flat.shape[1], device=x.device)
-    rows = rows.reshape(-1, rows.shape[-1])
-    if rows.shape[0] not in (1, flat.shape[0]) or rows.shape[1] not in (1, flat.shape[1]):
+    rows = rows[None] if rows.ndim == 1 else rows
+    fits = rows.ndim == 2 and all(
+        given in (1, wanted) for given, wanted in zip(rows.shape, flat.shape[:2], strict=True)
+    )
+    if not fits:
         raise UsageError(
             f"rows has the shape {list(rows.shape)}; x has {flat.shape[0]} members of "
             f"{flat.shape[1]} rows: give a row address for each row, or one for all"

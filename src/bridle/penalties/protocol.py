@@ -74,4 +74,6 @@ def total(terms: Tensor, strength: Strength) -> Tensor:
 def weight_like(strength: Strength, weight: Tensor) -> Tensor:
     """Return the strength as a tensor that broadcasts against ``weight``, in its dtype."""
     shaped = per_member(strength, weight)
-    return shaped if isinstance(shaped, Tensor) else torch.tensor(shaped).to(weight)
+    if isinstance(shaped, Tensor):
+        return shaped
+    return torch.tensor(shaped, dtype=weight.dtype, device=weight.device)

@@ -1,0 +1,174 @@
+"""One contract suite for every noise: a new one is tested by one more row in the table."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+
+from bridle import DropConnect, Dropout, UsageError, address_of
+from bridle.noise import Noise
+from bridle.ops import dropout
+
+NOISES = {"Dropout": Dropout, "DropConnect": DropConnect}
+CASES = [(name, scaling) for name in NOISES for scaling in ("inverted", "classic")]
+
+
+@pytest.mark.parametrize(("name", "scaling"), CASES)
+def test_it_is_a_noise(name, scaling):
+    noise = NOISES[name](keep_prob=0.5, scaling=scaling)
+    assert isinstance(noise, Noise)
+    assert repr(noise) == f"{name}(keep_prob=0.5, scaling='{scaling}')"
+    assert repr(eval(repr(noise))) == repr(noise)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_inverted_prediction_is_the_very_same_tensor(name):
+    x = torch.randn(3, 4)
+    assert NOISES[name](keep_prob=0.3).predict(x) is x
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_classic_prediction_multiplies_by_p(name):
+    x = torch.randn(3, 4, dtype=torch.float64)
+    noise = NOISES[name](keep_prob=0.3, scaling="classic")
+    assert torch.equal(noise.predict(x), x * (round(0.3 * 65536) / 65536))
+
+
+@pytest.mark.parametrize(("name", "scaling"), CASES)
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_training_has_the_mean_of_prediction(name, scaling, keep):
+    """The sum over all entries is binomial: its exact bound, not a tolerance."""
+    noise = NOISES[name](keep_prob=keep, scaling=scaling)
+    ones = torch.ones(64, 256, dtype=torch.float64)
+    steps = 20
+    total = sum(noise.train(ones, address_of(1, step=step)).sum().item() for step in range(steps))
+    count, drawn = ones.numel() * steps, noise.drawn_keep_prob
+    unit = 1 / drawn if scaling == "inverted" else 1.0
+    low, high = binom.ppf([1e-6, 1 - 1e-6], count, drawn) * unit
+    assert low <= total <= high
+    assert low <= noise.predict(ones).sum().item() * steps <= high
+
+
+@pytest.mark.parametrize(("name", "scaling"), CASES)
+def test_values_in_training(name, scaling):
+    noise = NOISES[name](keep_prob=0.25, scaling=scaling)
+    out = noise.train(torch.ones(50, 50), address_of(3))
+    assert set(out.unique().tolist()) == {0.0, 4.0 if scaling == "inverted" else 1.0}
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_keep_and_drop_are_two_words_for_one(name):
+    x, address = torch.randn(5, 6), address_of(1)
+    keep, drop = NOISES[name](keep_prob=0.75), NOISES[name](drop_prob=0.25)
+    assert torch.equal(keep.train(x, address), drop.train(x, address))
+    assert drop.keep_prob == 0.75
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_keeping_all_is_the_identity(name):
+    x = torch.randn(3, 4)
+    assert NOISES[name](keep_prob=1.0).train(x, address_of(0)) is x
+    assert NOISES[name](drop_prob=0.0, scaling="classic").train(x, address_of(0)) is x
+
+
+BAD = [
+    ({}, "keep_prob=… or drop_prob=…"),
+    ({"keep_prob": 0.5, "drop_prob": 0.5}, "exactly one"),
+    ({"keep_prob": 0.0}, "keep_prob is 0.0"),
+    ({"keep_prob": 1.01}, "keep_prob is 1.01"),
+    ({"keep_prob": float("nan")}, "keep_prob is nan"),
+    ({"drop_prob": 1.0}, "drop_prob is 1.0"),
+    ({"drop_prob": -0.5}, "drop_prob is -0.5"),
+    ({"keep_prob": torch.tensor([0.5, 2.0])}, "keep_prob is 2.0"),
+    ({"keep_prob": torch.tensor(0.5)}, r"shape \[\]"),
+    ({"keep_prob": 0.5, "scaling": "both"}, "'both'"),
+]
+
+
+@pytest.mark.parametrize(("options", "part"), BAD)
+@pytest.mark.parametrize("name", NOISES)
+def test_bad_probabilities_are_named(name, options, part):
+    with pytest.raises(UsageError, match=part):
+        NOISES[name](**options)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_a_probability_is_never_positional(name):
+    with pytest.raises(TypeError):
+        NOISES[name](0.5)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_resolution_is_stated_and_unbiased(name):
+    noise = NOISES[name](keep_prob=1e-9)
+    assert noise.drawn_keep_prob == 1 / 65536
+    out = noise.train(torch.ones(600, 1000), address_of(1))
+    assert set(out.unique().tolist()) == {0.0, 65536.0}
+
+
+@pytest.mark.parametrize(("name", "scaling"), CASES)
+def test_a_probability_per_member_is_each_member_alone(name, scaling):
+    keeps = torch.tensor([0.2, 1.0, 0.7])
+    noise = NOISES[name](keep_prob=keeps, scaling=scaling)
+    x = torch.randn(3, 8, 9)
+    together = noise.train(x, address_of([4, 5, 6], step=2))
+    predicted = noise.predict(x)
+    for member, keep in enumerate(keeps.tolist()):
+        alone = NOISES[name](keep_prob=keep, scaling=scaling)
+        assert torch.equal(together[member], alone.train(x[member], address_of(4 + member, step=2)))
+        assert torch.allclose(predicted[member], alone.predict(x[member]))
+    taken = noise.take(torch.tensor([2, 0]))
+    assert taken.keep_prob.tolist() == noise.keep_prob[[2, 0]].tolist()
+    assert taken.scaling == scaling
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_rescaled_draws_the_same_mask(name):
+    inverted = NOISES[name](keep_prob=0.5)
+    classic = inverted.rescaled("classic")
+    x, address = torch.randn(6, 7), address_of(1)
+    assert torch.equal(inverted.train(x, address), 2 * classic.train(x, address))
+
+
+def test_weights_have_one_mask_for_the_batch():
+    """DropConnect's mask belongs to the weights: no row of a batch appears in it."""
+    weight = torch.ones(30, 20)
+    noise = DropConnect(keep_prob=0.5)
+    first, second = (noise.train(weight, address_of(1, step=step)) for step in (0, 1))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, noise.train(weight, address_of(1, step=0)))
+
+
+# ------------------------------------------------------------------ Wager 2013
+
+
+@pytest.fixture
+def regression(rng):
+    X = rng.normal(size=(9, 4))
+    return X, X @ rng.normal(size=4) + rng.normal(size=9), rng.normal(size=4)
+
+
+def _ridge_form(X, y, w, p):
+    """‖y - Xw‖² + (1-p)/p · Σ_j (XᵀX)_jj w_j²  (Wager et al. 2013)."""
+    return ((y - X @ w) ** 2).sum() + (1 - p) / p * (np.diag(X.T @ X) * w**2).sum()
+
+
+@pytest.mark.parametrize("p", [0.25, 0.5, 0.75])
+def test_expected_loss_of_linear_regression_is_the_ridge_form(regression, p):
+    """Exactly: the expectation over all 2⁴ masks of each row, through bridle's own scaling."""
+    X, y, w = regression
+    expected = 0.0
+    for row, target in zip(X, y, strict=True):
+        for kept in itertools.product((0.0, 1.0), repeat=4):
+            mask = np.array(kept)
+            chance = np.prod(np.where(mask == 1, p, 1 - p))
+            expected += chance * (target - (row * mask / p) @ w) ** 2
+    assert expected == pytest.approx(_ridge_form(X, y, w, p), rel=1e-12)
+    draws = []
+    for step in range(4000):
+        noisy = dropout(torch.from_numpy(X), address_of(2, step=step), p).numpy()
+        draws.append(((y - noisy @ w) ** 2).sum())
+    error = np.std(draws) / np.sqrt(len(draws))
+    assert np.mean(draws) == pytest.approx(_ridge_form(X, y, w, p), abs=5 * error)

@@ -1,0 +1,229 @@
+"""The registered ops: registration, gradients, compilation, memory, edges."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.autograd import gradcheck, gradgradcheck
+
+from bridle.errors import UsageError
+from bridle.ops import RESOLUTION, address_of, drop_connect, dropout, soft_threshold
+
+ADDRESS = address_of([1, 2], stream=3, step=4)
+ROWS = torch.arange(5)[None]
+KEEP = torch.tensor([0.5, 0.8], dtype=torch.float64)
+DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
+
+
+def _samples(dtype=torch.float32):
+    x = torch.randn(2, 5, 7, dtype=dtype, requires_grad=True)
+    y = torch.randn(2, 5, 7, dtype=dtype).relu()
+    ops = torch.ops.bridle
+    return {
+        "dropout": (ops.dropout, (x, ADDRESS, ROWS, KEEP, True)),
+        "classic": (ops.dropout, (x, ADDRESS, ROWS, KEEP, False)),
+        "shared row": (ops.dropout, (x, ADDRESS, ROWS[:, :1] + 9, KEEP[:1], True)),
+        "relu_dropout": (ops.relu_dropout, (x, ADDRESS, ROWS, KEEP, True)),
+        "relu_dropout_backward": (ops.relu_dropout_backward, (x, y, KEEP, True)),
+        "soft_threshold": (ops.soft_threshold, (x, torch.rand(7, dtype=dtype))),
+    }
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:3])
+@pytest.mark.parametrize("name", _samples())
+def test_opcheck(name, dtype):
+    op, arguments = _samples(dtype)[name]
+    torch.library.opcheck(op.default, arguments)
+
+
+FUNCTIONS = {
+    "dropout": lambda x: dropout(x, ADDRESS[0], 0.6),
+    "classic": lambda x: dropout(x, ADDRESS[0], 0.6, inverted=False),
+    "relu": lambda x: dropout(x, ADDRESS[0], 0.6, relu=True),
+    "drop_connect": lambda x: drop_connect(x, ADDRESS[0], 0.6),
+    "soft_threshold": lambda x: soft_threshold(x, 0.4),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_gradients_by_finite_differences(name):
+    # away from the kinks at 0 and at ± 0.4
+    x = torch.tensor([[-2.0, -1.0, 0.2, 0.8], [1.5, -0.1, 3.0, -0.7]], dtype=torch.float64)
+    x.requires_grad_()
+    assert gradcheck(FUNCTIONS[name], (x,))
+    assert gradgradcheck(FUNCTIONS[name], (x,))
+
+
+def test_gradient_by_the_threshold():
+    w = torch.tensor([-2.0, 0.3, 1.5], dtype=torch.float64, requires_grad=True)
+    for shape in ((), (1,), (3,)):
+        threshold = torch.full(shape, 0.5, dtype=torch.float64, requires_grad=True)
+        assert gradcheck(soft_threshold, (w, threshold))
+
+
+def test_no_mask_is_saved_for_backward():
+    saved = []
+    x = torch.randn(64, 64, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: saved.append(t) or t, lambda t: t):
+        dropout(x, ADDRESS[0], 0.5)
+        assert saved
+        assert all(t.numel() < x.numel() and t.dtype != torch.bool for t in saved)
+        saved.clear()
+        out = dropout(x, ADDRESS[0], 0.5, relu=True)
+        large = [t for t in saved if t.numel() >= x.numel()]
+    # ReLU with dropout keeps its own output, which the next layer keeps anyway
+    assert [t.data_ptr() for t in large] == [out.data_ptr()]
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_compiled_without_a_break_and_with_the_same_mask(relu):
+    def step(x, address):
+        return (dropout(x * 2, address, 0.5, relu=relu) + 1).sum(1)
+
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    for seed in (0, 1):
+        x, other = (torch.linspace(-1, 1, 60).view(6, 10).requires_grad_() for _ in range(2))
+        eager, fast = step(x, address_of(seed)), compiled(other, address_of(seed))
+        assert torch.equal(eager, fast)
+        eager.sum().backward()
+        fast.sum().backward()
+        assert torch.equal(x.grad, other.grad)
+
+
+def test_dropped_is_zero_whatever_it_held():
+    x = torch.tensor([[float("nan"), float("inf"), -float("inf")] * 50])
+    kept = dropout(torch.ones_like(x), ADDRESS[0], 0.5) > 0
+    out = dropout(x, ADDRESS[0], 0.5)
+    assert (out[~kept] == 0).all()
+    assert not out[kept].isfinite().any()
+
+
+def test_relu_backward_equals_the_unfused_one():
+    x = torch.randn(40, 30, requires_grad=True)
+    y = x.detach().clone().requires_grad_()
+    weights = torch.randn(40, 30)
+    (dropout(x, ADDRESS[0], 0.3, relu=True) * weights).sum().backward()
+    (dropout(y.relu(), ADDRESS[0], 0.3) * weights).sum().backward()
+    assert torch.equal(x.grad, y.grad)
+
+
+def test_keeping_everything_returns_the_input_itself():
+    x = torch.randn(3, 4)
+    assert dropout(x, ADDRESS[0], 1.0) is x
+    assert dropout(x, ADDRESS[0], 1) is x
+    assert drop_connect(x, ADDRESS[0], 1.0) is x
+    assert torch.equal(dropout(x, ADDRESS[0], torch.ones(1)), x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_scaling_rounds_once(dtype):
+    x = torch.rand(9, 50, dtype=torch.float64).to(dtype)
+    keep = 0.3
+    out = dropout(x, ADDRESS[0], keep)
+    assert out.dtype == dtype
+    kept = out != 0
+    scale = RESOLUTION / round(keep * RESOLUTION)
+    wide = torch.promote_types(dtype, torch.float32)
+    assert torch.equal(out[kept], (x[kept].to(wide) * scale).to(dtype))
+
+
+def test_memory_layout_does_not_matter():
+    x = torch.randn(6, 8, 10)
+    assert torch.equal(
+        dropout(x.transpose(0, 2), ADDRESS[0], 0.5),
+        dropout(x.transpose(0, 2).contiguous(), ADDRESS[0], 0.5),
+    )
+    strided = torch.randn(8, 20)[:, ::2]
+    assert torch.equal(
+        dropout(strided, ADDRESS[0], 0.5), dropout(strided.contiguous(), ADDRESS[0], 0.5)
+    )
+    assert torch.equal(soft_threshold(strided, 0.5), soft_threshold(strided.contiguous(), 0.5))
+
+
+def test_units_of_a_row_are_one_run():
+    x = torch.randn(4, 3, 5)
+    assert torch.equal(
+        dropout(x, ADDRESS[0], 0.5).flatten(1), dropout(x.flatten(1), ADDRESS[0], 0.5)
+    )
+
+
+def test_shared_row_is_one_mask_for_the_batch():
+    out = dropout(torch.ones(10, 40), ADDRESS[0], 0.5, rows=torch.tensor([7]))
+    assert (out == out[0]).all()
+    alone = dropout(torch.ones(1, 40), ADDRESS[0], 0.5, rows=torch.tensor([7]))
+    assert torch.equal(out[:1], alone)
+
+
+def test_weights_are_addressed_in_their_order():
+    weight = torch.ones(6, 5)
+    flat = dropout(weight.reshape(1, 30), ADDRESS[0], 0.5)
+    assert torch.equal(drop_connect(weight, ADDRESS[0], 0.5), flat.view(6, 5))
+    both = drop_connect(torch.ones(2, 6, 5), ADDRESS, 0.5)
+    assert torch.equal(both[1], drop_connect(weight, ADDRESS[1], 0.5))
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (3, 0), (1, 1), (2, 0, 3)])
+def test_empty_and_tiny(shape):
+    x = torch.ones(shape, requires_grad=True)
+    out = dropout(x, ADDRESS[0], 0.5)
+    out.sum().backward()
+    assert out.shape == x.grad.shape == x.shape
+    assert drop_connect(x.detach(), ADDRESS[0], 0.5).shape == x.shape
+    assert soft_threshold(x.detach(), 0.5).shape == x.shape
+
+
+def test_meta_tensors():
+    x = torch.ones(4, 5, device="meta")
+    assert dropout(x, ADDRESS[0], 0.5).shape == x.shape
+    assert soft_threshold(x, 0.5).device.type == "meta"
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(0, 5),
+    units=st.integers(0, 140),
+    dtype=st.sampled_from(DTYPES[:3]),
+    keep=st.one_of(st.floats(1e-9, 1), st.just(1.0), st.just(1e-12)),
+    relu=st.booleans(),
+    inverted=st.booleans(),
+)
+def test_any_shape_dtype_and_probability(rows, units, dtype, keep, relu, inverted):
+    x = torch.randn(rows, units, dtype=torch.float64).to(dtype)
+    out = dropout(x, ADDRESS[0], keep, relu=relu, inverted=inverted)
+    assert out.shape == x.shape
+    assert out.dtype == dtype
+    kept = out != 0
+    source = x.relu() if relu else x
+    drawn = 1.0 if keep == 1 else max(1, round(keep * RESOLUTION)) / RESOLUTION
+    scale = 1 / drawn if inverted else 1.0
+    wide = torch.promote_types(dtype, torch.float32)
+    assert torch.equal(out[kept], (source[kept].to(wide) * scale).to(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_soft_threshold_formula(dtype):
+    w = torch.linspace(-2, 2, 41, dtype=torch.float64).to(dtype)
+    out = soft_threshold(w, 0.5)
+    expected = w.double().sign() * (w.double().abs() - 0.5).clamp(min=0)
+    assert out.dtype == dtype
+    assert torch.allclose(out.double(), expected, atol=0.01 if dtype.itemsize == 2 else 1e-7)
+    assert (out[w.abs() <= 0.5] == 0).all()
+
+
+ERRORS = {
+    "keep 0": (lambda x: dropout(x, ADDRESS[0], 0.0), "0.0"),
+    "keep above 1": (lambda x: dropout(x, ADDRESS[0], 1.5), "1.5"),
+    "keep not a number": (lambda x: dropout(x, ADDRESS[0], float("nan")), "nan"),
+    "address of two": (lambda x: dropout(x, torch.zeros(2, dtype=torch.int64), 0.5), "[2]"),
+    "members differ": (lambda x: dropout(x, ADDRESS, 0.5), "3 members"),
+    "too many rows": (lambda x: dropout(x, ADDRESS[0], 0.5, rows=torch.arange(9)), "9"),
+    "no rows": (lambda x: dropout(x[0, 0], ADDRESS[0], 0.5), "no rows"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors_name_the_value(case):
+    call, part = ERRORS[case]
+    with pytest.raises(UsageError) as caught:
+        call(torch.ones(3, 4))
+    assert part in str(caught.value)
