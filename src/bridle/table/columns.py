@@ -152,14 +152,19 @@ def as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
     A whole number is the same text whether it comes as 1, 1.0 or "1", since a missing value in a
     column turns its whole numbers into floats.
     """
-    texts = values.astype(object).map(_text, na_action="ignore")
-    return texts.where(texts.notna() & ~texts.isin(MISSING_TEXTS), None)
+    missing = values.isna().to_numpy()
+    texts = [
+        None if absent else _text(value)
+        for value, absent in zip(values.tolist(), missing, strict=True)
+    ]
+    return pd.Series(texts, index=values.index, name=values.name, dtype=object)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
+def _text(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    return str(value).strip()
+    text = str(value).strip()
+    return None if text in MISSING_TEXTS else text
 
 
 def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -174,12 +174,7 @@ class TableEncoder:
 
     def _missing(self, frame: pd.DataFrame) -> FloatArray:
         columns = [column for column in self._of("number", "date") if column.has_missing]
-        blocks = [
-            as_texts(frame[c.name]).isna()
-            if frame[c.name].dtype == object
-            else frame[c.name].isna()
-            for c in columns
-        ]
+        blocks = [_is_missing(frame[column.name]) for column in columns]
         return np.array(blocks, dtype=np.float64).T.reshape(len(frame), len(columns))
 
     def _categories(self, frame: pd.DataFrame) -> FloatArray:
@@ -247,6 +242,11 @@ def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any
     if name not in arrays:
         raise ModelFileError(f"the array {name!r} of the table is absent; fit the model again")
     return arrays[name]
+
+
+def _is_missing(values: pd.Series[Any]) -> np.ndarray[Any, Any]:
+    texts = as_texts(values) if pd.api.types.is_string_dtype(values.dtype) else values
+    return texts.isna().to_numpy()
 
 
 def _listed(names: list[str]) -> str:
