@@ -7,8 +7,9 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, r2_score
 
-from bridle.diagnosis import compare, diagnose, gap_between, judge_classes, judge_values
+from bridle.diagnosis import diagnose
 from bridle.errors import DataError, UsageError
+from bridle.judging import compare, gap_between, judge_classes, judge_values
 
 
 def _classes(rows, right, rng):

@@ -104,6 +104,18 @@ def test_class_weights_lift_the_rare_class(rng):
     assert found[1] > 1.5 * max(found[0], 1)
 
 
+def test_class_weights_by_name(rng):
+    table = _blobs(90, 3, rng)
+    weighted = Recipe(hidden=(8,), epochs=20, class_weight={"class 1": 50.0})
+    model = bridle.fit(table, "y", recipe=weighted).model
+    assert model.predict(table)["prediction"].eq("class 1").mean() > 0.4
+    assert model.facts["recipe"]["class_weight"] == {"class 1": 50.0}
+    with pytest.raises(bridle.DataError, match="'class 9', which is no class"):
+        bridle.fit(table, "y", recipe=Recipe(class_weight={"class 9": 2.0}))
+    with pytest.raises(bridle.UsageError, match="-1"):
+        Recipe(class_weight={"class 1": -1.0})
+
+
 def test_class_weights_need_classes(rng):
     frame = pd.DataFrame({"x": rng.normal(size=50), "y": rng.normal(size=50)})
     with pytest.raises(bridle.UsageError, match="regression"):

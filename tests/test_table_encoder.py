@@ -122,6 +122,7 @@ def test_the_kind_is_decided_in_fit_and_never_again():
 
 def test_unseen_categories_are_zeros():
     frame = pd.DataFrame({"k": ["a", "b", "a", None], "n": range(4)})
+    assert TableEncoder().fit(frame)._all[0].kind == "category"
     encoder = TableEncoder().fit(frame)
     X = encoder.transform(pd.DataFrame({"k": ["new", "a", None], "n": [0, 0, 0]}))
     names = encoder.feature_names

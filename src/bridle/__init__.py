@@ -12,32 +12,35 @@ from bridle.version import __version__
 
 if TYPE_CHECKING:
     from bridle.errors import BridleError, DataError, ModelFileError, TrainingError, UsageError
-    from bridle.fitting import FitResult, Recipe, Strengths, fit
+    from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelfile import load, save_model
     from bridle.network import Network, predict
     from bridle.noise import DropConnect, Dropout
     from bridle.ops import address_of
     from bridle.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm
-    from bridle.training import Dataset, History, train, train_step
+    from bridle.recipe import Recipe, Strengths
+    from bridle.records import Dataset, History
+    from bridle.result import FitResult
+    from bridle.training import train, train_step
 
 _HOME = {
     "BridleError": "errors",
     "DataError": "errors",
-    "Dataset": "training",
+    "Dataset": "records",
     "DropConnect": "noise",
     "Dropout": "noise",
     "ElasticNet": "penalties",
-    "FitResult": "fitting",
+    "FitResult": "result",
     "GroupLasso": "penalties",
-    "History": "training",
+    "History": "records",
     "L1": "penalties",
     "L2": "penalties",
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
-    "Recipe": "fitting",
-    "Strengths": "fitting",
+    "Recipe": "recipe",
+    "Strengths": "recipe",
     "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",

@@ -21,7 +21,8 @@ from bridle.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bridle.fitting import FitResult, Strengths
+    from bridle.recipe import Strengths
+    from bridle.result import FitResult
 
 __all__ = ["app", "main"]
 
@@ -94,7 +95,7 @@ def fit(
     Without any strength: L1 1e-4, L2 1e-3, and a keep probability of 0.5 for classes, 0.95 for
     values. With one, only what is given acts.
     """
-    from bridle.fitting import Recipe
+    from bridle.recipe import Recipe
 
     recipe = Recipe(
         hidden=_hidden(hidden),
@@ -184,7 +185,7 @@ def _keep(keep_prob: float | None, drop_prob: float | None) -> float | None:
 
 def _strengths(**given: float | None) -> Strengths | None:
     """Return the strengths that were given, or None when there are none."""
-    from bridle.fitting import Strengths
+    from bridle.recipe import Strengths
 
     chosen = {name: value for name, value in given.items() if value is not None}
     return Strengths(**chosen) if chosen else None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,83 +11,12 @@ from bridle.errors import TrainingError, UsageError
 from bridle.network import Network, predict
 from bridle.objectives import Objective, objective_of
 from bridle.penalties import Penalty, add_gradients, apply_prox, check_application
+from bridle.records import Dataset, History
+from bridle.stopping import BestWeights
 
-__all__ = ["Dataset", "History", "train", "train_step"]
+__all__ = ["train", "train_step"]
 
 _ROWS_AT_ONCE = 4096  # which bounds the memory of a pass with noise on
-
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Rows to learn from or to be judged on.
-
-    Attributes
-    ----------
-    X : Tensor
-        float ``[rows, inputs]``.
-    y : Tensor
-        ``[rows]``: int64 class codes or float values.
-    weight : Tensor, optional
-        float ``[rows]``, not negative: how much each row counts in the loss.
-    """
-
-    X: Tensor
-    y: Tensor
-    weight: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        rows = self.X.shape[0]
-        for name in ("y", "weight"):
-            value = getattr(self, name)
-            if value is not None and value.shape != (rows,):
-                raise UsageError(
-                    f"{name} has the shape {list(value.shape)} and X {rows} rows; "
-                    f"give {name} the shape [{rows}]"
-                )
-
-
-@dataclass(frozen=True, eq=False)
-class History:
-    """What happened in training, an entry per epoch and member, float64 ``[epochs, members]``.
-
-    Losses and scores are honest: by the weights at the end of the epoch, noise off, penalty left
-    out, the training part and the held-out part alike. The loss that is usually reported for
-    training is the sum of three: ``train_loss + noise + penalty``.
-
-    Attributes
-    ----------
-    train_loss, held_out_loss
-        The data fit: mean loss per row.
-    train_score, held_out_score
-        Accuracy, or R².
-    noise
-        What the masks add to the training loss: the loss with noise on less the one with noise
-        off, by one draw of the masks.
-    penalty
-        R(w); infinite outside a constraint.
-    epochs_kept
-        int64 ``[members]``: the epoch, from 1, whose weights the network has now.
-    """
-
-    train_loss: FloatArray
-    train_score: FloatArray
-    held_out_loss: FloatArray
-    held_out_score: FloatArray
-    noise: FloatArray
-    penalty: FloatArray
-    epochs_kept: np.ndarray[Any, np.dtype[np.int64]]
-
-    @property
-    def reported_loss(self) -> FloatArray:
-        """The training loss as it is usually reported: data fit, noise and penalty."""
-        return self.train_loss + self.noise + self.penalty
-
-    @property
-    def best_epochs(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The epoch, from 1, of each member's lowest held-out loss."""
-        return self.held_out_loss.argmin(0) + 1
 
 
 def train_step(
@@ -200,40 +126,6 @@ def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
     return total
 
 
-class _BestWeights:
-    """Keeps each member's weights of its lowest held-out loss, where it has a patience."""
-
-    def __init__(self, network: Network, patience: Sequence[int | None]) -> None:
-        self.network = network
-        self.patience = patience
-        self.loss = torch.full((network.members,), torch.inf, dtype=torch.float64)
-        self.epoch = torch.zeros(network.members, dtype=torch.int64)
-        self.active = torch.tensor([limit is not None for limit in patience])
-        self.kept = [parameter.detach().clone() for parameter in network.parameters()]
-
-    @torch.no_grad()
-    def see(self, epoch: int, held_out_loss: Tensor) -> bool:
-        """Take note of an epoch; return whether no member has any patience left."""
-        # a member without a patience keeps its last weights; one out of patience has stopped
-        out = self._out_of_patience(epoch)
-        better = ~self.active | ((held_out_loss < self.loss) & ~out)
-        self.loss = torch.where(better, held_out_loss, self.loss)
-        self.epoch[better] = epoch
-        for kept, parameter in zip(self.kept, self.network.parameters(), strict=True):
-            kept[better] = parameter[better]
-        return bool(self._out_of_patience(epoch + 1).all())
-
-    def _out_of_patience(self, epoch: int) -> Tensor:
-        limits = torch.tensor([limit or 0 for limit in self.patience])
-        return self.active & (epoch - self.epoch > limits)
-
-    @torch.no_grad()
-    def restore(self) -> None:
-        """Give the network the weights that were kept."""
-        for kept, parameter in zip(self.kept, self.network.parameters(), strict=True):
-            parameter.copy_(kept)
-
-
 def train(
     network: Network,
     training: Dataset,
@@ -314,7 +206,7 @@ def train(
     if optimizer is None:
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         metric = metric or _default_metric(penalties)
-    best = _BestWeights(network, patiences)
+    best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
     records: list[Tensor] = []
     network.train()

@@ -16,8 +16,8 @@ from bridle.table.read import MISSING_TEXTS
 __all__ = ["Column", "as_dates", "as_numbers", "as_texts", "column_of"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
-MOST_CATEGORIES = 40
-"""Texts with more distinct values than this are read as text, not as categories."""
+MOST_CATEGORIES = 64
+"""Texts with more distinct values than this, or than half of the rows, are text, not categories."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _of_texts(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) 
         return _or_constant(column, dates)
     if len(distinct) == 1 and not missing:
         return Column(name, "constant")
-    if found_kind or len(distinct) <= MOST_CATEGORIES:
+    if found_kind or len(distinct) <= min(MOST_CATEGORIES, len(texts) / 2):
         return Column(name, "category", missing, categories=tuple(sorted(distinct)))
     return Column(name, "text", missing)
 

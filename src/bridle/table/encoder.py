@@ -27,7 +27,7 @@ class TableEncoder:
     - *Numbers* lose their median and are divided by their interquartile range, then bounded
       smoothly, ``z / √(1 + (z / 3)²)`` (Holzmüller et al. 2024). A missing number is the median,
       and missing is a feature of its own where it occurred.
-    - *Categories* (texts of at most 40 distinct values, booleans, pandas categories) become one
+    - *Categories* (texts of at most 64 distinct values, booleans, pandas categories) become one
       feature each, 0 or 1. Missing is a category if it occurred; an unseen one is all zeros.
     - *Dates* become year, seconds, and month, day, weekday and hour on circles, which are then
       numbers.

@@ -1,0 +1,135 @@
+"""What a fit is asked for: how strongly each regularizer acts, and how to train."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.noise import DropConnect, Dropout
+from bridle.penalties import L1, L2, MaxNorm, Penalty
+
+__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths"]
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """How strongly each regularizer acts; the defaults are off.
+
+    Attributes
+    ----------
+    l1 : float
+        λ of ``λ Σ|w|``.
+    l2 : float
+        λ of ``½ λ Σw²``.
+    keep_prob : float
+        The probability that dropout keeps a hidden unit.
+    input_keep_prob : float
+        The probability that dropout keeps an input.
+    drop_connect_keep_prob : float
+        The probability that DropConnect keeps a weight.
+    max_norm : float, optional
+        The bound on the norm of the weights that enter a unit.
+    """
+
+    l1: float = 0.0
+    l2: float = 0.0
+    keep_prob: float = 1.0
+    input_keep_prob: float = 1.0
+    drop_connect_keep_prob: float = 1.0
+    max_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        self.penalties(members=1)
+        for name in ("keep_prob", "input_keep_prob", "drop_connect_keep_prob"):
+            value = getattr(self, name)
+            if not 0 < value <= 1:
+                raise UsageError(f"{name} is {value}; it must be above 0 and at most 1")
+
+    def penalties(self, members: int) -> list[Penalty]:
+        """Return the penalties of a population whose last member alone is regularized."""
+
+        def last(strength: float, others: float = 0.0) -> Tensor:
+            return torch.tensor([others] * (members - 1) + [strength], dtype=torch.float64)
+
+        chosen: list[Penalty] = []
+        if self.l1:
+            chosen.append(L1(last(self.l1)))
+        if self.l2:
+            chosen.append(L2(last(self.l2)))
+        if self.max_norm is not None:
+            unbounded = float(np.finfo(np.float32).max)
+            chosen.append(MaxNorm(last(self.max_norm, others=unbounded)))
+        return chosen
+
+    def noises(self, members: int) -> dict[str, Dropout | DropConnect]:
+        """Return the noises of a population whose last member alone is regularized."""
+        given: dict[str, tuple[type[Dropout] | type[DropConnect], float]] = {
+            "hidden_noise": (Dropout, self.keep_prob),
+            "input_noise": (Dropout, self.input_keep_prob),
+            "weight_noise": (DropConnect, self.drop_connect_keep_prob),
+        }
+        return {
+            name: kind(keep_prob=torch.tensor([1.0] * (members - 1) + [keep], dtype=torch.float64))
+            for name, (kind, keep) in given.items()
+            if keep < 1
+        }
+
+
+DEFAULT_STRENGTHS = {
+    "classification": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.5),
+    "regression": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.95),
+}
+"""What acts when no strength is given; a value suffers more from dropout than a class."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the same for the plain and the regularized network.
+
+    Attributes
+    ----------
+    hidden : sequence of int
+        Units of each hidden layer.
+    epochs : int
+        At most. The plain network is trained to the end.
+    patience : int, optional
+        The regularized network keeps its weights of the lowest held-out loss, and stops after so
+        many epochs without a lower one. None turns early stopping off.
+    learning_rate : float
+        Of Adam.
+    batch_size : int
+        Rows per step.
+    class_weight : {None, "balanced"} or mapping
+        "balanced" weighs each class by rows / (classes × rows of the class). A mapping gives a
+        weight to each class, 1 to those that it leaves out.
+    """
+
+    hidden: Sequence[int] = (256, 256)
+    epochs: int = 100
+    patience: int | None = 20
+    learning_rate: float = 1e-3
+    batch_size: int = 128
+    class_weight: str | Mapping[Any, float] | None = None
+
+    def __post_init__(self) -> None:
+        whole = {"epochs": self.epochs, "batch_size": self.batch_size}
+        whole |= {"hidden": min(self.hidden, default=1), "patience": self.patience or 1}
+        for name, count in whole.items():
+            if count < 1:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be 1 or more")
+        if not 0 < self.learning_rate < float("inf"):
+            raise UsageError(f"learning_rate is {self.learning_rate}; it must be above 0")
+        if isinstance(self.class_weight, Mapping):
+            for name, weight in self.class_weight.items():
+                if not 0 <= weight < float("inf"):
+                    raise UsageError(f"class_weight of {name!r} is {weight}; it must be 0 or more")
+        elif self.class_weight not in (None, "balanced"):
+            raise UsageError(
+                f"class_weight is {self.class_weight!r}; it is None, 'balanced' or a mapping"
+            )
