@@ -301,26 +301,32 @@ def test_prediction_to_an_unknown_format(bridle, model):
     _fails(bridle("predict", model, CREDIT, "--out", "p.xlsx"), 2, "p.xlsx", ".csv")
 
 
-def test_full_disk_leaves_the_old_file(model, tmp_path):
+def _small_files():
     """A limit on the size of files stands for a full disk: the write fails half-way."""
-    out = tmp_path / "p.csv"
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+@pytest.mark.parametrize("command", ["predict", "fit"])
+def test_full_disk_leaves_the_old_file(command, model, tmp_path):
+    out = tmp_path / "old.csv"
     out.write_text("old")
-
-    def small_files():
-        import signal
-
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
+    arguments = {
+        "predict": [model, CREDIT],
+        "fit": [CREDIT, "--target", "class", "--hidden", "32", "--epochs", "1", "--quiet"],
+    }[command]
     ran = subprocess.run(
-        [sys.executable, "-m", "bridle", "predict", model, CREDIT, "--out", out],
+        [sys.executable, "-m", "bridle", command, *arguments, "--out", out],
         capture_output=True,
         text=True,
-        preexec_fn=small_files,
+        preexec_fn=_small_files,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
     assert ran.returncode == 1
     assert len(ran.stderr.strip().splitlines()) == 1
-    assert "p.csv" in ran.stderr
+    assert "old.csv" in ran.stderr
     assert out.read_text() == "old"
-    assert [item.name for item in tmp_path.iterdir()] == ["p.csv"]
+    assert [item.name for item in tmp_path.iterdir()] == ["old.csv"]
+    assert ("test accuracy" in ran.stdout) == (command == "fit"), "what was computed is not lost"

@@ -201,13 +201,12 @@ def _fit_and_print(
         raise UsageError(f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}")
     with _progress(shown=not (quiet or as_json)) as on_epoch:
         result = fit_table(table, target, on_epoch=on_epoch, **options)
-    if out is not None:
-        save_model(result.model, out)
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
-        return
-    show(result, Console())
-    if out is not None:
+    else:
+        show(result, Console())
+    if out is not None:  # last: where it fails, what was found is on the screen already
+        save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")
 
 
