@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 from torch.autograd import gradcheck, gradgradcheck
 
 from bridle.errors import UsageError
-from bridle.ops import RESOLUTION, address_of, drop_connect, dropout, soft_threshold
+from bridle.ops import (
+    RESOLUTION,
+    address_of,
+    drop_connect,
+    drop_connect_linear,
+    dropout,
+    soft_threshold,
+)
 
 ADDRESS = address_of([1, 2], stream=3, step=4)
 ROWS = torch.arange(5)[None]
@@ -18,14 +25,36 @@ DTYPES = [torch.float64, torch.float32, torch.bfloat16, torch.float16]
 def _samples(dtype=torch.float32):
     x = torch.randn(2, 5, 7, dtype=dtype, requires_grad=True)
     y = torch.randn(2, 5, 7, dtype=dtype).relu()
+    bias = torch.randn(2, 7, dtype=dtype, requires_grad=True)
+    weight = torch.randn(2, 7, 3, dtype=dtype, requires_grad=True)
+    grad = torch.randn(2, 5, 3, dtype=dtype, requires_grad=True)
+    moment = torch.rand(2, 5, 7, dtype=dtype)
+    mask = (ADDRESS, ROWS, KEEP, True)
     ops = torch.ops.bridle
     return {
-        "dropout": (ops.dropout, (x, ADDRESS, ROWS, KEEP, True)),
+        "dropout": (ops.dropout, (x, *mask)),
         "classic": (ops.dropout, (x, ADDRESS, ROWS, KEEP, False)),
+        "rows in order": (ops.dropout, (x, ADDRESS, None, KEEP, True)),
         "shared row": (ops.dropout, (x, ADDRESS, ROWS[:, :1] + 9, KEEP[:1], True)),
-        "relu_dropout": (ops.relu_dropout, (x, ADDRESS, ROWS, KEEP, True)),
+        "relu_dropout": (ops.relu_dropout, (x, None, *mask)),
+        "bias_relu_dropout": (ops.relu_dropout, (x, bias, *mask)),
+        "one bias for all": (
+            ops.relu_dropout,
+            (x.detach(), bias[:1].detach().requires_grad_(), *mask),
+        ),
         "relu_dropout_backward": (ops.relu_dropout_backward, (x, y, KEEP, True)),
+        "drop_connect_linear": (ops.drop_connect_linear, (x, weight, *mask)),
+        "drop_connect_linear_backward": (
+            ops.drop_connect_linear_backward,
+            (grad, x, weight, *mask),
+        ),
         "soft_threshold": (ops.soft_threshold, (x, torch.rand(7, dtype=dtype))),
+        "soft_threshold by one": (ops.soft_threshold, (x, torch.tensor(0.3, dtype=dtype))),
+        "elastic_prox": (ops.elastic_prox, (x.detach(), None, KEEP, KEEP, 0.1, 0.0, 1.0)),
+        "elastic_prox by Adam": (
+            ops.elastic_prox,
+            (x.detach(), moment, KEEP, KEEP, 0.1, 1e-8, 2.0),
+        ),
     }
 
 
@@ -36,10 +65,14 @@ def test_opcheck(name, dtype):
     torch.library.opcheck(op.default, arguments)
 
 
+BIAS = torch.tensor([0.1, -0.2, 0.3, 0.0], dtype=torch.float64)
 FUNCTIONS = {
     "dropout": lambda x: dropout(x, ADDRESS[0], 0.6),
     "classic": lambda x: dropout(x, ADDRESS[0], 0.6, inverted=False),
     "relu": lambda x: dropout(x, ADDRESS[0], 0.6, relu=True),
+    "bias": lambda x: dropout(x, ADDRESS[0], 0.6, relu=True, bias=BIAS),
+    "drop_connect_linear": lambda x: drop_connect_linear(x, x.mT @ x, ADDRESS[0], 0.6),
+    "members": lambda x: drop_connect_linear(x[None], x.mT[None], ADDRESS[:1], KEEP[:1]),
     "drop_connect": lambda x: drop_connect(x, ADDRESS[0], 0.6),
     "soft_threshold": lambda x: soft_threshold(x, 0.4),
 }

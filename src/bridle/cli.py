@@ -161,7 +161,7 @@ def _root(
 def example_table() -> Path:
     """Return the path of the German credit table, installed or in a checkout."""
     here = Path(__file__).resolve()
-    places = (here.parent / "data", here.parents[2] / "examples")
+    places = (here.parent / "examples", here.parents[2] / "examples")
     for place in places:
         if (place / "credit-g.csv").is_file():
             return place / "credit-g.csv"

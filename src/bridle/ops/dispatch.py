@@ -1,105 +1,16 @@
-"""The ops as users and the layers above call them.
-
-Each is registered with torch.library (with a fake kernel and autograd), so that torch.compile
-keeps one graph, and so that a kernel for a device is one registration more. Backward recomputes
-the mask from its address, or reads it off the output: a mask is never stored.
-"""
+"""The ops as users and the layers above call them: arguments checked, shapes made one."""
 
 from __future__ import annotations
 
-from typing import Any
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.ops import reference
+from bridle.ops import registry
 
-__all__ = ["drop_connect", "dropout", "soft_threshold"]
-
-
-@torch.library.custom_op("bridle::dropout", mutates_args=())
-def _dropout(x: Tensor, address: Tensor, rows: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
-    return reference.dropout(x, address, rows, keep_prob, inverted)
-
-
-@torch.library.custom_op("bridle::relu_dropout", mutates_args=())
-def _relu_dropout(
-    x: Tensor, address: Tensor, rows: Tensor, keep_prob: Tensor, inverted: bool
-) -> Tensor:
-    return reference.relu_dropout(x, address, rows, keep_prob, inverted)
-
-
-@torch.library.custom_op("bridle::relu_dropout_backward", mutates_args=())
-def _relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
-    return reference.relu_dropout_backward(grad, y, keep_prob, inverted)
-
-
-@torch.library.custom_op("bridle::soft_threshold", mutates_args=())
-def _soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
-    return reference.soft_threshold(w, threshold)
-
-
-def _fake_like_first(first: Tensor, *_: Any) -> Tensor:
-    return torch.empty(first.shape, dtype=first.dtype, device=first.device)
-
-
-for _op in (_dropout, _relu_dropout, _relu_dropout_backward, _soft_threshold):
-    _op.register_fake(_fake_like_first)
-
-
-def _save_address(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _, address, rows, keep_prob, ctx.inverted = inputs
-    ctx.save_for_backward(address, rows, keep_prob)
-
-
-def _dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # dropout is linear in x: its gradient is the same op on the gradient
-    return _dropout(grad, *ctx.saved_tensors, ctx.inverted), None, None, None, None
-
-
-_dropout.register_autograd(_dropout_backward, setup_context=_save_address)
-
-
-def _save_output(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.inverted = inputs[4]
-    ctx.save_for_backward(output, inputs[3])
-
-
-def _relu_dropout_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    return _relu_dropout_backward(grad, *ctx.saved_tensors, ctx.inverted), None, None, None, None
-
-
-_relu_dropout.register_autograd(_relu_dropout_grad, setup_context=_save_output)
-
-
-def _save_for_second(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _, y, keep_prob, ctx.inverted = inputs
-    ctx.save_for_backward(y, keep_prob)
-
-
-def _relu_dropout_grad_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # linear in the gradient; in y it is a step function, flat almost everywhere
-    return _relu_dropout_backward(grad, *ctx.saved_tensors, ctx.inverted), None, None, None
-
-
-_relu_dropout_backward.register_autograd(_relu_dropout_grad_grad, setup_context=_save_for_second)
-
-
-def _save_weights(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    ctx.save_for_backward(*inputs)
-
-
-def _soft_threshold_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    w, threshold = ctx.saved_tensors
-    passed = grad * (w.abs() > threshold)
-    grad_threshold = None
-    if ctx.needs_input_grad[1]:
-        grad_threshold = (-passed * w.sign()).sum_to_size(threshold.shape).to(threshold.dtype)
-    return passed, grad_threshold
-
-
-_soft_threshold.register_autograd(_soft_threshold_backward, setup_context=_save_weights)
+__all__ = ["drop_connect", "drop_connect_linear", "dropout", "elastic_prox", "soft_threshold"]
 
 
 def _as_population(x: Tensor, address: Tensor) -> tuple[Tensor, Tensor]:
@@ -125,6 +36,50 @@ def _as_population(x: Tensor, address: Tensor) -> tuple[Tensor, Tensor]:
     return x.reshape(shape[0], shape[1], units), address.reshape(-1, 3)
 
 
+def _tensor(value: float) -> Tensor:
+    with torch.inference_mode(False):  # so that it can be saved for backward
+        return torch.tensor([value], dtype=torch.float64, device="cpu")
+
+
+_kept_tensor = lru_cache(maxsize=256)(_tensor)
+
+
+def _keep_probs(keep_prob: float | Tensor, x: Tensor) -> Tensor | None:
+    """Return the probabilities as a tensor, None for exactly 1."""
+    if isinstance(keep_prob, Tensor):
+        return keep_prob
+    if not 0 < keep_prob <= 1:
+        raise UsageError(f"keep_prob is {keep_prob}; it must be above 0 and at most 1")
+    if keep_prob == 1:
+        return None
+    # a tensor made while a graph is traced belongs to that graph, and must not be kept
+    return (_kept_tensor if registry.is_eager(x) else _tensor)(float(keep_prob))
+
+
+def _as_bias(bias: Tensor, members: int, units: int) -> Tensor:
+    if bias.numel() not in (units, members * units):
+        raise UsageError(
+            f"the bias has the shape {list(bias.shape)}; x has {members} members of {units} units: "
+            "give one number for each unit"
+        )
+    return bias.reshape(-1, units)
+
+
+def _row_addresses(rows: Tensor | None, x: Tensor) -> Tensor | None:
+    if rows is None:
+        return None
+    rows = rows[None] if rows.ndim == 1 else rows
+    fits = rows.ndim == 2 and all(
+        given in (1, wanted) for given, wanted in zip(rows.shape, x.shape[:2], strict=True)
+    )
+    if not fits:
+        raise UsageError(
+            f"rows has the shape {list(rows.shape)}; x has {x.shape[0]} members of "
+            f"{x.shape[1]} rows: give a row address for each row, or one for all"
+        )
+    return rows
+
+
 def dropout(
     x: Tensor,
     address: Tensor,
@@ -133,6 +88,7 @@ def dropout(
     rows: Tensor | None = None,
     inverted: bool = True,
     relu: bool = False,
+    bias: Tensor | None = None,
 ) -> Tensor:
     """Set units to zero at random, as dropout does in training.
 
@@ -157,6 +113,8 @@ def dropout(
         Divide what is kept by the keep probability.
     relu : bool
         Take ``max(x, 0)`` first, in the same pass.
+    bias : Tensor, optional
+        ``[units]``, or ``[members, units]``: added before the ReLU, in the same pass.
 
     Returns
     -------
@@ -176,26 +134,21 @@ def dropout(
     tensor([[0., 0., 0., 0., 2.],
             [2., 0., 0., 0., 2.]])
     """
-    if isinstance(keep_prob, (int, float)):
-        if not 0 < keep_prob <= 1:
-            raise UsageError(f"keep_prob is {keep_prob}; it must be above 0 and at most 1")
-        if keep_prob == 1:
-            return x.relu() if relu else x
-        keep_prob = torch.tensor([keep_prob], dtype=torch.float64)
+    if bias is not None and not relu:
+        raise UsageError("a bias is added before a ReLU: give relu=True, or add it yourself")
+    keep = _keep_probs(keep_prob, x)
+    if keep is None and bias is None:
+        return x.relu() if relu else x
     flat, address = _as_population(x, address)
-    if rows is None:
-        rows = torch.arange(flat.shape[1], device=x.device)
-    rows = rows[None] if rows.ndim == 1 else rows
-    fits = rows.ndim == 2 and all(
-        given in (1, wanted) for given, wanted in zip(rows.shape, flat.shape[:2], strict=True)
-    )
-    if not fits:
-        raise UsageError(
-            f"rows has the shape {list(rows.shape)}; x has {flat.shape[0]} members of "
-            f"{flat.shape[1]} rows: give a row address for each row, or one for all"
-        )
-    op = _relu_dropout if relu else _dropout
-    return op(flat, address, rows, keep_prob, inverted).reshape(x.shape)
+    added = None if bias is None else _as_bias(bias, flat.shape[0], flat.shape[2])
+    if keep is None:
+        return (flat if added is None else flat + added[:, None]).relu().reshape(x.shape)
+    rows = _row_addresses(rows, flat)
+    if relu:
+        y = registry.relu_dropout(flat, added, address, rows, keep, inverted)
+    else:
+        y = registry.dropout(flat, address, rows, keep, inverted)
+    return y.reshape(x.shape)
 
 
 def drop_connect(
@@ -239,6 +192,67 @@ def drop_connect(
     return weight if dropped is flat else dropped.reshape(weight.shape)
 
 
+def drop_connect_linear(
+    x: Tensor,
+    weight: Tensor,
+    address: Tensor,
+    keep_prob: float | Tensor,
+    *,
+    rows: Tensor | None = None,
+    inverted: bool = True,
+) -> Tensor:
+    """Multiply each example with weights under a DropConnect mask of its own.
+
+    Follows Wan et al. (2013, ICML), who draw one mask for each example: ``y_r = x_r (m_r ∘ W)``.
+    The masks are drawn where they are used, so that memory does not grow with the batch. The
+    mask of row ``r`` is the one that :func:`drop_connect` would draw at row ``r``: unit ``i`` is
+    the ``i``-th weight.
+
+    Parameters
+    ----------
+    x : Tensor
+        ``[rows, inputs]``, or ``[members, rows, inputs]`` when ``address`` has a row per member.
+    weight : Tensor
+        ``[inputs, outputs]``, or ``[members, inputs, outputs]``, of the dtype of ``x``.
+    address, keep_prob, rows, inverted
+        As in :func:`dropout`.
+
+    Returns
+    -------
+    Tensor
+        ``[rows, outputs]`` or ``[members, rows, outputs]``, of the dtype of ``x``.
+
+    Raises
+    ------
+    UsageError
+        As in :func:`dropout`, and if ``x`` and ``weight`` do not fit.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import address_of, drop_connect_linear
+    >>> drop_connect_linear(torch.ones(2, 3), torch.ones(3, 4), address_of(seed=0), 0.5)
+    tensor([[2., 2., 4., 2.],
+            [4., 0., 2., 2.]])
+    """
+    axes = address.ndim + 1
+    fits = x.ndim == weight.ndim == axes and x.shape[-1] == weight.shape[-2]
+    if not fits or x.dtype != weight.dtype or x.shape[: axes - 2] != weight.shape[: axes - 2]:
+        raise UsageError(
+            f"x of shape {list(x.shape)} and {x.dtype} does not fit weights of shape "
+            f"{list(weight.shape)} and {weight.dtype}; give [rows, inputs] and [inputs, outputs], "
+            "with [members] first when the address has it"
+        )
+    keep = _keep_probs(keep_prob, x)
+    if keep is None:
+        return x @ weight
+    flat, address = _as_population(x, address)
+    weights = weight.reshape(flat.shape[0], *weight.shape[-2:])
+    rows = _row_addresses(rows, flat)
+    y = registry.drop_connect_linear(flat, weights, address, rows, keep, inverted)
+    return y.reshape(*x.shape[:-1], weight.shape[-1])
+
+
 def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
     """Move every value towards zero by ``threshold``, and those nearer than that onto zero.
 
@@ -266,4 +280,49 @@ def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
     """
     if not isinstance(threshold, Tensor):
         threshold = torch.tensor(threshold, dtype=w.dtype, device=w.device)
-    return _soft_threshold(w, threshold)
+    return registry.soft_threshold(w, threshold)
+
+
+def elastic_prox(
+    w: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    *,
+    rate: float,
+    second_moment: Tensor | None = None,
+    eps: float = 0.0,
+    correction: float = 1.0,
+) -> Tensor:
+    """Take the proximal step of ``l1 Σ|w| + ½ l2 Σw²``, in one pass.
+
+    ``soft(w, step l1) / (1 + step l2)`` (Parikh & Boyd 2014, section 6.5.3), where the step is
+    ``rate``; or, given Adam's second moments ``v``, ``rate / (√(correction v) + eps)`` for each
+    weight by itself.
+
+    Parameters
+    ----------
+    w : Tensor
+        ``[members, ...]``, any floating dtype.
+    l1, l2 : Tensor
+        float64 ``[members]``, or ``[1]`` for all.
+    rate : float
+        The learning rate.
+    second_moment : Tensor, optional
+        Of the shape of ``w``.
+    eps, correction : float
+        Adam's eps, and ``1 / (1 - β₂^t)``.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``w``, with exact zeros.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import elastic_prox
+    >>> w = torch.tensor([[-2.0, 0.25, 3.0]])
+    >>> elastic_prox(w, torch.tensor([1.0]), torch.tensor([2.0]), rate=0.5)
+    tensor([[-0.7500,  0.0000,  1.2500]])
+    """
+    return registry.elastic_prox(w, second_moment, l1, l2, rate, eps, correction)

@@ -1,8 +1,9 @@
 """Every op in plain torch: the definition that each kernel is tested against.
 
-Shapes are the ones of :mod:`bridle.ops.dispatch`'s registered ops: ``x`` is
-``[members, rows, units]``, ``address`` int64 ``[members, 3]``, ``rows`` int64
-``[1 or members, 1 or rows]`` and ``keep_prob`` float64 ``[1 or members]``.
+Shapes are the ones of :mod:`bridle.ops.registry`'s ops: ``x`` is ``[members, rows, units]``,
+``address`` int64 ``[members, 3]``, ``rows`` int64 ``[1 or members, 1 or rows]`` or None for
+0, 1, 2, …, and ``keep_prob`` float64 ``[1 or members]``. Numbers are computed in single precision
+at least, and rounded once to the dtype of the result.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from torch import Tensor
 
 from bridle.ops.philox import RESOLUTION, keep_mask
 
-__all__ = ["dropout", "relu_dropout", "relu_dropout_backward", "soft_threshold", "threshold_of"]
+__all__ = [
+    "drop_connect_linear",
+    "drop_connect_linear_backward",
+    "dropout",
+    "elastic_prox",
+    "relu_dropout",
+    "relu_dropout_backward",
+    "soft_threshold",
+    "threshold_of",
+]
 
 
 def threshold_of(keep_prob: Tensor) -> Tensor:
@@ -27,24 +37,48 @@ def _scale(keep_prob: Tensor, inverted: bool, like: Tensor) -> Tensor:
     return (RESOLUTION / threshold_of(keep_prob).double()).view(-1, 1, 1).to(like.device)
 
 
-def _scaled(x: Tensor, scale: Tensor) -> Tensor:
-    """Multiply in at least single precision and round once to the dtype of ``x``."""
-    wide = torch.promote_types(x.dtype, torch.float32)
-    return (x.to(wide) * scale.to(wide)).to(x.dtype)
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def dropout(x: Tensor, address: Tensor, rows: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
+def _scaled(x: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
+    wide = _wide(x)
+    return (wide * scale.to(wide.dtype)).to(dtype)
+
+
+def _mask(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor, units: int) -> Tensor:
+    """Return which units are kept: bool ``[members, 1 or rows, units]``."""
+    if rows is None:
+        rows = torch.arange(x.shape[1], device=x.device)[None]
+    return keep_mask(address, rows.to(x.device), units, threshold_of(keep_prob).to(x.device))
+
+
+def _zero(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.zeros((), dtype=dtype, device=device)
+
+
+def dropout(
+    x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
+) -> Tensor:
     """Return ``x`` with units dropped; a dropped unit is 0 whatever it held."""
-    kept = keep_mask(address, rows.to(x.device), x.shape[2], threshold_of(keep_prob).to(x.device))
-    scaled = _scaled(x, _scale(keep_prob, inverted, x))
-    return torch.where(kept, scaled, torch.zeros((), dtype=x.dtype, device=x.device)).contiguous()
+    kept = _mask(x, address, rows, keep_prob, x.shape[2])
+    scaled = _scaled(x, _scale(keep_prob, inverted, x), x.dtype)
+    return torch.where(kept, scaled, _zero(x.dtype, x.device)).contiguous()
 
 
 def relu_dropout(
-    x: Tensor, address: Tensor, rows: Tensor, keep_prob: Tensor, inverted: bool
+    x: Tensor,
+    bias: Tensor | None,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
 ) -> Tensor:
-    """Return ``dropout(relu(x))``."""
-    return dropout(x.relu(), address, rows, keep_prob, inverted)
+    """Return ``dropout(relu(x + bias))``, the bias ``[1 or members, units]``."""
+    wide = _wide(x) if bias is None else _wide(x) + _wide(bias)[:, None]
+    kept = _mask(x, address, rows, keep_prob, x.shape[2])
+    scaled = _scaled(wide.relu(), _scale(keep_prob, inverted, x), x.dtype)
+    return torch.where(kept, scaled, _zero(x.dtype, x.device)).contiguous()
 
 
 def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
@@ -52,12 +86,98 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
 
     A unit passed exactly when its output is positive (or not a number, as in torch's ReLU).
     """
-    scaled = _scaled(grad, _scale(keep_prob, inverted, grad))
-    zero = torch.zeros((), dtype=grad.dtype, device=grad.device)
-    return torch.where(y <= 0, zero, scaled).contiguous()
+    scaled = _scaled(grad, _scale(keep_prob, inverted, grad), grad.dtype)
+    return torch.where(y <= 0, _zero(grad.dtype, grad.device), scaled).contiguous()
 
 
 def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
     """Return ``sign(w) max(|w| - threshold, 0)``, in the dtype of ``w``."""
     limit = threshold.to(w.dtype)
     return (w - torch.clamp(w, -limit, limit)).contiguous()
+
+
+def elastic_prox(
+    w: Tensor,
+    second_moment: Tensor | None,
+    l1: Tensor,
+    l2: Tensor,
+    rate: float,
+    eps: float,
+    correction: float,
+) -> Tensor:
+    """Return ``soft(w, step l1) / (1 + step l2)``, ``w`` ``[members, …]``, ``l1`` ``[members]``.
+
+    The step is ``rate``; with Adam's second moments ``v`` it is ``rate / (√(correction v) + eps)``.
+    """
+    wide = _wide(w)
+    shape = (-1, *[1] * (w.ndim - 1))
+    first, second = (strength.double().view(shape).to(w.device) for strength in (l1, l2))
+    if second_moment is None:
+        # of two numbers for each member: rounded once to the precision of the weights
+        limit, factor = (rate * first).to(wide.dtype), (1 / (1 + rate * second)).to(wide.dtype)
+        return ((wide - torch.clamp(wide, -limit, limit)) * factor).to(w.dtype)
+    root = (_wide(second_moment) * correction).sqrt()
+    step = rate / (root + eps)
+    limit = step * first.to(wide.dtype)
+    soft = wide - torch.clamp(wide, -limit, limit)
+    return (soft / (1 + step * second.to(wide.dtype))).to(w.dtype)
+
+
+def _masked_weight(
+    weight: Tensor, index: int, address: Tensor, rows: Tensor, keep_prob: Tensor, scale: Tensor
+) -> Tensor:
+    """Return every member's weights under the mask of one example, scaled."""
+    members = weight.shape[0]
+    row = rows[:, [index if rows.shape[1] > 1 else 0]]
+    count = weight[0].numel()
+    kept = keep_mask(address, row, count, threshold_of(keep_prob).to(weight.device))
+    kept = kept.view(members, *weight.shape[1:])
+    return torch.where(kept, weight * scale.to(weight.dtype), _zero(weight.dtype, weight.device))
+
+
+def _rows(x: Tensor, rows: Tensor | None) -> Tensor:
+    return torch.arange(x.shape[1], device=x.device)[None] if rows is None else rows
+
+
+def drop_connect_linear(
+    x: Tensor,
+    weight: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+) -> Tensor:
+    """Return ``x[r] @ (mask of row r ∘ weight)``, one mask in memory at a time.
+
+    ``x`` is ``[members, rows, inputs]`` and ``weight`` ``[members, inputs, outputs]``, addressed
+    as a row whose units are the weights in their order.
+    """
+    scale, rows = _scale(keep_prob, inverted, weight), _rows(x, rows)
+    y = x.new_empty(x.shape[0], x.shape[1], weight.shape[2])
+    for index in range(x.shape[1]):
+        masked = _masked_weight(weight, index, address, rows, keep_prob, scale)
+        y[:, index] = torch.bmm(x[:, index : index + 1], masked)[:, 0]
+    return y
+
+
+def drop_connect_linear_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of ``drop_connect_linear`` by ``x`` and by ``weight``."""
+    scale, rows = _scale(keep_prob, inverted, weight), _rows(x, rows)
+    grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
+    grad_weight = torch.zeros_like(weight, memory_format=torch.contiguous_format)
+    ones = torch.ones_like(weight)
+    for index in range(x.shape[1]):
+        above = grad[:, index : index + 1]
+        masked = _masked_weight(weight, index, address, rows, keep_prob, scale)
+        grad_x[:, index] = torch.bmm(above, masked.mT)[:, 0]
+        mask = _masked_weight(ones, index, address, rows, keep_prob, scale)
+        grad_weight += torch.where(mask > 0, x[:, index, :, None] * above * mask, 0)
+    return grad_x, grad_weight

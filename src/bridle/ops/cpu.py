@@ -1,0 +1,319 @@
+"""The ops on a CPU: the compiled kernels where they are, else plain torch.
+
+The fastest variant that the processor runs is taken; the environment variable ``BRIDLE_CPU``
+forces one: ``avx512``, ``avx2``, ``neon``, ``plain``, or ``torch`` for no compiled code at all.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.ops import reference
+
+try:
+    from bridle.ops import _native
+except ImportError:  # installed where there was no compiler
+    _native = None  # type: ignore[assignment]
+
+__all__ = [
+    "drop_connect_linear",
+    "drop_connect_linear_backward",
+    "dropout",
+    "elastic_prox",
+    "relu_dropout",
+    "relu_dropout_backward",
+    "soft_threshold",
+    "use_variant",
+    "variant",
+    "variants",
+]
+
+PLAIN_TORCH = "torch"
+
+_CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
+_chosen = PLAIN_TORCH
+_missing = _native is None
+
+
+def variants() -> list[str]:
+    """Return the names of the variants that run here, fastest first.
+
+    Examples
+    --------
+    >>> from bridle.ops import cpu
+    >>> cpu.variants()[-1]
+    'torch'
+    """
+    return [*(_native.variants() if _native is not None else ()), PLAIN_TORCH]
+
+
+def variant() -> str:
+    """Return the name of the variant in use.
+
+    Examples
+    --------
+    >>> from bridle.ops import cpu
+    >>> cpu.variant() in cpu.variants()
+    True
+    """
+    return _chosen
+
+
+def use_variant(name: str) -> None:
+    """Use a variant from now on, in the whole process.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`variants`.
+
+    Raises
+    ------
+    UsageError
+        If it does not run here.
+
+    Examples
+    --------
+    >>> from bridle.ops import cpu
+    >>> before = cpu.variant()
+    >>> cpu.use_variant("torch")
+    >>> cpu.use_variant(before)
+    """
+    global _chosen, _missing
+    if name != PLAIN_TORCH and not (_native is not None and _native.use(name)):
+        raise UsageError(
+            f"the CPU kernels {name!r} do not run here; BRIDLE_CPU can be "
+            f"{', '.join(map(repr, variants()))}, or unset for the fastest"
+        )
+    _chosen = name
+    _missing = False  # who chooses knows
+
+
+def _compiled(x: Tensor) -> bool:
+    """Whether the compiled kernels do this tensor; says once that there are none."""
+    global _missing
+    if _missing:
+        _missing = False
+        warnings.warn(
+            "bridle was installed without its compiled kernels, since no C++ compiler was found: "
+            "it runs on plain torch code, with the same results, slower; to have them, install a "
+            "compiler and then bridle again (BRIDLE_CPU=torch silences this)",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return _chosen != PLAIN_TORCH and x.dtype in _CODES
+
+
+def _mask(
+    address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
+) -> tuple[int, ...]:
+    """Return the arguments that say which mask: places and strides."""
+    row, member_step, row_step = 0, 0, 0
+    if rows is not None:
+        row = rows.data_ptr()
+        member_step = rows.stride(0) if rows.shape[0] > 1 else 0
+        row_step = rows.stride(1) if rows.shape[1] > 1 else 0
+    keep_step = 1 if keep_prob.shape[0] > 1 else 0
+    return (
+        address.data_ptr(),
+        row,
+        member_step,
+        row_step,
+        keep_prob.data_ptr(),
+        keep_step,
+        inverted,
+    )
+
+
+def _dropout(
+    x: Tensor,
+    bias: Tensor | None,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+    relu: bool,
+) -> Tensor:
+    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    if x.stride(2) != 1:
+        x = x.contiguous()
+    place, step = 0, 0
+    if bias is not None:
+        bias = bias.to(x.dtype).contiguous()
+        place, step = bias.data_ptr(), bias.shape[1] if bias.shape[0] > 1 else 0
+    out = torch.empty(x.shape, dtype=x.dtype)
+    _native.dropout(
+        _CODES[x.dtype],
+        *x.shape,
+        x.data_ptr(),
+        x.stride(0),
+        x.stride(1),
+        place,
+        step,
+        out.data_ptr(),
+        *_mask(address, rows, keep_prob, inverted),
+        relu,
+        torch.get_num_threads(),
+    )
+    return out
+
+
+def dropout(
+    x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
+) -> Tensor:
+    """As :func:`bridle.ops.reference.dropout`."""
+    if not _compiled(x):
+        return reference.dropout(x, address, rows, keep_prob, inverted)
+    return _dropout(x, None, address, rows, keep_prob, inverted, False)
+
+
+def relu_dropout(
+    x: Tensor,
+    bias: Tensor | None,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+) -> Tensor:
+    """As :func:`bridle.ops.reference.relu_dropout`."""
+    if not _compiled(x):
+        return reference.relu_dropout(x, bias, address, rows, keep_prob, inverted)
+    return _dropout(x, bias, address, rows, keep_prob, inverted, True)
+
+
+def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
+    """As :func:`bridle.ops.reference.relu_dropout_backward`."""
+    if not _compiled(grad) or grad.dtype != y.dtype:
+        return reference.relu_dropout_backward(grad, y, keep_prob, inverted)
+    grad, y, keep_prob = grad.contiguous(), y.contiguous(), keep_prob.double().contiguous()
+    out = torch.empty_like(grad)
+    _native.relu_backward(
+        _CODES[grad.dtype],
+        grad.shape[0],
+        grad[0].numel() if grad.shape[0] else 0,
+        grad.data_ptr(),
+        y.data_ptr(),
+        out.data_ptr(),
+        keep_prob.data_ptr(),
+        1 if keep_prob.shape[0] > 1 else 0,
+        inverted,
+        torch.get_num_threads(),
+    )
+    return out
+
+
+def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
+    """As :func:`bridle.ops.reference.soft_threshold`."""
+    if threshold.numel() != 1 or threshold.ndim > w.ndim or not _compiled(w):
+        return reference.soft_threshold(w, threshold)
+    limit = threshold.to(w.dtype).double().view(1)
+    return elastic_prox(w.reshape(1, -1), None, limit, torch.zeros_like(limit), 1.0, 0.0, 1.0).view(
+        w.shape
+    )
+
+
+def elastic_prox(
+    w: Tensor,
+    second_moment: Tensor | None,
+    l1: Tensor,
+    l2: Tensor,
+    rate: float,
+    eps: float,
+    correction: float,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """As :func:`bridle.ops.reference.elastic_prox`; ``out`` may be ``w``, contiguous."""
+    fits = second_moment is None or second_moment.dtype == w.dtype
+    if not fits or not _compiled(w):
+        found = reference.elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
+        return found if out is None else out.copy_(found)
+    w = w.contiguous()
+    out = torch.empty_like(w) if out is None else out
+    moment = None if second_moment is None else second_moment.contiguous()
+    members = w.shape[0]
+    strengths = [strength.double().expand(members).contiguous() for strength in (l1, l2)]
+    _native.prox(
+        _CODES[w.dtype],
+        members,
+        w.numel() // max(1, members),
+        w.data_ptr(),
+        0 if moment is None else moment.data_ptr(),
+        out.data_ptr(),
+        rate,
+        eps,
+        correction,
+        *(strength.data_ptr() for strength in strengths),
+        torch.get_num_threads(),
+    )
+    return out
+
+
+def drop_connect_linear(
+    x: Tensor,
+    weight: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+) -> Tensor:
+    """As :func:`bridle.ops.reference.drop_connect_linear`."""
+    if not _compiled(x):
+        return reference.drop_connect_linear(x, weight, address, rows, keep_prob, inverted)
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    wide, weights = x.to(dtype).contiguous(), weight.to(dtype).contiguous()
+    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    y = torch.zeros(*x.shape[:2], weight.shape[2], dtype=dtype)
+    _native.masked_forward(
+        _CODES[dtype],
+        *x.shape,
+        weight.shape[2],
+        wide.data_ptr(),
+        weights.data_ptr(),
+        y.data_ptr(),
+        *_mask(address, rows, keep_prob, inverted),
+        torch.get_num_threads(),
+    )
+    return y.to(x.dtype)
+
+
+def drop_connect_linear_backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    inverted: bool,
+) -> tuple[Tensor, Tensor]:
+    """As :func:`bridle.ops.reference.drop_connect_linear_backward`."""
+    if not _compiled(x):
+        return reference.drop_connect_linear_backward(
+            grad, x, weight, address, rows, keep_prob, inverted
+        )
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    above, wide, weights = (part.to(dtype).contiguous() for part in (grad, x, weight))
+    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    grad_x, grad_weight = torch.zeros_like(wide), torch.zeros_like(weights)
+    _native.masked_backward(
+        _CODES[dtype],
+        *x.shape,
+        weight.shape[2],
+        wide.data_ptr(),
+        weights.data_ptr(),
+        above.data_ptr(),
+        grad_x.data_ptr(),
+        grad_weight.data_ptr(),
+        *_mask(address, rows, keep_prob, inverted),
+        torch.get_num_threads(),
+    )
+    return grad_x.to(x.dtype), grad_weight.to(weight.dtype)
+
+
+use_variant(os.environ.get("BRIDLE_CPU") or variants()[0])
+_missing = "BRIDLE_CPU" not in os.environ and variants() == [PLAIN_TORCH]

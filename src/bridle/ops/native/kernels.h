@@ -1,0 +1,50 @@
+// What each variant of the CPU kernels offers: plain C signatures, one table per variant.
+#pragma once
+
+#include <cstdint>
+
+#include "philox.h"
+
+namespace bridle {
+
+enum DType { kFloat32, kFloat64, kBFloat16, kFloat16, kDTypes };
+
+// The proximal step of l1 |w| + (l2 / 2) w² with the optimizer's step size. With second moments
+// (Adam's), the step of a weight is rate / (sqrt(moment * correction) + eps); else it is rate.
+struct Prox {
+  double rate, eps, correction, l1, l2;
+};
+
+// One example's product with masked weights: y[j] += sum_i x[i] m(i, j) w[i, j].
+// Weights are [inputs, outputs], addressed as row `row`, unit i * outputs + j.
+struct WeightTile {
+  int64_t first, last;  // rows of the weights
+  int64_t outputs;
+};
+
+struct Kernels {
+  const char* name;
+  // one row of units from `unit`, a multiple of kGroup: out = keep(x) * scale, or with bias (may
+  // be null) and relu
+  void (*dropout[kDTypes])(const RowState&, uint64_t unit, int64_t count, const void* x,
+                           const void* bias, void* out, double scale, bool relu);
+  // out = grad * scale where not y <= 0
+  void (*relu_backward[kDTypes])(int64_t count, const void* grad, const void* y, void* out,
+                                 double scale);
+  void (*prox[kDTypes])(int64_t count, const void* w, const void* moment, void* out, const Prox&);
+  // bits of the groups [group, group + groups), eight words of 16 each, lowest bit first
+  void (*draw_bits)(const RowState&, uint64_t group, int64_t groups, uint16_t* bits);
+  void (*masked_forward[2])(const uint16_t* bits, int64_t offset, const WeightTile&, const void* x,
+                            const void* w, void* y, double scale);
+  void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,
+                             const void* x, const void* w, const void* grad, void* grad_x,
+                             void* grad_w, double scale);
+};
+
+// null where the variant was not compiled for this processor family
+const Kernels* avx512_kernels();
+const Kernels* avx2_kernels();
+const Kernels* neon_kernels();
+const Kernels* plain_kernels();
+
+}  // namespace bridle

@@ -1,0 +1,192 @@
+// The loops of every kernel, over sixteen elements at a time; each variant brings its own Isa.
+//
+// An Isa has the types Mask (sixteen lanes), Single and Double (sixteen numbers) and their
+// functions. There is no branch on an element: what is dropped is selected away.
+#pragma once
+
+#include <cstring>
+
+#include "half.h"
+#include "kernels.h"
+
+namespace bridle {
+namespace {  // each variant is compiled with its own flags, and must not share code with another
+
+constexpr int kLanes = 16;
+
+// Which numbers an element type is computed in.
+template <class Isa, class T>
+struct Wide {
+  using type = typename Isa::Single;
+};
+template <class Isa>
+struct Wide<Isa, double> {
+  using type = typename Isa::Double;
+};
+
+// Calls `body(offset, pointers...)` for sixteen elements at a time; the last few go through
+// buffers, so that nothing is read or written beyond the end.
+template <class T, class Body>
+inline void sixteen_at_a_time(int64_t count, const T* a, const T* b, T* out, Body body) {
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) body(i, a + i, b ? b + i : b, out + i);
+  if (i == count) return;
+  T pads[3][kLanes] = {};
+  const size_t bytes = sizeof(T) * static_cast<size_t>(count - i);
+  std::memcpy(pads[0], a + i, bytes);
+  if (b) std::memcpy(pads[1], b + i, bytes);
+  std::memcpy(pads[2], out + i, bytes);  // for bodies that add to it
+  body(i, pads[0], b ? pads[1] : b, pads[2]);
+  std::memcpy(out + i, pads[2], bytes);
+}
+
+template <class Isa, class T, bool kRelu, bool kBias>
+inline void dropout_sixteen(const typename Isa::Mask& mask, const T* x, const T* bias, T* out,
+                            typename Wide<Isa, T>::type scale) {
+  auto value = Isa::load(x);
+  if constexpr (kBias) value = Isa::add(value, Isa::load(bias));
+  if constexpr (kRelu) value = Isa::relu(value);
+  Isa::store(out, Isa::keep(mask, Isa::mul(value, scale)));
+}
+
+template <class Isa, class T, bool kRelu, bool kBias>
+void dropout_loop(const RowState& row, uint64_t unit, int64_t count, const T* x, const T* bias,
+                  T* out, double factor) {
+  const auto scale = Isa::fill(typename Wide<Isa, T>::type{}, factor);
+  uint64_t group = unit / kGroup;
+  int64_t i = 0;
+  for (; i + kGroup <= count; i += kGroup) {
+    typename Isa::Mask masks[8];  // of its own, so that it stays in registers
+    Isa::draw(row, GroupState(row, group++), masks);
+    for (int lane = 0; lane < 8; ++lane) {
+      const int64_t at = i + lane * kLanes;
+      dropout_sixteen<Isa, T, kRelu, kBias>(masks[lane], x + at, kBias ? bias + at : bias, out + at,
+                                            scale);
+    }
+  }
+  if (i == count) return;
+  typename Isa::Mask masks[8];
+  Isa::draw(row, GroupState(row, group), masks);
+  sixteen_at_a_time(count - i, x + i, kBias ? bias + i : nullptr, out + i,
+                    [&](int64_t at, const T* a, const T* b, T* o) {
+                      dropout_sixteen<Isa, T, kRelu, kBias>(masks[at / kLanes], a, b, o, scale);
+                    });
+}
+
+template <class Isa, class T>
+void dropout(const RowState& row, uint64_t unit, int64_t count, const void* x, const void* bias,
+             void* out, double scale, bool relu) {
+  const T *from = static_cast<const T*>(x), *added = static_cast<const T*>(bias);
+  T* to = static_cast<T*>(out);
+  auto* loop = relu ? (bias ? dropout_loop<Isa, T, true, true> : dropout_loop<Isa, T, true, false>)
+                    : (bias ? dropout_loop<Isa, T, false, true> : dropout_loop<Isa, T, false, false>);
+  loop(row, unit, count, from, added, to, scale);
+}
+
+template <class Isa, class T>
+void relu_backward(int64_t count, const void* grad, const void* y, void* out, double factor) {
+  const auto scale = Isa::fill(typename Wide<Isa, T>::type{}, factor);
+  sixteen_at_a_time(count, static_cast<const T*>(grad), static_cast<const T*>(y),
+                    static_cast<T*>(out), [&](int64_t, const T* g, const T* passed, T* o) {
+                      const auto mask = Isa::not_le_zero(Isa::load(passed));
+                      Isa::store(o, Isa::keep(mask, Isa::mul(Isa::load(g), scale)));
+                    });
+}
+
+template <class Isa, class T>
+void prox(int64_t count, const void* w, const void* moment, void* out, const Prox& by) {
+  using V = typename Wide<Isa, T>::type;
+  const auto fill = [](double value) { return Isa::fill(V{}, value); };
+  const V l1 = fill(by.l1), l2 = fill(by.l2), one = fill(1.0);
+  const V rate = fill(by.rate), eps = fill(by.eps), correction = fill(by.correction);
+  const V threshold = fill(by.rate * by.l1), shrink = fill(1.0 / (1.0 + by.rate * by.l2));
+  const T* moments = static_cast<const T*>(moment);
+  const auto soft = [](V value, V limit) { return Isa::sub(value, Isa::clamp(value, limit)); };
+  if (moments == nullptr) {
+    sixteen_at_a_time(count, static_cast<const T*>(w), moments, static_cast<T*>(out),
+                      [&](int64_t, const T* a, const T*, T* o) {
+                        Isa::store(o, Isa::mul(soft(Isa::load(a), threshold), shrink));
+                      });
+    return;
+  }
+  sixteen_at_a_time(
+      count, static_cast<const T*>(w), moments, static_cast<T*>(out),
+      [&](int64_t, const T* a, const T* m, T* o) {
+        const V root = Isa::sqrt(Isa::mul(Isa::load(m), correction));
+        const V step = Isa::div(rate, Isa::add(root, eps));
+        const V kept = soft(Isa::load(a), Isa::mul(step, l1));
+        Isa::store(o, Isa::div(kept, Isa::add(one, Isa::mul(step, l2))));
+      });
+}
+
+template <class Isa>
+void draw_bits(const RowState& row, uint64_t group, int64_t groups, uint16_t* bits) {
+  typename Isa::Mask masks[8];
+  for (int64_t index = 0; index < groups; ++index) {
+    Isa::draw(row, GroupState(row, group + static_cast<uint64_t>(index)), masks);
+    for (int lane = 0; lane < 8; ++lane) bits[index * 8 + lane] = Isa::bits(masks[lane]);
+  }
+}
+
+// Sixteen bits from any place; `bits` is followed by a spare word.
+inline uint16_t bits_at(const uint16_t* bits, int64_t offset) {
+  uint32_t both;
+  std::memcpy(&both, bits + offset / 16, sizeof both);
+  return static_cast<uint16_t>(both >> (offset % 16));
+}
+
+template <class Isa, class T>
+void masked_forward(const uint16_t* bits, int64_t offset, const WeightTile& tile, const void* x,
+                    const void* w, void* y, double scale) {
+  const T *from = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
+  T* sums = static_cast<T*>(y);
+  for (int64_t i = tile.first; i < tile.last; ++i, offset += tile.outputs) {
+    const auto factor = Isa::fill(typename Wide<Isa, T>::type{}, static_cast<double>(from[i]) * scale);
+    sixteen_at_a_time(tile.outputs, weights + i * tile.outputs, static_cast<const T*>(sums), sums,
+                      [&](int64_t at, const T* a, const T* sum, T* o) {
+                        const auto mask = Isa::mask(bits_at(bits, offset + at));
+                        Isa::store(o, Isa::add(Isa::load(sum),
+                                               Isa::mul(Isa::keep(mask, Isa::load(a)), factor)));
+                      });
+  }
+}
+
+template <class Isa, class T>
+void masked_backward(const uint16_t* bits, int64_t offset, const WeightTile& tile, const void* x,
+                     const void* w, const void* grad, void* grad_x, void* grad_w, double scale) {
+  const T *from = static_cast<const T*>(x), *weights = static_cast<const T*>(w);
+  const T* above = static_cast<const T*>(grad);
+  T *to_x = static_cast<T*>(grad_x), *to_w = static_cast<T*>(grad_w);
+  using V = typename Wide<Isa, T>::type;
+  for (int64_t i = tile.first; i < tile.last; ++i, offset += tile.outputs) {
+    const V factor = Isa::fill(V{}, static_cast<double>(from[i]) * scale);
+    V dot = Isa::fill(V{}, 0.0);
+    sixteen_at_a_time(tile.outputs, weights + i * tile.outputs, above, to_w + i * tile.outputs,
+                      [&](int64_t at, const T* a, const T* g, T* o) {
+                        const auto mask = Isa::mask(bits_at(bits, offset + at));
+                        const V passed = Isa::load(g);
+                        dot = Isa::add(dot, Isa::mul(Isa::keep(mask, Isa::load(a)), passed));
+                        const V slope = Isa::keep(mask, Isa::mul(passed, factor));
+                        Isa::store(o, Isa::add(Isa::load(o), slope));
+                      });
+    to_x[i] += static_cast<T>(Isa::sum(dot) * scale);
+  }
+}
+
+template <class Isa>
+const Kernels* table_of() {
+  static const Kernels table = {
+      Isa::name,
+      {dropout<Isa, float>, dropout<Isa, double>, dropout<Isa, BFloat16>, dropout<Isa, Float16>},
+      {relu_backward<Isa, float>, relu_backward<Isa, double>, relu_backward<Isa, BFloat16>,
+       relu_backward<Isa, Float16>},
+      {prox<Isa, float>, prox<Isa, double>, prox<Isa, BFloat16>, prox<Isa, Float16>},
+      draw_bits<Isa>,
+      {masked_forward<Isa, float>, masked_forward<Isa, double>},
+      {masked_backward<Isa, float>, masked_backward<Isa, double>},
+  };
+  return &table;
+}
+
+}  // namespace
+}  // namespace bridle

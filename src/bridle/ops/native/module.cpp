@@ -1,0 +1,282 @@
+// The Python side: checks nothing (cpu.py does), splits the work over threads, calls a variant.
+//
+// Tensors come as addresses, sizes and strides in elements; a row address of null means 0, 1, 2, …
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+
+#include "cpu.h"
+#include "kernels.h"
+#include "threads.h"
+
+namespace nb = nanobind;
+
+namespace bridle {
+namespace {
+
+constexpr int64_t kChunk = 128 * kGroup;    // units that one call of a kernel does
+constexpr int64_t kWorthThreads = 1 << 15;  // elements below which one thread is faster
+constexpr int64_t kTile = 64 * kGroup;      // weights whose mask a thread holds at a time
+
+std::atomic<bool> in_child{false};
+const Kernels* active = nullptr;
+
+using Address = uintptr_t;
+
+template <class T>
+const T* read(Address address) {
+  return reinterpret_cast<const T*>(address);
+}
+
+const char* bytes(Address address, int64_t elements, int width) {
+  return read<char>(address) + elements * width;
+}
+char* mutable_bytes(Address address, int64_t elements, int width) {
+  return reinterpret_cast<char*>(address) + elements * width;
+}
+
+constexpr int kWidth[kDTypes] = {4, 8, 2, 2};
+
+// The masks of a population: a key for each member, and where its rows stand.
+struct Masks {
+  std::vector<MaskKey> keys;
+  std::vector<double> scales;
+  const int64_t* rows;
+  int64_t row_member, row_step;
+
+  Masks(int64_t members, Address address, Address row, int64_t row_member, int64_t row_step,
+        Address keep, int64_t keep_step, bool inverted)
+      : rows(read<int64_t>(row)), row_member(row_member), row_step(row_step) {
+    for (int64_t member = 0; member < members; ++member) {
+      const int64_t* part = read<int64_t>(address) + 3 * member;
+      // to the nearest, ties to even: what torch and NumPy round like
+      const double lanes = std::nearbyint(read<double>(keep)[member * keep_step] * 65536.0);
+      const double threshold = std::min(std::max(lanes, 1.0), 65536.0);
+      keys.emplace_back(static_cast<uint64_t>(part[0]), static_cast<uint64_t>(part[1]),
+                        static_cast<uint64_t>(part[2]), static_cast<uint32_t>(threshold));
+      scales.push_back(inverted ? 65536.0 / threshold : 1.0);
+    }
+  }
+
+  RowState row(int64_t member, int64_t index) const {
+    const int64_t found = rows ? rows[member * row_member + index * row_step] : index;
+    return RowState(keys[static_cast<size_t>(member)], static_cast<uint64_t>(found));
+  }
+  double scale(int64_t member) const { return scales[static_cast<size_t>(member)]; }
+};
+
+int threads_for(int64_t elements, int wanted) {
+  return elements < kWorthThreads ? 1 : usable_threads(wanted);
+}
+
+void dropout(int dtype, int64_t members, int64_t rows, int64_t units, Address x, int64_t x_member,
+             int64_t x_row, Address bias, int64_t bias_member, Address out, Address address,
+             Address row, int64_t row_member, int64_t row_step, Address keep, int64_t keep_step,
+             bool inverted, bool relu, int threads) {
+  const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
+  const int64_t chunks = (units + kChunk - 1) / kChunk;
+  const int width = kWidth[dtype];
+  const auto kernel = active->dropout[dtype];
+  const auto work = [&](int64_t first, int64_t last) {
+    for (int64_t task = first; task < last; ++task) {
+      const int64_t unit = task % chunks * kChunk, line = task / chunks;
+      const int64_t member = line / rows, index = line % rows;
+      const int64_t from = member * x_member + index * x_row + unit;
+      const void* added = bias ? bytes(bias, member * bias_member + unit, width) : nullptr;
+      kernel(masks.row(member, index), static_cast<uint64_t>(unit), std::min(kChunk, units - unit),
+             bytes(x, from, width), added, mutable_bytes(out, line * units + unit, width),
+             masks.scale(member), relu);
+    }
+  };
+  split(members * rows * chunks, threads_for(members * rows * units, threads), work);
+}
+
+// Calls `work(member, first, count)` on chunks of the elements of each member.
+template <class Work>
+void by_chunk(int64_t members, int64_t count, int threads, const Work& work) {
+  const int64_t chunks = (count + kChunk - 1) / kChunk;
+  split(members * chunks, threads_for(members * count, threads), [&](int64_t first, int64_t last) {
+    for (int64_t task = first; task < last; ++task) {
+      const int64_t start = task % chunks * kChunk;
+      work(task / chunks, start, std::min(kChunk, count - start));
+    }
+  });
+}
+
+void relu_backward(int dtype, int64_t members, int64_t count, Address grad, Address y, Address out,
+                   Address keep, int64_t keep_step, bool inverted, int threads) {
+  const std::vector<int64_t> nowhere(static_cast<size_t>(3 * members));
+  const Masks masks(members, reinterpret_cast<Address>(nowhere.data()), 0, 0, 0, keep, keep_step,
+                    inverted);
+  const int width = kWidth[dtype];
+  by_chunk(members, count, threads, [&](int64_t member, int64_t start, int64_t size) {
+    const int64_t from = member * count + start;
+    active->relu_backward[dtype](size, bytes(grad, from, width), bytes(y, from, width),
+                                 mutable_bytes(out, from, width), masks.scale(member));
+  });
+}
+
+void prox(int dtype, int64_t members, int64_t count, Address w, Address moment, Address out,
+          double rate, double eps, double correction, Address l1, Address l2, int threads) {
+  const int width = kWidth[dtype];
+  by_chunk(members, count, threads, [&](int64_t member, int64_t start, int64_t size) {
+    const int64_t from = member * count + start;
+    const Prox by = {rate, eps, correction, read<double>(l1)[member], read<double>(l2)[member]};
+    active->prox[dtype](size, bytes(w, from, width), moment ? bytes(moment, from, width) : nullptr,
+                        mutable_bytes(out, from, width), by);
+  });
+}
+
+// The sizes of a product with one weight mask for each example.
+struct Product {
+  int64_t members, rows, inputs, outputs;
+
+  int64_t tile() const { return std::max<int64_t>(1, kTile / std::max<int64_t>(1, outputs)); }
+  int threads(int wanted) const { return threads_for(members * rows * inputs * outputs, wanted); }
+};
+
+// Room for the bits of one tile, and the drawing of them.
+struct Bits {
+  std::vector<uint16_t> words;
+
+  explicit Bits(const Product& size)
+      : words(static_cast<size_t>((size.tile() * size.outputs / kGroup + 3) * 8 + 2)) {}
+
+  // Returns the place of the tile's first weight in `words`.
+  int64_t draw(const RowState& row, const WeightTile& tile) {
+    const int64_t start = tile.first * tile.outputs, offset = start % kGroup;
+    const int64_t count = (tile.last - tile.first) * tile.outputs + offset;
+    active->draw_bits(row, static_cast<uint64_t>(start / kGroup), (count + kGroup - 1) / kGroup,
+                      words.data());
+    return offset;
+  }
+};
+
+void masked_forward(int dtype, int64_t members, int64_t rows, int64_t inputs, int64_t outputs,
+                    Address x, Address w, Address y, Address address, Address row,
+                    int64_t row_member, int64_t row_step, Address keep, int64_t keep_step,
+                    bool inverted, int threads) {
+  const Product size{members, rows, inputs, outputs};
+  const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
+  const int width = kWidth[dtype];
+  // each thread has examples of its own; a tile of the weights stays in its cache for all of them
+  split(members * rows, size.threads(threads), [&](int64_t begin, int64_t end) {
+    Bits bits(size);
+    for (int64_t line = begin; line < end;) {
+      const int64_t member = line / rows, stop = std::min(end, (member + 1) * rows);
+      for (int64_t first = 0; first < inputs; first += size.tile()) {
+        const WeightTile tile{first, std::min(inputs, first + size.tile()), outputs};
+        for (int64_t at = line; at < stop; ++at) {
+          const int64_t offset = bits.draw(masks.row(member, at % rows), tile);
+          active->masked_forward[dtype](bits.words.data(), offset, tile,
+                                        bytes(x, at * inputs, width),
+                                        bytes(w, member * inputs * outputs, width),
+                                        mutable_bytes(y, at * outputs, width), masks.scale(member));
+        }
+      }
+      line = stop;
+    }
+  });
+}
+
+void masked_backward(int dtype, int64_t members, int64_t rows, int64_t inputs, int64_t outputs,
+                     Address x, Address w, Address grad, Address grad_x, Address grad_w,
+                     Address address, Address row, int64_t row_member, int64_t row_step,
+                     Address keep, int64_t keep_step, bool inverted, int threads) {
+  const Product size{members, rows, inputs, outputs};
+  const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
+  const int width = kWidth[dtype];
+  const int64_t tiles = (inputs + size.tile() - 1) / size.tile();
+  // each thread has weights of its own, hence the inputs that they read
+  split(members * tiles, size.threads(threads), [&](int64_t begin, int64_t end) {
+    Bits bits(size);
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t member = task / tiles, first = task % tiles * size.tile();
+      const WeightTile tile{first, std::min(inputs, first + size.tile()), outputs};
+      for (int64_t index = 0; index < rows; ++index) {
+        const int64_t at = member * rows + index;
+        const int64_t offset = bits.draw(masks.row(member, index), tile);
+        active->masked_backward[dtype](
+            bits.words.data(), offset, tile, bytes(x, at * inputs, width),
+            bytes(w, member * inputs * outputs, width), bytes(grad, at * outputs, width),
+            mutable_bytes(grad_x, at * inputs, width),
+            mutable_bytes(grad_w, member * inputs * outputs, width), masks.scale(member));
+      }
+    }
+  });
+}
+
+// The mask itself, from any group on: what the tests compare.
+std::vector<bool> keep_bits(int64_t seed, int64_t stream, int64_t step, int64_t row, uint64_t group,
+                            int64_t groups, uint32_t threshold) {
+  const MaskKey key(static_cast<uint64_t>(seed), static_cast<uint64_t>(stream),
+                    static_cast<uint64_t>(step), threshold);
+  std::vector<uint16_t> words(static_cast<size_t>(groups * 8));
+  active->draw_bits(RowState(key, static_cast<uint64_t>(row)), group, groups, words.data());
+  std::vector<bool> kept;
+  for (const uint16_t word : words) {
+    for (int bit = 0; bit < 16; ++bit) kept.push_back(word >> bit & 1);
+  }
+  return kept;
+}
+
+std::vector<const Kernels*> runnable() {
+  const Cpu cpu;
+  std::vector<const Kernels*> found;
+  if (cpu.avx512) found.push_back(avx512_kernels());
+  if (cpu.avx2) found.push_back(avx2_kernels());
+  found.push_back(neon_kernels());
+  found.push_back(plain_kernels());
+  found.erase(std::remove(found.begin(), found.end(), nullptr), found.end());
+  return found;
+}
+
+std::vector<std::string> variants() {
+  std::vector<std::string> names;
+  for (const Kernels* kernels : runnable()) names.emplace_back(kernels->name);
+  return names;
+}
+
+bool use(const std::string& name) {
+  for (const Kernels* kernels : runnable()) {
+    if (name == kernels->name) {
+      active = kernels;
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+int usable_threads(int wanted) { return in_child.load() ? 1 : wanted; }
+
+}  // namespace bridle
+
+NB_MODULE(_native, m) {
+  using namespace bridle;
+  active = runnable().front();
+#ifndef _WIN32
+  pthread_atfork(nullptr, nullptr, [] { in_child.store(true); });
+#endif
+  const auto unlocked = nb::call_guard<nb::gil_scoped_release>();
+  m.def("variants", &variants, "Names of the variants that this processor runs, fastest first.");
+  m.def("use", &use, "Make a variant the active one; false where it does not run here.");
+  m.def("active", [] { return std::string(active->name); }, "Name of the active variant.");
+  m.def("dropout", &dropout, unlocked);
+  m.def("relu_backward", &relu_backward, unlocked);
+  m.def("prox", &prox, unlocked);
+  m.def("masked_forward", &masked_forward, unlocked);
+  m.def("masked_backward", &masked_backward, unlocked);
+  m.def("keep_bits", &keep_bits);
+}

@@ -1,0 +1,29 @@
+// Work split over the OpenMP threads. torch's own library of threads is the one that is found
+// when torch was imported first, so that both share one pool.
+#pragma once
+
+#include <cstdint>
+
+namespace bridle {
+
+// Threads that may be used: `wanted`, or one in a child of a fork, where the pool is gone.
+int usable_threads(int wanted);
+
+// Calls `work(first, last)` on contiguous parts of [0, count).
+template <class Work>
+void split(int64_t count, int threads, const Work& work) {
+#ifdef _OPENMP
+  if (threads > 1 && count > 1) {
+    const int64_t parts = threads < count ? threads : count;
+#pragma omp parallel for num_threads(threads) schedule(static, 1)
+    for (int64_t part = 0; part < parts; ++part) {
+      work(part * count / parts, (part + 1) * count / parts);
+    }
+    return;
+  }
+#endif
+  (void)threads;
+  if (count > 0) work(int64_t{0}, count);
+}
+
+}  // namespace bridle

@@ -1,0 +1,348 @@
+"""The compiled CPU kernels: every variant gives the bits of the definition, wherever it runs."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import reference as by_hand
+from bridle.errors import UsageError
+from bridle.ops import address_of, cpu, drop_connect_linear, dropout, elastic_prox, reference
+from bridle.ops.philox import GROUP, GROUP_BLOCKS, LANES, keep_mask, mask_key, philox4x32
+
+COMPILED = [name for name in cpu.variants() if name != "torch"]
+DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+ADDRESS = address_of([3, -7], stream=2, step=2**40 + 1)
+KEEP = torch.tensor([0.3, 0.9], dtype=torch.float64)
+
+needs_kernels = pytest.mark.skipif(not COMPILED, reason="installed without compiled kernels")
+pytestmark = needs_kernels
+
+
+@pytest.fixture(params=COMPILED)
+def variant(request):
+    """Each variant that this processor runs, forced."""
+    before = cpu.variant()
+    cpu.use_variant(request.param)
+    yield request.param
+    cpu.use_variant(before)
+
+
+@pytest.fixture(params=[1, 2, 5])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+# ------------------------------------------------------------------ the same bits
+
+
+WIDTHS = [1, 2, 7, 15, 16, 17, 100, 127, 128, 129, 255, 1000, 16384, 16385]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("units", WIDTHS)
+def test_dropout_is_the_definition_bit_for_bit(variant, units, dtype):
+    x = torch.randn(2, 3, units, dtype=torch.float64).to(dtype)
+    bias = torch.randn(2, units, dtype=torch.float64).to(dtype)
+    rows = torch.tensor([[5, 2**33 + 1, -4]])
+    for given_rows in (None, rows, rows[:, :1]):
+        for inverted in (True, False):
+            mask = (ADDRESS, given_rows, KEEP, inverted)
+            assert torch.equal(cpu.dropout(x, *mask), reference.dropout(x, *mask))
+            for added in (None, bias, bias[:1]):
+                ours = cpu.relu_dropout(x, added, *mask)
+                assert torch.equal(ours, reference.relu_dropout(x, added, *mask))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_relu_backward_is_the_definition_bit_for_bit(variant, dtype):
+    for units in (1, 16, 33, 40000):
+        grad, y = (torch.randn(2, 2, units, dtype=torch.float64).to(dtype) for _ in range(2))
+        arguments = (grad, y, KEEP, True)
+        ours = cpu.relu_dropout_backward(*arguments)
+        assert torch.equal(ours, reference.relu_dropout_backward(*arguments))
+
+
+def test_masks_are_the_reference_by_hand(variant):
+    """An independent NumPy reference, written from the definition and not from this package."""
+    x = torch.ones(1, 4, 300)
+    kept = cpu.dropout(x, ADDRESS[:1], None, KEEP[:1], False)[0].bool().numpy()
+    assert np.array_equal(kept, by_hand.mask(3, 2, 2**40 + 1, range(4), 300, 0.3))
+
+
+@pytest.mark.parametrize("group", [0, 2**28 - 1, 2**28, 2**31 // GROUP + 3, 2**33 + 5])
+def test_groups_past_two_to_the_thirty_two(variant, group):
+    """A tensor of more than 2³¹ elements is not built here, but its units have their addresses."""
+    seed, stream, step, row = 11, 3, 2**35, 2**34 + 2
+    ours = cpu._native.keep_bits(seed, stream, step, row, group, 2, 20000)
+    key = mask_key(seed, stream, step)
+    expected = []
+    for at in (group, group + 1):
+        blocks = [at * GROUP_BLOCKS + index for index in range(GROUP_BLOCKS)]
+        words = [
+            philox4x32((b & 0xFFFFFFFF, b >> 32, row & 0xFFFFFFFF, row >> 32), key) for b in blocks
+        ]
+        for lane in range(LANES):
+            for word in words:
+                bits = word[lane // 2] >> 16 * (lane % 2) & 0xFFFF
+                expected.append(bits < 20000)
+    assert ours == expected
+
+
+def test_any_number_of_threads(variant, threads):
+    x = torch.randn(1, 70, 1500)
+    mask = (ADDRESS[:1], None, KEEP[:1], True)
+    assert torch.equal(cpu.dropout(x, *mask), reference.dropout(x, *mask))
+    wide = torch.randn(1, 1, 200_000)
+    assert torch.equal(cpu.dropout(wide, *mask), reference.dropout(wide, *mask))
+
+
+def test_any_split_of_the_batch(variant):
+    x = torch.randn(10, 77)
+    whole = dropout(x, ADDRESS[0], 0.4)
+    rows = torch.arange(10)
+    for parts in ([3, 7], [1] * 10, [9, 1]):
+        split = zip(x.split(parts), rows.split(parts), strict=True)
+        assert torch.equal(
+            torch.cat([dropout(part, ADDRESS[0], 0.4, rows=index) for part, index in split]), whole
+        )
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    members=st.integers(1, 3),
+    rows=st.integers(0, 4),
+    units=st.integers(0, 400),
+    dtype=st.sampled_from(DTYPES),
+    keep=st.floats(1e-9, 1),
+    seed=st.integers(-(2**63), 2**63 - 1),
+    step=st.integers(0, 2**63 - 1),
+    name=st.sampled_from(COMPILED or ["torch"]),
+)
+def test_any_address_shape_and_probability(members, rows, units, dtype, keep, seed, step, name):
+    address = address_of([seed] * members, stream=members, step=step)
+    x = torch.randn(members, rows, units, dtype=torch.float64).to(dtype)
+    mask = (address, None, torch.tensor([keep], dtype=torch.float64), True)
+    before = cpu.variant()
+    cpu.use_variant(name)
+    try:
+        assert torch.equal(cpu.dropout(x, *mask), reference.dropout(x, *mask))
+    finally:
+        cpu.use_variant(before)
+
+
+# ------------------------------------------------------------------ layouts and special values
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_any_layout(variant, dtype):
+    base = torch.randn(6, 8, 40, dtype=torch.float64).to(dtype)
+    layouts = [
+        base.transpose(0, 2),
+        base[:, ::2],
+        base[..., ::3],
+        base[:, 1:, 5:-3],
+        base[:1].expand(4, 8, 40),
+        base[:, :1].expand(6, 9, 40),
+        base[..., :1].expand(6, 8, 33),
+        base.flip(1),
+    ]
+    for x in layouts:
+        address = address_of(list(range(x.shape[0])))
+        mask = (address, None, KEEP[:1], True)
+        assert torch.equal(cpu.dropout(x, *mask), reference.dropout(x.contiguous(), *mask))
+        assert torch.equal(
+            cpu.relu_dropout_backward(x, x, KEEP[:1], True),
+            reference.relu_dropout_backward(x, x, KEEP[:1], True),
+        )
+        assert cpu.dropout(x, *mask).is_contiguous()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_special_values(variant, dtype):
+    special = [float("nan"), float("inf"), -float("inf"), 0.0, -0.0, torch.finfo(dtype).max]
+    special += [torch.finfo(dtype).tiny, torch.finfo(dtype).smallest_normal / 2]
+    x = torch.tensor(special * 9, dtype=dtype).view(1, 1, -1)
+    mask = (ADDRESS[:1], None, KEEP[1:], True)
+    for ours, expected in (
+        (cpu.dropout(x, *mask), reference.dropout(x, *mask)),
+        (cpu.relu_dropout(x, None, *mask), reference.relu_dropout(x, None, *mask)),
+        (
+            cpu.relu_dropout_backward(x, x.flip(2), KEEP[:1], True),
+            reference.relu_dropout_backward(x, x.flip(2), KEEP[:1], True),
+        ),
+        (
+            cpu.soft_threshold(x, torch.tensor(0.5)),
+            reference.soft_threshold(x, torch.tensor(0.5)),
+        ),
+    ):
+        assert torch.allclose(ours, expected, rtol=0, atol=0, equal_nan=True)
+
+
+def test_half_precision_rounds_like_torch(variant):
+    """Every number of sixteen bits, and every rounding of a product."""
+    for dtype in (torch.bfloat16, torch.float16):
+        every = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(dtype)
+        x = every.view(1, 1, -1)
+        mask = (ADDRESS[:1], None, torch.tensor([0.77], dtype=torch.float64), True)
+        assert torch.allclose(
+            cpu.dropout(x, *mask), reference.dropout(x, *mask), rtol=0, atol=0, equal_nan=True
+        )
+
+
+# ------------------------------------------------------------------ proximal steps
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("by_adam", [False, True])
+def test_elastic_prox(variant, dtype, by_adam):
+    w = torch.randn(2, 37, 11, dtype=torch.float64).to(dtype)
+    moment = torch.rand(2, 37, 11, dtype=torch.float64).to(dtype) if by_adam else None
+    l1, l2 = torch.tensor([0.5, 2.0]), torch.tensor([0.0, 1.0])
+    ours = cpu.elastic_prox(w, moment, l1, l2, 0.25, 1e-8, 1.7)
+    expected = reference.elastic_prox(w, moment, l1, l2, 0.25, 1e-8, 1.7)
+    assert torch.equal(ours == 0, expected == 0)
+    assert (ours == 0).any()
+    assert torch.allclose(ours, expected, rtol=1e-6 if dtype.itemsize > 2 else 1e-2)
+    if not by_adam:
+        assert torch.equal(ours, expected)
+        wide = w.double()
+        step = 0.25 * l1.double()[:, None, None]
+        formula = wide.sign() * (wide.abs() - step).clamp(min=0)
+        formula /= 1 + 0.25 * l2.double()[:, None, None]
+        assert torch.allclose(ours.double(), formula, atol=1e-6 if dtype.itemsize > 2 else 0.02)
+
+
+def test_elastic_prox_in_place(variant):
+    w = torch.randn(1, 1000)
+    expected = elastic_prox(w, torch.tensor([0.3]), torch.tensor([0.1]), rate=1.0)
+    cpu.elastic_prox(w, None, torch.tensor([0.3]), torch.tensor([0.1]), 1.0, 0.0, 1.0, out=w)
+    assert torch.equal(w, expected)
+
+
+# ------------------------------------------------------------------ one weight mask per example
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (3, 5, 7), (4, 40, 300), (2, 300, 33), (2, 3, 9000)])
+def test_one_mask_per_example(variant, threads, shape, dtype):
+    rows, inputs, outputs = shape
+    x = torch.randn(2, rows, inputs, dtype=dtype)
+    weight = torch.randn(2, inputs, outputs, dtype=dtype)
+    grad = torch.randn(2, rows, outputs, dtype=dtype)
+    for index in (None, torch.arange(7, 7 + rows)[None], torch.tensor([[9]])):
+        mask = (ADDRESS, index, KEEP, True)
+        tolerance = {"rtol": 1e-4, "atol": 1e-3} if dtype == torch.float32 else {}
+        ours = cpu.drop_connect_linear(x, weight, *mask)
+        assert torch.allclose(ours, reference.drop_connect_linear(x, weight, *mask), **tolerance)
+        ours = cpu.drop_connect_linear_backward(grad, x, weight, *mask)
+        expected = reference.drop_connect_linear_backward(grad, x, weight, *mask)
+        for one, other in zip(ours, expected, strict=True):
+            assert torch.allclose(one, other, **tolerance)
+
+
+def test_each_example_has_the_mask_of_its_row(variant):
+    """Ones in, one output at a time: the product is the mask itself."""
+    weight = torch.ones(30, 20)
+    y = drop_connect_linear(torch.eye(30), weight, ADDRESS[0], 0.5, rows=torch.tensor([4]))
+    kept = keep_mask(ADDRESS[:1], torch.tensor([[4]]), 600, torch.tensor([32768]))
+    assert torch.equal(y, 2.0 * kept.view(30, 20))
+
+
+def test_dropped_weights_do_not_matter(variant):
+    """A dropped weight may be anything: nothing of it reaches the output or the gradients."""
+    kept = drop_connect_linear(
+        torch.eye(8), torch.ones(8, 8), ADDRESS[0], 0.5, rows=torch.tensor([0])
+    )
+    weight = torch.where(kept > 0, 1.0, float("nan")).requires_grad_()
+    x = torch.randn(1, 8, requires_grad=True)
+    y = drop_connect_linear(x, weight, ADDRESS[0], 0.5)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert x.grad.isfinite().all()
+    assert torch.equal(weight.grad == 0, kept == 0)
+
+
+# ------------------------------------------------------------------ choosing a variant
+
+
+def _python(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "error::RuntimeWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", cpu.variants())
+def test_the_environment_forces_a_variant(name):
+    code = "from bridle.ops import cpu; print(cpu.variant())"
+    assert _python(code, BRIDLE_CPU=name).stdout.strip() == name
+
+
+def test_an_unknown_variant_is_one_clear_error():
+    ran = _python("import bridle.ops", BRIDLE_CPU="avx1024")
+    assert ran.returncode != 0
+    assert "'avx1024'" in ran.stderr
+    assert "'torch'" in ran.stderr
+    with pytest.raises(UsageError, match="'sse9'"):
+        cpu.use_variant("sse9")
+
+
+def test_without_compiled_kernels_it_says_so_once():
+    code = """
+import sys, warnings
+sys.modules["bridle.ops._native"] = None
+warnings.simplefilter("always")
+with warnings.catch_warnings(record=True) as seen:
+    import torch
+    from bridle.ops import address_of, cpu, dropout
+    for _ in range(3):
+        dropout(torch.ones(2, 5), address_of(0), 0.5)
+print(cpu.variants(), [str(w.message)[:52] for w in seen if w.category is RuntimeWarning])
+"""
+    expected = "['torch'] ['bridle was installed without its compiled kernels, s']"
+    assert _python(code).stdout.strip() == expected
+    assert _python(code, BRIDLE_CPU="torch").stdout.strip() == "['torch'] []"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_fork_after_threads_started():
+    """The pool does not survive a fork: the child uses one thread, and does not hang."""
+    code = """
+import os, warnings
+import torch
+from bridle.ops import address_of, dropout
+warnings.simplefilter("ignore")
+torch.set_num_threads(2)
+x = torch.randn(300, 400)
+before = dropout(x, address_of(0), 0.5)
+child = os.fork()
+if child == 0:
+    # torch's own kernels would wait for the lost pool, so NumPy compares
+    after = dropout(x, address_of(0), 0.5)
+    os._exit(0 if (after.numpy() == before.numpy()).all() else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert _python(code).stdout.strip() == "0"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_one_openmp_library_for_torch_and_bridle():
+    code = """
+import torch
+from bridle.ops import cpu
+maps = open("/proc/self/maps").read().split()
+print(len({path for path in maps if "libgomp" in path or "libomp" in path or "libiomp" in path}))
+"""
+    assert _python(code).stdout.strip() == "1"
