@@ -231,8 +231,7 @@ def elastic_prox(
     """As :func:`bridle.ops.reference.elastic_prox`; ``out`` may be ``w``, contiguous."""
     fits = second_moment is None or second_moment.dtype == w.dtype
     if not fits or not _compiled(w):
-        found = reference.elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
-        return found if out is None else out.copy_(found)
+        return reference.elastic_prox(w, second_moment, l1, l2, rate, eps, correction, out=out)
     w = w.contiguous()
     out = torch.empty_like(w) if out is None else out
     moment = None if second_moment is None else second_moment.contiguous()

@@ -292,6 +292,7 @@ def elastic_prox(
     second_moment: Tensor | None = None,
     eps: float = 0.0,
     correction: float = 1.0,
+    in_place: bool = False,
 ) -> Tensor:
     """Take the proximal step of ``l1 Σ|w| + ½ l2 Σw²``, in one pass.
 
@@ -311,11 +312,13 @@ def elastic_prox(
         Of the shape of ``w``.
     eps, correction : float
         Adam's eps, and ``1 / (1 - β₂^t)``.
+    in_place : bool
+        Write the result over ``w``.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``w``, with exact zeros.
+        Of the shape and dtype of ``w``, with exact zeros; no gradient goes through it.
 
     Examples
     --------
@@ -325,4 +328,8 @@ def elastic_prox(
     >>> elastic_prox(w, torch.tensor([1.0]), torch.tensor([2.0]), rate=0.5)
     tensor([[-0.7500,  0.0000,  1.2500]])
     """
-    return registry.elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
+    arguments = (second_moment, l1, l2, float(rate), float(eps), float(correction))
+    if not in_place:
+        return registry.elastic_prox(w.detach(), *arguments)
+    registry.elastic_prox_(w.detach(), *arguments)
+    return w

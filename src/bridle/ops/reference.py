@@ -104,10 +104,13 @@ def elastic_prox(
     rate: float,
     eps: float,
     correction: float,
+    *,
+    out: Tensor | None = None,
 ) -> Tensor:
     """Return ``soft(w, step l1) / (1 + step l2)``, ``w`` ``[members, …]``, ``l1`` ``[members]``.
 
     The step is ``rate``; with Adam's second moments ``v`` it is ``rate / (√(correction v) + eps)``.
+    ``out`` may be ``w``.
     """
     wide = _wide(w)
     shape = (-1, *[1] * (w.ndim - 1))
@@ -115,12 +118,13 @@ def elastic_prox(
     if second_moment is None:
         # of two numbers for each member: rounded once to the precision of the weights
         limit, factor = (rate * first).to(wide.dtype), (1 / (1 + rate * second)).to(wide.dtype)
-        return ((wide - torch.clamp(wide, -limit, limit)) * factor).to(w.dtype)
-    root = (_wide(second_moment) * correction).sqrt()
-    step = rate / (root + eps)
-    limit = step * first.to(wide.dtype)
-    soft = wide - torch.clamp(wide, -limit, limit)
-    return (soft / (1 + step * second.to(wide.dtype))).to(w.dtype)
+        found = (wide - torch.clamp(wide, -limit, limit)) * factor
+    else:
+        root = (_wide(second_moment) * correction).sqrt()
+        step = rate / (root + eps)
+        limit = step * first.to(wide.dtype)
+        found = (wide - torch.clamp(wide, -limit, limit)) / (1 + step * second.to(wide.dtype))
+    return found.to(w.dtype) if out is None else out.copy_(found)
 
 
 def _masked_weight(

@@ -24,6 +24,7 @@ __all__ = [
     "drop_connect_linear",
     "dropout",
     "elastic_prox",
+    "elastic_prox_",
     "is_eager",
     "relu_dropout",
     "soft_threshold",
@@ -56,6 +57,25 @@ def is_eager(x: Tensor) -> bool:
     )
 
 
+def _function_of(
+    run: Callable[..., Any], backward: Callable[..., Any], setup_context: Callable[..., Any] | None
+) -> Any:
+    """Return the ``autograd.Function`` of an op.
+
+    Its ``forward`` takes the context: torch inspects the signature of one that does not at every
+    call, which takes longer than a layer.
+    """
+
+    def forward(ctx: Any, *arguments: Any) -> Any:
+        output = run(*arguments)
+        if setup_context is not None:
+            setup_context(ctx, arguments, output)
+        return output
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type(run.__name__, (torch.autograd.Function,), methods)
+
+
 class Op:
     """One op, callable on eager and on traced tensors alike."""
 
@@ -74,9 +94,7 @@ class Op:
         self._function: Any = None
         if backward is not None:
             self._registered.register_autograd(backward, setup_context=setup_context)
-            body = {"forward": run, "backward": backward, "setup_context": setup_context}
-            methods = {key: staticmethod(value) for key, value in body.items() if value}
-            self._function = type(run.__name__, (torch.autograd.Function,), methods)
+            self._function = _function_of(run, backward, setup_context)
 
     def __call__(self, *arguments: Any) -> Any:
         """Run the op; the first argument is the tensor that it is about."""
@@ -283,3 +301,11 @@ def _elastic_prox(
 
 
 elastic_prox = Op(_elastic_prox, fake=_like_first)
+
+
+def elastic_prox_(w: Tensor, *arguments: Any) -> None:
+    """As ``elastic_prox``, in place: no gradient goes through it."""
+    if is_eager(w) and w.is_contiguous():
+        _backend(w.device).elastic_prox(w, *arguments, out=w)
+    else:
+        w.copy_(elastic_prox(w, *arguments))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.penalties.protocol import Penalty
+from bridle.ops import elastic_prox
+from bridle.penalties.protocol import Penalty, Strength, per_member
 
 __all__ = ["add_gradients", "apply_prox", "check_application"]
 
@@ -87,7 +88,8 @@ def apply_prox(
     weights : iterable of Tensor
         The parameters to penalize, among the optimizer's.
     penalties : sequence of Penalty
-        Applied in this order.
+        L1, L2 and elastic nets act together, by the exact proximal step of their sum, in one
+        pass over the weight; the others follow in their order.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam or AdamW.
 
@@ -107,33 +109,62 @@ def apply_prox(
     tensor([0.9500, 0.0000])
     """
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    step_of: Callable[..., Any] = _euclidean_step if metric == "euclidean" else _adaptive_step
+    elastic = [penalty.elastic for penalty in penalties if penalty.elastic is not None]
+    others = [penalty for penalty in penalties if penalty.elastic is None]
     for weight in weights:
         if id(weight) not in groups:
             raise UsageError(
                 f"a weight of shape {list(weight.shape)} is not among the optimizer's parameters; "
                 "build the optimizer from the same network"
             )
-        step = step_of(optimizer, groups[id(weight)], weight)
-        for penalty in penalties:
-            weight.copy_(penalty.prox(weight, step))
+        group = groups[id(weight)]
+        moment = _second_moment(optimizer, group, weight) if metric == "adaptive" else {}
+        if elastic:
+            _elastic_step(weight, elastic, rate=float(group["lr"]), **moment)
+        for penalty in others:
+            weight.copy_(penalty.prox(weight, _step(group["lr"], **moment)))
 
 
-def _euclidean_step(
-    optimizer: torch.optim.Optimizer,  # noqa: ARG001
-    group: dict[str, Any],
-    weight: Tensor,  # noqa: ARG001
-) -> Any:
-    return group["lr"]
+def _elastic_step(
+    weight: Tensor, strengths: Sequence[tuple[Strength, Strength]], **step: Any
+) -> None:
+    """Take the exact proximal step of a sum of L1, L2 and elastic nets, in place."""
+    l1, l2 = torch.zeros(2, 1, dtype=torch.float64)
+    for first, second in strengths:
+        l1 = l1 + _as_tensor(first, weight)
+        l2 = l2 + _as_tensor(second, weight)
+    members = weight if max(l1.numel(), l2.numel()) > 1 else weight[None]
+    if step.get("second_moment") is not None:
+        step["second_moment"] = step["second_moment"].view(members.shape)
+    elastic_prox(members, l1, l2, in_place=True, **step)
 
 
-def _adaptive_step(optimizer: torch.optim.Optimizer, group: dict[str, Any], weight: Tensor) -> Any:
+def _as_tensor(strength: Strength, weight: Tensor) -> Tensor:
+    per_member(strength, weight)  # which checks that there is one for each member
+    return torch.as_tensor(strength, dtype=torch.float64, device="cpu").reshape(-1)
+
+
+def _second_moment(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], weight: Tensor
+) -> dict[str, Any]:
+    """Return Adam's second moments of a weight's gradients, its eps and its bias correction."""
     state = optimizer.state.get(weight, {})
     if "exp_avg_sq" not in state or "betas" not in group:
         raise UsageError(
             f"{type(optimizer).__name__} has no second moments of its gradients (yet): "
             "use metric='euclidean', or Adam after its first step"
         )
-    second = state["max_exp_avg_sq"] if group.get("amsgrad") else state["exp_avg_sq"]
-    correction = 1 - group["betas"][1] ** float(state["step"])
-    return group["lr"] / ((second / correction).sqrt() + group["eps"])
+    return {
+        "second_moment": state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"],
+        "eps": float(group["eps"]),
+        "correction": 1 / (1 - group["betas"][1] ** float(state["step"])),
+    }
+
+
+def _step(
+    rate: float, *, second_moment: Tensor | None = None, eps: float = 0, correction: float = 1
+) -> float | Tensor:
+    """Return the size of the step just taken: one number, or one for each weight."""
+    if second_moment is None:
+        return rate
+    return rate / ((second_moment * correction).sqrt() + eps)

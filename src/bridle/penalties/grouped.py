@@ -50,6 +50,7 @@ class GroupLasso:
     """
 
     separable = False
+    elastic = None
     constraint = False
 
     def __init__(self, strength: Strength, *, dim: int = -1) -> None:
@@ -109,6 +110,7 @@ class MaxNorm:
     """
 
     separable = False
+    elastic = None
     constraint = True
 
     def __init__(self, bound: Strength, *, dim: int = -2) -> None:

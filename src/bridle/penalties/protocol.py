@@ -30,6 +30,10 @@ class Penalty(Protocol):
     constraint: bool
     """R is 0 inside a set and infinite outside: ``prox`` is the projection, for any step."""
 
+    @property
+    def elastic(self) -> tuple[Strength, Strength] | None:
+        """``(l1, l2)`` when R is ``l1 Σ|w| + ½ l2 Σw²``, so that several act as one; else None."""
+
     def value(self, weight: Tensor) -> Tensor:
         """Return ``R(w)``: a scalar, or ``[members]``."""
 

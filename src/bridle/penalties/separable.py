@@ -47,6 +47,11 @@ class L2:
     def __repr__(self) -> str:
         return f"L2({self.strength})"
 
+    @property
+    def elastic(self) -> tuple[Strength, Strength]:
+        """``(l1, l2)`` of ``l1 Σ|w| + ½ l2 Σw²``."""
+        return 0.0, self.strength
+
     def value(self, weight: Tensor) -> Tensor:
         """Return ``½ λ Σ w²``: a scalar, or ``[members]``."""
         return total(0.5 * per_member(self.strength, weight) * weight.square(), self.strength)
@@ -93,6 +98,11 @@ class L1:
 
     def __repr__(self) -> str:
         return f"L1({self.strength})"
+
+    @property
+    def elastic(self) -> tuple[Strength, Strength]:
+        """``(l1, l2)`` of ``l1 Σ|w| + ½ l2 Σw²``."""
+        return self.strength, 0.0
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ |w|``: a scalar, or ``[members]``."""
@@ -143,6 +153,11 @@ class ElasticNet:
 
     def __repr__(self) -> str:
         return f"ElasticNet(l1={self.l1}, l2={self.l2})"
+
+    @property
+    def elastic(self) -> tuple[Strength, Strength]:
+        """``(l1, l2)`` of ``l1 Σ|w| + ½ l2 Σw²``."""
+        return self.l1, 2 * self.l2
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``l1 Σ |w| + l2 Σ w²``: a scalar, or ``[members]``."""
