@@ -38,6 +38,7 @@ _NOISES: dict[str, Any] = {
     "input_noise": Dropout,
     "weight_noise": DropConnect,
 }
+_OPTIONS = ("shared", "per_example")
 
 
 def write_atomically(path: str | PathLike[str], content: bytes) -> None:
@@ -150,6 +151,7 @@ def _noise_state(noise: Dropout | DropConnect | None) -> dict[str, Any] | None:
     return {
         "keep_prob": keep.tolist() if isinstance(keep, Tensor) else keep,
         "scaling": noise.scaling,
+        **noise.options(),
     }
 
 
@@ -280,4 +282,5 @@ def _noise(kind: type[Any], stated: dict[str, Any] | None) -> Any:
     keep = stated["keep_prob"]
     if isinstance(keep, list):
         keep = torch.tensor(keep, dtype=torch.float64)
-    return kind(keep_prob=keep, scaling=stated["scaling"])
+    options = {name: value is True for name, value in stated.items() if name in _OPTIONS}
+    return kind(keep_prob=keep, scaling=stated["scaling"], **options)

@@ -140,23 +140,39 @@ class Network(nn.Module):
     def _address(self, stream: int) -> Tensor:
         return torch.stack([self.seeds, torch.full_like(self.seeds, stream), self.steps], dim=-1)
 
-    def _units(self, x: Tensor, layer: int, noise: bool, rows: Tensor | None) -> Tensor:
-        """Return the units that enter a layer: activation, then dropout."""
-        dropout = self.hidden_noise if layer else self.input_noise
-        if noise and dropout is not None:
-            fused = layer > 0 and self.activation == "relu"
-            x = x if fused or layer == 0 else ACTIVATIONS[self.activation](x)
-            return dropout.train(x, self._address(2 * layer), rows=rows, relu=fused)
-        x = ACTIVATIONS[self.activation](x) if layer else x
-        return x if dropout is None else dropout.predict(x)
+    def _train_forward(self, hidden: Tensor, rows: Tensor | None) -> Tensor:
+        activation = ACTIVATIONS[self.activation]
+        # with dropout after a ReLU, one pass adds the bias, clips and drops
+        fused = self.hidden_noise is not None and self.activation == "relu"
+        for layer, bias in enumerate(self.biases):
+            address = self._address(2 * layer)
+            if layer and self.hidden_noise is not None:
+                below = self.biases[layer - 1] if fused else None
+                hidden = hidden if fused else activation(hidden)
+                hidden = self.hidden_noise.train(hidden, address, rows=rows, relu=fused, bias=below)
+            elif layer:
+                hidden = activation(hidden)
+            elif self.input_noise is not None:
+                hidden = self.input_noise.train(hidden, address, rows=rows)
+            hidden = self._times_weights(hidden, layer, rows)
+            if not fused or layer == len(self.biases) - 1:
+                hidden = hidden + bias
+        return hidden
 
-    def _weight(self, layer: int, noise: bool) -> Tensor:
-        weight: Tensor = self.weights[layer]
+    def _times_weights(self, hidden: Tensor, layer: int, rows: Tensor | None) -> Tensor:
         if self.weight_noise is None:
-            return weight
-        if noise:
-            return self.weight_noise.train(weight, self._address(2 * layer + 1))
-        return self.weight_noise.predict(weight)
+            return torch.bmm(hidden, self.weights[layer])
+        address = self._address(2 * layer + 1)
+        return self.weight_noise.linear(hidden, self.weights[layer], address, rows=rows)
+
+    def _predict_forward(self, hidden: Tensor) -> Tensor:
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            hidden = ACTIVATIONS[self.activation](hidden) if layer else hidden
+            dropout = self.hidden_noise if layer else self.input_noise
+            hidden = hidden if dropout is None else dropout.predict(hidden)
+            used = weight if self.weight_noise is None else self.weight_noise.predict(weight)
+            hidden = torch.baddbmm(bias, hidden, used)
+        return hidden
 
     def forward(
         self, X: Tensor, *, noise: bool | None = None, rows: Tensor | None = None
@@ -190,10 +206,7 @@ class Network(nn.Module):
                 f"[{self.members}, rows, {self.sizes[0]}]"
             )
         hidden = X.expand(self.members, -1, -1) if X.ndim == 2 else X
-        for layer, bias in enumerate(self.biases):
-            hidden = self._units(hidden, layer, noise, rows)
-            hidden = torch.baddbmm(bias, hidden, self._weight(layer, noise))
-        return hidden
+        return self._train_forward(hidden, rows) if noise else self._predict_forward(hidden)
 
     def take(self, members: Sequence[int] | Tensor) -> Network:
         """Return a population of some members, as copies.

@@ -33,7 +33,14 @@ class BernoulliMask(ABC):
         self.scaling: Scaling = scaling
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(keep_prob={self._keep_prob}, scaling={self.scaling!r})"
+        options = "".join(f", {name}={value}" for name, value in self.options().items() if value)
+        return (
+            f"{type(self).__name__}(keep_prob={self._keep_prob}, scaling={self.scaling!r}{options})"
+        )
+
+    @abstractmethod
+    def options(self) -> dict[str, bool]:
+        """Return what else the noise is made of, by the names of its arguments."""
 
     @property
     def keep_prob(self) -> KeepProb:
@@ -78,8 +85,9 @@ class BernoulliMask(ABC):
         """Return the noise of some members (int64 ``[count]``) of the population."""
         if not isinstance(self._keep_prob, Tensor):
             return self
-        return type(self)(keep_prob=self._keep_prob[members.cpu()], scaling=self.scaling)
+        keep = self._keep_prob[members.cpu()]
+        return type(self)(keep_prob=keep, scaling=self.scaling, **self.options())
 
     def rescaled(self, scaling: Scaling) -> Self:
         """Return the same noise with the other scaling."""
-        return type(self)(keep_prob=self._keep_prob, scaling=scaling)
+        return type(self)(keep_prob=self._keep_prob, scaling=scaling, **self.options())

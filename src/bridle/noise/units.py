@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import final
 
+import torch
 from torch import Tensor
 
 from bridle.noise.masks import BernoulliMask
+from bridle.noise.protocol import KeepProb, Scaling
 from bridle.ops import dropout
 
 __all__ = ["Dropout"]
@@ -25,6 +27,10 @@ class Dropout(BernoulliMask):
     scaling : {"inverted", "classic"}
         Inverted divides by p in training, and prediction is the identity. Classic does nothing in
         training and multiplies by p at prediction.
+    shared : bool
+        One mask for the whole batch, that of row 0 (Graham et al. 2015). Then
+        :func:`bridle.train_step` takes the kept units out as a smaller network, and computes with
+        those only. Batches of a mask each are noisier: it is off by default.
 
     Raises
     ------
@@ -45,8 +51,29 @@ class Dropout(BernoulliMask):
     tensor([0.2500, 0.2500, 0.2500, 0.2500, 0.2500])
     """
 
+    def __init__(
+        self,
+        *,
+        keep_prob: KeepProb | None = None,
+        drop_prob: KeepProb | None = None,
+        scaling: Scaling = "inverted",
+        shared: bool = False,
+    ) -> None:
+        super().__init__(keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling)
+        self.shared = shared
+
+    def options(self) -> dict[str, bool]:
+        """Return what else the noise is made of, by the names of its arguments."""
+        return {"shared": self.shared}
+
     def train(
-        self, x: Tensor, address: Tensor, *, rows: Tensor | None = None, relu: bool = False
+        self,
+        x: Tensor,
+        address: Tensor,
+        *,
+        rows: Tensor | None = None,
+        relu: bool = False,
+        bias: Tensor | None = None,
     ) -> Tensor:
         """Return ``x`` with units dropped.
 
@@ -57,13 +84,19 @@ class Dropout(BernoulliMask):
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         rows : Tensor, optional
-            int64 row addresses; see :func:`bridle.ops.dropout`.
+            int64 row addresses; see :func:`bridle.ops.dropout`. A shared mask needs none.
         relu : bool
             Take ``max(x, 0)`` first, in the same pass.
+        bias : Tensor, optional
+            ``[units]``, or ``[members, units]``: added before the ReLU, in the same pass.
 
         Returns
         -------
         Tensor
             Of the shape and dtype of ``x``.
         """
-        return dropout(x, address, self.keep_prob, rows=rows, inverted=self.inverted, relu=relu)
+        if self.shared:
+            rows = torch.zeros(1, dtype=torch.int64, device=x.device)
+        return dropout(
+            x, address, self.keep_prob, rows=rows, inverted=self.inverted, relu=relu, bias=bias
+        )

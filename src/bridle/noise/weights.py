@@ -7,7 +7,8 @@ from typing import final
 from torch import Tensor
 
 from bridle.noise.masks import BernoulliMask
-from bridle.ops import drop_connect
+from bridle.noise.protocol import KeepProb, Scaling
+from bridle.ops import drop_connect, drop_connect_linear
 
 __all__ = ["DropConnect"]
 
@@ -16,7 +17,8 @@ __all__ = ["DropConnect"]
 class DropConnect(BernoulliMask):
     """DropConnect: weights, not units, are zeroed at random (Wan et al. 2013).
 
-    One mask is drawn per step and shared by the batch. Prediction uses the mean weights.
+    One mask is drawn per step and shared by the batch, or one for each example, as in the paper.
+    Prediction uses the mean weights.
 
     Parameters
     ----------
@@ -25,6 +27,9 @@ class DropConnect(BernoulliMask):
     scaling : {"inverted", "classic"}
         Inverted divides by p in training, and prediction uses the weights as they are. Classic
         multiplies them by p at prediction.
+    per_example : bool
+        Draw a mask for each example. Memory does not grow with the batch, but the work does: every
+        example draws as many bits as there are weights.
 
     Raises
     ------
@@ -43,8 +48,50 @@ class DropConnect(BernoulliMask):
     True
     """
 
+    def __init__(
+        self,
+        *,
+        keep_prob: KeepProb | None = None,
+        drop_prob: KeepProb | None = None,
+        scaling: Scaling = "inverted",
+        per_example: bool = False,
+    ) -> None:
+        super().__init__(keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling)
+        self.per_example = per_example
+
+    def options(self) -> dict[str, bool]:
+        """Return what else the noise is made of, by the names of its arguments."""
+        return {"per_example": self.per_example}
+
+    def linear(
+        self, x: Tensor, weight: Tensor, address: Tensor, *, rows: Tensor | None = None
+    ) -> Tensor:
+        """Return ``x`` times the masked weights: with one mask, or one for each example.
+
+        Parameters
+        ----------
+        x : Tensor
+            ``[rows, inputs]``, or ``[members, rows, inputs]`` with one address per member.
+        weight : Tensor
+            ``[inputs, outputs]``, or ``[members, inputs, outputs]``.
+        address : Tensor
+            int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
+        rows : Tensor, optional
+            int64 row addresses, for masks by example.
+
+        Returns
+        -------
+        Tensor
+            ``[rows, outputs]`` or ``[members, rows, outputs]``.
+        """
+        if not self.per_example:
+            return x @ self.train(weight, address)
+        return drop_connect_linear(
+            x, weight, address, self.keep_prob, rows=rows, inverted=self.inverted
+        )
+
     def train(self, x: Tensor, address: Tensor) -> Tensor:
-        """Return the weights ``x`` with some of them zeroed.
+        """Return the weights ``x`` with some of them zeroed, by the mask that a batch shares.
 
         Parameters
         ----------

@@ -146,7 +146,7 @@ def _dropout(
     if bias is not None:
         bias = bias.to(x.dtype).contiguous()
         place, step = bias.data_ptr(), bias.shape[1] if bias.shape[0] > 1 else 0
-    out = torch.empty(x.shape, dtype=x.dtype)
+    out = torch.empty_like(x, memory_format=torch.contiguous_format)
     _native.dropout(
         _CODES[x.dtype],
         *x.shape,

@@ -29,6 +29,8 @@ def _as_population(x: Tensor, address: Tensor) -> tuple[Tensor, Tensor]:
         raise UsageError(
             f"x has {x.shape[0]} members and the address {address.shape[0]}; give one address each"
         )
+    if leading and x.ndim == 3:
+        return x, address
     shape = x.shape if leading else (1, *x.shape)
     units = 1
     for size in shape[2:]:
@@ -148,7 +150,7 @@ def dropout(
         y = registry.relu_dropout(flat, added, address, rows, keep, inverted)
     else:
         y = registry.dropout(flat, address, rows, keep, inverted)
-    return y.reshape(x.shape)
+    return y if flat is x else y.reshape(x.shape)
 
 
 def drop_connect(
