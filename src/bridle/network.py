@@ -137,7 +137,8 @@ class Network(nn.Module):
         ]
         return ", ".join([f"sizes={list(self.sizes)}, members={self.members}", *noises])
 
-    def _address(self, stream: int) -> Tensor:
+    def address(self, stream: int) -> Tensor:
+        """Return the addresses of a stream's masks at the current step: int64 ``[members, 3]``."""
         return torch.stack([self.seeds, torch.full_like(self.seeds, stream), self.steps], dim=-1)
 
     def _train_forward(self, hidden: Tensor, rows: Tensor | None) -> Tensor:
@@ -145,7 +146,7 @@ class Network(nn.Module):
         # with dropout after a ReLU, one pass adds the bias, clips and drops
         fused = self.hidden_noise is not None and self.activation == "relu"
         for layer, bias in enumerate(self.biases):
-            address = self._address(2 * layer)
+            address = self.address(2 * layer)
             if layer and self.hidden_noise is not None:
                 below = self.biases[layer - 1] if fused else None
                 hidden = hidden if fused else activation(hidden)
@@ -154,16 +155,21 @@ class Network(nn.Module):
                 hidden = activation(hidden)
             elif self.input_noise is not None:
                 hidden = self.input_noise.train(hidden, address, rows=rows)
-            hidden = self._times_weights(hidden, layer, rows)
-            if not fused or layer == len(self.biases) - 1:
-                hidden = hidden + bias
+            late = fused and layer < len(self.biases) - 1
+            hidden = self._linear(hidden, None if late else bias, layer, rows)
         return hidden
 
-    def _times_weights(self, hidden: Tensor, layer: int, rows: Tensor | None) -> Tensor:
+    def _linear(
+        self, hidden: Tensor, bias: Tensor | None, layer: int, rows: Tensor | None
+    ) -> Tensor:
         if self.weight_noise is None:
-            return torch.bmm(hidden, self.weights[layer])
-        address = self._address(2 * layer + 1)
-        return self.weight_noise.linear(hidden, self.weights[layer], address, rows=rows)
+            weight = self.weights[layer]
+            if bias is None:
+                return torch.bmm(hidden, weight)
+            return torch.baddbmm(bias, hidden, weight)
+        address = self.address(2 * layer + 1)
+        product = self.weight_noise.linear(hidden, self.weights[layer], address, rows=rows)
+        return product if bias is None else product + bias
 
     def _predict_forward(self, hidden: Tensor) -> Tensor:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
 
+from bridle.compact import can_compact, compact_forward, compacted
 from bridle.errors import TrainingError, UsageError
 from bridle.network import Network, predict
 from bridle.objectives import Objective, objective_of
@@ -34,6 +36,11 @@ def train_step(
     Minimises ``loss(f(x; w ∘ masks)) + R(w)`` for every member at once; each member's gradient is
     its own. Advances ``network.steps``, hence the masks. Penalties act on the weights, not on the
     biases.
+
+    With a mask that the batch shares (``Dropout(..., shared=True)``) and one member, forward,
+    backward and update touch the rows and columns of the kept units only (:mod:`bridle.compact`):
+    momentum and decay pass over what was dropped, and the penalties' steps are longer by what they
+    are rarer.
 
     Parameters
     ----------
@@ -82,16 +89,32 @@ def train_step(
     check_application(penalties, mode, metric)
     X, y, *rest = batch
     optimizer.zero_grad(set_to_none=True)
-    rows = objective_of(objective).loss(network(X, noise=True), y)
-    loss = (rows * rest[0] if rest else rows).mean(1)
-    loss.sum().backward()
-    if mode == "coupled":
-        add_gradients(network.weights, penalties)
-    optimizer.step()
-    if mode == "proximal" and penalties:
-        apply_prox(optimizer, network.weights, penalties, metric=metric)
+    compact = can_compact(network, optimizer, penalties, mode)
+    _check_shared(network, penalties, metric, compact=compact)
+    with compacted(network, optimizer) if compact else nullcontext() as times:
+        outputs = compact_forward(network, X) if compact else network(X, noise=True)
+        losses = objective_of(objective).loss(outputs, y)
+        loss = (losses * rest[0] if rest else losses).mean(1)
+        loss.sum().backward()
+        if mode == "coupled":
+            add_gradients(network.weights, penalties)
+        optimizer.step()
+        if mode == "proximal" and penalties:
+            apply_prox(optimizer, network.weights, penalties, metric=metric, times=times)
     network.steps += 1
     return loss.detach()
+
+
+def _check_shared(
+    network: Network, penalties: Sequence[Penalty], metric: str, *, compact: bool
+) -> None:
+    """Refuse Adam's own step for weights of dropped units, which have had no gradient yet."""
+    shared = network.hidden_noise is not None and network.hidden_noise.shared
+    if shared and penalties and metric == "adaptive" and not compact:
+        raise UsageError(
+            "shared dropout with penalties in the adaptive metric needs one member, L1, L2 or "
+            "elastic net only, and no DropConnect: use metric='euclidean'"
+        )
 
 
 @torch.no_grad()
@@ -205,7 +228,7 @@ def train(
         )
     if optimizer is None:
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-        metric = metric or _default_metric(penalties)
+        metric = metric or _default_metric(network, penalties)
     best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
     records: list[Tensor] = []
@@ -256,8 +279,10 @@ def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None
             raise UsageError(f"{name} is {count}; it must be 1 or more")
 
 
-def _default_metric(penalties: Sequence[Penalty]) -> str:
+def _default_metric(network: Network, penalties: Sequence[Penalty]) -> str:
     fits = all(penalty.separable or penalty.constraint for penalty in penalties)
+    if network.hidden_noise is not None and network.hidden_noise.shared:
+        fits = False  # dropped units have no second moments at first
     return "adaptive" if fits else "euclidean"
 
 

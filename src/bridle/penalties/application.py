@@ -72,6 +72,7 @@ def apply_prox(
     penalties: Sequence[Penalty],
     *,
     metric: str = "euclidean",
+    times: Sequence[float] | None = None,
 ) -> None:
     """Replace each weight by the penalties' proximal steps, of the optimizer's own step size.
 
@@ -92,6 +93,8 @@ def apply_prox(
         pass over the weight; the others follow in their order.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam or AdamW.
+    times : sequence of float, optional
+        A factor on the step of each weight tensor. Default: 1.
 
     Raises
     ------
@@ -111,7 +114,8 @@ def apply_prox(
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     elastic = [penalty.elastic for penalty in penalties if penalty.elastic is not None]
     others = [penalty for penalty in penalties if penalty.elastic is None]
-    for weight in weights:
+    weights = list(weights)
+    for weight, factor in zip(weights, times or [1.0] * len(weights), strict=True):
         if id(weight) not in groups:
             raise UsageError(
                 f"a weight of shape {list(weight.shape)} is not among the optimizer's parameters; "
@@ -119,10 +123,11 @@ def apply_prox(
             )
         group = groups[id(weight)]
         moment = _second_moment(optimizer, group, weight) if metric == "adaptive" else {}
+        rate = factor * float(group["lr"])
         if elastic:
-            _elastic_step(weight, elastic, rate=float(group["lr"]), **moment)
+            _elastic_step(weight, elastic, rate=rate, **moment)
         for penalty in others:
-            weight.copy_(penalty.prox(weight, _step(group["lr"], **moment)))
+            weight.copy_(penalty.prox(weight, _step(rate, **moment)))
 
 
 def _elastic_step(
