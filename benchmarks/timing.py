@@ -1,0 +1,23 @@
+"""Interleaved timing: all variants take turns, so that a change of the machine's pace meets all."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+
+__all__ = ["interleaved"]
+
+
+def interleaved(
+    variants: dict[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
+) -> dict[str, float]:
+    """Return the median milliseconds of each variant."""
+    times: dict[str, list[float]] = {name: [] for name in variants}
+    for turn in range(rounds + warm_up):
+        for name, run in variants.items():
+            start = time.perf_counter()
+            run()
+            if turn >= warm_up:
+                times[name].append(1e3 * (time.perf_counter() - start))
+    return {name: statistics.median(found) for name, found in times.items()}
