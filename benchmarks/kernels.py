@@ -53,7 +53,7 @@ def dropout_alone(*, compiled: bool, rounds: int) -> None:
             "torch eager": lambda x: F.dropout(x, 0.5),
         }
         if compiled:
-            functions["torch.compile"] = torch.compile(lambda x: F.dropout(x, 0.5))
+            functions["torch.compile"] = torch.compile(functions["torch eager"])
         target = torch.empty_like(x)
 
         def two_copies(source: Tensor = x, grad: Tensor = grad, target: Tensor = target) -> None:
@@ -62,7 +62,12 @@ def dropout_alone(*, compiled: bool, rounds: int) -> None:
                 target.copy_(grad)
 
         variants = {name: _both_ways(run, x, grad) for name, run in functions.items()}
-        variants["copy"] = lambda x=x, grad=grad: (x.detach().clone(), grad.clone())  # type: ignore[misc]
+
+        def copy(source: Tensor = x, grad: Tensor = grad) -> None:
+            source.detach().clone()
+            grad.clone()
+
+        variants["copy"] = copy
         variants["copy into memory at hand"] = two_copies
         times = interleaved(variants, rounds=max(5, rounds // million))
         print(f"\n### Dropout of {million} M float32, forward and backward\n")
@@ -96,7 +101,8 @@ def memory() -> None:
             saved.append(tensor)
             return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        hooks = torch.autograd.graph.saved_tensors_hooks  # which has no types
+        with hooks(keep, lambda tensor: tensor):  # type: ignore[no-untyped-call]
             run()
         print(f"| {name} | {sum(tensor.nbytes for tensor in saved):,} |")
 

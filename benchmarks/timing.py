@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 __all__ = ["interleaved"]
 
 
 def interleaved(
-    variants: dict[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
+    variants: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
 ) -> dict[str, float]:
     """Return the median milliseconds of each variant."""
     times: dict[str, list[float]] = {name: [] for name in variants}

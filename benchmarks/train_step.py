@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
+from itertools import cycle, pairwise
 
 import torch
 from machine import machine
@@ -26,6 +26,13 @@ L1_STRENGTH, L2_STRENGTH, KEEP = 1e-5, 1e-4, 0.5
 Step = Callable[[], object]
 
 
+def _batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Return batches in turn: one alone is soon learnt, and its gradients denormal, hence slow."""
+    return cycle(
+        [(torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,))) for _ in range(32)]
+    )
+
+
 def bridle_step(*, dropout: bool, penalties: bool, drop_connect: bool = False) -> Step:
     """Return a step of bridle's network."""
     network = Network(
@@ -34,9 +41,9 @@ def bridle_step(*, dropout: bool, penalties: bool, drop_connect: bool = False) -
         weight_noise=DropConnect(keep_prob=KEEP) if drop_connect else None,
     )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9)
-    batch = (torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,)))
+    batches = _batches()
     chosen: list[Penalty] = [L1(L1_STRENGTH), L2(L2_STRENGTH)] if penalties else []
-    return lambda: train_step(network, batch, optimizer=optimizer, penalties=chosen)
+    return lambda: train_step(network, next(batches), optimizer=optimizer, penalties=chosen)
 
 
 def torch_step(*, dropout: bool, penalties: bool) -> Step:
@@ -48,10 +55,11 @@ def torch_step(*, dropout: bool, penalties: bool) -> Step:
     model = nn.Sequential(*layers, nn.Linear(*SIZES[-2:]))
     weights = [module.weight for module in model if isinstance(module, nn.Linear)]
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    X, y = torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,))
+    batches = _batches()
     loss_of = nn.CrossEntropyLoss()
 
     def step() -> None:
+        X, y = next(batches)
         optimizer.zero_grad(set_to_none=True)
         loss = loss_of(model(X), y)
         if penalties:

@@ -146,15 +146,16 @@ class Network(nn.Module):
         # with dropout after a ReLU, one pass adds the bias, clips and drops
         fused = self.hidden_noise is not None and self.activation == "relu"
         for layer, bias in enumerate(self.biases):
-            address = self.address(2 * layer)
             if layer and self.hidden_noise is not None:
                 below = self.biases[layer - 1] if fused else None
                 hidden = hidden if fused else activation(hidden)
-                hidden = self.hidden_noise.train(hidden, address, rows=rows, relu=fused, bias=below)
+                hidden = self.hidden_noise.train(
+                    hidden, self.address(2 * layer), rows=rows, relu=fused, bias=below
+                )
             elif layer:
                 hidden = activation(hidden)
             elif self.input_noise is not None:
-                hidden = self.input_noise.train(hidden, address, rows=rows)
+                hidden = self.input_noise.train(hidden, self.address(0), rows=rows)
             late = fused and layer < len(self.biases) - 1
             hidden = self._linear(hidden, None if late else bias, layer, rows)
         return hidden

@@ -236,7 +236,10 @@ def elastic_prox(
     out = torch.empty_like(w) if out is None else out
     moment = None if second_moment is None else second_moment.contiguous()
     members = w.shape[0]
-    strengths = [strength.double().expand(members).contiguous() for strength in (l1, l2)]
+    strengths = (l1, l2)
+    if not all(strength.shape == (members,) and strength.is_contiguous() for strength in strengths):
+        strengths = (l1.expand(members).contiguous(), l2.expand(members).contiguous())
+    strengths = (strengths[0].double(), strengths[1].double())
     _native.prox(
         _CODES[w.dtype],
         members,

@@ -333,5 +333,5 @@ def elastic_prox(
     arguments = (second_moment, l1, l2, float(rate), float(eps), float(correction))
     if not in_place:
         return registry.elastic_prox(w.detach(), *arguments)
-    registry.elastic_prox_(w.detach(), *arguments)
+    registry.elastic_prox_(w.detach() if w.requires_grad else w, *arguments)
     return w

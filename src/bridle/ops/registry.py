@@ -10,6 +10,7 @@ reads it off the output: a mask is never stored.
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -39,10 +40,9 @@ def _backend(device: torch.device) -> ModuleType:
         return cpu
     if device.type == "cuda":
         try:
-            from bridle.ops import triton
+            return import_module("bridle.ops.triton")
         except ImportError:  # torch for this device comes with Triton, save on Windows
             return reference
-        return triton
     return reference
 
 

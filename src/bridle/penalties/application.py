@@ -112,7 +112,7 @@ def apply_prox(
     tensor([0.9500, 0.0000])
     """
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
-    elastic = [penalty.elastic for penalty in penalties if penalty.elastic is not None]
+    elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
     others = [penalty for penalty in penalties if penalty.elastic is None]
     weights = list(weights)
     for weight, factor in zip(weights, times or [1.0] * len(weights), strict=True):
@@ -124,29 +124,34 @@ def apply_prox(
         group = groups[id(weight)]
         moment = _second_moment(optimizer, group, weight) if metric == "adaptive" else {}
         rate = factor * float(group["lr"])
-        if elastic:
-            _elastic_step(weight, elastic, rate=rate, **moment)
+        if elastic is not None:
+            _elastic_step(weight, *elastic, rate=rate, **moment)
         for penalty in others:
             weight.copy_(penalty.prox(weight, _step(rate, **moment)))
 
 
-def _elastic_step(
-    weight: Tensor, strengths: Sequence[tuple[Strength, Strength]], **step: Any
-) -> None:
-    """Take the exact proximal step of a sum of L1, L2 and elastic nets, in place."""
-    l1, l2 = torch.zeros(2, 1, dtype=torch.float64)
-    for first, second in strengths:
-        l1 = l1 + _as_tensor(first, weight)
-        l2 = l2 + _as_tensor(second, weight)
-    members = weight if max(l1.numel(), l2.numel()) > 1 else weight[None]
+def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
+    """Return the strengths of a sum of L1, L2 and elastic nets: float64 ``[1 or members]``."""
+    if not strengths:
+        return None
+    l1, l2 = (sum(side[1:], start=side[0]) for side in zip(*strengths, strict=True))
+    return _as_tensor(l1), _as_tensor(l2)
+
+
+def _as_tensor(strength: Strength) -> Tensor:
+    return torch.as_tensor(strength, dtype=torch.float64, device="cpu").reshape(-1)
+
+
+def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
+    """Take the exact proximal step of the sum, in place."""
+    members = weight.detach()
+    if max(l1.numel(), l2.numel()) == 1:
+        members = members[None]
+    else:
+        per_member(l1 + l2, weight)  # which checks that there is one for each member
     if step.get("second_moment") is not None:
         step["second_moment"] = step["second_moment"].view(members.shape)
     elastic_prox(members, l1, l2, in_place=True, **step)
-
-
-def _as_tensor(strength: Strength, weight: Tensor) -> Tensor:
-    per_member(strength, weight)  # which checks that there is one for each member
-    return torch.as_tensor(strength, dtype=torch.float64, device="cpu").reshape(-1)
 
 
 def _second_moment(
