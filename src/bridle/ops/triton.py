@@ -103,7 +103,8 @@ def _relu_backward_kernel(
     inside = at < size
     factor = tl.load(scale + at // per_member * keep_step, mask=inside, other=0).to(WIDE)
     above = tl.load(grad + at, mask=inside, other=0).to(WIDE)
-    passed = tl.where(tl.load(y + at, mask=inside, other=0) <= 0, 0.0, above * factor)
+    below = tl.load(y + at, mask=inside, other=0).to(WIDE)
+    passed = tl.where(below <= 0, 0.0, above * factor)
     tl.store(out + at, passed.to(out.dtype.element_ty), mask=inside)
 
 
