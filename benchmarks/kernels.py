@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -92,18 +91,18 @@ def memory() -> None:
     print(
         "\n### Bytes kept for backward by dropout of 1 M float32 (4 MiB)\n\n| | bytes |\n|---|---:|"
     )
-    for name, run in (
-        ("bridle", lambda: dropout(x, ADDRESS, 0.5)),
-        ("torch eager", lambda: F.dropout(x, 0.5)),
-    ):
+    runs: dict[str, Callable[[], Tensor]] = {
+        "bridle": lambda: dropout(x, ADDRESS, 0.5),
+        "torch eager": lambda: F.dropout(x, 0.5),
+    }
+    for name, run in runs.items():
         saved: list[Tensor] = []
 
         def keep(tensor: Tensor, saved: list[Tensor] = saved) -> Tensor:
             saved.append(tensor)
             return tensor
 
-        hooks: Any = torch.autograd.graph.saved_tensors_hooks  # which has no types
-        with hooks(keep, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
             run()
         print(f"| {name} | {sum(tensor.nbytes for tensor in saved):,} |")
 

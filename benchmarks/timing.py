@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
+from typing import TypeVar
 
 __all__ = ["interleaved"]
 
+Name = TypeVar("Name", bound=Hashable)
+
 
 def interleaved(
-    variants: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 3
-) -> dict[str, float]:
+    variants: Mapping[Name, Callable[[], object]], *, rounds: int, warm_up: int = 3
+) -> dict[Name, float]:
     """Return the median milliseconds of each variant."""
-    times: dict[str, list[float]] = {name: [] for name in variants}
+    times: dict[Name, list[float]] = {name: [] for name in variants}
     for turn in range(rounds + warm_up):
         for name, run in variants.items():
             start = time.perf_counter()

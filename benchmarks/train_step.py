@@ -7,13 +7,12 @@ change of the machine's pace meets them alike; the figure is the median over the
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable, Iterator
 from itertools import cycle, pairwise
 
 import torch
 from machine import machine
+from timing import interleaved
 from torch import nn
 
 from bridle import L1, L2, DropConnect, Dropout, Network, train_step
@@ -99,18 +98,13 @@ def variants() -> dict[str, tuple[Step, Step | None]]:
 def medians(rounds: int) -> dict[str, tuple[float, float | None]]:
     """Return the median milliseconds of each variant, all interleaved."""
     pairs = variants()
-    times: dict[tuple[str, int], list[float]] = {}
-    for turn in range(rounds + 3):
-        for name, pair in pairs.items():
-            for side, step in enumerate(pair):
-                if step is None:
-                    continue
-                start = time.perf_counter()
-                step()
-                if turn >= 3:  # the first turns warm up
-                    elapsed = 1e3 * (time.perf_counter() - start)
-                    times.setdefault((name, side), []).append(elapsed)
-    middle = {key: statistics.median(values) for key, values in times.items()}
+    steps = {
+        (name, side): step
+        for name, pair in pairs.items()
+        for side, step in enumerate(pair)
+        if step is not None
+    }
+    middle = interleaved(steps, rounds=rounds)
     return {name: (middle[name, 0], middle.get((name, 1))) for name in pairs}
 
 
