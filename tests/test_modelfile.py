@@ -82,6 +82,18 @@ def test_classic_scaling_travels(model, tmp_path):
     assert loaded.predict(CREDIT).equals(classic.predict(CREDIT))
 
 
+def test_options_of_noises_travel(model, tmp_path):
+    from dataclasses import replace
+
+    network = model.network.take([0])
+    network.hidden_noise = bridle.Dropout(keep_prob=0.5, shared=True)
+    network.weight_noise = bridle.DropConnect(keep_prob=0.5, per_example=True)
+    bridle.save_model(replace(model, network=network), tmp_path / "m")
+    loaded = bridle.load(tmp_path / "m").network
+    assert loaded.hidden_noise.shared
+    assert loaded.weight_noise.per_example
+
+
 def test_it_is_plain_safetensors_with_readable_json(path):
     with safe_open(path, framework="np") as file:
         document = json.loads(file.metadata()["bridle"])

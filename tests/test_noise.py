@@ -172,3 +172,30 @@ def test_expected_loss_of_linear_regression_is_the_ridge_form(regression, p):
         draws.append(((y - noisy @ w) ** 2).sum())
     error = np.std(draws) / np.sqrt(len(draws))
     assert np.mean(draws) == pytest.approx(_ridge_form(X, y, w, p), abs=5 * error)
+
+
+@pytest.mark.parametrize(
+    "noise", [Dropout(keep_prob=0.5, shared=True), DropConnect(keep_prob=0.5, per_example=True)]
+)
+def test_options_stay_with_the_noise(noise):
+    assert repr(eval(repr(noise))) == repr(noise)
+    assert noise.rescaled("classic").options() == noise.options()
+    many = type(noise)(keep_prob=torch.tensor([0.5, 0.9]), **noise.options())
+    assert many.take(torch.tensor([1])).options() == noise.options()
+
+
+def test_a_shared_mask_is_one_for_the_batch():
+    out = Dropout(keep_prob=0.5, shared=True).train(torch.ones(10, 40), address_of(1))
+    assert (out == out[0]).all()
+    assert torch.equal(out[:1], Dropout(keep_prob=0.5).train(torch.ones(1, 40), address_of(1)))
+
+
+def test_drop_connect_with_one_mask_or_one_for_each_example():
+    x, weight = torch.eye(8), torch.ones(8, 30)
+    shared = DropConnect(keep_prob=0.5)
+    address = address_of(5)
+    assert torch.equal(shared.linear(x, weight, address), shared.train(weight, address))
+    ones = torch.ones(3, 8)
+    each = DropConnect(keep_prob=0.5, per_example=True).linear(ones, weight, address)
+    assert torch.equal(each[0], shared.train(weight, address).sum(0))
+    assert not torch.equal(each[0], each[1])

@@ -123,6 +123,61 @@ def test_compiled_without_a_break_and_with_the_same_mask(relu):
         assert torch.equal(x.grad, other.grad)
 
 
+def test_every_op_compiles_into_one_graph():
+    def step(x, weight, bias, address):
+        hidden = drop_connect_linear(x, weight, address, 0.5)
+        hidden = dropout(hidden, address, 0.7, relu=True, bias=bias)
+        return soft_threshold(drop_connect(hidden, address, 0.9), 0.1).square().sum()
+
+    torch._dynamo.reset()
+    compiled = torch.compile(step, fullgraph=True, backend="aot_eager")
+    arguments = [torch.linspace(-2, 2, n).view(shape) for n, shape in ((12, (3, 4)), (24, (4, 6)))]
+    arguments.append(torch.linspace(-1, 1, 6))
+    found = []
+    for run in (step, compiled):
+        inputs = [argument.clone().requires_grad_() for argument in arguments]
+        loss = run(*inputs, address_of(3))
+        found.append([loss, *torch.autograd.grad(loss, inputs)])
+    assert all(torch.allclose(a, b, rtol=1e-6) for a, b in zip(*found, strict=True))
+
+
+def test_fake_tensors():
+    from torch._subclasses import FakeTensorMode
+
+    with FakeTensorMode() as mode:
+        x, address = mode.from_tensor(torch.ones(4, 5)), mode.from_tensor(ADDRESS[0])
+        assert dropout(x, address, 0.123).shape == x.shape
+        assert drop_connect_linear(x, torch.ones(5, 3), address, 0.123).shape == (4, 3)
+    real = dropout(torch.ones(4, 5), ADDRESS[0], 0.123)  # nothing fake was kept
+    assert type(real) is torch.Tensor
+
+
+def test_in_inference_mode_and_after_it():
+    x = torch.ones(4, 5)
+    with torch.inference_mode():
+        inside = dropout(x, ADDRESS[0], 0.321)
+    outside = dropout(x.requires_grad_(), ADDRESS[0], 0.321)
+    outside.sum().backward()
+    assert torch.equal(inside, outside)
+
+
+@pytest.mark.parametrize("wanted", [(False, False), (True, False), (False, True), (True, True)])
+def test_gradients_of_none_one_or_both(wanted):
+    x, weight, bias = torch.randn(3, 4), torch.randn(4, 6), torch.randn(4)
+    pairs = {
+        "bias": (bias, lambda b: dropout(x, ADDRESS[0], 0.5, relu=True, bias=b)),
+        "weight": (weight, lambda w: drop_connect_linear(x, w, ADDRESS[0], 0.5)),
+    }
+    for other, run in pairs.values():
+        x.requires_grad_(wanted[0]).grad = None
+        other.requires_grad_(wanted[1]).grad = None
+        y = run(other)
+        assert y.requires_grad == any(wanted)
+        if any(wanted):
+            y.sum().backward()
+        assert (x.grad is not None, other.grad is not None) == wanted
+
+
 def test_dropped_is_zero_whatever_it_held():
     x = torch.tensor([[float("nan"), float("inf"), -float("inf")] * 50])
     kept = dropout(torch.ones_like(x), ADDRESS[0], 0.5) > 0
@@ -250,6 +305,15 @@ ERRORS = {
     "address of two": (lambda x: dropout(x, torch.zeros(2, dtype=torch.int64), 0.5), "[2]"),
     "members differ": (lambda x: dropout(x, ADDRESS, 0.5), "3 members"),
     "too many rows": (lambda x: dropout(x, ADDRESS[0], 0.5, rows=torch.arange(9)), "9"),
+    "bias without ReLU": (lambda x: dropout(x, ADDRESS[0], 0.5, bias=x[0]), "relu=True"),
+    "bias of another width": (
+        lambda x: dropout(x, ADDRESS[0], 0.5, relu=True, bias=torch.ones(3)),
+        "[3]",
+    ),
+    "weights do not fit": (
+        lambda x: drop_connect_linear(x, torch.ones(5, 2), ADDRESS[0], 0.5),
+        "[5, 2]",
+    ),
     "no rows": (lambda x: dropout(x[0, 0], ADDRESS[0], 0.5), "no rows"),
 }
 
