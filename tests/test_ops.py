@@ -144,8 +144,9 @@ def test_every_op_compiles_into_one_graph():
 def test_fake_tensors():
     from torch._subclasses import FakeTensorMode
 
+    real_address = ADDRESS[0]
     with FakeTensorMode() as mode:
-        x, address = mode.from_tensor(torch.ones(4, 5)), mode.from_tensor(ADDRESS[0])
+        x, address = mode.from_tensor(torch.ones(4, 5)), mode.from_tensor(real_address)
         assert dropout(x, address, 0.123).shape == x.shape
         assert drop_connect_linear(x, torch.ones(5, 3), address, 0.123).shape == (4, 3)
     real = dropout(torch.ones(4, 5), ADDRESS[0], 0.123)  # nothing fake was kept
