@@ -13,6 +13,7 @@ from bridle.ops import (
     drop_connect,
     drop_connect_linear,
     dropout,
+    elastic_prox,
     soft_threshold,
 )
 
@@ -151,6 +152,14 @@ def test_fake_tensors():
         assert drop_connect_linear(x, torch.ones(5, 3), address, 0.123).shape == (4, 3)
     real = dropout(torch.ones(4, 5), ADDRESS[0], 0.123)  # nothing fake was kept
     assert type(real) is torch.Tensor
+
+
+def test_addresses_and_probabilities_of_other_dtypes():
+    x = torch.ones(2, 4, 5)
+    rows = torch.tensor([3, 1, 4, 1])
+    expected = dropout(x, ADDRESS, KEEP, rows=rows)
+    ours = dropout(x, ADDRESS.int(), KEEP.float(), rows=rows.int())
+    assert torch.equal(ours > 0, expected > 0)
 
 
 def test_in_inference_mode_and_after_it():
@@ -306,6 +315,14 @@ ERRORS = {
     "address of two": (lambda x: dropout(x, torch.zeros(2, dtype=torch.int64), 0.5), "[2]"),
     "members differ": (lambda x: dropout(x, ADDRESS, 0.5), "3 members"),
     "too many rows": (lambda x: dropout(x, ADDRESS[0], 0.5, rows=torch.arange(9)), "9"),
+    "three probabilities for two": (
+        lambda x: dropout(x.expand(2, 3, 4), ADDRESS, torch.full((3,), 0.5)),
+        "[3]",
+    ),
+    "moments of another shape": (
+        lambda x: elastic_prox(x, KEEP[:1], KEEP[:1], rate=0.1, second_moment=x[:1]),
+        "[1, 4]",
+    ),
     "bias without ReLU": (lambda x: dropout(x, ADDRESS[0], 0.5, bias=x[0]), "relu=True"),
     "bias of another width": (
         lambda x: dropout(x, ADDRESS[0], 0.5, relu=True, bias=torch.ones(3)),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import reference
+from bridle.ops.reference import row_steps
 
 try:
     from bridle.ops import _native
@@ -37,7 +39,7 @@ PLAIN_TORCH = "torch"
 
 _CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 _chosen = PLAIN_TORCH
-_missing = _native is None
+_missing = False  # whether it is still to be said that there are no kernels
 
 
 def variants() -> list[str]:
@@ -109,25 +111,24 @@ def _compiled(x: Tensor) -> bool:
     return _chosen != PLAIN_TORCH and x.dtype in _CODES
 
 
-def _mask(
-    address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
-) -> tuple[int, ...]:
-    """Return the arguments that say which mask: places and strides."""
-    row, member_step, row_step = 0, 0, 0
-    if rows is not None:
-        row = rows.data_ptr()
-        member_step = rows.stride(0) if rows.shape[0] > 1 else 0
-        row_step = rows.stride(1) if rows.shape[1] > 1 else 0
-    keep_step = 1 if keep_prob.shape[0] > 1 else 0
-    return (
-        address.data_ptr(),
-        row,
-        member_step,
-        row_step,
-        keep_prob.data_ptr(),
-        keep_step,
-        inverted,
-    )
+class _Mask:
+    """The arguments that say which mask, as the kernels take them: places and strides.
+
+    The tensors are held until the kernels have run.
+    """
+
+    def __init__(
+        self, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
+    ) -> None:
+        self._address = address.to("cpu", torch.int64).contiguous()
+        self._rows = None if rows is None else rows.to("cpu", torch.int64)
+        self._keep_prob = keep_prob.to("cpu", torch.float64).contiguous()
+        self._inverted = inverted
+
+    def __iter__(self) -> Iterator[int]:
+        place = 0 if self._rows is None else self._rows.data_ptr()
+        yield from (self._address.data_ptr(), place, *row_steps(self._rows))
+        yield from (self._keep_prob.data_ptr(), self._keep_prob.shape[0] > 1, self._inverted)
 
 
 def _dropout(
@@ -139,7 +140,7 @@ def _dropout(
     inverted: bool,
     relu: bool,
 ) -> Tensor:
-    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    mask = _Mask(address, rows, keep_prob, inverted)
     if x.stride(2) != 1:
         x = x.contiguous()
     place, step = 0, 0
@@ -156,7 +157,7 @@ def _dropout(
         place,
         step,
         out.data_ptr(),
-        *_mask(address, rows, keep_prob, inverted),
+        *mask,
         relu,
         torch.get_num_threads(),
     )
@@ -190,7 +191,8 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     """As :func:`bridle.ops.reference.relu_dropout_backward`."""
     if not _compiled(grad) or grad.dtype != y.dtype:
         return reference.relu_dropout_backward(grad, y, keep_prob, inverted)
-    grad, y, keep_prob = grad.contiguous(), y.contiguous(), keep_prob.double().contiguous()
+    grad, y = grad.contiguous(), y.contiguous()
+    keep_prob = keep_prob.to("cpu", torch.float64).contiguous()
     out = torch.empty_like(grad)
     _native.relu_backward(
         _CODES[grad.dtype],
@@ -236,10 +238,9 @@ def elastic_prox(
     out = torch.empty_like(w) if out is None else out
     moment = None if second_moment is None else second_moment.contiguous()
     members = w.shape[0]
-    strengths = (l1, l2)
-    if not all(strength.shape == (members,) and strength.is_contiguous() for strength in strengths):
-        strengths = (l1.expand(members).contiguous(), l2.expand(members).contiguous())
-    strengths = (strengths[0].double(), strengths[1].double())
+    strengths = [
+        strength.to("cpu", torch.float64).expand(members).contiguous() for strength in (l1, l2)
+    ]
     _native.prox(
         _CODES[w.dtype],
         members,
@@ -269,7 +270,7 @@ def drop_connect_linear(
         return reference.drop_connect_linear(x, weight, address, rows, keep_prob, inverted)
     dtype = torch.promote_types(x.dtype, torch.float32)
     wide, weights = x.to(dtype).contiguous(), weight.to(dtype).contiguous()
-    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    mask = _Mask(address, rows, keep_prob, inverted)
     y = torch.zeros(*x.shape[:2], weight.shape[2], dtype=dtype)
     _native.masked_forward(
         _CODES[dtype],
@@ -278,7 +279,7 @@ def drop_connect_linear(
         wide.data_ptr(),
         weights.data_ptr(),
         y.data_ptr(),
-        *_mask(address, rows, keep_prob, inverted),
+        *mask,
         torch.get_num_threads(),
     )
     return y.to(x.dtype)
@@ -300,7 +301,7 @@ def drop_connect_linear_backward(
         )
     dtype = torch.promote_types(x.dtype, torch.float32)
     above, wide, weights = (part.to(dtype).contiguous() for part in (grad, x, weight))
-    address, keep_prob = address.contiguous(), keep_prob.double().contiguous()
+    mask = _Mask(address, rows, keep_prob, inverted)
     grad_x, grad_weight = torch.zeros_like(wide), torch.zeros_like(weights)
     _native.masked_backward(
         _CODES[dtype],
@@ -311,7 +312,7 @@ def drop_connect_linear_backward(
         above.data_ptr(),
         grad_x.data_ptr(),
         grad_weight.data_ptr(),
-        *_mask(address, rows, keep_prob, inverted),
+        *mask,
         torch.get_num_threads(),
     )
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)

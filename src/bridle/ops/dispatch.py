@@ -46,9 +46,15 @@ def _tensor(value: float) -> Tensor:
 _kept_tensor = lru_cache(maxsize=256)(_tensor)
 
 
-def _keep_probs(keep_prob: float | Tensor, x: Tensor) -> Tensor | None:
+def _keep_probs(keep_prob: float | Tensor, x: Tensor, leading: int) -> Tensor | None:
     """Return the probabilities as a tensor, None for exactly 1."""
     if isinstance(keep_prob, Tensor):
+        members = x.shape[0] if leading else 1
+        if keep_prob.ndim != 1 or keep_prob.shape[0] not in (1, members):
+            raise UsageError(
+                f"keep_prob has the shape {list(keep_prob.shape)} for {members} members; "
+                "give a number, or one for each member"
+            )
         return keep_prob
     if not 0 < keep_prob <= 1:
         raise UsageError(f"keep_prob is {keep_prob}; it must be above 0 and at most 1")
@@ -138,7 +144,7 @@ def dropout(
     """
     if bias is not None and not relu:
         raise UsageError("a bias is added before a ReLU: give relu=True, or add it yourself")
-    keep = _keep_probs(keep_prob, x)
+    keep = _keep_probs(keep_prob, x, address.ndim - 1)
     if keep is None and bias is None:
         return x.relu() if relu else x
     flat, address = _as_population(x, address)
@@ -245,7 +251,7 @@ def drop_connect_linear(
             f"{list(weight.shape)} and {weight.dtype}; give [rows, inputs] and [inputs, outputs], "
             "with [members] first when the address has it"
         )
-    keep = _keep_probs(keep_prob, x)
+    keep = _keep_probs(keep_prob, x, address.ndim - 1)
     if keep is None:
         return x @ weight
     flat, address = _as_population(x, address)
@@ -322,6 +328,11 @@ def elastic_prox(
     Tensor
         Of the shape and dtype of ``w``, with exact zeros; no gradient goes through it.
 
+    Raises
+    ------
+    UsageError
+        If the second moments are not of the shape of the weights.
+
     Examples
     --------
     >>> import torch
@@ -330,6 +341,11 @@ def elastic_prox(
     >>> elastic_prox(w, torch.tensor([1.0]), torch.tensor([2.0]), rate=0.5)
     tensor([[-0.7500,  0.0000,  1.2500]])
     """
+    if second_moment is not None and second_moment.shape != w.shape:
+        raise UsageError(
+            f"the second moments have the shape {list(second_moment.shape)} and the weights "
+            f"{list(w.shape)}; give the optimizer's own for these weights"
+        )
     arguments = (second_moment, l1, l2, float(rate), float(eps), float(correction))
     if not in_place:
         return registry.elastic_prox(w.detach(), *arguments)

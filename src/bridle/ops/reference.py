@@ -20,6 +20,7 @@ __all__ = [
     "elastic_prox",
     "relu_dropout",
     "relu_dropout_backward",
+    "row_steps",
     "soft_threshold",
     "threshold_of",
 ]
@@ -28,6 +29,14 @@ __all__ = [
 def threshold_of(keep_prob: Tensor) -> Tensor:
     """Return the lane threshold, int64: ``keep_prob`` in units of 1/65536, at least one."""
     return (keep_prob.double() * RESOLUTION).round().clamp(1, RESOLUTION).to(torch.int64)
+
+
+def row_steps(rows: Tensor | None) -> tuple[int, int]:
+    """Return how far apart row addresses are, by member and by row; 0 where one serves all."""
+    if rows is None:
+        return 0, 0
+    by_member, by_row = (rows.stride(axis) if rows.shape[axis] > 1 else 0 for axis in (0, 1))
+    return by_member, by_row
 
 
 def _scale(keep_prob: Tensor, inverted: bool, like: Tensor) -> Tensor:

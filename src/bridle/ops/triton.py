@@ -16,7 +16,7 @@ from torch import Tensor
 from triton.language.random import philox_impl
 
 from bridle.ops import reference
-from bridle.ops.reference import soft_threshold, threshold_of
+from bridle.ops.reference import row_steps, soft_threshold, threshold_of
 
 __all__ = [
     "drop_connect_linear",
@@ -240,8 +240,7 @@ def _rows(rows: Tensor | None, like: Tensor) -> tuple[Tensor, int, int]:
     if rows is None:
         return like, 0, 0
     rows = rows.to(like.device)
-    steps = [rows.stride(axis) if rows.shape[axis] > 1 else 0 for axis in (0, 1)]
-    return rows, steps[0], steps[1]
+    return rows, *row_steps(rows)
 
 
 def _dropout(

@@ -126,8 +126,9 @@ def apply_prox(
         rate = factor * float(group["lr"])
         if elastic is not None:
             _elastic_step(weight, *elastic, rate=rate, **moment)
+        step = _step(rate, **moment) if others else rate
         for penalty in others:
-            weight.copy_(penalty.prox(weight, _step(rate, **moment)))
+            weight.copy_(penalty.prox(weight, step))
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
