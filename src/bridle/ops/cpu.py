@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -37,6 +36,7 @@ __all__ = [
 
 PLAIN_TORCH = "torch"
 
+_CPU = torch.device("cpu")
 _CODES = {torch.float32: 0, torch.float64: 1, torch.bfloat16: 2, torch.float16: 3}
 _chosen = PLAIN_TORCH
 _missing = False  # whether it is still to be said that there are no kernels
@@ -111,24 +111,19 @@ def _compiled(x: Tensor) -> bool:
     return _chosen != PLAIN_TORCH and x.dtype in _CODES
 
 
-class _Mask:
-    """The arguments that say which mask, as the kernels take them: places and strides.
+def _mask(
+    address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
+) -> tuple[tuple[int, ...], tuple[Tensor | None, ...]]:
+    """Return the arguments that say which mask, and the tensors to hold until the kernel has run.
 
-    The tensors are held until the kernels have run.
+    The arguments are places and strides, so the tensors are first made what the kernels read.
     """
-
-    def __init__(
-        self, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
-    ) -> None:
-        self._address = address.to("cpu", torch.int64).contiguous()
-        self._rows = None if rows is None else rows.to("cpu", torch.int64)
-        self._keep_prob = keep_prob.to("cpu", torch.float64).contiguous()
-        self._inverted = inverted
-
-    def __iter__(self) -> Iterator[int]:
-        place = 0 if self._rows is None else self._rows.data_ptr()
-        yield from (self._address.data_ptr(), place, *row_steps(self._rows))
-        yield from (self._keep_prob.data_ptr(), self._keep_prob.shape[0] > 1, self._inverted)
+    address = address.to(_CPU, torch.int64).contiguous()
+    keep_prob = keep_prob.to(_CPU, torch.float64).contiguous()
+    rows = None if rows is None else rows.to(_CPU, torch.int64)
+    places = (address.data_ptr(), 0 if rows is None else rows.data_ptr(), *row_steps(rows))
+    keep = (keep_prob.data_ptr(), keep_prob.shape[0] > 1, inverted)
+    return (*places, *keep), (address, rows, keep_prob)
 
 
 def _dropout(
@@ -140,7 +135,7 @@ def _dropout(
     inverted: bool,
     relu: bool,
 ) -> Tensor:
-    mask = _Mask(address, rows, keep_prob, inverted)
+    mask, _held = _mask(address, rows, keep_prob, inverted)
     if x.stride(2) != 1:
         x = x.contiguous()
     place, step = 0, 0
@@ -192,7 +187,7 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     if not _compiled(grad) or grad.dtype != y.dtype:
         return reference.relu_dropout_backward(grad, y, keep_prob, inverted)
     grad, y = grad.contiguous(), y.contiguous()
-    keep_prob = keep_prob.to("cpu", torch.float64).contiguous()
+    keep_prob = keep_prob.to(_CPU, torch.float64).contiguous()
     out = torch.empty_like(grad)
     _native.relu_backward(
         _CODES[grad.dtype],
@@ -239,7 +234,7 @@ def elastic_prox(
     moment = None if second_moment is None else second_moment.contiguous()
     members = w.shape[0]
     strengths = [
-        strength.to("cpu", torch.float64).expand(members).contiguous() for strength in (l1, l2)
+        strength.to(_CPU, torch.float64).expand(members).contiguous() for strength in (l1, l2)
     ]
     _native.prox(
         _CODES[w.dtype],
@@ -270,7 +265,7 @@ def drop_connect_linear(
         return reference.drop_connect_linear(x, weight, address, rows, keep_prob, inverted)
     dtype = torch.promote_types(x.dtype, torch.float32)
     wide, weights = x.to(dtype).contiguous(), weight.to(dtype).contiguous()
-    mask = _Mask(address, rows, keep_prob, inverted)
+    mask, _held = _mask(address, rows, keep_prob, inverted)
     y = torch.zeros(*x.shape[:2], weight.shape[2], dtype=dtype)
     _native.masked_forward(
         _CODES[dtype],
@@ -301,7 +296,7 @@ def drop_connect_linear_backward(
         )
     dtype = torch.promote_types(x.dtype, torch.float32)
     above, wide, weights = (part.to(dtype).contiguous() for part in (grad, x, weight))
-    mask = _Mask(address, rows, keep_prob, inverted)
+    mask, _held = _mask(address, rows, keep_prob, inverted)
     grad_x, grad_weight = torch.zeros_like(wide), torch.zeros_like(weights)
     _native.masked_backward(
         _CODES[dtype],
