@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from bridle.compact import can_compact, compact_forward, compacted
+from bridle.batchwise import can_compact, compact_forward, compacted
 from bridle.errors import TrainingError, UsageError
 from bridle.network import Network, predict
 from bridle.objectives import Objective, objective_of
@@ -38,7 +38,7 @@ def train_step(
     biases.
 
     With a mask that the batch shares (``Dropout(..., shared=True)``) and one member, forward,
-    backward and update touch the rows and columns of the kept units only (:mod:`bridle.compact`):
+    backward and update touch the rows and columns of the kept units only (:mod:`bridle.batchwise`):
     momentum and decay pass over what was dropped, and the penalties' steps are longer by what they
     are rarer.
 

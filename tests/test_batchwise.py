@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from bridle import L1, L2, Dropout, MaxNorm, Network, UsageError, train_step
-from bridle import compact as module
-from bridle.compact import can_compact
+from bridle import batchwise as module
+from bridle.batchwise import can_compact
 
 X = torch.randn(9, 6, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
 Y = torch.tensor([0, 1, 2, 0, 1, 2, 0, 1, 2])
