@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridle.version import __version__
 
 if TYPE_CHECKING:
+    from bridle.compaction import Compacted, compact
     from bridle.errors import BridleError, DataError, ModelFileError, TrainingError, UsageError
     from bridle.fitting import fit
     from bridle.model import TableModel
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from bridle.recipe import Recipe, Strengths
     from bridle.records import Dataset, History
     from bridle.result import FitResult
+    from bridle.rosetta import DIALECTS, convert_strength
     from bridle.training import train, train_step
 
 _HOME = {
+    "DIALECTS": "rosetta",
     "BridleError": "errors",
+    "Compacted": "compaction",
     "DataError": "errors",
     "Dataset": "records",
     "DropConnect": "noise",
@@ -45,6 +49,8 @@ _HOME = {
     "TrainingError": "errors",
     "UsageError": "errors",
     "address_of": "ops",
+    "compact": "compaction",
+    "convert_strength": "rosetta",
     "fit": "fitting",
     "load": "modelfile",
     "predict": "network",
@@ -54,9 +60,11 @@ _HOME = {
 }
 
 __all__ = [
+    "DIALECTS",
     "L1",
     "L2",
     "BridleError",
+    "Compacted",
     "DataError",
     "Dataset",
     "DropConnect",
@@ -75,6 +83,8 @@ __all__ = [
     "UsageError",
     "__version__",
     "address_of",
+    "compact",
+    "convert_strength",
     "fit",
     "load",
     "predict",

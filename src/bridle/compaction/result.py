@@ -1,0 +1,104 @@
+"""What compaction returns: the smaller module, and what was and was not taken out of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+__all__ = ["Compacted", "CompactedLayer", "count_parameters", "dead_stay"]
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return how many numbers the parameters hold, each counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def dead_stay(count: int, noun: str) -> str:
+    """Return "1 dead unit stays", "2 dead units stay"."""
+    return f"{count} dead {noun} stays" if count == 1 else f"{count} dead {noun}s stay"
+
+
+@dataclass(frozen=True)
+class CompactedLayer:
+    """The size of one layer before and after.
+
+    Attributes
+    ----------
+    name : str
+        The layer's qualified name in the model that was given; empty for the model itself.
+    kind : str
+        Its class.
+    units_before, units_after : int
+        Outputs of a Linear, channels of a Conv2d.
+    inputs_before, inputs_after : int
+        Inputs, or input channels.
+    dead_inputs : tuple of int
+        Which of the model's own inputs this layer has only zero weights for.
+    """
+
+    name: str
+    kind: str
+    units_before: int
+    units_after: int
+    inputs_before: int
+    inputs_after: int
+    dead_inputs: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Compacted:
+    """A smaller module that predicts what the given one predicts.
+
+    Attributes
+    ----------
+    model : torch.nn.Module
+        A new module, in the training mode of the given one.
+    layers : tuple of CompactedLayer
+        Every Linear and Conv2d that was looked at, in the order of the forward pass.
+    kept : tuple of str
+        What could not be made smaller and why, a line each.
+    parameters_before, parameters_after : int
+        How many numbers the parameters hold.
+    """
+
+    model: nn.Module
+    layers: tuple[CompactedLayer, ...]
+    kept: tuple[str, ...]
+    parameters_before: int
+    parameters_after: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all but the module, as values that JSON has."""
+        return {
+            "parameters_before": self.parameters_before,
+            "parameters_after": self.parameters_after,
+            "layers": [
+                {**asdict(layer), "dead_inputs": list(layer.dead_inputs)} for layer in self.layers
+            ],
+            "kept": list(self.kept),
+        }
+
+    def __str__(self) -> str:
+        rows = [("layer", "kind", "units", "inputs")]
+        rows += [
+            (
+                layer.name or "(the model)",
+                layer.kind,
+                _change(layer.units_before, layer.units_after),
+                _change(layer.inputs_before, layer.inputs_after),
+            )
+            for layer in self.layers
+        ]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        ]
+        lines.append(f"parameters: {_change(self.parameters_before, self.parameters_after)}")
+        return "\n".join([*lines, *(f"kept: {line}" for line in self.kept)])
+
+
+def _change(before: int, after: int) -> str:
+    return f"{before}" if before == after else f"{before} → {after}"
