@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, Any
 from bridle.version import __version__
 
 if TYPE_CHECKING:
+    from bridle.attaching import Attachment, attach
     from bridle.compaction import Compacted, compact
-    from bridle.errors import BridleError, DataError, ModelFileError, TrainingError, UsageError
+    from bridle.errors import (
+        BridleError,
+        DataError,
+        ModelFileError,
+        RegularizationWarning,
+        TrainingError,
+        UsageError,
+    )
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelfile import load, save_model
@@ -27,6 +35,7 @@ if TYPE_CHECKING:
     from bridle.training import train, train_step
 
 _HOME = {
+    "Attachment": "attaching",
     "DIALECTS": "rosetta",
     "BridleError": "errors",
     "Compacted": "compaction",
@@ -44,11 +53,13 @@ _HOME = {
     "ModelFileError": "errors",
     "Network": "network",
     "Recipe": "recipe",
+    "RegularizationWarning": "errors",
     "Strengths": "recipe",
     "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",
     "address_of": "ops",
+    "attach": "attaching",
     "compact": "compaction",
     "convert_strength": "rosetta",
     "fit": "fitting",
@@ -63,6 +74,7 @@ __all__ = [
     "DIALECTS",
     "L1",
     "L2",
+    "Attachment",
     "BridleError",
     "Compacted",
     "DataError",
@@ -77,12 +89,14 @@ __all__ = [
     "ModelFileError",
     "Network",
     "Recipe",
+    "RegularizationWarning",
     "Strengths",
     "TableModel",
     "TrainingError",
     "UsageError",
     "__version__",
     "address_of",
+    "attach",
     "compact",
     "convert_strength",
     "fit",

@@ -8,6 +8,8 @@
     │   └── ModelFileError   a model file is truncated, foreign or of another version
     └── TrainingError   training could not go on; exits with 1
 
+    RegularizationWarning   two settings work against each other (a UserWarning)
+
 Each message is one line: what is wrong, the offending value, what to do next.
 """
 
@@ -35,6 +37,10 @@ class ModelFileError(DataError):
 
 class TrainingError(BridleError):
     """Training could not go on."""
+
+
+class RegularizationWarning(UserWarning):
+    """Two settings work against each other, or one does what nobody wants."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

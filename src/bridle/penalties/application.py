@@ -77,10 +77,11 @@ def apply_prox(
     """Replace each weight by the penalties' proximal steps, of the optimizer's own step size.
 
     Call it after ``optimizer.step()``. In the Euclidean metric the step is the learning rate, so
-    that L2 is decoupled decay. In the adaptive metric the step of a weight is the one that Adam
-    took, ``lr / (√v̂ + eps)``: then a weight at rest satisfies ``0 ∈ ∂loss + ∂R`` (the minimum of
-    loss plus penalty, as in the article), which the Euclidean step with Adam does not give.
-    A constraint's prox is the Euclidean projection in both.
+    that L2 is decoupled decay; with momentum it is ``lr / (1 - momentum)``, which is how far SGD
+    goes for a steady gradient. In the adaptive metric the step of a weight is the one that the
+    optimizer took for it, ``lr / (√v̂ + eps)`` with Adam: then a weight at rest satisfies
+    ``0 ∈ ∂loss + ∂R`` (the minimum of loss plus penalty, as in the article), which the Euclidean
+    step gives with SGD, and not with Adam. A constraint's prox is the Euclidean projection in both.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def apply_prox(
         L1, L2 and elastic nets act together, by the exact proximal step of their sum, in one
         pass over the weight; the others follow in their order.
     metric : {"euclidean", "adaptive"}
-        "adaptive" needs Adam or AdamW.
+        "adaptive" needs Adam, AdamW, RMSprop or Adagrad.
     times : sequence of float, optional
         A factor on the step of each weight tensor. Default: 1.
 
@@ -122,8 +123,9 @@ def apply_prox(
                 "build the optimizer from the same network"
             )
         group = groups[id(weight)]
-        moment = _second_moment(optimizer, group, weight) if metric == "adaptive" else {}
-        rate = factor * float(group["lr"])
+        state = optimizer.state.get(weight, {})
+        moment = _second_moment(optimizer, group, state) if metric == "adaptive" else {}
+        rate = factor * _rate(optimizer, group, state, metric)
         if elastic is not None:
             _elastic_step(weight, *elastic, rate=rate, **moment)
         step = _step(rate, **moment) if others else rate
@@ -155,21 +157,38 @@ def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
     elastic_prox(members, l1, l2, in_place=True, **step)
 
 
+def _rate(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], state: dict[str, Any], metric: str
+) -> float:
+    """Return how far the optimizer goes for a steady gradient of one, in its metric."""
+    rate = float(group["lr"])
+    if isinstance(optimizer, torch.optim.SGD | torch.optim.RMSprop):
+        rate *= (1 - float(group.get("dampening", 0))) / (1 - float(group["momentum"]))
+    if isinstance(optimizer, torch.optim.Adagrad) and metric == "adaptive":
+        rate /= 1 + (float(state["step"]) - 1) * float(group["lr_decay"])
+    return rate
+
+
 def _second_moment(
-    optimizer: torch.optim.Optimizer, group: dict[str, Any], weight: Tensor
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], state: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return Adam's second moments of a weight's gradients, its eps and its bias correction."""
-    state = optimizer.state.get(weight, {})
-    if "exp_avg_sq" not in state or "betas" not in group:
+    """Return what the optimizer divides its steps by: second moments, eps, bias correction."""
+    moment, correction = None, 1.0
+    if isinstance(optimizer, torch.optim.Adam) and "exp_avg_sq" in state:  # AdamW is one
+        moment = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
+        correction = 1 / (1 - float(group["betas"][1]) ** float(state["step"]))
+    elif isinstance(optimizer, torch.optim.RMSprop) and "square_avg" in state:
+        moment = state["square_avg"]
+        if group["centered"]:
+            moment = moment - state["grad_avg"].square()
+    elif isinstance(optimizer, torch.optim.Adagrad) and "sum" in state:
+        moment = state["sum"]
+    if moment is None:
         raise UsageError(
             f"{type(optimizer).__name__} has no second moments of its gradients (yet): "
             "use metric='euclidean', or Adam after its first step"
         )
-    return {
-        "second_moment": state["max_exp_avg_sq" if group.get("amsgrad") else "exp_avg_sq"],
-        "eps": float(group["eps"]),
-        "correction": 1 / (1 - group["betas"][1] ** float(state["step"])),
-    }
+    return {"second_moment": moment, "eps": float(group["eps"]), "correction": correction}
 
 
 def _step(
