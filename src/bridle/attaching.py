@@ -28,6 +28,16 @@ class Attachment:
     parameters : dict of str to Parameter
     mode, metric : str
         How they act; see :func:`bridle.attach`.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> model = torch.nn.Linear(2, 1)
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> attached = bridle.attach(optimizer, {"weight": bridle.L2(0.5)}, model=model)
+    >>> bool(attached.value() == 0.25 * model.weight.square().sum())
+    True
+    >>> attached.detach()
     """
 
     def __init__(
@@ -118,7 +128,7 @@ class Attachment:
         return wrapped
 
     def _after(
-        self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, optimizer: torch.optim.Optimizer, *_: tuple[Any, ...] | dict[str, Any]
     ) -> None:
         if self.mode != "proximal":
             return
@@ -185,8 +195,8 @@ def attach(
     >>> from torch import nn
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
     >>> optimizer = torch.optim.AdamW(model.parameters(), weight_decay=0)
-    >>> attached = bridle.attach(optimizer, {"*": bridle.L1(1e-3), "2.*": bridle.L2(0.1)}, model=model)
-    >>> print(attached)
+    >>> rules = {"*": bridle.L1(1e-3), "2.*": bridle.L2(0.1)}
+    >>> print(bridle.attach(optimizer, rules, model=model))
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """

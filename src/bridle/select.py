@@ -102,8 +102,9 @@ def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Para
         if _fits(selector, path, module):
             found |= {first[id(parameter)]: parameter for parameter in module.parameters()}
     if not found:
-        names = [name for name in first.values()]
-        raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
+        raise _nothing(
+            "parameter", selector, list(first.values()), [type(m).__name__ for m in model.modules()]
+        )
     kinds = _kinds(model)
     weights = {name: value for name, value in found.items() if kinds[id(value)] == "weight"}
     chosen = weights or found
