@@ -32,11 +32,13 @@ if TYPE_CHECKING:
     from bridle.records import Dataset, History
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
+    from bridle.surgery import Before, Receipt, regularize
     from bridle.training import train, train_step
 
 _HOME = {
     "Attachment": "attaching",
     "DIALECTS": "rosetta",
+    "Before": "surgery",
     "BridleError": "errors",
     "Compacted": "compaction",
     "DataError": "errors",
@@ -53,6 +55,7 @@ _HOME = {
     "ModelFileError": "errors",
     "Network": "network",
     "Recipe": "recipe",
+    "Receipt": "surgery",
     "RegularizationWarning": "errors",
     "Strengths": "recipe",
     "TableModel": "model",
@@ -65,6 +68,7 @@ _HOME = {
     "fit": "fitting",
     "load": "modelfile",
     "predict": "network",
+    "regularize": "surgery",
     "save_model": "modelfile",
     "train": "training",
     "train_step": "training",
@@ -75,6 +79,7 @@ __all__ = [
     "L1",
     "L2",
     "Attachment",
+    "Before",
     "BridleError",
     "Compacted",
     "DataError",
@@ -88,6 +93,7 @@ __all__ = [
     "MaxNorm",
     "ModelFileError",
     "Network",
+    "Receipt",
     "Recipe",
     "RegularizationWarning",
     "Strengths",
@@ -102,6 +108,7 @@ __all__ = [
     "fit",
     "load",
     "predict",
+    "regularize",
     "save_model",
     "train",
     "train_step",

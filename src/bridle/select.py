@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch import nn
 
 from bridle.errors import UsageError, did_you_mean
 
-__all__ = ["Selector", "kind_of", "select_modules", "select_parameters"]
+__all__ = ["Place", "Selector", "kind_of", "select_modules", "select_parameters", "select_places"]
 
 Selector = (
     str
@@ -94,21 +95,50 @@ def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Para
     (['0.weight', '2.weight'], ['0.bias', '1.bias', '2.bias'])
     """
     first = {id(parameter): name for name, parameter in model.named_parameters()}
-    found: dict[str, nn.Parameter] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        if _fits(selector, name, parameter):
-            found[first[id(parameter)]] = parameter
-    for path, module in model.named_modules(remove_duplicate=False):
-        if _fits(selector, path, module):
-            found |= {first[id(parameter)]: parameter for parameter in module.parameters()}
-    if not found:
-        raise _nothing(
-            "parameter", selector, list(first.values()), [type(m).__name__ for m in model.modules()]
-        )
-    kinds = _kinds(model)
-    weights = {name: value for name, value in found.items() if kinds[id(value)] == "weight"}
-    chosen = weights or found
+    chosen = {
+        first[id(place.parameter)]: place.parameter for place in select_places(model, selector)
+    }
     return {name: chosen[name] for name in first.values() if name in chosen}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter stands: tied weights stand in several places."""
+
+    path: str
+    module: nn.Module
+    name: str
+    parameter: nn.Parameter
+
+
+def select_places(model: nn.Module, selector: Selector) -> list[Place]:
+    """Return the places of the parameters that a selector matches.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    selector
+        As in :func:`select_parameters`.
+
+    Raises
+    ------
+    UsageError
+        If it matches nothing.
+    """
+    modules = dict(model.named_modules())
+    hit = {path for path, module in modules.items() if _fits(selector, path, module)}
+    found = []
+    for path, module in modules.items():
+        inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{path}.{name}" if path else name
+            if inside or _fits(selector, full, parameter):
+                found.append(Place(path, module, name, parameter))
+    if not found:
+        names = [name for name, _ in model.named_parameters()]
+        raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
+    weights = [at for at in found if kind_of(at.name, at.parameter, at.module) == "weight"]
+    return weights or found
 
 
 def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
@@ -134,14 +164,6 @@ def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
         return "norm"
     last = name.rpartition(".")[2].casefold()
     return "bias" if "bias" in last or parameter.ndim < 2 else "weight"
-
-
-def _kinds(model: nn.Module) -> Mapping[int, str]:
-    kinds: dict[int, str] = {}
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
-            kinds.setdefault(id(parameter), kind_of(name, parameter, module))
-    return kinds
 
 
 def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:

@@ -1,0 +1,301 @@
+"""Surgery: noise into any module, penalties onto any optimizer, and a receipt that undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from bridle.attaching import Attachment, attach, penalties_by_name
+from bridle.errors import UsageError
+from bridle.noise import DropConnect, Dropout
+from bridle.penalties import Penalty
+from bridle.placing import UnitNoise, WeightNoise, noises_of
+from bridle.select import Selector, select_modules, select_places
+
+__all__ = ["Before", "Receipt", "regularize"]
+
+
+@dataclass(frozen=True)
+class Before:
+    """Dropout in front of a module, on its first input, instead of behind it.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> bridle.Before(bridle.Dropout(keep_prob=0.8))
+    Before(noise=Dropout(keep_prob=0.8, scaling='inverted'))
+    """
+
+    noise: Dropout
+
+
+Rule = Dropout | DropConnect | Before | Penalty
+Rules = Mapping[Selector, Rule | Sequence[Rule]]
+
+
+class Receipt:
+    """What :func:`bridle.regularize` did to a model, and the way back.
+
+    Attributes
+    ----------
+    noises : list
+        What stands where, in the model's order; each has ``name``, ``noise``, ``where``.
+    penalties : dict of str to tuple of Penalty
+        What is to act on each parameter.
+    attachments : list of Attachment
+        Where it acts.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> model = torch.nn.Linear(2, 1)
+    >>> receipt = bridle.regularize(model, {"weight": bridle.L2(0.5)})
+    >>> attached = receipt.attach(torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> print(receipt)
+    weight: L2(0.5), attached to SGD
+    >>> receipt.undo()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        noises: list[UnitNoise | WeightNoise],
+        handles: list[Any],
+        rules: dict[Selector, list[Penalty]],
+    ) -> None:
+        self.noises = noises
+        self.penalties = penalties_by_name(model, rules) if rules else {}
+        self.attachments: list[Attachment] = []
+        self._optimizers: list[str] = []
+        self._model = model
+        self._rules = rules
+        self._handles = handles
+
+    def __str__(self) -> str:
+        """Return a line for each noise and each penalized parameter."""
+        where = ", ".join(self._optimizers)
+        state = f"attached to {where}" if where else "not attached to an optimizer yet"
+        lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
+        lines += [
+            f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
+        ]
+        return "\n".join(lines) or "nothing: undone"
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        mode: str = "proximal",
+        metric: str = "euclidean",
+    ) -> Attachment:
+        """Let the penalties act at the steps of an optimizer; see :func:`bridle.attach`.
+
+        Raises
+        ------
+        UsageError
+            If the rules have no penalties, or as :func:`bridle.attach` does.
+        """
+        if not self._rules:
+            raise UsageError("the rules have no penalties to attach; give one to regularize")
+        attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
+        self.attachments.append(attached)
+        self._optimizers.append(type(optimizer).__name__)
+        return attached
+
+    def undo(self) -> None:
+        """Take everything out again; the model is as it was. Doing it again does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        for attached in self.attachments:
+            attached.detach()
+        self._handles, self.noises, self.penalties, self._rules = [], [], {}, {}
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the step of each noise: save it in a checkpoint, so that masks go on from it."""
+        return {f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        UsageError
+            If it is of other rules.
+        """
+        mine = self.state_dict()
+        if set(mine) != set(state):
+            other = sorted(set(mine) ^ set(state))
+            raise UsageError(
+                f"the checkpoint is of other rules: they differ in {', '.join(map(repr, other))}; "
+                "regularize with the rules that it was saved with"
+            )
+        for noise in self.noises:
+            noise.clock.step = int(state[f"{noise.where} {noise.name}"])
+
+    def value(self) -> Tensor:
+        """Return R(w), the sum of all penalties; a scalar that gradients go through."""
+        everything = dict(self._model.named_parameters())
+        values = [
+            penalty.value(everything[name]).sum()
+            for name, penalties in self.penalties.items()
+            for penalty in penalties
+        ]
+        return torch.stack(values).sum() if values else torch.zeros(())
+
+
+def regularize(
+    model: nn.Module,
+    rules: Rules,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+    mode: str = "proximal",
+    metric: str = "euclidean",
+) -> Receipt:
+    """Put noises into a model and penalties onto its optimizer, without touching what is there.
+
+    Noises hang on forward hooks. Parameters and their identity, names, ``state_dict`` keys, dtype,
+    device, mode, hooks, tied weights and an existing optimizer stay what they are. Masks have the
+    address (seed, stream, step): a stream for each place, a step for each training pass, and rows
+    that are distinct in every process of ``torch.distributed``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    rules : mapping of selector to a rule, or to a sequence of rules
+        See :data:`bridle.select.Selector`. ``Dropout`` acts on what comes out of the matching
+        modules (of a tuple, on the first), ``Before(Dropout(...))`` on what goes in,
+        ``DropConnect`` on their weights while they run, and a penalty on their weights. Of two
+        rules of one kind for one place, the later.
+    optimizer : torch.optim.Optimizer, optional
+        For the penalties. Without it, call ``receipt.attach(optimizer)`` when there is one.
+    seed : int
+        Of the masks.
+    mode, metric : str
+        How penalties act; see :func:`bridle.attach`.
+
+    Returns
+    -------
+    Receipt
+        Prints what was put where; ``undo()`` restores the model.
+
+    Raises
+    ------
+    UsageError
+        If a selector matches nothing, if a rule cannot act where it is put, or if a place is
+        taken. The model is then unchanged.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> rules = {nn.ReLU: bridle.Dropout(keep_prob=0.5), "*": bridle.L1(1e-3)}
+    >>> receipt = bridle.regularize(model, rules, optimizer=optimizer)
+    >>> print(receipt)
+    Dropout(keep_prob=0.5, scaling='inverted') after 1 (stream 0)
+    0.weight: L1(0.001), attached to SGD
+    2.weight: L1(0.001), attached to SGD
+    >>> receipt.undo()
+    """
+    if not rules:
+        raise UsageError(
+            "there are no rules; give a mapping such as {'fc*': bridle.Dropout(keep_prob=0.5)}"
+        )
+    planned: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]] = {}
+    penalties: dict[Selector, list[Penalty]] = {}
+    for selector, given in rules.items():
+        for rule in given if isinstance(given, Sequence) else [given]:
+            if isinstance(rule, Dropout | Before):
+                planned |= _units(model, selector, rule)
+            elif isinstance(rule, DropConnect):
+                planned |= _weights(model, selector, rule)
+            elif isinstance(rule, Penalty):
+                penalties.setdefault(selector, []).append(rule)
+            else:
+                raise UsageError(
+                    f"{rule!r} for {selector!r} is no rule; give a Dropout, Before(Dropout), "
+                    "DropConnect or a penalty"
+                )
+    taken = {(noise.where, noise.name) for noise in noises_of(model)}
+    for where, name in planned:
+        if (where, name) in taken:
+            raise UsageError(f"there is a noise {where} {name!r} already: undo its receipt first")
+    if penalties:
+        penalties_by_name(model, penalties)  # before anything is changed
+    noises, handles = _install(planned, seed, len(taken))
+    receipt = Receipt(model, noises, handles, penalties)
+    if optimizer is not None and penalties:
+        try:
+            receipt.attach(optimizer, mode=mode, metric=metric)
+        except BaseException:
+            receipt.undo()
+            raise
+    return receipt
+
+
+def _check_noise(noise: Dropout | DropConnect) -> None:
+    if isinstance(noise.keep_prob, Tensor):
+        raise UsageError(f"{noise} has a keep probability for each member; give one number")
+    if any(noise.options().values()):
+        raise UsageError(f"{noise}: shared and per_example are for bridle.Network only")
+
+
+def _units(
+    model: nn.Module, selector: Selector, rule: Dropout | Before
+) -> dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]]:
+    noise, where = (rule.noise, "before") if isinstance(rule, Before) else (rule, "after")
+    _check_noise(noise)
+    found = select_modules(model, selector)
+    for name, module in found.items():
+        if isinstance(module, NonDynamicallyQuantizableLinear):
+            raise UsageError(
+                f"the forward of {name!r} is never called, its attention reads the weights: "
+                f"put dropout {where} {name.rpartition('.')[0]!r}"
+            )
+        if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict):
+            raise UsageError(
+                f"{name!r} is a {type(module).__name__}, which has no forward: select what is in it"
+            )
+    return {(where, name): (module, noise, None) for name, module in found.items()}
+
+
+def _weights(
+    model: nn.Module, selector: Selector, noise: DropConnect
+) -> dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]]:
+    _check_noise(noise)
+    modules = dict(model.named_modules())
+    found: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]] = {}
+    for place in select_places(model, selector):
+        reader = place.module
+        if isinstance(reader, NonDynamicallyQuantizableLinear):  # its attention reads the weight
+            reader = modules[place.path.rpartition(".")[0]]
+        full = f"{place.path}.{place.name}" if place.path else place.name
+        found["on", full] = (reader, noise, place)
+    return found
+
+
+def _install(
+    planned: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]],
+    seed: int,
+    first: int,
+) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
+    noises: list[UnitNoise | WeightNoise] = []
+    handles: list[Any] = []
+    for stream, ((where, name), (module, noise, place)) in enumerate(planned.items(), first):
+        made: UnitNoise | WeightNoise
+        if isinstance(noise, Dropout):
+            made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
+        else:
+            made = WeightNoise(
+                name, noise, host=place.module, attribute=place.name, seed=seed, stream=stream
+            )
+        noises.append(made)
+        handles += made.install(module)
+    return noises, handles

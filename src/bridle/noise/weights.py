@@ -90,7 +90,7 @@ class DropConnect(BernoulliMask):
             x, weight, address, self.keep_prob, rows=rows, inverted=self.inverted
         )
 
-    def train(self, x: Tensor, address: Tensor) -> Tensor:
+    def train(self, x: Tensor, address: Tensor, *, row: int = 0) -> Tensor:
         """Return the weights ``x`` with some of them zeroed, by the mask that a batch shares.
 
         Parameters
@@ -99,10 +99,12 @@ class DropConnect(BernoulliMask):
             Any shape; ``[members, ...]`` with one address per member.
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
+        row : int
+            The row of the mask; processes that train together take one each.
 
         Returns
         -------
         Tensor
             Of the shape and dtype of ``x``.
         """
-        return drop_connect(x, address, self.keep_prob, inverted=self.inverted)
+        return drop_connect(x, address, self.keep_prob, row=row, inverted=self.inverted)

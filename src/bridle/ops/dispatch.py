@@ -160,12 +160,17 @@ def dropout(
 
 
 def drop_connect(
-    weight: Tensor, address: Tensor, keep_prob: float | Tensor, *, inverted: bool = True
+    weight: Tensor,
+    address: Tensor,
+    keep_prob: float | Tensor,
+    *,
+    row: int = 0,
+    inverted: bool = True,
 ) -> Tensor:
     """Set weights to zero at random, as DropConnect does in training.
 
     Follows Wan et al. (2013, ICML), with one mask for the whole batch. A weight is addressed as
-    row 0, unit ``i``, where ``i`` counts the weights of the tensor in their order.
+    unit ``i`` of a row, where ``i`` counts the weights of the tensor in their order.
 
     Parameters
     ----------
@@ -173,6 +178,8 @@ def drop_connect(
         Any shape; with ``[members, ...]`` first when ``address`` has a row per member.
     address, keep_prob, inverted
         As in :func:`dropout`.
+    row : int
+        The row of the mask; processes that train together take one each.
 
     Returns
     -------
@@ -196,7 +203,8 @@ def drop_connect(
     flat = weight.reshape(*weight.shape[:leading], 1, -1)
     if weight.numel() == 0:
         return weight
-    dropped = dropout(flat, address, keep_prob, inverted=inverted)
+    rows = torch.tensor([row], device=weight.device) if row else None
+    dropped = dropout(flat, address, keep_prob, rows=rows, inverted=inverted)
     return weight if dropped is flat else dropped.reshape(weight.shape)
 
 

@@ -1,0 +1,201 @@
+"""Noise in a module of anybody's, by its forward hooks: names, keys and parameters stay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.utils.rnn import PackedSequence
+
+from bridle.errors import UsageError
+from bridle.noise import DropConnect, Dropout
+
+__all__ = ["UnitNoise", "WeightNoise", "noises_of"]
+
+
+def _rank() -> tuple[int, int]:
+    """Return this process's rank and how many there are."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
+class _Clock:
+    """The address of a stream's next mask; every training pass takes the next step."""
+
+    def __init__(self, name: str, seed: int, stream: int) -> None:
+        self.name = name
+        self.next = torch.tensor([seed, stream, 0], dtype=torch.int64)
+        self._passes = 0
+
+    @property
+    def step(self) -> int:
+        return int(self.next[2])
+
+    @step.setter
+    def step(self, value: int) -> None:
+        self.next[2] = value
+
+    def tick(self, device: torch.device) -> Tensor:
+        """Return the address of this pass, int64 ``[3]``."""
+        if self.next.device != device:
+            self.next = self.next.to(device)
+        again = not torch.compiler.is_compiling() and self._drawn_again()
+        address = self.next.clone()
+        if again:
+            address[2] -= 1
+        else:
+            self.next[2] += 1
+        return address
+
+    def _drawn_again(self) -> bool:
+        """Whether a backward pass repeats a forward pass: activation checkpointing."""
+        if torch._C._current_graph_task_id() == -1:
+            self._passes += 1
+            return False
+        if self._passes > 1:
+            raise UsageError(
+                f"{self.name} ran {self._passes} times before a backward pass that checkpointing "
+                "repeats, and which mask to draw again is unknown: checkpoint it once in a step, "
+                "and use model.eval() for passes without backward"
+            )
+        self._passes = 0
+        return True
+
+
+class UnitNoise:
+    """Dropout on what goes into a module or comes out of it."""
+
+    def __init__(self, name: str, noise: Dropout, *, where: str, seed: int, stream: int) -> None:
+        self.name = name
+        self.noise = noise
+        self.where = where
+        self.clock = _Clock(name, seed, stream)
+
+    def __str__(self) -> str:
+        return f"{self.noise} {self.where} {self.name or 'the model'}"
+
+    def install(self, module: nn.Module) -> list[Any]:
+        """Hang on a module; return the handles that take it off."""
+        if self.where == "after":
+            return [module.register_forward_hook(self.after)]
+        return [module.register_forward_pre_hook(self.before, with_kwargs=True)]
+
+    def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:  # noqa: ARG002
+        """Return the output with units dropped."""
+        return self._on_first(output, self._act(module.training))
+
+    def before(
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Return the inputs with units of the first dropped."""
+        act = self._act(module.training)
+        if args:
+            return (self._on_first(args[0], act), *args[1:]), kwargs
+        return args, self._on_first(kwargs, act)
+
+    def _act(self, training: bool) -> Callable[[Tensor], Tensor]:
+        return self._train if training else self.noise.predict
+
+    def _train(self, x: Tensor) -> Tensor:
+        rank, processes = _rank()
+        rows = None
+        if processes > 1:  # interleaved, so that no two processes share a row
+            rows = torch.arange(x.shape[0], device=x.device) * processes + rank
+        return self.noise.train(x, self.clock.tick(x.device), rows=rows)
+
+    def _on_first(self, value: Any, act: Callable[[Tensor], Tensor]) -> Any:
+        """Return a module's value with its first tensor replaced."""
+        if isinstance(value, Tensor) and value.is_floating_point() and value.ndim:
+            return act(value)
+        if isinstance(value, PackedSequence):
+            return value._replace(data=act(value.data))
+        if isinstance(value, tuple) and value:
+            parts = [self._on_first(value[0], act), *value[1:]]
+            return value._make(parts) if hasattr(value, "_make") else tuple(parts)
+        if isinstance(value, Mapping) and value:
+            name = next(iter(value))
+            return type(value)(**{**value, name: self._on_first(value[name], act)})
+        raise UsageError(
+            f"dropout {self.where} {self.name!r} found a {type(value).__name__}; it needs a "
+            "floating tensor, or a tuple or mapping that begins with one"
+        )
+
+
+class WeightNoise:
+    """DropConnect on one weight of a module.
+
+    While the module's forward runs, the masked weight stands before the parameter; parameter,
+    names and state stay what they are.
+    """
+
+    where = "on"
+
+    def __init__(
+        self,
+        name: str,
+        noise: DropConnect,
+        *,
+        host: nn.Module,
+        attribute: str,
+        seed: int,
+        stream: int,
+    ) -> None:
+        self.name = name
+        self.noise = noise
+        self.host = host
+        self.attribute = attribute
+        self.clock = _Clock(name, seed, stream)
+
+    def __str__(self) -> str:
+        return f"{self.noise} on {self.name}"
+
+    def install(self, module: nn.Module) -> list[Any]:
+        """Hang on the module whose forward reads the weight; return the handles."""
+        return [
+            module.register_forward_pre_hook(self.cover),
+            module.register_forward_hook(self.uncover, always_call=True),
+        ]
+
+    def cover(self, module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002
+        """Put the masked weight before the parameter."""
+        weight = self.host._parameters[self.attribute]
+        if weight is None:
+            return
+        if self.host.training:
+            masked = self.noise.train(weight, self.clock.tick(weight.device), row=_rank()[0])
+        else:
+            masked = self.noise.predict(weight)
+        if masked is weight:
+            return
+        if isinstance(self.host, nn.RNNBase):  # which reads its weights from a list
+            place = self.host._flat_weights_names.index(self.attribute)
+            weights = list(self.host._flat_weights)
+            weights[place] = masked
+            self.host._flat_weights = weights
+        else:
+            object.__setattr__(self.host, self.attribute, masked)
+
+    def uncover(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
+        """Take the masked weight away again."""
+        if isinstance(self.host, nn.RNNBase):
+            weights = list(self.host._flat_weights)
+            place = self.host._flat_weights_names.index(self.attribute)
+            weights[place] = self.host._parameters[self.attribute]
+            self.host._flat_weights = weights
+        elif self.attribute in self.host.__dict__:
+            object.__delattr__(self.host, self.attribute)
+
+
+def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
+    """Return the noises that stand in a model, in its order."""
+    found: dict[int, UnitNoise | WeightNoise] = {}
+    for module in model.modules():
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            owner = getattr(hook, "__self__", None)
+            if isinstance(owner, UnitNoise | WeightNoise):
+                found.setdefault(id(owner), owner)
+    return list(found.values())
