@@ -148,6 +148,7 @@ class WeightNoise:
         self.noise = noise
         self.host = host
         self.attribute = attribute
+        self._covered = False
         self.clock = _Clock(name, seed, stream)
 
     def __str__(self) -> str:
@@ -177,6 +178,7 @@ class WeightNoise:
             weights[place] = masked
             self.host._flat_weights = weights
         else:
+            self._covered = True
             object.__setattr__(self.host, self.attribute, masked)
 
     def uncover(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
@@ -186,7 +188,8 @@ class WeightNoise:
             place = self.host._flat_weights_names.index(self.attribute)
             weights[place] = self.host._parameters[self.attribute]
             self.host._flat_weights = weights
-        elif self.attribute in self.host.__dict__:
+        elif self._covered:
+            self._covered = False
             object.__delattr__(self.host, self.attribute)
 
 
