@@ -12,6 +12,7 @@ from bridle.version import __version__
 
 if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
+    from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
     from bridle.errors import (
         BridleError,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 _HOME = {
     "Attachment": "attaching",
     "DIALECTS": "rosetta",
+    "Audit": "auditing",
     "Before": "surgery",
     "BridleError": "errors",
     "Compacted": "compaction",
@@ -63,6 +65,7 @@ _HOME = {
     "UsageError": "errors",
     "address_of": "ops",
     "attach": "attaching",
+    "audit": "auditing",
     "compact": "compaction",
     "convert_strength": "rosetta",
     "fit": "fitting",
@@ -79,6 +82,7 @@ __all__ = [
     "L1",
     "L2",
     "Attachment",
+    "Audit",
     "Before",
     "BridleError",
     "Compacted",
@@ -103,6 +107,7 @@ __all__ = [
     "__version__",
     "address_of",
     "attach",
+    "audit",
     "compact",
     "convert_strength",
     "fit",
