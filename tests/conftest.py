@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,24 @@ def tables(tmp_path_factory):
         paths[name] = (folder / f"{name}.csv", "target")
         frame.to_csv(paths[name][0], index=False)
     return paths
+
+
+@pytest.fixture
+def torchrun(tmp_path):
+    """Run a script in two processes that know each other; it fails where one of them does."""
+
+    def run(code, *arguments):
+        script = tmp_path / "script.py"
+        script.write_text(code, encoding="utf-8")
+        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        command += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(script)]
+        ran = subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=180
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    return run
 
 
 @dataclass

@@ -238,10 +238,8 @@ dist.destroy_process_group()
 """
 
 
-def test_masks_that_are_equal_on_every_rank(tmp_path):
-    from test_attaching import torchrun
-
-    torchrun(tmp_path, RANKS)
+def test_masks_that_are_equal_on_every_rank(torchrun):
+    torchrun(RANKS)
 
 
 # ------------------------------------------------------------------ manners

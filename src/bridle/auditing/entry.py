@@ -70,6 +70,7 @@ def audit(
     before = [(p.grad, p._version, None if p.grad is None else p.grad.clone()) for p in originals]
     with kept_random_state():
         lab = Laboratory(inner, optimizer, batch, loss or _default_loss)
+        lab.check_loss()
         effects, findings = penalties_seen(lab)
         noises, more = noises_seen(lab)
     touched = False

@@ -6,7 +6,7 @@ import copy
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
             model = model.module
         elif hasattr(model, "_orig_mod"):
-            model = model._orig_mod
+            model = cast(nn.Module, model._orig_mod)
         else:
             return model
 
@@ -93,6 +93,20 @@ class Laboratory:
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise UsageError(f"loss(model, batch) gave {value!r}; it must give a scalar tensor")
         return value
+
+    def check_loss(self) -> None:
+        """Make sure that the loss is of the model that it is given."""
+        model, _ = self.copies(attached=False)
+        value = self.loss_of(model)
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        grads: tuple[Tensor | None, ...] = ()
+        if value.requires_grad:
+            grads = torch.autograd.grad(value, trainable, allow_unused=True)
+        if all(grad is None for grad in grads):
+            raise UsageError(
+                "loss(model, batch) has no gradient for the model that it is given, a copy: "
+                "use its first argument throughout"
+            )
 
     def step(
         self, *, attached: bool = True, decay: bool = True

@@ -226,7 +226,7 @@ def _explicit(lab: Laboratory) -> Part:
     if loss.requires_grad:
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         gradients = dict(zip(parameters, found, strict=True))
-    base = abs(float(loss))
+    base = abs(float(loss.detach()))
     for module, name, parameter in _places(model):
         if name not in parameters or not parameter.numel():
             continue
