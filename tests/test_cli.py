@@ -330,3 +330,32 @@ def test_full_disk_leaves_the_old_file(command, model, tmp_path):
     assert out.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["old.csv"]
     assert ("test accuracy" in ran.stdout) == (command == "fit"), "what was computed is not lost"
+
+
+def test_audit_proves_that_a_model_s_regularizers_act(bridle, tmp_path):
+    model = tmp_path / "m.bridle"
+    strengths = ("--l1", "1e-3", "--l2", "1e-2", "--keep-prob", "0.5", "--input-keep-prob", "0.8")
+    strengths += ("--drop-connect-keep-prob", "0.7", "--max-norm", "3")
+    fitted = bridle(
+        "fit", CREDIT, "--target", "class", "--epochs", "2", "--quiet", "-o", model, *strengths
+    )
+    assert fitted.code == 0
+    ran = bridle("audit", model)
+    assert ran.code == 0, ran.out + ran.err
+    assert ran.out.rstrip().endswith("passed")
+    document = json.loads(bridle("audit", model, CREDIT, "--json").out)
+    assert document["passed"] is True
+    assert [e["parameter"] for e in document["effects"]] == [f"weights.{n}" for n in range(3)]
+    assert {n["name"] for n in document["noises"]} == {
+        "hidden_noise",
+        "input_noise",
+        "weight_noise",
+    }
+    for noise in document["noises"]:
+        assert noise["kept"] == pytest.approx(noise["keep_prob"], abs=0.05)
+
+
+def test_audit_of_what_is_no_model(bridle):
+    ran = bridle("audit", CREDIT)
+    assert ran.code == 1
+    assert ran.err.startswith("bridle: ")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     )
     from bridle.fitting import fit
     from bridle.model import TableModel
+    from bridle.modelaudit import audit_model
     from bridle.modelfile import load, save_model
     from bridle.network import Network, predict
     from bridle.noise import DropConnect, Dropout
@@ -66,6 +67,7 @@ _HOME = {
     "address_of": "ops",
     "attach": "attaching",
     "audit": "auditing",
+    "audit_model": "modelaudit",
     "compact": "compaction",
     "convert_strength": "rosetta",
     "fit": "fitting",
@@ -108,6 +110,7 @@ __all__ = [
     "address_of",
     "attach",
     "audit",
+    "audit_model",
     "compact",
     "convert_strength",
     "fit",

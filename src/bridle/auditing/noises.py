@@ -14,6 +14,7 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from bridle.auditing.laboratory import Laboratory
 from bridle.auditing.records import Finding, NoiseSeen
+from bridle.network import Network
 from bridle.placing import noises_of
 
 __all__ = ["noises_seen"]
@@ -33,7 +34,15 @@ class _Watched:
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
         y: Tensor = self._noise.train(x, address, **options)
+        if options.get("relu"):
+            bias = options.get("bias")
+            x = (x if bias is None else x + bias).relu()
         self._masks.append(_mask(x, y))
+        return y
+
+    def linear(self, x: Tensor, weight: Tensor, address: Tensor, **options: Any) -> Tensor:
+        self._masks.append(_mask(weight, self._noise.train(weight, address)))
+        y: Tensor = self._noise.linear(x, weight, address, **options)
         return y
 
 
@@ -55,6 +64,14 @@ def _watch(model: nn.Module) -> dict[str, tuple[str, float, list[Tensor]]]:
                     masks.append(_mask(args[0], y))
 
             module.register_forward_hook(hook)
+    for name, module in model.named_modules():
+        for place in ("input_noise", "hidden_noise", "weight_noise"):
+            noise = getattr(module, place, None) if isinstance(module, Network) else None
+            if noise is not None:
+                masks = []
+                keep = float(torch.as_tensor(noise.keep_prob).mean())
+                found[f"{name}.{place}".lstrip(".")] = (type(noise).__name__, keep, masks)
+                setattr(module, place, _Watched(noise, masks))
     for noise in noises_of(model):
         masks = []
         found[f"{noise.where} {noise.name}"] = (

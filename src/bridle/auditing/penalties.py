@@ -232,7 +232,11 @@ def _explicit(lab: Laboratory) -> Part:
             continue
         moved = _slope(value, parameter)
         gradient = gradients[name]
-        slope = 0.0 if gradient is None else float((gradient.double() * parameter.double()).sum())
+        slope = (
+            0.0
+            if gradient is None
+            else float((gradient.double() * parameter.detach().double()).sum())
+        )
         if abs(moved - slope) > 1e-2 * max(abs(moved), abs(slope)) and abs(moved) > 1e-5 * base:
             message = (
                 f"the loss's value moves with it by {moved:.3g} and its gradient says {slope:.3g}: "
