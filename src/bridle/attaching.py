@@ -53,6 +53,11 @@ class Attachment:
         self.penalties = penalties
         self.mode = mode
         self.metric = metric
+        alike: dict[tuple[int, ...], tuple[tuple[Penalty, ...], list[nn.Parameter]]] = {}
+        for name, each in penalties.items():
+            key = tuple(map(id, each))
+            alike.setdefault(key, (each, []))[1].append(parameters[name])
+        self._alike = list(alike.values())  # one call acts on all weights of the same penalties
         self._handles = [
             optimizer.register_step_pre_hook(self._before),
             optimizer.register_step_post_hook(self._after),
@@ -86,18 +91,22 @@ class Attachment:
             handle.remove()
 
     @torch.no_grad()
-    def _add_gradients(self, scale: float | Tensor = 1.0) -> None:
+    def _add_gradients(self, optimizer: torch.optim.Optimizer, scale: Tensor | None = None) -> None:
+        held = _held(optimizer)
         for name, penalties in self.penalties.items():
             weight = self.parameters[name]
-            if weight.grad is None:  # it was in no loss, and makes no step
+            # one without a gradient was in no loss, and makes no step
+            if weight.grad is None or id(weight) not in held:
                 continue
             if weight.grad.is_sparse:
                 raise UsageError(
                     f"{name} has a sparse gradient, which a penalty makes dense: "
                     "use mode='proximal'"
                 )
+            sign = -1 if held[id(weight)].get("maximize") else 1
             for penalty in penalties:
-                weight.grad.add_(penalty.gradient(weight) * scale)
+                gradient = penalty.gradient(weight)
+                weight.grad.add_(gradient if scale is None else gradient * scale, alpha=sign)
 
     def _before(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -108,20 +117,22 @@ class Attachment:
         closure = args[1] if len(args) > 1 else kwargs.get("closure")
         if closure is None:
             # a fused optimizer gets gradients that the gradient scaler has multiplied
-            scale = getattr(optimizer, "grad_scale", None)
-            self._add_gradients(1.0 if scale is None else scale)
+            self._add_gradients(optimizer, getattr(optimizer, "grad_scale", None))
             return None
-        wrapped = self._with_gradients(closure, total=isinstance(optimizer, torch.optim.LBFGS))
+        wrapped = self._with_gradients(optimizer, closure)
         if len(args) > 1:
             return (args[0], wrapped, *args[2:]), kwargs
         return args, kwargs | {"closure": wrapped}
 
-    def _with_gradients(self, closure: Callable[[], Any], *, total: bool) -> Callable[[], Any]:
+    def _with_gradients(
+        self, optimizer: torch.optim.Optimizer, closure: Callable[[], Any]
+    ) -> Callable[[], Any]:
         """Return a closure that adds the gradients, since the closure makes them anew."""
+        total = isinstance(optimizer, torch.optim.LBFGS)
 
         def wrapped() -> Any:
             loss = closure()
-            self._add_gradients()
+            self._add_gradients(optimizer)
             # a line search looks at the value, which must be that of what has the gradient
             return loss + self.value().detach() if total else loss
 
@@ -135,11 +146,10 @@ class Attachment:
         overflow = getattr(optimizer, "found_inf", None)
         if overflow is not None and float(overflow):
             return  # the gradient scaler has skipped this step
-        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
-        for name, penalties in self.penalties.items():
-            weight = self.parameters[name]
-            if weight.grad is not None and id(weight) in held:
-                apply_prox(optimizer, [weight], penalties, metric=self.metric)
+        held = _held(optimizer)
+        for penalties, weights in self._alike:
+            stepped = [w for w in weights if w.grad is not None and id(w) in held]
+            apply_prox(optimizer, stepped, penalties, metric=self.metric)
 
 
 def attach(
@@ -222,13 +232,14 @@ def penalties_by_name(
     model: nn.Module, rules: Mapping[Selector, Penalties]
 ) -> dict[str, tuple[Penalty, ...]]:
     """Return the penalties of each parameter that a rule selects, in the model's order."""
-    if not rules:
+    if not rules or not hasattr(rules, "items"):
         raise UsageError("there are no penalties; give a mapping such as {'*': bridle.L2(1e-4)}")
     found: dict[str, dict[type, Penalty]] = {}
     for selector, given in rules.items():
-        each = [given] if isinstance(given, Penalty) else list(given)
+        each: list[Any] = list(given) if isinstance(given, Sequence) and given else [given]
         for penalty in each:
-            if not isinstance(penalty, Penalty):
+            # a class of penalties has the attributes of one too
+            if isinstance(penalty, type) or not isinstance(penalty, Penalty):
                 raise UsageError(
                     f"{penalty!r} for {selector!r} is no penalty; give one such as bridle.L2(1e-4)"
                 )
