@@ -53,9 +53,8 @@ def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]
     >>> list(select_modules(model, nn.Linear))
     ['0', '2']
     """
-    found = {
-        name: module for name, module in model.named_modules() if _fits(selector, name, module)
-    }
+    hit = {id(module) for name, module in _all_names(model) if _fits(selector, name, module)}
+    found = {name: module for name, module in model.named_modules() if id(module) in hit}
     if not found:
         names = [name for name, _ in model.named_modules() if name]
         raise _nothing("module", selector, names, [type(m).__name__ for m in model.modules()])
@@ -125,15 +124,21 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     UsageError
         If it matches nothing.
     """
-    modules = dict(model.named_modules())
-    hit = {path for path, module in modules.items() if _fits(selector, path, module)}
-    found = []
-    for path, module in modules.items():
+    modules = _all_names(model)
+    hit = {path for path, module in modules if _fits(selector, path, module)}
+    chosen = set()
+    for path, module in modules:
         inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{path}.{name}" if path else name
             if inside or _fits(selector, full, parameter):
-                found.append(Place(path, module, name, parameter))
+                chosen.add((id(module), name))
+    found = [
+        Place(path, module, name, parameter)
+        for path, module in model.named_modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if (id(module), name) in chosen
+    ]
     if not found:
         names = [name for name, _ in model.named_parameters()]
         raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
@@ -164,6 +169,11 @@ def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
         return "norm"
     last = name.rpartition(".")[2].casefold()
     return "bias" if "bias" in last or parameter.ndim < 2 else "weight"
+
+
+def _all_names(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return every module by each of its names: a module that stands twice has several."""
+    return list(model.named_modules(remove_duplicate=False))
 
 
 def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
