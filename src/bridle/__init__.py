@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bridle.network import Network, predict
     from bridle.noise import DropConnect, Dropout
     from bridle.ops import address_of
+    from bridle.paths import LambdaPath, lambda_max, lambda_path
     from bridle.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm
     from bridle.recipe import Recipe, Strengths
     from bridle.records import Dataset, History
@@ -54,6 +55,7 @@ _HOME = {
     "History": "records",
     "L1": "penalties",
     "L2": "penalties",
+    "LambdaPath": "paths",
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
@@ -71,6 +73,8 @@ _HOME = {
     "compact": "compaction",
     "convert_strength": "rosetta",
     "fit": "fitting",
+    "lambda_max": "paths",
+    "lambda_path": "paths",
     "load": "modelfile",
     "predict": "network",
     "regularize": "surgery",
@@ -96,6 +100,7 @@ __all__ = [
     "FitResult",
     "GroupLasso",
     "History",
+    "LambdaPath",
     "MaxNorm",
     "ModelFileError",
     "Network",
@@ -114,6 +119,8 @@ __all__ = [
     "compact",
     "convert_strength",
     "fit",
+    "lambda_max",
+    "lambda_path",
     "load",
     "predict",
     "regularize",
