@@ -461,6 +461,49 @@ COMPILER = pytest.mark.skipif(
 )
 
 
+@pytest.mark.filterwarnings("ignore")  # of torch, while it compiles
+@pytest.mark.parametrize(
+    ("mode", "metric", "what", "backend"),
+    [
+        ("proximal", "euclidean", "optimizer.step", "eager"),
+        ("proximal", "adaptive", "optimizer.step", "eager"),
+        ("coupled", "euclidean", "optimizer.step", "eager"),
+        ("proximal", "euclidean", "the whole turn", "eager"),
+        ("proximal", "adaptive", "the whole turn", "eager"),
+        ("coupled", "euclidean", "the whole turn", "eager"),
+        pytest.param("proximal", "adaptive", "the whole turn", "inductor", marks=COMPILER),
+        pytest.param("coupled", "euclidean", "optimizer.step", "inductor", marks=COMPILER),
+    ],
+)
+def test_a_compiled_step_is_penalized(mode, metric, what, backend):
+    torch._dynamo.reset()
+    model, twin = make_model(), make_model()
+    for each, compiled in ((model, True), (twin, False)):
+        optimizer = optim.Adam(each.parameters(), lr=0.01)
+        attach(optimizer, {"*": L1(0.02)}, model=each, mode=mode, metric=metric)
+        step = optimizer.step
+
+        def turn(each=each, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss_of(each).backward()
+            optimizer.step()
+
+        if compiled and what == "optimizer.step":
+            step = torch.compile(step, backend=backend)
+        elif compiled:
+            turn = torch.compile(turn, backend=backend)
+        for number in range(3):
+            if what == "optimizer.step":
+                give_gradients(each, number)
+                step()
+            else:
+                turn()
+    # torch counts a compiled Adam's steps in float32, attached or not
+    assert same(model, twin, rtol=0, atol=1e-6)
+    if mode == "proximal" and what == "optimizer.step":
+        assert not model[0].weight[0].any()
+
+
 RANK = """
     import sys, torch, torch.distributed as dist
     from torch import nn
