@@ -103,6 +103,37 @@ def test_a_penalty_of_data_has_no_gradient():
     assert audited.exit_code == 1
 
 
+def test_penalties_that_were_never_attached_are_caught():
+    model = mlp()
+    bridle.regularize(model, {"*": bridle.L1(1e-2)})  # the receipt is thrown away
+    audited = bridle.audit(model, sgd(model), (X, Y))
+    assert kinds(audited) == {("no-op penalty", "0.weight"), ("no-op penalty", "2.weight")}
+    assert "receipt.attach(optimizer)" in audited.findings[0].message
+
+
+def test_an_optimizer_made_anew_has_lost_its_penalties():
+    model = mlp()
+    optimizer = sgd(model)
+    receipt = bridle.regularize(model, {"2.*": bridle.L2(0.1)}, optimizer=optimizer)
+    assert bridle.audit(model, optimizer, (X, Y)).passed
+    assert kinds(bridle.audit(model, sgd(model), (X, Y))) == {("no-op penalty", "2.weight")}
+    receipt.undo()
+    assert bridle.audit(model, sgd(model), (X, Y)).passed
+
+
+def test_penalties_in_the_loss_need_no_attachment():
+    model = mlp()
+    receipt = bridle.regularize(model, {"*": bridle.L2(0.1)})
+
+    def loss(each, batch):
+        decay = sum(0.05 * w.square().sum() for w in each.parameters() if w.ndim == 2)
+        return cross_entropy(each, batch) + decay
+
+    assert bridle.audit(model, sgd(model), (X, Y), loss=loss).passed
+    value = receipt.value()
+    assert torch.allclose(value, 0.05 * sum(model[at].weight.square().sum() for at in (0, 2)))
+
+
 def test_a_penalty_of_strength_zero():
     model = mlp()
     optimizer = sgd(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,9 @@ from bridle.penalties import Penalty
 from bridle.placing import UnitNoise, WeightNoise, noises_of
 from bridle.select import Selector, select_modules, select_places
 
-__all__ = ["Before", "Receipt", "regularize"]
+__all__ = ["Before", "Receipt", "promised_penalties", "regularize"]
+
+_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[Penalty, ...]]]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Receipt:
     ) -> None:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
+        if rules:  # an audit asks whether they are kept, even if the receipt was thrown away
+            _promises.setdefault(model, []).append(self.penalties)
         self.attachments: list[Attachment] = []
         self._optimizers: list[str] = []
         self._model = model
@@ -113,7 +118,8 @@ class Receipt:
             handle.remove()
         for attached in self.attachments:
             attached.detach()
-        self._handles, self.noises, self.penalties, self._rules = [], [], {}, {}
+        self.penalties.clear()
+        self._handles, self.noises, self._rules = [], [], {}
 
     def state_dict(self) -> dict[str, int]:
         """Return the step of each noise: save it in a checkpoint, so that masks go on from it."""
@@ -238,6 +244,16 @@ def regularize(
             receipt.undo()
             raise
     return receipt
+
+
+def promised_penalties(model: nn.Module) -> dict[str, tuple[Penalty, ...]]:
+    """Return what :func:`regularize` was told to let act on each parameter, attached or not."""
+    return {
+        f"{path}.{name}" if path else name: penalties
+        for path, module in model.named_modules()
+        for promise in _promises.get(module, ())
+        for name, penalties in promise.items()
+    }
 
 
 def _check_noise(noise: Dropout | DropConnect) -> None:

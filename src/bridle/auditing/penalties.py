@@ -13,6 +13,7 @@ from bridle.auditing.laboratory import Laboratory
 from bridle.auditing.records import Effect, Finding
 from bridle.penalties import apply_prox
 from bridle.select import kind_of
+from bridle.surgery import promised_penalties
 
 __all__ = ["penalties_seen"]
 
@@ -39,6 +40,7 @@ def penalties_seen(lab: Laboratory) -> tuple[list[Effect], list[Finding]]:
         findings += wrong
         for name, route in l2:
             l2_routes.setdefault(name, []).append(route)
+    findings += _unkept(lab, {effect.parameter for effect in effects if effect.route == "loss"})
     for name, routes in l2_routes.items():
         if len(routes) > 1:
             message = f"has L2 more than once, by {' and by '.join(routes)}: leave one of them"
@@ -77,6 +79,24 @@ def _held(lab: Laboratory) -> list[Finding]:
             message = "the optimizer does not have it, and it never changes: build it anew"
             findings.append(Finding("not optimized", "fail", name, message))
     return findings
+
+
+def _unkept(lab: Laboratory, in_loss: set[str]) -> list[Finding]:
+    """Find penalties that ``regularize`` was given, and neither this optimizer nor the loss."""
+    held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
+    values = dict(lab.model.named_parameters())
+    acting = {id(p) for each in lab.attached for p in each.parameters.values()}
+    return [
+        Finding(
+            "no-op penalty",
+            "fail",
+            name,
+            f"{' + '.join(map(str, penalties))} was given to regularize, but is not attached to "
+            "this optimizer: call receipt.attach(optimizer)",
+        )
+        for name, penalties in promised_penalties(lab.model).items()
+        if name in values and id(values[name]) in held - acting and name not in in_loss
+    ]
 
 
 def _attached(lab: Laboratory) -> Part:
