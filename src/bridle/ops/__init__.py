@@ -8,13 +8,16 @@ from bridle.ops.dispatch import (
     soft_threshold,
 )
 from bridle.ops.philox import RESOLUTION, address_of
+from bridle.ops.stepping import adam_step, max_norm_step
 
 __all__ = [
     "RESOLUTION",
+    "adam_step",
     "address_of",
     "drop_connect",
     "drop_connect_linear",
     "dropout",
     "elastic_prox",
+    "max_norm_step",
     "soft_threshold",
 ]

@@ -22,10 +22,12 @@ except ImportError:  # installed where there was no compiler
     _native = None  # type: ignore[assignment]
 
 __all__ = [
+    "adam_step",
     "drop_connect_linear",
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "soft_threshold",
@@ -250,6 +252,41 @@ def elastic_prox(
         torch.get_num_threads(),
     )
     return out
+
+
+def adam_step(
+    w: Tensor,
+    gradient: Tensor,
+    moment: Tensor,
+    square: Tensor,
+    average: Tensor | None,
+    strengths: Tensor,
+) -> None:
+    """As :func:`bridle.ops.reference.adam_step`."""
+    if not _compiled(w):
+        reference.adam_step(w, gradient, moment, square, average, strengths)
+        return
+    members = w.shape[0]
+    strengths = strengths.contiguous()
+    _native.adam(
+        _CODES[w.dtype],
+        members,
+        w.numel() // max(1, members),
+        *(each.data_ptr() for each in (w, gradient, moment, square)),
+        0 if average is None else average.data_ptr(),
+        strengths.data_ptr(),
+        torch.get_num_threads(),
+    )
+
+
+def max_norm_step(w: Tensor, bound: Tensor) -> None:
+    """As :func:`bridle.ops.reference.max_norm_step`."""
+    if not _compiled(w):
+        reference.max_norm_step(w, bound)
+        return
+    bound = bound.contiguous()
+    threads = torch.get_num_threads()
+    _native.max_norm(_CODES[w.dtype], *w.shape, w.data_ptr(), bound.data_ptr(), threads)
 
 
 def drop_connect_linear(

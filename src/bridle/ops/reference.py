@@ -14,10 +14,12 @@ from torch import Tensor
 from bridle.ops.philox import RESOLUTION, keep_mask
 
 __all__ = [
+    "adam_step",
     "drop_connect_linear",
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "row_steps",
@@ -134,6 +136,43 @@ def elastic_prox(
         limit = step * first.to(wide.dtype)
         found = (wide - torch.clamp(wide, -limit, limit)) / (1 + step * second.to(wide.dtype))
     return found.to(w.dtype) if out is None else out.copy_(found)
+
+
+def adam_step(
+    w: Tensor,
+    gradient: Tensor,
+    moment: Tensor,
+    square: Tensor,
+    average: Tensor | None,
+    strengths: Tensor,
+) -> None:
+    """Make Adam's step and the proximal step in its metric, in place.
+
+    ``strengths`` is float64 ``[members, 9]``: rate, β₁, β₂, eps, the two bias corrections, l1, l2,
+    and the share of the old average that stays.
+    """
+    shape = (-1, *[1] * (w.ndim - 1))
+    columns = strengths.to(w.device, w.dtype).unbind(1)
+    rate, beta1, beta2, eps, correction1, correction2, l1, l2, _ = (c.view(shape) for c in columns)
+    rest1, rest2, moved = (
+        (1 - strengths[:, place]).to(w.device, w.dtype).view(shape) for place in (1, 2, 8)
+    )
+    moment.mul_(beta1).add_(rest1 * gradient)
+    square.mul_(beta2).add_(rest2 * gradient.square())
+    step = rate / ((square * correction2).sqrt() + eps)
+    w.sub_(step * (moment * correction1))
+    if bool((l1 != 0).any()) or bool((l2 != 0).any()):
+        limit = step * l1
+        w.sub_(torch.clamp(w, -limit, limit)).div_(1 + step * l2)
+    if average is not None:
+        average.add_(moved * (w - average))
+
+
+def max_norm_step(w: Tensor, bound: Tensor) -> None:
+    """Scale columns of ``w`` ``[members, in, out]`` down to ``bound`` ``[members]``, in place."""
+    limit = bound.to(w.device, w.dtype)[:, None, None]
+    norm = torch.linalg.vector_norm(w, dim=1, keepdim=True)
+    w.mul_(torch.where(norm > limit, limit / norm, torch.ones_like(norm)))
 
 
 def _masked_weight(

@@ -15,6 +15,13 @@ struct Prox {
   double rate, eps, correction, l1, l2;
 };
 
+// Adam's step (Kingma & Ba 2015) and the proximal step of l1 |w| + (l2 / 2) w² in its metric. The
+// corrections are those of the first and of the second moment; `average` is the share of the old
+// average that stays.
+struct Adam {
+  double rate, beta1, beta2, eps, correction1, correction2, l1, l2, average;
+};
+
 // One example's product with masked weights: y[j] += sum_i x[i] m(i, j) w[i, j].
 // Weights are [inputs, outputs], addressed as row `row`, unit i * outputs + j.
 struct WeightTile {
@@ -32,6 +39,12 @@ struct Kernels {
   void (*relu_backward[kDTypes])(int64_t count, const void* grad, const void* y, void* out,
                                  double scale);
   void (*prox[kDTypes])(int64_t count, const void* w, const void* moment, void* out, const Prox&);
+  // in place; `average` may be null
+  void (*adam[2])(int64_t count, void* w, const void* grad, void* moment, void* square,
+                  void* average, const Adam&);
+  // squares[j] += w[j]², and w[j] *= factors[j]
+  void (*add_squares[2])(int64_t count, const void* w, void* squares);
+  void (*scale_by[2])(int64_t count, void* w, const void* factors);
   // bits of the groups [group, group + groups), eight words of 16 each, lowest bit first
   void (*draw_bits)(const RowState&, uint64_t group, int64_t groups, uint16_t* bits);
   void (*masked_forward[2])(const uint16_t* bits, int64_t offset, const WeightTile&, const void* x,

@@ -137,6 +137,57 @@ void prox(int dtype, int64_t members, int64_t count, Address w, Address moment, 
   });
 }
 
+void adam(int dtype, int64_t members, int64_t count, Address w, Address grad, Address moment,
+          Address square, Address average, Address strengths, int threads) {
+  const int width = kWidth[dtype];
+  by_chunk(members, count, threads, [&](int64_t member, int64_t start, int64_t size) {
+    const int64_t from = member * count + start;
+    const double* s = read<double>(strengths) + member * 9;
+    const Adam by = {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]};
+    active->adam[dtype](size, mutable_bytes(w, from, width), bytes(grad, from, width),
+                        mutable_bytes(moment, from, width), mutable_bytes(square, from, width),
+                        average ? mutable_bytes(average, from, width) : nullptr, by);
+  });
+}
+
+// Where the norm of a column of a member's weights is above its bound, it becomes the bound.
+template <class T>
+void bound_columns(int64_t inputs, int64_t outputs, T* w, double bound, int dtype) {
+  std::vector<T> columns(static_cast<size_t>(outputs), T(0));
+  for (int64_t i = 0; i < inputs; ++i) {
+    active->add_squares[dtype](outputs, w + i * outputs, columns.data());
+  }
+  bool outside = false;
+  const T limit = static_cast<T>(bound);
+  for (T& column : columns) {
+    const T norm = std::sqrt(column);
+    outside = outside || norm > limit;
+    column = norm > limit ? limit / norm : T(1);
+  }
+  if (!outside) return;
+  for (int64_t i = 0; i < inputs; ++i) {
+    active->scale_by[dtype](outputs, w + i * outputs, columns.data());
+  }
+}
+
+void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Address w,
+              Address bounds, int threads) {
+  const int width = kWidth[dtype];
+  const int used = threads_for(members * inputs * outputs, threads);
+  split(members, used, [&](int64_t first, int64_t last) {
+    for (int64_t member = first; member < last; ++member) {
+      const double bound = read<double>(bounds)[member];
+      if (std::isinf(bound)) continue;
+      void* place = mutable_bytes(w, member * inputs * outputs, width);
+      if (dtype == kFloat64) {
+        bound_columns(inputs, outputs, static_cast<double*>(place), bound, dtype);
+      } else {
+        bound_columns(inputs, outputs, static_cast<float*>(place), bound, dtype);
+      }
+    }
+  });
+}
+
 // The sizes of a product with one weight mask for each example.
 struct Product {
   int64_t members, rows, inputs, outputs;
@@ -276,6 +327,8 @@ NB_MODULE(_native, m) {
   m.def("dropout", &dropout, unlocked);
   m.def("relu_backward", &relu_backward, unlocked);
   m.def("prox", &prox, unlocked);
+  m.def("adam", &adam, unlocked);
+  m.def("max_norm", &max_norm, unlocked);
   m.def("masked_forward", &masked_forward, unlocked);
   m.def("masked_backward", &masked_backward, unlocked);
   m.def("keep_bits", &keep_bits);

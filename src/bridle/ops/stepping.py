@@ -1,0 +1,158 @@
+"""A whole population's step of Adam with its penalties, in one pass over the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.ops import cpu, reference
+
+__all__ = ["adam_step", "max_norm_step"]
+
+_DTYPES = (torch.float32, torch.float64)
+
+
+def adam_step(
+    weight: Tensor,
+    gradient: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    *,
+    learning_rate: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    steps: Tensor,
+    betas: Sequence[float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    average: Tensor | None = None,
+    average_decay: Tensor | None = None,
+) -> None:
+    """Make a step of Adam, the penalties' proximal step in its metric, and note the average.
+
+    Adam (Kingma & Ba 2015) with the bias corrections of each member's own count of steps; then
+    ``soft(w, s l1) / (1 + s l2)`` with the step ``s = rate / (√v̂ + eps)`` that Adam took, the
+    proximal step of ``l1 Σ|w| + ½ l2 Σw²`` (see :func:`elastic_prox`); then
+    ``average ← decay · average + (1 - decay) · w``. All in place.
+
+    Parameters
+    ----------
+    weight, gradient, exp_avg, exp_avg_sq : Tensor
+        ``[members, ...]`` of one shape, float32 or float64, contiguous; all but the gradient are
+        written to.
+    learning_rate, l1, l2 : Tensor
+        float64 ``[members]``.
+    steps : Tensor
+        int64 ``[members]``: the number of this step, from 1.
+    betas : sequence of float
+    eps : float
+    average : Tensor, optional
+        Of the shape of ``weight``.
+    average_decay : Tensor, optional
+        float64 ``[members]``: the share of the old average that stays.
+
+    Raises
+    ------
+    UsageError
+        If shapes, dtypes or numbers of members differ, or a tensor is not contiguous.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import adam_step
+    >>> w, m, v = torch.tensor([[1.0, -0.05], [1.0, -0.05]]), torch.zeros(2, 2), torch.zeros(2, 2)
+    >>> per_member = {"learning_rate": torch.tensor([0.1, 0.1]), "l2": torch.zeros(2)}
+    >>> per_member |= {"l1": torch.tensor([0.0, 2.0]), "steps": torch.tensor([1, 1])}
+    >>> adam_step(w, torch.ones(2, 2), m, v, **per_member)
+    >>> w
+    tensor([[ 0.9000, -0.1500],
+            [ 0.7000,  0.0000]])
+    """
+    tensors = {"gradient": gradient, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
+    if (average is None) != (average_decay is None):
+        raise UsageError("average and average_decay go together; give both or none")
+    if average is not None:
+        tensors["average"] = average
+    _check(weight, tensors)
+    members = weight.shape[0]
+    decay = learning_rate if average_decay is None else average_decay
+    numbers = {"learning_rate": learning_rate, "l1": l1, "l2": l2, "average_decay": decay}
+    columns = {name: _column(name, value, members) for name, value in numbers.items()}
+    count = _column("steps", steps, members)
+    first, second = (float(beta) for beta in betas)
+    strengths = torch.stack(
+        [
+            columns["learning_rate"],
+            torch.full_like(count, first),
+            torch.full_like(count, second),
+            torch.full_like(count, float(eps)),
+            1 / (1 - first**count),
+            1 / (1 - second**count),
+            columns["l1"],
+            columns["l2"],
+            columns["average_decay"],
+        ],
+        dim=1,
+    )
+    step = cpu.adam_step if weight.device.type == "cpu" else reference.adam_step
+    step(weight.detach(), gradient, exp_avg, exp_avg_sq, average, strengths)
+
+
+def max_norm_step(weight: Tensor, bound: Tensor) -> None:
+    """Scale the weights that enter each unit down to a bound on their norm, in place.
+
+    The projection of :class:`bridle.MaxNorm` (Srivastava et al. 2014).
+
+    Parameters
+    ----------
+    weight : Tensor
+        ``[members, in, out]``, float32 or float64, contiguous.
+    bound : Tensor
+        float64 ``[members]``, above 0; infinity is none.
+
+    Raises
+    ------
+    UsageError
+        If a shape or dtype is another, or the weights are not contiguous.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import max_norm_step
+    >>> w = torch.tensor([[[3.0, 0.3], [4.0, 0.4]]])
+    >>> max_norm_step(w, torch.tensor([1.0]))
+    >>> w
+    tensor([[[0.6000, 0.3000],
+             [0.8000, 0.4000]]])
+    """
+    _check(weight, {})
+    if weight.ndim != 3:
+        raise UsageError(f"weight has the shape {list(weight.shape)}; give [members, in, out]")
+    bounds = _column("bound", bound, weight.shape[0])
+    if not bool((bounds > 0).all()):
+        raise UsageError(f"bound is {bounds.tolist()}; each must be above 0")
+    step = cpu.max_norm_step if weight.device.type == "cpu" else reference.max_norm_step
+    step(weight.detach(), bounds)
+
+
+def _check(weight: Tensor, others: dict[str, Tensor]) -> None:
+    if weight.dtype not in _DTYPES:
+        raise UsageError(f"weight is {weight.dtype}; give float32 or float64")
+    for name, value in {"weight": weight, **others}.items():
+        if value.shape != weight.shape or value.dtype != weight.dtype:
+            raise UsageError(
+                f"{name} is {value.dtype} {list(value.shape)} and the weight {weight.dtype} "
+                f"{list(weight.shape)}; they must be alike"
+            )
+        if not value.is_contiguous():
+            raise UsageError(f"{name} is not contiguous; give name.contiguous()")
+
+
+def _column(name: str, value: Tensor, members: int) -> Tensor:
+    if value.shape != (members,):
+        raise UsageError(
+            f"{name} has the shape {list(value.shape)} for {members} members; give one each"
+        )
+    return value.detach().to("cpu", torch.float64)
