@@ -1,0 +1,103 @@
+"""What the callbacks share: regularize when training begins, and take it out when it ends."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from bridle.attaching import attach
+from bridle.errors import UsageError
+from bridle.penalties import Penalty
+from bridle.select import Selector
+from bridle.surgery import Receipt, Rules, regularize
+
+__all__ = ["Session"]
+
+
+class Session:
+    """The regularization of one training run, and the steps of its masks from run to run."""
+
+    def __init__(self) -> None:
+        self.receipt: Receipt | None = None
+        self._model: weakref.ref[nn.Module] | None = None
+        self._steps: dict[str, int] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what hangs on a model: a copy begins anew."""
+        return {}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def begin(
+        self,
+        model: nn.Module,
+        optimizers: Sequence[torch.optim.Optimizer],
+        rules: Rules,
+        *,
+        seed: int,
+        mode: str,
+        metric: str,
+        steps: Mapping[str, int] | None = None,
+    ) -> Receipt:
+        """Regularize a model and its optimizers, and return the receipt.
+
+        ``steps`` are a checkpoint's. Without them the masks go on where those of the same model
+        ended, if it was trained before.
+        """
+        self.end()  # of a run that an error ended
+        receipt = regularize(model, rules, seed=seed)
+        try:
+            if receipt.penalties:
+                _attach(receipt, model, optimizers, mode=mode, metric=metric)
+            known = self._model is not None and self._model() is model
+            if steps is None and known and set(self._steps) == set(receipt.state_dict()):
+                steps = self._steps
+            if steps is not None:
+                receipt.load_state_dict(steps)
+        except BaseException:
+            receipt.undo()
+            raise
+        self.receipt, self._model = receipt, weakref.ref(model)
+        return receipt
+
+    def end(self) -> None:
+        """Take everything out again; the model is as it was, but for what it has learned."""
+        if self.receipt is not None:
+            self._steps = self.receipt.state_dict()
+            self.receipt.undo()
+            self.receipt = None
+
+
+def _attach(
+    receipt: Receipt,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    *,
+    mode: str,
+    metric: str,
+) -> None:
+    if len(optimizers) == 1:
+        receipt.attach(optimizers[0], mode=mode, metric=metric)
+        return
+    weights = dict(model.named_parameters())
+    left = {name for name in receipt.penalties if weights[name].requires_grad}
+    for optimizer in optimizers:
+        held = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        mine = {n: each for n, each in receipt.penalties.items() if id(weights[n]) in held}
+        if mine:
+            rules: dict[Selector, list[Penalty]] = {
+                weights[name]: list(each) for name, each in mine.items()
+            }
+            attached = attach(optimizer, rules, model=model, mode=mode, metric=metric)
+            receipt.attachments.append(attached)
+        left -= set(mine)
+    if left:
+        raise UsageError(
+            f"no optimizer has {', '.join(sorted(left)[:4])}, which the rules penalize: "
+            "give it to one, or leave it out of the rules"
+        )
