@@ -211,7 +211,9 @@ def test_elastic_prox(variant, dtype, by_adam):
     expected = reference.elastic_prox(w, moment, l1, l2, 0.25, 1e-8, 1.7)
     assert torch.equal(ours == 0, expected == 0)
     assert (ours == 0).any()
-    assert torch.allclose(ours, expected, rtol=1e-6 if dtype.itemsize > 2 else 1e-2)
+    # near its limit a weight is the difference of two numbers that are almost equal
+    rounding = {"rtol": 1e-6, "atol": 1e-6} if dtype.itemsize > 2 else {"rtol": 1e-2}
+    assert torch.allclose(ours, expected, **rounding)
     if not by_adam:
         assert torch.equal(ours, expected)
         wide = w.double()
