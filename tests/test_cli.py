@@ -59,7 +59,8 @@ def test_fit_prints_the_table_and_one_sentence(bridle):
 
 
 def test_plain_network_overfits_and_regularization_narrows_the_gap(bridle):
-    result = json.loads(bridle("fit", CREDIT, "--target", "class", "--json").out)
+    options = ("--hidden", "256,256", "--json")
+    result = json.loads(bridle("fit", CREDIT, "--target", "class", *options).out)
     plain, regularized = result["plain"]["diagnosis"], result["regularized"]["diagnosis"]
     assert plain["verdict"] == "overfits"
     assert plain["training"]["value"] > 0.98

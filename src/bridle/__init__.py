@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bridle.records import Dataset, History
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
+    from bridle.searching import SearchResult, search
     from bridle.surgery import Before, Receipt, regularize
     from bridle.training import train, train_step
 
@@ -62,6 +63,7 @@ _HOME = {
     "Recipe": "recipe",
     "Receipt": "surgery",
     "RegularizationWarning": "errors",
+    "SearchResult": "searching",
     "Strengths": "recipe",
     "TableModel": "model",
     "TrainingError": "errors",
@@ -79,6 +81,7 @@ _HOME = {
     "predict": "network",
     "regularize": "surgery",
     "save_model": "modelfile",
+    "search": "searching",
     "train": "training",
     "train_step": "training",
 }
@@ -107,6 +110,7 @@ __all__ = [
     "Receipt",
     "Recipe",
     "RegularizationWarning",
+    "SearchResult",
     "Strengths",
     "TableModel",
     "TrainingError",
@@ -125,6 +129,7 @@ __all__ = [
     "predict",
     "regularize",
     "save_model",
+    "search",
     "train",
     "train_step",
 ]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bridle.recipe import Strengths
-    from bridle.result import FitResult
 
 __all__ = ["app", "main"]
 
@@ -47,7 +46,11 @@ def _strength(help_text: str) -> Any:
 
 
 def _training(help_text: str) -> Any:
-    return typer.Option(help=help_text, rich_help_panel="Training")
+    return typer.Option(help=help_text, show_default=False, rich_help_panel="Training")
+
+
+def _searching(help_text: str) -> Any:
+    return typer.Option(help=help_text, rich_help_panel="Search, where no strength is given")
 
 
 @app.command()
@@ -77,34 +80,47 @@ def fit(
     max_norm: Annotated[
         float | None, _strength("The bound on the norm of a unit's incoming weights.")
     ] = None,
-    hidden: Annotated[str, _training("Units of each hidden layer, with commas.")] = "256,256",
-    epochs: Annotated[int, _training("At most.")] = 100,
+    hidden: Annotated[
+        str | None, _training("Units of each hidden layer, with commas. [default: 256,256]")
+    ] = None,
+    epochs: Annotated[int | None, _training("At most. [default: 100; in a search, 120]")] = None,
     patience: Annotated[
-        int, _training("Epochs without a lower held-out loss before stopping; 0 is off.")
-    ] = 20,
-    learning_rate: Annotated[float, _training("Of Adam.")] = 1e-3,
-    batch_size: Annotated[int, _training("Rows per step.")] = 128,
+        int | None,
+        _training("Epochs without a lower held-out loss before stopping; 0 is off. [default: 20]"),
+    ] = None,
+    learning_rate: Annotated[float | None, _training("Of Adam. [default: 0.001]")] = None,
+    batch_size: Annotated[int | None, _training("Rows per step. [default: 128]")] = None,
     class_weight: Annotated[
         str | None, _training("'balanced' weighs classes against their numbers.")
     ] = None,
+    budget: Annotated[
+        str | None, _searching("How long, such as 90s, 2m or 1h. [default: 1m]")
+    ] = None,
+    configurations: Annotated[
+        int | None, _searching("How many to begin with, instead of a time.")
+    ] = None,
+    scoring: Annotated[
+        str | None, _searching("What to select by. [default: accuracy, or r2]")
+    ] = None,
+    folds: Annotated[int, _searching("Of the cross-validation.")] = 5,
+    test: Annotated[Path | None, _searching("Rows of your own to test on.")] = None,
+    run: Annotated[Path | None, _searching("A directory to write everything down in.")] = None,
+    resume: Annotated[bool, _searching("Go on with the search in --run.")] = False,
+    engine: Annotated[str, _searching("local, dask, ray or joblib.")] = "local",
+    workers: Annotated[int, _searching("Processes, for the local engine.")] = 1,
+    memory: Annotated[str, _searching("What the networks may take at once.")] = "2GB",
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Fit a plain and a regularized network to TABLE, and say whether regularizing helped.
+    """Fit a network to TABLE that predicts new rows well, and say whether regularizing helped.
 
-    Without any strength: L1 1e-4, L2 1e-3, and a keep probability of 0.5 for classes, 0.95 for
-    values. With one, only what is given acts.
+    Without any strength or training option: a search over all regularizers, beside a network
+    without any. With a strength: a plain and a regularized network, where only what is given acts.
+    With training options alone: L1 1e-4, L2 1e-3, and a keep probability of 0.5 for classes, 0.95
+    for values.
     """
     from bridle.recipe import Recipe
 
-    recipe = Recipe(
-        hidden=_hidden(hidden),
-        epochs=epochs,
-        patience=patience or None,
-        learning_rate=learning_rate,
-        batch_size=batch_size,
-        class_weight=class_weight,
-    )
     strengths = _strengths(
         l1=l1,
         l2=l2,
@@ -113,8 +129,51 @@ def fit(
         drop_connect_keep_prob=drop_connect_keep_prob,
         max_norm=max_norm,
     )
-    options = {"task": task, "strengths": strengths, "recipe": recipe, "drop": drop or ()}
-    _fit_and_print(table, target, out, as_json=as_json, quiet=quiet, seed=seed, **options)
+    options: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed}
+    shape = None if hidden is None else _hidden(hidden)
+    training: dict[str, Any] = {
+        "patience": patience,
+        "learning_rate": learning_rate,
+        "batch_size": batch_size,
+        "class_weight": class_weight,
+    }
+    fixed = [name for name, value in training.items() if value is not None]
+    fixed += [] if strengths is None else ["strengths"]
+    wanted: dict[str, Any] = {
+        "--budget": budget,
+        "--configurations": configurations,
+        "--scoring": scoring,
+    }
+    wanted |= {"--test": test, "--run": run, "--resume": resume or None}
+    searched = [name for name, value in wanted.items() if value is not None]
+    if searched and fixed:
+        raise UsageError(
+            f"{searched[0]} is of the search, which chooses {', '.join(fixed)} itself: leave "
+            "one of them out"
+        )
+    if searched or not (fixed or shape or epochs):
+        options |= {"hidden": (shape or (256, 256),), "scoring": scoring, "folds": folds}
+        options |= {"budget": budget, "configurations": configurations, "test": test}
+        options |= {"directory": run, "resume": resume, "engine": engine, "workers": workers}
+        options |= {} if epochs is None else {"epochs": epochs}
+        _search_and_print(
+            table, target, out, as_json=as_json, quiet=quiet, memory=memory, **options
+        )
+        return
+    given: dict[str, Any] = {"hidden": shape, "epochs": epochs, **training}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    if patience == 0:
+        chosen["patience"] = None
+    _fit_and_print(
+        table,
+        target,
+        out,
+        as_json=as_json,
+        quiet=quiet,
+        strengths=strengths,
+        recipe=Recipe(**chosen),
+        **options,
+    )
 
 
 @app.command()
@@ -214,14 +273,62 @@ def _strengths(**given: float | None) -> Strengths | None:
     return Strengths(**chosen) if chosen else None
 
 
+def _search_and_print(
+    table: Path, target: str, out: Path | None, *, as_json: bool, quiet: bool, **options: Any
+) -> None:
+    from bridle.modelfile import save_model
+    from bridle.printing import show_search
+    from bridle.searching import search
+
+    _check_folder(out)
+    with _search_progress(shown=not (quiet or as_json)) as on_progress:
+        result = search(table, target, on_progress=on_progress, **options)
+    if as_json:
+        print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
+    else:
+        show_search(result, Console())
+    if out is not None:  # last: where it fails, what was found is on the screen already
+        save_model(result.model, out)
+        Console(stderr=True).print(f"model written to {out}")
+
+
+@contextmanager
+def _search_progress(*, shown: bool) -> Iterator[Callable[[Any], None]]:
+    """Show the share that is done, the best score so far and the time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("searching"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not shown,
+    )
+    with bar:
+        task = bar.add_task("searching", total=1.0, said="")
+
+        def see(progress: Any) -> None:
+            said = f"{progress.configurations} configurations, best {progress.best:.4g}"
+            bar.update(task, completed=progress.done, said=said)
+
+        yield see
+
+
+def _check_folder(out: Path | None) -> None:
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}")
+
+
 def _fit_and_print(
     table: Path, target: str, out: Path | None, *, as_json: bool, quiet: bool, **options: Any
 ) -> None:
     from bridle.fitting import fit as fit_table
     from bridle.modelfile import save_model
+    from bridle.printing import show
 
-    if out is not None and not out.parent.is_dir():
-        raise UsageError(f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}")
+    _check_folder(out)
     with _progress(shown=not (quiet or as_json)) as on_epoch:
         result = fit_table(table, target, on_epoch=on_epoch, **options)
     if as_json:
@@ -249,59 +356,6 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
     with bar:
         task = bar.add_task("training", total=None)
         yield lambda epoch, epochs: bar.update(task, completed=epoch, total=epochs)
-
-
-def show(result: FitResult, console: Console) -> None:
-    """Print a result as a table and a sentence."""
-    from rich.table import Table as Grid
-
-    share = result.plain.diagnosis.score_name == "accuracy"
-    networks = (result.plain, result.regularized)
-
-    def score(value: float) -> str:
-        return f"{100 * value:.1f} %" if share else f"{value:.3f}"
-
-    def with_margin(value: float, margin: float) -> str:
-        return f"{score(value).removesuffix(' %')} ± {score(margin)}"
-
-    def gap(value: float, margin: float) -> str:
-        text = with_margin(value, margin)
-        return text.replace(" %", " points")
-
-    name = result.plain.diagnosis.score_name
-    grid = Grid(title=f"{result.model.target_name} ({result.model.task})", title_justify="left")
-    for heading in ("", "plain", "regularized"):
-        grid.add_column(heading, justify="left" if not heading else "right")
-    rows: list[tuple[str, list[str]]] = [
-        (
-            f"training {name} ({result.rows['training']} rows)",
-            [score(n.diagnosis.training.value) for n in networks],
-        ),
-        (
-            f"held-out {name} ({result.rows['held out']} rows)",
-            [score(n.diagnosis.held_out.value) for n in networks],
-        ),
-        (
-            "gap (95 % interval)",
-            [gap(n.diagnosis.gap.value, n.diagnosis.gap.margin) for n in networks],
-        ),
-        (
-            f"test {name} ({result.rows['test']} rows)",
-            [with_margin(n.test.value, n.test.margin) for n in networks],
-        ),
-        ("verdict", [n.diagnosis.verdict for n in networks]),
-        (
-            "zeros by layer",
-            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
-        ),
-        ("epochs, of them best", [f"{n.epochs}, {n.best_epoch}" for n in networks]),
-    ]
-    for label, cells in rows:
-        grid.add_row(label, *cells)
-    console.print(grid)
-    for note in result.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
-    console.print(result.verdict, markup=False, highlight=False)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ from bridle.table import (
 from bridle.training import train
 from bridle.version import __version__
 
-__all__ = ["fit"]
+__all__ = ["fit", "split_rows", "without_columns"]
 
 FEWEST_ROWS = 10
 PLAIN, REGULARIZED = 0, 1
@@ -107,7 +107,7 @@ def fit(
         raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
-    frame, truth = target_column(_without(read_table(table), drop, target), target)
+    frame, truth = target_column(without_columns(read_table(table), drop, target), target)
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     codec = ClassTarget.fit(truth) if task == "classification" else None
@@ -151,13 +151,21 @@ def fit(
     )
 
 
-def _without(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd.DataFrame:
+def without_columns(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd.DataFrame:
+    """Return a table without some of its columns, none of which is the target."""
     for name in drop:
         if name not in frame.columns:
             raise DataError(f"no column {name!r} to drop; {did_you_mean(name, frame.columns)}")
         if name == target:
             raise UsageError(f"{name!r} is the target and cannot be dropped")
     return frame.drop(columns=list(drop))
+
+
+def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
+    """Return the rows to learn from and the test part, a fifth, stratified where classes allow."""
+    if rows < FEWEST_ROWS:
+        raise DataError(f"{rows} rows are too few to learn and test; give {FEWEST_ROWS} or more")
+    return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
 
 
 def _split(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:

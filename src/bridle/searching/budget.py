@@ -1,0 +1,153 @@
+"""How much a search may take, and the plan that fits it."""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import pairwise
+
+from bridle.errors import UsageError
+from bridle.searching.configuration import Configuration
+from bridle.searching.halving import ETA, Plan
+from bridle.searching.shard import Shard
+from bridle.searching.task import Task
+
+__all__ = ["memory_in_bytes", "plan_for", "seconds_of"]
+
+EPOCHS = 120
+FEWEST_STEPS, MOST_STEPS = 900, 12_000
+RUNGS = 3
+LOOKS = 4
+FEWEST, MOST = 9, 2000
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def seconds_of(budget: float | str) -> float:
+    """Return a budget such as 90, "90s", "2m" or "1.5h" in seconds.
+
+    Raises
+    ------
+    UsageError
+        If it is not of that form, or not above 0.
+
+    Examples
+    --------
+    >>> seconds_of("2m")
+    120.0
+    """
+    found = re.fullmatch(r"\s*([\d.]+)\s*([smh]?)\s*", str(budget))
+    try:
+        seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UsageError(f"budget is {budget!r}; give a time such as 90s, 2m or 1h")
+    return seconds
+
+
+def memory_in_bytes(memory: str) -> float:
+    """Return an amount of memory such as "2GB" in bytes.
+
+    Raises
+    ------
+    UsageError
+        If it is not of that form.
+
+    Examples
+    --------
+    >>> memory_in_bytes("1.5GB")
+    1500000000.0
+    """
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(KB|MB|GB)\s*", memory, re.IGNORECASE)
+    if not found or not float(found[1]):
+        raise UsageError(f"memory is {memory!r}; give an amount such as 500MB or 2GB")
+    return float(found[1]) * _BYTES[found[2].upper()]
+
+
+def batch_size_for(rows: int) -> int:
+    """Return how many rows a step takes: 128, and fewer where there are few."""
+    return min(128, max(16, 2 ** int(rows / 12).bit_length() // 2))
+
+
+def _bytes_of(task: Task, configuration: Configuration) -> tuple[int, int]:
+    """Return what a configuration needs while it trains, and while it waits."""
+    inputs = max(rows.shape[1] for rows in task.inputs.values())
+    sizes = [inputs, *configuration.hidden, task.outputs]
+    weights = sum((a + 1) * b for a, b in pairwise(sizes))
+    return task.folds * weights * 4 * 9 + task.folds * 128 * sum(
+        sizes
+    ) * 16, task.folds * weights * 20
+
+
+def plan_for(
+    task: Task,
+    configuration: Configuration,
+    *,
+    seconds: float | None,
+    configurations: int | None,
+    epochs: int,
+    memory: float,
+    seed: int,
+    scoring: str,
+    workers: int,
+) -> Plan:
+    """Return the plan of a search: by the clock, or for a number of configurations.
+
+    Raises
+    ------
+    UsageError
+        If the time is too short for the smallest search, or the memory for one configuration.
+    """
+    training, waiting = _bytes_of(task, configuration)
+    if training > memory:
+        raise UsageError(
+            f"memory is {memory / 1e9:.3g}GB and one configuration with its folds needs "
+            f"{training / 1e9:.3g}GB; give more, or smaller layers"
+        )
+    rows = min(len(task.rows_of(v)[0]) for v in range(task.folds))
+    batch_size = batch_size_for(rows)
+    together = int(min(8, max(1, memory // (2 * workers * training))))
+    longest = int(min(MOST_STEPS, max(FEWEST_STEPS, epochs * rows / batch_size)))
+    room = max(FEWEST, int(memory / 2 / waiting) * ETA)
+    if configurations is not None:
+        count = min(configurations, room)
+    else:
+        each = _seconds_of_step(task, configuration, together, seed, batch_size) / workers
+        share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
+        share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
+        affordable = (seconds or 0.0) / (each * share)  # configurations × steps of the longest
+        if affordable < FEWEST * RUNGS * ETA**2:
+            least = FEWEST * RUNGS * ETA**2 * each * share
+            raise UsageError(
+                f"the budget leaves {seconds or 0:.2g} s for training, and the smallest search "
+                f"takes {least:.2g} s here: give {least * 1.5 + 1:.0f}s or more"
+            )
+        longest = int(min(longest, affordable / FEWEST))
+        count = int(min(MOST, room, max(FEWEST, affordable / longest)))
+    steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
+    return Plan(
+        steps=steps,
+        configurations=count,
+        together=together,
+        looks=LOOKS,
+        batch_size=batch_size,
+        seed=seed,
+        scoring=scoring,
+    )
+
+
+def _seconds_of_step(
+    task: Task, configuration: Configuration, together: int, seed: int, batch_size: int
+) -> float:
+    """Measure a configuration's step, all folds, the looks' share included."""
+    regularized = Configuration(
+        keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
+    ).with_shape(*configuration.shape)
+    shard = Shard(task, [regularized] * together, range(together), seed=seed, batch_size=batch_size)
+    shard.train(2)
+    steps = 5
+    began = time.perf_counter()
+    shard.train(steps)
+    trained = (time.perf_counter() - began) / steps
+    return trained * 1.1 / together

@@ -1,0 +1,373 @@
+"""``search``: a table in, the regularization that generalizes out, with a model that predicts."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bridle.diagnosis import diagnose
+from bridle.errors import DataError, UsageError
+from bridle.fitting import split_rows, without_columns
+from bridle.judging import Judged, compare, judge_classes, judge_values
+from bridle.model import TableModel
+from bridle.network import predict
+from bridle.recipe import Strengths
+from bridle.result import Fitted
+from bridle.searching.answer import (
+    averaged,
+    boosting_outputs,
+    importance_of,
+    network_of,
+    own_rows,
+    shares_of,
+)
+from bridle.searching.budget import EPOCHS, memory_in_bytes, plan_for, seconds_of
+from bridle.searching.configuration import PLAIN, Configuration, Space
+from bridle.searching.engine import check_engine, runner_of
+from bridle.searching.halving import PLAIN_ID, Contest, Entry, Progress
+from bridle.searching.journal import Journal, fingerprint
+from bridle.searching.result import SearchResult
+from bridle.searching.scoring import check_scoring, scores_of
+from bridle.searching.task import Task, fold_of_rows
+from bridle.table import (
+    ClassTarget,
+    TableEncoder,
+    ValueTarget,
+    infer_task,
+    read_table,
+    target_column,
+)
+from bridle.version import __version__
+
+__all__ = ["search"]
+
+Table = str | PathLike[str] | pd.DataFrame
+FOLDS = 5
+RESERVED = 0.06  # of the budget, for what comes after the contest
+
+
+def search(
+    table: Table,
+    target: str,
+    *,
+    test: Table | None = None,
+    task: str = "auto",
+    budget: float | str | None = None,
+    configurations: int | None = None,
+    epochs: int = EPOCHS,
+    scoring: str | None = None,
+    folds: int = FOLDS,
+    hidden: Sequence[Sequence[int]] = ((256, 256),),
+    drop: Sequence[str] = (),
+    seed: int = 0,
+    engine: str = "local",
+    workers: int = 1,
+    memory: str = "2GB",
+    directory: str | PathLike[str] | None = None,
+    resume: bool = False,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> SearchResult:
+    """Search over all regularizers at once, and return the best network with its evidence.
+
+    Draws configurations (:class:`bridle.searching.Space`), trains each with every fold as one
+    tensor program, and lets the better third go on, twice: successive halving (Li et al. 2018). A
+    configuration is scored on all rows, each predicted by the network that did not learn it. The
+    best one's networks, one for each fold, are averaged into the model that predicts; then the
+    test part is opened, once.
+
+    Parameters
+    ----------
+    table : path or DataFrame
+    target : str
+        The column to predict.
+    test : path or DataFrame, optional
+        Rows of your own to test on. Default: a fifth of the table.
+    task : {"auto", "classification", "regression"}
+    budget : float or str, optional
+        Seconds, or a time such as "90s", "2m", "1h". Default: a minute, where ``configurations``
+        is not given.
+    configurations : int, optional
+        How many to begin with, instead of a time: the same on any machine.
+    epochs : int
+        How long the last ones train, at most.
+    scoring : str, optional
+        What to select by: "accuracy" (the default for classes), "balanced_accuracy",
+        "neg_log_loss", "roc_auc"; "r2" (the default for values), "neg_root_mean_squared_error".
+    folds : int
+    hidden : sequence of sequences of int
+        The hidden layers to choose from.
+    drop : sequence of str
+        Columns to leave out.
+    seed : int
+        Of everything.
+    engine : {"local", "dask", "ray", "joblib"}
+        Who does the work; see :func:`bridle.searching.engine.runner_of`.
+    workers : int
+        Processes of one thread each, for the local engine; 1 is this process with its threads.
+    memory : str
+        What the networks may take at once, such as "500MB": the search is cut into parts that fit.
+    directory : path, optional
+        Where to write everything down as it is found.
+    resume : bool
+        Go on with the search in the directory. With ``configurations`` it ends as it would have
+        without a stop, bit for bit; with a time, given what the clock had decided till then.
+    on_progress : callable, optional
+        Called with a :class:`bridle.searching.halving.Progress` now and then.
+
+    Returns
+    -------
+    SearchResult
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range, or the budget too short for the smallest search.
+    DataError
+        If the table cannot be used.
+    TrainingError
+        If no configuration gave finite outputs, or workers were lost again and again.
+
+    Examples
+    --------
+    >>> import pandas as pd, bridle
+    >>> table = pd.DataFrame({"x": range(120), "y": ["no"] * 60 + ["yes"] * 60})
+    >>> found = bridle.search(table, "y", configurations=9, epochs=5, hidden=[(16,)], folds=3)
+    >>> found.considered, found.model.network.members
+    (9, 3)
+    >>> found.scores["chosen"] > 0.8
+    True
+    """
+    began = time.monotonic()
+    _check(task, seed, folds, configurations, budget, epochs)
+    if resume and directory is None:
+        raise UsageError("resume needs the directory of the search to go on with")
+    check_engine(engine, workers)
+    seconds = seconds_of("1m" if budget is None else budget) if configurations is None else None
+    frame, truth = target_column(without_columns(read_table(table), drop, target), target)
+    kind = infer_task(truth) if task == "auto" else task
+    name = check_scoring(scoring, kind)
+    learned, tested = _parts(frame, truth, test, target, kind, seed)
+    encoder = TableEncoder().fit(learned[0])
+    coding: ClassTarget | ValueTarget = (
+        ClassTarget.fit(truth if test is None else pd.concat([learned[1], tested[1]]))
+        if kind == "classification"
+        else ValueTarget.fit(learned[1])
+    )
+    X, y = _encoded(encoder, coding, *learned)
+    classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+    if len(y) < 2 * folds:
+        raise DataError(f"{len(y)} rows are too few for {folds} folds; give fewer folds, or rows")
+    rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
+    work = Task({0: X}, y, rows, classes)
+    space = Space(shapes=tuple(map(tuple, hidden)), classes=bool(classes))
+    X_test, y_test = _encoded(encoder, coding, *tested)
+    boosted = boosting_outputs(X, y, X_test, classes=classes, seed=seed)
+    largest = max(space.shapes, key=sum)
+    journal = None if directory is None else Journal(Path(directory), resume=resume)
+    spent = time.monotonic() - began
+    plan = None
+    if journal is not None and journal.document:
+        plan, seconds = journal.resumed(fingerprint(work))
+        spent = journal.seconds
+    else:
+        plan = plan_for(
+            work,
+            PLAIN.with_shape(largest, 0),
+            seconds=None if seconds is None else seconds * (1 - RESERVED) - spent,
+            configurations=configurations,
+            epochs=epochs,
+            memory=memory_in_bytes(memory),
+            seed=seed,
+            scoring=name,
+            workers=workers,
+        )
+        if journal is not None:
+            journal.begin(plan, fingerprint(work), seconds)
+        spent = time.monotonic() - began
+    runner = runner_of(engine, work, workers)
+    contest = Contest(
+        plan,
+        space,
+        runner if journal is None else journal.runner(runner),
+        left=None if seconds is None else seconds * (1 - RESERVED) - spent,
+        journal=journal,
+        on_progress=on_progress,
+    )
+    contest.hold()
+    found = _result(contest, work, encoder, coding, target, (X_test, y_test), boosted, name)
+    if journal is not None:
+        journal.finish(found.to_dict(), {PLAIN_ID, contest.finalists[0].id})
+    return found
+
+
+def _check(
+    task: str,
+    seed: int,
+    folds: int,
+    configurations: int | None,
+    budget: float | str | None,
+    epochs: int,
+) -> None:
+    if task not in ("auto", "classification", "regression"):
+        raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
+    if not 0 <= seed < 2**32:
+        raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
+    if folds < 2:
+        raise UsageError(f"folds is {folds}; it must be 2 or more")
+    if epochs < 1:
+        raise UsageError(f"epochs is {epochs}; it must be 1 or more")
+    if configurations is not None:
+        if budget is not None:
+            raise UsageError("budget and configurations are both given; give one of them")
+        if configurations < 2:
+            raise UsageError(f"configurations is {configurations}; it must be 2 or more")
+
+
+Part = tuple[pd.DataFrame, "pd.Series[Any]"]
+
+
+def _parts(
+    frame: pd.DataFrame,
+    truth: pd.Series[Any],
+    test: Table | None,
+    target: str,
+    kind: str,
+    seed: int,
+) -> tuple[Part, Part]:
+    """Return the rows to search on, and the test part."""
+    if test is not None:
+        return (frame, truth), target_column(read_table(test), target)
+    codes = ClassTarget.fit(truth).transform(truth) if kind == "classification" else None
+    rest, held = split_rows(len(truth), codes, seed)
+    return (frame.iloc[rest], truth.iloc[rest]), (frame.iloc[held], truth.iloc[held])
+
+
+def _encoded(
+    encoder: TableEncoder,
+    coding: ClassTarget | ValueTarget,
+    frame: pd.DataFrame,
+    truth: pd.Series[Any],
+) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(encoder.transform(frame)), torch.from_numpy(coding.transform(truth))
+
+
+def _judge(outputs: Tensor, y: Tensor, classes: int) -> Judged:
+    if classes:
+        return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
+    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
+
+
+def _fitted(task: Task, entry: Entry, tested: Judged, per_epoch: float) -> Fitted:
+    network = network_of(task, entry)
+    seen, unseen = own_rows(task, network, entry.configuration.bins)
+    pair = [_judge(each, task.y, task.classes) for each in (seen, unseen)]
+    return Fitted(
+        diagnosis=diagnose(*pair),
+        test=tested.interval(),
+        zeros=tuple(float((w == 0).double().mean()) for w in network.weights),
+        epochs=math.ceil(entry.steps[-1] / per_epoch),
+        best_epoch=math.ceil(entry.best_step / per_epoch),
+    )
+
+
+def _result(
+    contest: Contest,
+    task: Task,
+    encoder: TableEncoder,
+    coding: ClassTarget | ValueTarget,
+    target: str,
+    tested: tuple[Tensor, Tensor],
+    boosted: Tensor | None,
+    scoring: str,
+) -> SearchResult:
+    finalists = contest.finalists
+    best, plain = finalists[0], contest.entries[PLAIN_ID]
+    X_test, y_test = tested
+    outputs = {
+        name: averaged(predict(network_of(task, each), X_test), classes=bool(task.classes))
+        for name, each in (("chosen", best), ("plain", plain))
+        if each.state is not None
+    }
+    if boosted is not None:
+        outputs["boosting"] = boosted
+    judged = {name: _judge(each, y_test, task.classes) for name, each in outputs.items()}
+    per_epoch = len(task.rows_of(0)[0]) / contest.plan.batch_size
+    chosen = _fitted(task, best, judged["chosen"], per_epoch)
+    ranked = contest.ranked()
+    facts = _facts(best.configuration, contest, chosen)
+    return SearchResult(
+        model=TableModel(network_of(task, best), encoder, coding, target, facts),
+        plain=_fitted(task, plain, judged["plain"], per_epoch),
+        chosen=chosen,
+        configuration=best.configuration,
+        scoring=scoring,
+        validation_score=best.best[0],
+        considered=len([each for each in contest.entries.values() if each.scores]),
+        failed=sum(each.failed for each in contest.entries.values()),
+        comparisons={
+            name: compare(judged[name], judged["chosen"])
+            for name in ("plain", "boosting")
+            if name in judged
+        },
+        scores={
+            name: float(scores_of(each[None], y_test, scoring)) for name, each in outputs.items()
+        },
+        configurations=_table_of(ranked),
+        importance=importance_of(ranked, contest.plan.seed),
+        winners=shares_of(finalists),
+        rows={"searched": len(task.y), "test": len(y_test)},
+        seconds=time.monotonic() - contest.began,
+        interrupted=contest.interrupted,
+        notes=encoder.notes,
+    )
+
+
+def _table_of(ranked: Sequence[Entry]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"id": each.id}
+            | each.configuration.to_dict()
+            | {
+                "rung": each.rung,
+                "steps": each.steps[-1],
+                "best_step": each.best_step,
+                "score": each.best[0],
+                "loss": -each.best[1],
+                "first_score": each.first_score,
+            }
+            | {f"fold_{v}": score for v, score in enumerate(each.fold_scores)}
+            for each in ranked
+        ]
+    )
+
+
+def _facts(configuration: Configuration, contest: Contest, chosen: Fitted) -> dict[str, Any]:
+    values = configuration.to_dict()
+    strengths = {name: values[name] for name in Strengths.__dataclass_fields__}
+    return {
+        "strengths": strengths,
+        "recipe": {
+            "hidden": values["hidden"],
+            "learning_rate": values["learning_rate"],
+            "batch_size": contest.plan.batch_size,
+        },
+        "configuration": values,
+        "seed": contest.plan.seed,
+        "fitted": chosen.to_dict(),
+        "versions": {
+            "bridle": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }

@@ -1,0 +1,124 @@
+"""The scores that a search selects by; higher is better, and the names are scikit-learn's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from bridle.errors import UsageError
+
+__all__ = ["SCORINGS", "check_scoring", "mean_losses", "scores_of"]
+
+
+def _accuracy(outputs: Tensor, y: Tensor) -> Tensor:
+    return (outputs.argmax(-1) == y).double().mean(1)
+
+
+def _balanced_accuracy(outputs: Tensor, y: Tensor) -> Tensor:
+    right = (outputs.argmax(-1) == y).double()
+    sums = torch.zeros(len(outputs), outputs.shape[-1], dtype=torch.float64)
+    sums.index_add_(1, y, right)
+    counts = torch.bincount(y, minlength=outputs.shape[-1])
+    return (sums / counts)[:, counts > 0].mean(1)
+
+
+def _neg_log_loss(outputs: Tensor, y: Tensor) -> Tensor:
+    return -mean_losses(outputs, y, classes=True)
+
+
+def _roc_auc(outputs: Tensor, y: Tensor) -> Tensor:
+    shares = outputs.double().softmax(-1)
+    if shares.shape[-1] == 2:
+        return torch.tensor([roc_auc_score(y, each[:, 1]) for each in shares])
+    present = y.unique()
+    found = []
+    for each in shares:
+        one_vs_rest = [roc_auc_score(y == code, each[:, code]) for code in present]
+        found.append(sum(one_vs_rest) / len(one_vs_rest))
+    return torch.tensor(found, dtype=torch.float64)
+
+
+def _r2(outputs: Tensor, y: Tensor) -> Tensor:
+    spread = (y.double() - y.double().mean()).square().sum()
+    return 1 - (outputs[..., 0].double() - y).square().sum(1) / spread
+
+
+def _neg_root_mean_squared_error(outputs: Tensor, y: Tensor) -> Tensor:
+    return -(outputs[..., 0].double() - y).square().mean(1).sqrt()
+
+
+SCORINGS: dict[str, dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
+    "classification": {
+        "accuracy": _accuracy,
+        "balanced_accuracy": _balanced_accuracy,
+        "neg_log_loss": _neg_log_loss,
+        "roc_auc": _roc_auc,
+    },
+    "regression": {
+        "r2": _r2,
+        "neg_root_mean_squared_error": _neg_root_mean_squared_error,
+    },
+}
+"""By task; the first is the default. Values are in the units of the standardised target."""
+
+
+def check_scoring(scoring: str | None, task: str) -> str:
+    """Return the name of the score to select by.
+
+    Raises
+    ------
+    UsageError
+        If the task has none of that name.
+    """
+    known = SCORINGS[task]
+    if scoring is None:
+        return next(iter(known))
+    if scoring not in known:
+        raise UsageError(
+            f"scoring is {scoring!r}; for {task} it is one of {', '.join(map(repr, known))}"
+        )
+    return scoring
+
+
+def mean_losses(outputs: Tensor, y: Tensor, *, classes: bool) -> Tensor:
+    """Return the mean loss of each configuration, float64 ``[configurations]``."""
+    if not classes:
+        return (outputs[..., 0].double() - y).square().mean(1)
+    codes = y.expand(outputs.shape[:2]).reshape(-1)
+    rows = F.cross_entropy(outputs.double().flatten(0, 1), codes, reduction="none")
+    return rows.view(outputs.shape[:2]).mean(1)
+
+
+def scores_of(outputs: Tensor, y: Tensor, scoring: str) -> Tensor:
+    """Return the score of each configuration.
+
+    Parameters
+    ----------
+    outputs : Tensor
+        ``[configurations, rows, outputs]``; a configuration with a value that is not finite
+        scores minus infinity.
+    y : Tensor
+        ``[rows]``
+    scoring : str
+
+    Returns
+    -------
+    Tensor
+        float64 ``[configurations]``.
+
+    Examples
+    --------
+    >>> outputs = torch.tensor([[[2.0, 1.0], [0.0, 1.0], [1.0, 0.0]]])
+    >>> scores_of(outputs, torch.tensor([0, 1, 1]), "balanced_accuracy")
+    tensor([0.7500], dtype=torch.float64)
+    """
+    function = next(known[scoring] for known in SCORINGS.values() if scoring in known)
+    fine = outputs.flatten(1).isfinite().all(1)
+    found = torch.full((len(outputs),), -torch.inf, dtype=torch.float64)
+    if fine.any():
+        found[fine] = function(outputs[fine], y).double()
+    return found

@@ -1,0 +1,64 @@
+"""What a search trains on: encoded rows, folds, and the score that it selects by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+IntArray = np.ndarray[Any, np.dtype[Any]]
+
+__all__ = ["Task", "fold_of_rows"]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Rows to search on.
+
+    Attributes
+    ----------
+    inputs : dict of int to Tensor
+        The encoded rows by the bins of the encoding, float32 ``[rows, features]``.
+    y : Tensor
+        ``[rows]``: int64 class codes or float32 values.
+    fold : Tensor
+        int64 ``[rows]``: the fold that holds the row out; -1 where none does.
+    classes : int
+        How many classes there are; 0 for values.
+    """
+
+    inputs: dict[int, Tensor]
+    y: Tensor
+    fold: Tensor
+    classes: int
+
+    @property
+    def folds(self) -> int:
+        """How many folds there are."""
+        return int(self.fold.max()) + 1
+
+    @property
+    def outputs(self) -> int:
+        """How many outputs a network needs."""
+        return self.classes or 1
+
+    def rows_of(self, fold: int) -> tuple[Tensor, Tensor]:
+        """Return the rows that a fold trains on, and those that it holds out."""
+        held_out = self.fold == fold
+        return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+
+
+def fold_of_rows(y: IntArray, folds: int, classes: int, seed: int) -> IntArray:
+    """Return the fold that holds each row out, int64 ``[rows]``: even, and even in each class.
+
+    A class of fewer rows than folds is held out by some folds only.
+    """
+    random = np.random.default_rng([seed, 0xF01D])
+    order = random.permutation(len(y))
+    if classes:
+        order = order[np.argsort(y[order], kind="stable")]
+    fold = np.empty(len(y), dtype=np.int64)
+    fold[order] = np.arange(len(y)) % folds
+    return fold
