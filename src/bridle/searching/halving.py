@@ -18,6 +18,8 @@ from bridle.searching.configuration import PLAIN, Configuration, Space
 __all__ = ["Contest", "Entry", "Plan", "Progress"]
 
 ETA = 3
+FEWEST = 3
+SAFETY = 0.95
 PLAIN_ID = 0
 
 
@@ -147,8 +149,8 @@ class Contest:
         self.entries: dict[int, Entry] = {}
         self.on_progress = on_progress or (lambda _: None)
         self.interrupted = False
+        self.steps = [plan.steps[0]]  # where each rung ended
         self._random = np.random.default_rng([plan.seed, 0x5EA])
-        self._cost = 0.0  # seconds of a configuration's step
         self._worked = 0
         self._seconds = 0.0
 
@@ -192,8 +194,6 @@ class Contest:
         return [each / sum(work) for each in work]
 
     def _rung(self, rung: int) -> None:
-        stop = self.plan.steps[rung]
-        start = self.plan.steps[rung - 1] if rung else 0
         shares = self._shares()
         jobs = self._first_jobs(sum(shares[:1])) if rung == 0 else self._next_jobs(rung)
         seen_now = 0
@@ -201,7 +201,8 @@ class Contest:
             for seen in found:
                 self.entries[seen.id].see(seen, rung)
                 seen_now += 1
-            self._worked += len(found) * (stop - start)
+            start = self.steps[rung - 1] if rung else 0
+            self._worked += len(found) * (self.steps[rung] - start)
             self._seconds += seconds
             self._prune(rung)
             best = self.ranked()
@@ -261,8 +262,8 @@ class Contest:
             configurations=tuple(each.configuration for each in group),
             ids=tuple(each.id for each in group),
             states=states if rung else None,
-            start=self.plan.steps[rung - 1] if rung else 0,
-            stop=self.plan.steps[rung],
+            start=self.steps[rung - 1] if rung else 0,
+            stop=self.steps[rung],
             looks=self.plan.looks,
             rung=rung,
             seed=self.plan.seed,
@@ -271,23 +272,37 @@ class Contest:
         )
 
     def _survivors(self, rung: int) -> list[Entry]:
-        """Return who goes on: the better part, and the plain one for comparison."""
+        """Return who goes on: the better part, and the plain one for comparison.
+
+        Where time is short, fewer go on, and at last for fewer steps.
+        """
         begun = sum(bool(each.scores) for each in self.entries.values())
         ready = [each for each in self.ranked() if each.rung == rung - 1]
-        count = self.plan.kept(rung, begun)
+        count, stop = self.plan.kept(rung, begun), self.plan.steps[rung]
         if self.deadline is not None and self._worked:
-            ends = self.plan.steps
-            work = sum((ends[r] - ends[r - 1]) / ETA ** (r - rung) for r in range(rung, len(ends)))
-            left = self.deadline - time.monotonic()
-            affordable = left / (self._seconds / self._worked) / work
-            count = max(1, min(count, int(affordable)))
+            left = SAFETY * (self.deadline - time.monotonic()) / (self._seconds / self._worked)
+            while count > FEWEST and self._work(rung, count) > left:
+                count -= 1
+            start = self.steps[rung - 1]
+            share = min(1.0, max(0.0, left) / self._work(rung, count))
+            stop = start + max(1, int(share * (stop - start)))
         if self.journal is not None:
             count = self.journal.decide(f"rung {rung}", count)
+            stop = self.journal.decide(f"rung {rung} stop", stop)
+        self.steps.append(stop)
         going = ready[:count]
         plain = self.entries.get(PLAIN_ID)
         if plain is not None and plain not in going and plain in ready:
             going = [*going, plain]
         return going
+
+    def _work(self, rung: int, count: int) -> float:
+        """Return the configurations' steps from a rung on, if so many and the plain one go on."""
+        ends = self.plan.steps
+        return sum(
+            (ends[at] - ends[at - 1]) * (math.ceil(count / ETA ** (at - rung)) + 1)
+            for at in range(rung, len(ends))
+        )
 
     def _prune(self, rung: int) -> None:
         """Forget the weights of those who cannot go on."""
