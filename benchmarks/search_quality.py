@@ -62,7 +62,12 @@ def main() -> None:
             row |= one(frame, 11 + repeat, options.budget, seed=repeat)
             row |= {each: float(reference.loc[name, each]) for each in PUBLISHED}
             rows.append(row)
-            print("  ".join(f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()), flush=True)
+            print(
+                "  ".join(
+                    f"{k} {v:.2f}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()
+                ),
+                flush=True,
+            )
     table = pd.DataFrame(rows)
     print("\n" + table.groupby("set", sort=False).mean().round(2).to_string())
     print("\nmeans\n" + table.drop(columns="set").mean().round(2).to_string())

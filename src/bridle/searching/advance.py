@@ -19,6 +19,8 @@ from bridle.searching.task import Task
 
 __all__ = ["Job", "Seen", "advance"]
 
+_CHECKED = 10  # steps between two looks at the clock
+
 Arrays = dict[str, np.ndarray[Any, Any]]
 """What one configuration has learned, as arrays by name; the leading axis is the folds."""
 
@@ -40,6 +42,8 @@ class Job:
         How often to evaluate on the way, evenly; the last at the stop.
     rung, seed, batch_size : int
     scoring : str
+    seconds : float, optional
+        When to stop at the latest.
     """
 
     configurations: tuple[Configuration, ...]
@@ -52,6 +56,7 @@ class Job:
     seed: int
     batch_size: int
     scoring: str
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -93,9 +98,16 @@ def advance(task: Task, job: Job) -> tuple[list[Seen], float]:
     known = task.fold >= 0
     y = task.y[known]
     stops = np.linspace(job.start, job.stop, job.looks + 1).round().astype(int)[1:]
-    steps, scores, losses = [], [], []
+    steps: list[int] = []
+    scores: list[Tensor] = []
+    losses: list[Tensor] = []
+    latest = math.inf if job.seconds is None else began + job.seconds
     for stop in stops.tolist():
-        shard.train(stop - shard.step)
+        while shard.step < stop and (time.perf_counter() < latest or shard.step == job.start):
+            shard.train(min(_CHECKED, stop - shard.step))
+        if steps and shard.step == steps[-1]:
+            break
+        stop = shard.step
         outputs = shard.held_out()
         steps.append(stop)
         scores.append(scores_of(outputs[:, known], y, job.scoring))

@@ -200,6 +200,7 @@ def search(
         space,
         runner if journal is None else journal.runner(runner),
         left=None if seconds is None else seconds * (1 - RESERVED) - spent,
+        workers=workers,
         journal=journal,
         on_progress=on_progress,
     )

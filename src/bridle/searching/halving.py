@@ -137,6 +137,7 @@ class Contest:
         run: Runner,
         *,
         left: float | None = None,
+        workers: int = 1,
         journal: Decisions | None = None,
         on_progress: Callable[[Progress], None] | None = None,
     ) -> None:
@@ -146,6 +147,7 @@ class Contest:
         self.began = time.monotonic()
         self.deadline = None if left is None else self.began + left
         self.journal = journal
+        self.workers = workers
         self.entries: dict[int, Entry] = {}
         self.on_progress = on_progress or (lambda _: None)
         self.interrupted = False
@@ -250,11 +252,16 @@ class Contest:
         groups: dict[tuple[tuple[int, ...], int], list[Entry]] = {}
         for entry in sorted(going, key=lambda each: each.id):
             groups.setdefault(entry.configuration.shape, []).append(entry)
-        for group in groups.values():
-            for at in range(0, len(group), self.plan.together):
-                yield self._job(group[at : at + self.plan.together], rung)
+        size = self.plan.together
+        parts = [g[at : at + size] for g in groups.values() for at in range(0, len(g), size)]
+        for place, part in enumerate(parts):
+            seconds = None
+            if self.deadline is not None and rung == len(self.plan.steps) - 1:
+                left = max(0.0, self.deadline - time.monotonic())
+                seconds = left * self.workers / max(self.workers, len(parts) - place)
+            yield self._job(part, rung, seconds)
 
-    def _job(self, group: list[Entry], rung: int) -> Job:
+    def _job(self, group: list[Entry], rung: int, seconds: float | None = None) -> Job:
         for entry in group:
             self.entries[entry.id] = entry
         states = tuple(each.state for each in group if each.state is not None)
@@ -269,6 +276,7 @@ class Contest:
             seed=self.plan.seed,
             batch_size=self.plan.batch_size,
             scoring=self.plan.scoring,
+            seconds=seconds,
         )
 
     def _survivors(self, rung: int) -> list[Entry]:
@@ -280,7 +288,8 @@ class Contest:
         ready = [each for each in self.ranked() if each.rung == rung - 1]
         count, stop = self.plan.kept(rung, begun), self.plan.steps[rung]
         if self.deadline is not None and self._worked:
-            left = SAFETY * (self.deadline - time.monotonic()) / (self._seconds / self._worked)
+            left = self.deadline - time.monotonic()
+            left *= SAFETY * self.workers * self._worked / self._seconds
             while count > FEWEST and self._work(rung, count) > left:
                 count -= 1
             start = self.steps[rung - 1]
