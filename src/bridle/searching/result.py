@@ -101,7 +101,7 @@ class SearchResult:
                     "better": "better than",
                     "same": "as good as",
                     "worse": "worse than",
-                    "cannot tell": "perhaps unlike",
+                    "cannot tell": "not to be told from",
                 }[found.answer]
                 parts.append(f"{word} {label} ({size})")
         said = " and ".join(parts)
