@@ -88,7 +88,7 @@ def _backend(engine: str) -> dict[str, Any]:
         return {"backend": "loky", "inner_max_num_threads": 1}
     try:
         if engine == "dask":
-            from joblib._dask import DaskDistributedBackend  # noqa: F401
+            import distributed  # noqa: F401
         else:
             from ray.util.joblib import register_ray
 
