@@ -21,8 +21,10 @@ from bridle.errors import DataError, TrainingError, UsageError
 from bridle.searching import PLAIN, Configuration, Space
 from bridle.searching.advance import Job, advance
 from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
+from bridle.searching.comparing import compare_by, interval_by
 from bridle.searching.engine import runner_of
-from bridle.searching.halving import Contest, Plan
+from bridle.searching.explaining import explain
+from bridle.searching.halving import Contest, Entry, Plan
 from bridle.searching.scoring import SCORINGS, scores_of
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task, fold_of_rows
@@ -318,7 +320,7 @@ def test_budgets_that_are_none(text):
 def plan(task, **changes):
     given = {"seconds": None, "configurations": 20, "epochs": 5, "memory": 1e9}
     given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
-    return plan_for(task, PLAIN.with_shape(SMALL, 0), **given | changes)
+    return plan_for(task, [PLAIN.with_shape(SMALL, 0)], **given | changes)
 
 
 def test_little_memory_cuts_the_search_into_smaller_jobs():
@@ -358,7 +360,9 @@ def test_search_answers_with_evidence():
     assert found.rows == {"searched": 96, "test": 24}
     for each in found.comparisons.values():
         assert each.better + each.same + each.worse == pytest.approx(1)
-    assert found.verdict.startswith("The best of 9 configurations is, on the test part, ")
+    assert found.verdict.startswith(
+        "The best of 9 configurations is, by accuracy on the test part, "
+    )
     table = found.configurations
     assert len(table) == 9
     assert set(table["rung"]) == {0, 1, 2}
@@ -583,3 +587,100 @@ def test_options_of_the_search_and_of_a_fit_do_not_mix(bridle):
     ran = bridle("fit", CREDIT, "--target", "class", "--budget", "5s", "--l1", "0.1")
     assert ran.code == 2
     assert "--budget is of the search, which chooses strengths itself" in ran.err
+
+
+def test_the_ensemble_is_the_mean_of_the_finalists():
+    table = a_table()
+    found = bridle.search(table, "y", **FAST | {"configurations": 30})
+    assert found.answer == "ensemble"
+    count = len(found.together)
+    assert 2 <= count <= 4
+    assert found.model.network.members == count * 3
+    assert found.together[0] == found.configuration
+    assert f"average of the {count} best of 30" in found.verdict
+    best = bridle.search(table, "y", **FAST | {"configurations": 30}, answer="best")
+    assert best.configuration == found.configuration
+    assert best.model.network.members == 3
+    keys = [column for column in table.columns if column != "y"]
+    X = torch.from_numpy(found.model.encoder.transform(table[keys]))
+    first = bridle.predict(found.model.network, X)[:3]
+    own = bridle.predict(
+        best.model.network, torch.from_numpy(best.model.encoder.transform(table[keys]))
+    )
+    torch.testing.assert_close(first, own, rtol=1e-4, atol=1e-5)
+
+
+def test_a_refit_learns_every_row(tmp_path):
+    found = bridle.search(a_table(), "y", **FAST, answer="refit")
+    assert found.model.network.members == 5
+    again = bridle.search(a_table(), "y", **FAST, answer="refit")
+    for a, b in zip(
+        found.model.network.parameters(), again.model.network.parameters(), strict=True
+    ):
+        assert torch.equal(a, b)
+    assert found.scores["chosen"] > 0.7
+    bridle.save_model(found.model, tmp_path / "m.bridle")
+    saved = bridle.load(tmp_path / "m.bridle")
+    assert saved.predict(a_table()).equals(found.model.predict(a_table()))
+
+
+def test_a_refit_has_no_row_held_out():
+    task = Task({0: torch.zeros(6, 2)}, torch.zeros(6), torch.full((6,), -1), 0)
+    trained, held = task.rows_of(0)
+    assert (task.folds, len(trained), len(held)) == (1, 6, 0)
+
+
+def test_an_unknown_answer_is_refused():
+    with pytest.raises(UsageError, match="answer is 'vote'; it is one of 'ensemble'"):
+        bridle.search(a_table(), "y", answer="vote")
+
+
+def test_bins_are_offered_where_they_stay_few():
+    random = np.random.default_rng(0)
+    narrow = pd.DataFrame(random.normal(size=(80, 3)), columns=list("abc"))
+    narrow["y"] = np.where(narrow.a > 0, "up", "down")
+    wide = pd.DataFrame(random.normal(size=(80, 40)), columns=[f"x{i}" for i in range(40)])
+    wide["y"] = narrow["y"]
+    assert set(bridle.search(narrow, "y", **FAST).configurations["bins"]) == {0, 16}
+    assert set(bridle.search(wide, "y", **FAST).configurations["bins"]) == {0}
+
+
+@pytest.mark.parametrize("scoring", ["balanced_accuracy", "neg_log_loss", "roc_auc"])
+def test_other_scores_are_compared_by_the_bootstrap(scoring):
+    random = np.random.default_rng(1)
+    y = torch.from_numpy(random.integers(0, 2, 400))
+    good = torch.nn.functional.one_hot(y, 2) * 2.0 + torch.from_numpy(random.normal(size=(400, 2)))
+    bad = torch.from_numpy(random.normal(size=(400, 2)))
+    found = compare_by(bad, good, y, scoring, classes=True)
+    assert found.answer == "better"
+    assert found.difference.low < found.difference.value < found.difference.high
+    assert compare_by(good, good, y, scoring, classes=True).answer == "same"
+    one = interval_by(good, y, scoring, classes=True)
+    assert one.low < one.value < one.high
+
+
+def test_the_bootstrap_interval_covers():
+    # accuracy's Wilson interval and the bootstrap's of balanced accuracy on even classes agree
+    random = np.random.default_rng(2)
+    y = torch.arange(600) % 2
+    outputs = torch.nn.functional.one_hot(y, 2) + torch.from_numpy(random.normal(size=(600, 2)))
+    wilson = interval_by(outputs, y, "accuracy", classes=True)
+    drawn = interval_by(outputs, y, "balanced_accuracy", classes=True)
+    assert drawn.value == pytest.approx(wilson.value)
+    assert drawn.margin == pytest.approx(wilson.margin, rel=0.15)
+
+
+def test_the_response_says_how_the_score_moves():
+    entries = []
+    random = np.random.default_rng(3)
+    for number in range(60):
+        configuration = Space().sample(random)
+        score = -abs(configuration.keep_prob - 0.7)
+        entries.append(
+            Entry(number, configuration, 0, [1], [score], [1.0], (score,)),
+        )
+    importance, response = explain(entries, 0)
+    assert next(iter(importance)) == "keep_prob"
+    rows = response[response.strength == "keep_prob"]
+    assert abs(rows.value[rows.score.idxmax()] - 0.7) < 0.15
+    assert explain(entries[:19], 0)[0] == {}

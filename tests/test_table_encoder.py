@@ -269,3 +269,49 @@ def test_any_small_table(data, rows):
     state, arrays = encoder.state()
     again = TableEncoder.from_state(json.loads(json.dumps(state)), arrays)
     assert np.array_equal(again.transform(frame), X)
+
+
+def test_bins_come_after_the_other_features():
+    frame = _mixed()
+    plain = TableEncoder().fit(frame)
+    binned = plain.binned(frame, 4)
+    names = plain.feature_names
+    assert binned.feature_names[: len(names)] == names
+    found = binned.transform(frame)
+    assert np.array_equal(found[:, : len(names)], plain.transform(frame))
+    assert found.shape[1] == len(binned.feature_names)
+    assert found[:, len(names) :].min() >= -1
+    assert found[:, len(names) :].max() <= 2
+    assert plain.binned(frame, 0).feature_names == names
+
+
+def test_bins_add_up_to_the_number():
+    # between the outer edges the encoding is one to one: widths times places are the number
+    frame = pd.DataFrame({"x": np.random.default_rng(0).normal(size=200)})
+    encoder = TableEncoder().fit(frame)
+    z = encoder.transform(frame)[:, 0]
+    binned = encoder.binned(frame, 8)
+    edges = np.quantile(encoder.transform(frame).astype(float)[:, 0], np.linspace(0, 1, 9))
+    places = binned.transform(frame)[:, 1:]
+    assert np.allclose(edges[0] + places @ np.diff(edges), z, atol=1e-5)
+
+
+def test_bins_survive_the_state():
+    frame = _mixed()
+    binned = TableEncoder().fit(frame).binned(frame, 5)
+    state, arrays = binned.state()
+    again = TableEncoder.from_state(json.loads(json.dumps(state)), arrays)
+    assert again.feature_names == binned.feature_names
+    assert np.array_equal(again.transform(frame), binned.transform(frame))
+
+
+@pytest.mark.parametrize("part", ["columns", "counts", "edges"])
+def test_damaged_bins_are_refused(part):
+    frame = _mixed()
+    state, arrays = TableEncoder().fit(frame).binned(frame, 5).state()
+    arrays[f"bins.{part}"] = arrays[f"bins.{part}"][:-1]
+    with pytest.raises(ModelFileError, match="bins"):
+        TableEncoder.from_state(state, arrays)
+    del arrays[f"bins.{part}"]
+    with pytest.raises(ModelFileError):
+        TableEncoder.from_state(state, arrays if part != "edges" else {})

@@ -102,6 +102,9 @@ def fit(
     scoring: Annotated[
         str | None, _searching("What to select by. [default: accuracy, or r2]")
     ] = None,
+    answer: Annotated[
+        str, _searching("What predicts: ensemble (of the best), best, or refit (on all rows).")
+    ] = "ensemble",
     folds: Annotated[int, _searching("Of the cross-validation.")] = 5,
     test: Annotated[Path | None, _searching("Rows of your own to test on.")] = None,
     run: Annotated[Path | None, _searching("A directory to write everything down in.")] = None,
@@ -152,7 +155,12 @@ def fit(
             "one of them out"
         )
     if searched or not (fixed or shape or epochs):
-        options |= {"hidden": (shape or (256, 256),), "scoring": scoring, "folds": folds}
+        options |= {
+            "hidden": (shape or (256, 256),),
+            "scoring": scoring,
+            "folds": folds,
+            "answer": answer,
+        }
         options |= {"budget": budget, "configurations": configurations, "test": test}
         options |= {"directory": run, "resume": resume, "engine": engine, "workers": workers}
         options |= {} if epochs is None else {"epochs": epochs}

@@ -15,7 +15,7 @@ from bridle.auditing import Audit, audit
 from bridle.errors import DataError, UsageError
 from bridle.model import TableModel
 from bridle.network import Network
-from bridle.recipe import Strengths
+from bridle.recipe import Strengths, penalties_of
 from bridle.table import ClassTarget, read_table
 
 __all__ = ["audit_model"]
@@ -60,10 +60,16 @@ def audit_model(
     if "strengths" not in model.facts:
         raise UsageError("the model does not say how it was regularized; fit it with bridle.fit")
     strengths = Strengths(**model.facts["strengths"])
+    together = [
+        Strengths(**{name: each[name] for name in Strengths.__dataclass_fields__})
+        for each in model.facts.get("together", [])
+    ]
+    each_has = model.network.members // max(1, len(together))
+    members = [one for one in together or [strengths] for _ in range(each_has)]
     network = model.network.take(range(model.network.members))
     rate = float(model.facts.get("recipe", {}).get("learning_rate", 1e-3))
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
-    penalties = strengths.penalties(members=1)
+    penalties = penalties_of(members)
     if penalties:
         attach(optimizer, {"weights.*": penalties}, model=network, metric="adaptive")
     batch = _random_rows(model) if table is None else _rows(model, table)

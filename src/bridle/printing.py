@@ -101,11 +101,13 @@ def show_search(result: SearchResult, console: Console) -> None:
     lines = [
         f"best: {used}",
         f"selected by {result.scoring}: {result.validation_score:.4g} over the folds, "
-        f"{result.scores['chosen']:.4g} on the test part",
+        f"{result.test_score.value:.4g} on the test part "
+        f"({result.test_score.low:.4g} to {result.test_score.high:.4g})",
     ]
     if result.importance:
         first = list(result.importance)[:3]
         lines.append(f"what mattered most: {', '.join(first)}")
+        lines += [f"  {_moved(result, name)}" for name in first]
     if result.failed:
         lines.append(f"{result.failed} configurations gave no finite numbers and were dropped")
     if result.interrupted:
@@ -113,6 +115,13 @@ def show_search(result: SearchResult, console: Console) -> None:
     lines += [f"note: {note}" for note in result.notes]
     for line in [*lines, result.verdict]:
         console.print(line, markup=False, highlight=False)
+
+
+def _moved(result: SearchResult, name: str) -> str:
+    """Return how the first rung's score moves with a strength."""
+    rows = result.response[result.response["strength"] == name]
+    points = [f"{row.score:.3f} at {row.value:.3g}" for row in rows.itertuples()]
+    return f"{name}: " + ", ".join(points)
 
 
 def _used(result: SearchResult) -> str:

@@ -14,7 +14,7 @@ from bridle.errors import UsageError
 from bridle.noise import DropConnect, Dropout
 from bridle.penalties import L1, L2, MaxNorm, Penalty
 
-__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths"]
+__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths", "penalties_of"]
 
 
 @dataclass(frozen=True)
@@ -53,19 +53,7 @@ class Strengths:
 
     def penalties(self, members: int) -> list[Penalty]:
         """Return the penalties of a population whose last member alone is regularized."""
-
-        def last(strength: float, others: float = 0.0) -> Tensor:
-            return torch.tensor([others] * (members - 1) + [strength], dtype=torch.float64)
-
-        chosen: list[Penalty] = []
-        if self.l1:
-            chosen.append(L1(last(self.l1)))
-        if self.l2:
-            chosen.append(L2(last(self.l2)))
-        if self.max_norm is not None:
-            unbounded = float(np.finfo(np.float32).max)
-            chosen.append(MaxNorm(last(self.max_norm, others=unbounded)))
-        return chosen
+        return penalties_of([None] * (members - 1) + [self])
 
     def noises(self, members: int) -> dict[str, Dropout | DropConnect]:
         """Return the noises of a population whose last member alone is regularized."""
@@ -79,6 +67,24 @@ class Strengths:
             for name, (kind, keep) in given.items()
             if keep < 1
         }
+
+
+def penalties_of(members: Sequence[Strengths | None]) -> list[Penalty]:
+    """Return the penalties of a population, given the strengths of each member; None is none."""
+
+    def column(name: str, off: float) -> Tensor:
+        given = [None if each is None else getattr(each, name) for each in members]
+        return torch.tensor([off if each is None else each for each in given], dtype=torch.float64)
+
+    chosen: list[Penalty] = []
+    if (l1 := column("l1", 0.0)).any():
+        chosen.append(L1(l1))
+    if (l2 := column("l2", 0.0)).any():
+        chosen.append(L2(l2))
+    unbounded = float(np.finfo(np.float32).max)
+    if ((bound := column("max_norm", unbounded)) != unbounded).any():
+        chosen.append(MaxNorm(bound))
+    return chosen
 
 
 DEFAULT_STRENGTHS = {

@@ -1,67 +1,118 @@
-"""From the contest's winner to a network that predicts, and how it did."""
+"""From the contest's end to one predictor: the best configurations' networks, or a refit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestRegressor,
-)
-from sklearn.inspection import permutation_importance
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
 
 from bridle.network import Network, predict
 from bridle.noise import DropConnect, Dropout
-from bridle.searching.configuration import PLAIN, Configuration
-from bridle.searching.halving import Entry
+from bridle.searching.configuration import Configuration
+from bridle.searching.halving import PLAIN_ID, Contest, Entry, Plan
+from bridle.searching.shard import Shard
 from bridle.searching.task import Task
 
-__all__ = ["averaged", "boosting_outputs", "importance_of", "network_of", "own_rows", "shares_of"]
+__all__ = ["ANSWERS", "averaged", "networks_of", "own_rows", "refit", "winners_of"]
 
-STRENGTHS = (
-    "learning_rate",
-    "l1",
-    "l2",
-    "keep_prob",
-    "input_keep_prob",
-    "drop_connect_keep_prob",
-    "max_norm",
-    "label_smoothing",
-    "mixup",
-    "averaging",
-    "class_weight",
-    "bins",
-)
-_BOOSTING_CELLS = 10**7
+ANSWERS = ("ensemble", "best", "refit")
+TOGETHER = 8
+REFITS = 5
+_REFIT_IDS = 10**9
 
 
-def network_of(task: Task, entry: Entry) -> Network:
-    """Return the networks of a configuration, one for each fold, with their best weights."""
-    chosen, state = entry.configuration, entry.state
-    if state is None:
-        raise AssertionError(f"the weights of configuration {entry.id} were forgotten")
+def winners_of(contest: Contest, answer: str) -> list[Entry]:
+    """Return the configurations that predict, the best first.
 
-    def noise(kind: Any, keep: float) -> Any:
-        return kind(keep_prob=keep) if keep < 1 else None
+    For an ensemble these are the first eight that earned the last rung and have the hidden layers
+    of the best; else it is the best.
+    """
+    best, *others = contest.finalists
+    if answer != "ensemble":
+        return [best]
+    earned = contest.plan.kept(len(contest.plan.steps) - 1, len(contest.entries))
+    same = [
+        each
+        for each in others[: max(1, earned) - 1]
+        if each.configuration.hidden == best.configuration.hidden and each.id != PLAIN_ID
+    ]
+    return [best, *same[: TOGETHER - 1]]
 
-    hidden, bins = chosen.shape
+
+def networks_of(task: Task, entries: Sequence[Entry], bins: int) -> Network:
+    """Return the networks of configurations, each with its folds, with their best weights.
+
+    Member ``k * folds + v``. All take the inputs of ``bins``: the weights of inputs that a
+    configuration does not have are zero.
+    """
+    inputs, folds = task.inputs[bins].shape[1], task.folds
+    weights: list[list[Tensor]] = []
+    for entry in entries:
+        state = entry.state
+        if state is None:
+            raise AssertionError(f"the weights of configuration {entry.id} were forgotten")
+        count = sum(name.startswith("best.") for name in state)
+        own = [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+        own[0] = F.pad(own[0], (0, 0, 0, inputs - own[0].shape[1]))
+        weights.append(own)
+    joined = [torch.cat(each) for each in zip(*weights, strict=True)]
+    return _network(task, inputs, [each.configuration for each in entries], folds, joined)
+
+
+def _network(
+    task: Task,
+    inputs: int,
+    configurations: Sequence[Configuration],
+    members: int,
+    parameters: Sequence[Tensor],
+) -> Network:
+    """Return a population of so many members for each configuration, with these parameters."""
+
+    def noise(kind: Any, name: str) -> Any:
+        keeps = [getattr(each, name) for each in configurations]
+        if min(keeps) == 1:
+            return None
+        if len(set(keeps)) == 1:
+            return kind(keep_prob=keeps[0])
+        column = torch.tensor(keeps, dtype=torch.float64).repeat_interleave(members)
+        return kind(keep_prob=column)
+
     network = Network(
-        [task.inputs[bins].shape[1], *hidden, task.outputs],
-        seeds=list(range(task.folds)),
-        hidden_noise=noise(Dropout, chosen.keep_prob),
-        input_noise=noise(Dropout, chosen.input_keep_prob),
-        weight_noise=noise(DropConnect, chosen.drop_connect_keep_prob),
+        [inputs, *configurations[0].hidden, task.outputs],
+        seeds=list(range(members * len(configurations))),
+        hidden_noise=noise(Dropout, "keep_prob"),
+        input_noise=noise(Dropout, "input_keep_prob"),
+        weight_noise=noise(DropConnect, "drop_connect_keep_prob"),
     )
     with torch.no_grad():
-        for at, parameter in enumerate(network.parameters()):
-            parameter.copy_(torch.from_numpy(np.asarray(state[f"best.{at}"])))
-    network.steps.fill_(entry.best_step)
+        for parameter, value in zip(network.parameters(), parameters, strict=True):
+            parameter.copy_(value)
     return network.eval()
+
+
+def refit(task: Task, entry: Entry, plan: Plan) -> Network:
+    """Train a configuration on all rows, from five seeds, as long as it was best for.
+
+    The steps grow with the rows, so that each row is seen as often as in a fold.
+    """
+    everything = replace(task, fold=torch.full_like(task.fold, -1))
+    rows = sum(len(task.rows_of(v)[0]) for v in range(task.folds)) / task.folds
+    shard = Shard(
+        everything,
+        [entry.configuration] * REFITS,
+        range(_REFIT_IDS, _REFIT_IDS + REFITS),
+        seed=plan.seed,
+        batch_size=plan.batch_size,
+    )
+    shard.train(max(1, round(entry.best_step * len(task.y) / rows)))
+    inputs = task.inputs[entry.configuration.bins].shape[1]
+    average = [each.cpu() for each in shard.average]
+    return _network(task, inputs, [entry.configuration], REFITS, average)
 
 
 def averaged(outputs: Tensor, *, classes: bool) -> Tensor:
@@ -72,57 +123,14 @@ def averaged(outputs: Tensor, *, classes: bool) -> Tensor:
 
 
 def own_rows(task: Task, network: Network, bins: int) -> tuple[Tensor, Tensor]:
-    """Return the outputs for each row by a member that learned it, and by the one that did not."""
-    outputs = predict(network, task.inputs[bins])
-    rows = torch.arange(outputs.shape[1])
-    return outputs[(task.fold + 1) % task.folds, rows], outputs[task.fold, rows]
+    """Return the outputs for each row by members that learned it, and by those that did not.
 
-
-def boosting_outputs(
-    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int
-) -> Tensor | None:
-    """Return what scikit-learn's default gradient boosting says of the test rows.
-
-    None where the table is so large that it would take longer than the search.
+    Each ``[rows, outputs]``, averaged over the configurations.
     """
-    if X.numel() * max(1, classes) > _BOOSTING_CELLS:
-        return None
-    if not classes:
-        model = HistGradientBoostingRegressor(random_state=seed).fit(X.numpy(), y.numpy())
-        return torch.from_numpy(model.predict(X_test.numpy()))[:, None]
-    model = HistGradientBoostingClassifier(random_state=seed, early_stopping=False)
-    model.fit(X.numpy(), y.numpy())
-    found = torch.full((len(X_test), classes), 1e-12, dtype=torch.float64)
-    found[:, torch.from_numpy(model.classes_)] = torch.from_numpy(
-        model.predict_proba(X_test.numpy())
-    )
-    return found.clamp(min=1e-12).log()
-
-
-def _columns(configurations: Sequence[Configuration]) -> np.ndarray[Any, Any]:
-    values = np.array([[getattr(c, name) for name in STRENGTHS] for c in configurations])
-    return np.where(np.isinf(values), 1e3, values).astype(np.float64)
-
-
-def importance_of(entries: Sequence[Entry], seed: int) -> dict[str, float]:
-    """Return how much of the first rung's scores each strength explains."""
-    entries = [each for each in entries if each.scores and not each.failed]
-    if len(entries) < 20:
-        return {}
-    X = _columns([each.configuration for each in entries])
-    y = np.array([each.first_score for each in entries])
-    forest = RandomForestRegressor(200, min_samples_leaf=3, random_state=seed).fit(X, y)
-    found = permutation_importance(forest, X, y, n_repeats=10, random_state=seed)
-    pairs = zip(STRENGTHS, found.importances_mean, X.T, strict=True)
-    shown = {name: float(drop) for name, drop, column in pairs if np.ptp(column)}
-    return dict(sorted(shown.items(), key=lambda pair: -pair[1]))
-
-
-def shares_of(finalists: Sequence[Entry]) -> dict[str, float]:
-    """Return the share of configurations that use each regularizer."""
-    used = {
-        name: [getattr(each.configuration, name) != getattr(PLAIN, name) for each in finalists]
-        for name in STRENGTHS
-        if name != "learning_rate"
-    }
-    return {name: float(np.mean(each)) for name, each in used.items()}
+    outputs = predict(network, task.inputs[bins])
+    by_fold = outputs.unflatten(0, (-1, task.folds))
+    rows = torch.arange(by_fold.shape[2])
+    seen = by_fold[:, (task.fold + 1) % task.folds, rows]
+    unseen = by_fold[:, task.fold, rows]
+    classes = bool(task.classes)
+    return averaged(seen, classes=classes), averaged(unseen, classes=classes)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from itertools import pairwise
+from statistics import fmean
 
 from bridle.errors import UsageError
 from bridle.searching.configuration import Configuration
@@ -72,7 +74,7 @@ def batch_size_for(rows: int) -> int:
 
 def _bytes_of(task: Task, configuration: Configuration) -> tuple[int, int]:
     """Return what a configuration needs while it trains, and while it waits."""
-    inputs = max(rows.shape[1] for rows in task.inputs.values())
+    inputs = task.inputs[configuration.bins].shape[1]
     sizes = [inputs, *configuration.hidden, task.outputs]
     weights = sum((a + 1) * b for a, b in pairwise(sizes))
     return task.folds * weights * 4 * 9 + task.folds * 128 * sum(
@@ -82,7 +84,7 @@ def _bytes_of(task: Task, configuration: Configuration) -> tuple[int, int]:
 
 def plan_for(
     task: Task,
-    configuration: Configuration,
+    shapes: Sequence[Configuration],
     *,
     seconds: float | None,
     configurations: int | None,
@@ -94,12 +96,14 @@ def plan_for(
 ) -> Plan:
     """Return the plan of a search: by the clock, or for a number of configurations.
 
+    ``shapes`` has a configuration of each shape, which are drawn equally often.
+
     Raises
     ------
     UsageError
         If the time is too short for the smallest search, or the memory for one configuration.
     """
-    training, waiting = _bytes_of(task, configuration)
+    training, waiting = map(max, zip(*(_bytes_of(task, each) for each in shapes), strict=True))
     if training > memory:
         raise UsageError(
             f"memory is {memory / 1e9:.3g}GB and one configuration with its folds needs "
@@ -113,7 +117,8 @@ def plan_for(
     if configurations is not None:
         count = min(configurations, room)
     else:
-        each = _seconds_of_step(task, configuration, together, seed, batch_size) / workers
+        measured = [_seconds_of_step(task, one, together, seed, batch_size) for one in shapes]
+        each = fmean(measured) / workers
         share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
         share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
         affordable = (seconds or 0.0) / (each * share)  # configurations × steps of the longest

@@ -2,42 +2,28 @@
 
 from __future__ import annotations
 
-import math
-import platform
 import time
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from bridle.diagnosis import diagnose
 from bridle.errors import DataError, UsageError
 from bridle.fitting import split_rows, without_columns
-from bridle.judging import Judged, compare, judge_classes, judge_values
-from bridle.model import TableModel
-from bridle.network import predict
-from bridle.recipe import Strengths
-from bridle.result import Fitted
-from bridle.searching.answer import (
-    averaged,
-    boosting_outputs,
-    importance_of,
-    network_of,
-    own_rows,
-    shares_of,
-)
+from bridle.searching.answer import ANSWERS, winners_of
+from bridle.searching.assembling import Ground, result_of
 from bridle.searching.budget import EPOCHS, memory_in_bytes, plan_for, seconds_of
-from bridle.searching.configuration import PLAIN, Configuration, Space
+from bridle.searching.comparing import boosting_outputs
+from bridle.searching.configuration import PLAIN, Space
 from bridle.searching.engine import check_engine, runner_of
-from bridle.searching.halving import PLAIN_ID, Contest, Entry, Progress
+from bridle.searching.halving import PLAIN_ID, Contest, Progress
 from bridle.searching.journal import Journal, fingerprint
 from bridle.searching.result import SearchResult
-from bridle.searching.scoring import check_scoring, scores_of
+from bridle.searching.scoring import check_scoring
 from bridle.searching.task import Task, fold_of_rows
 from bridle.table import (
     ClassTarget,
@@ -47,13 +33,14 @@ from bridle.table import (
     read_table,
     target_column,
 )
-from bridle.version import __version__
 
 __all__ = ["search"]
 
 Table = str | PathLike[str] | pd.DataFrame
 FOLDS = 5
-RESERVED = 0.06  # of the budget, for what comes after the contest
+RESERVED = {"ensemble": 0.06, "best": 0.06, "refit": 0.2}  # of the budget, for what comes after
+BINS = 16
+MOST_BINNED = 512  # inputs that the bins may add
 
 
 def search(
@@ -66,6 +53,7 @@ def search(
     configurations: int | None = None,
     epochs: int = EPOCHS,
     scoring: str | None = None,
+    answer: str = "ensemble",
     folds: int = FOLDS,
     hidden: Sequence[Sequence[int]] = ((256, 256),),
     drop: Sequence[str] = (),
@@ -82,8 +70,9 @@ def search(
     Draws configurations (:class:`bridle.searching.Space`), trains each with every fold as one
     tensor program, and lets the better third go on, twice: successive halving (Li et al. 2018). A
     configuration is scored on all rows, each predicted by the network that did not learn it. The
-    best one's networks, one for each fold, are averaged into the model that predicts; then the
-    test part is opened, once.
+    best ones' networks, one for each fold, are averaged into the model that predicts; then the
+    test part is opened, once. Configurations may take numbers in 16 bins too, where that adds 512
+    inputs at most.
 
     Parameters
     ----------
@@ -103,6 +92,9 @@ def search(
     scoring : str, optional
         What to select by: "accuracy" (the default for classes), "balanced_accuracy",
         "neg_log_loss", "roc_auc"; "r2" (the default for values), "neg_root_mean_squared_error".
+    answer : {"ensemble", "best", "refit"}
+        What predicts: the networks of the best configurations (eight at most, all folds),
+        averaged; those of the best one; or five networks of the best one, trained on all rows.
     folds : int
     hidden : sequence of sequences of int
         The hidden layers to choose from.
@@ -148,7 +140,7 @@ def search(
     True
     """
     began = time.monotonic()
-    _check(task, seed, folds, configurations, budget, epochs)
+    _check(task, seed, folds, configurations, budget, epochs, answer)
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to go on with")
     check_engine(engine, workers)
@@ -163,16 +155,20 @@ def search(
         if kind == "classification"
         else ValueTarget.fit(learned[1])
     )
-    X, y = _encoded(encoder, coding, *learned)
+    bins = (0, BINS) if 0 < encoder.numbers * BINS <= MOST_BINNED else (0,)
+    encoders = {each: encoder.binned(learned[0], each) for each in bins}
+    y = torch.from_numpy(coding.transform(learned[1]))
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
     if len(y) < 2 * folds:
         raise DataError(f"{len(y)} rows are too few for {folds} folds; give fewer folds, or rows")
     rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
-    work = Task({0: X}, y, rows, classes)
-    space = Space(shapes=tuple(map(tuple, hidden)), classes=bool(classes))
-    X_test, y_test = _encoded(encoder, coding, *tested)
-    boosted = boosting_outputs(X, y, X_test, classes=classes, seed=seed)
-    largest = max(space.shapes, key=sum)
+    X, X_test = (_encoded(encoders, frame) for frame, _ in (learned, tested))
+    work = Task(X, y, rows, classes)
+    space = Space(shapes=tuple(map(tuple, hidden)), bins=bins, classes=bool(classes))
+    boosted = boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed)
+    y_test = torch.from_numpy(coding.transform(tested[1]))
+    ground = Ground(encoders, coding, target, X_test, y_test, boosted)
+    left = 1 - RESERVED[answer]
     journal = None if directory is None else Journal(Path(directory), resume=resume)
     spent = time.monotonic() - began
     plan = None
@@ -182,8 +178,8 @@ def search(
     else:
         plan = plan_for(
             work,
-            PLAIN.with_shape(largest, 0),
-            seconds=None if seconds is None else seconds * (1 - RESERVED) - spent,
+            [PLAIN.with_shape(each, some) for each in space.shapes for some in bins],
+            seconds=None if seconds is None else seconds * left - spent,
             configurations=configurations,
             epochs=epochs,
             memory=memory_in_bytes(memory),
@@ -199,15 +195,15 @@ def search(
         plan,
         space,
         runner if journal is None else journal.runner(runner),
-        left=None if seconds is None else seconds * (1 - RESERVED) - spent,
+        left=None if seconds is None else seconds * left - spent,
         workers=workers,
         journal=journal,
         on_progress=on_progress,
     )
     contest.hold()
-    found = _result(contest, work, encoder, coding, target, (X_test, y_test), boosted, name)
+    found = result_of(contest, work, ground, name, answer)
     if journal is not None:
-        journal.finish(found.to_dict(), {PLAIN_ID, contest.finalists[0].id})
+        journal.finish(found.to_dict(), {PLAIN_ID, *(w.id for w in winners_of(contest, answer))})
     return found
 
 
@@ -218,6 +214,7 @@ def _check(
     configurations: int | None,
     budget: float | str | None,
     epochs: int,
+    answer: str,
 ) -> None:
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
@@ -227,6 +224,8 @@ def _check(
         raise UsageError(f"folds is {folds}; it must be 2 or more")
     if epochs < 1:
         raise UsageError(f"epochs is {epochs}; it must be 1 or more")
+    if answer not in ANSWERS:
+        raise UsageError(f"answer is {answer!r}; it is one of {', '.join(map(repr, ANSWERS))}")
     if configurations is not None:
         if budget is not None:
             raise UsageError("budget and configurations are both given; give one of them")
@@ -253,122 +252,5 @@ def _parts(
     return (frame.iloc[rest], truth.iloc[rest]), (frame.iloc[held], truth.iloc[held])
 
 
-def _encoded(
-    encoder: TableEncoder,
-    coding: ClassTarget | ValueTarget,
-    frame: pd.DataFrame,
-    truth: pd.Series[Any],
-) -> tuple[Tensor, Tensor]:
-    return torch.from_numpy(encoder.transform(frame)), torch.from_numpy(coding.transform(truth))
-
-
-def _judge(outputs: Tensor, y: Tensor, classes: int) -> Judged:
-    if classes:
-        return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
-    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
-
-
-def _fitted(task: Task, entry: Entry, tested: Judged, per_epoch: float) -> Fitted:
-    network = network_of(task, entry)
-    seen, unseen = own_rows(task, network, entry.configuration.bins)
-    pair = [_judge(each, task.y, task.classes) for each in (seen, unseen)]
-    return Fitted(
-        diagnosis=diagnose(*pair),
-        test=tested.interval(),
-        zeros=tuple(float((w == 0).double().mean()) for w in network.weights),
-        epochs=math.ceil(entry.steps[-1] / per_epoch),
-        best_epoch=math.ceil(entry.best_step / per_epoch),
-    )
-
-
-def _result(
-    contest: Contest,
-    task: Task,
-    encoder: TableEncoder,
-    coding: ClassTarget | ValueTarget,
-    target: str,
-    tested: tuple[Tensor, Tensor],
-    boosted: Tensor | None,
-    scoring: str,
-) -> SearchResult:
-    finalists = contest.finalists
-    best, plain = finalists[0], contest.entries[PLAIN_ID]
-    X_test, y_test = tested
-    outputs = {
-        name: averaged(predict(network_of(task, each), X_test), classes=bool(task.classes))
-        for name, each in (("chosen", best), ("plain", plain))
-        if each.state is not None
-    }
-    if boosted is not None:
-        outputs["boosting"] = boosted
-    judged = {name: _judge(each, y_test, task.classes) for name, each in outputs.items()}
-    per_epoch = len(task.rows_of(0)[0]) / contest.plan.batch_size
-    chosen = _fitted(task, best, judged["chosen"], per_epoch)
-    ranked = contest.ranked()
-    facts = _facts(best.configuration, contest, chosen)
-    return SearchResult(
-        model=TableModel(network_of(task, best), encoder, coding, target, facts),
-        plain=_fitted(task, plain, judged["plain"], per_epoch),
-        chosen=chosen,
-        configuration=best.configuration,
-        scoring=scoring,
-        validation_score=best.best[0],
-        considered=len([each for each in contest.entries.values() if each.scores]),
-        failed=sum(each.failed for each in contest.entries.values()),
-        comparisons={
-            name: compare(judged[name], judged["chosen"])
-            for name in ("plain", "boosting")
-            if name in judged
-        },
-        scores={
-            name: float(scores_of(each[None], y_test, scoring)) for name, each in outputs.items()
-        },
-        configurations=_table_of(ranked),
-        importance=importance_of(ranked, contest.plan.seed),
-        winners=shares_of(finalists),
-        rows={"searched": len(task.y), "test": len(y_test)},
-        seconds=time.monotonic() - contest.began,
-        interrupted=contest.interrupted,
-        notes=encoder.notes,
-    )
-
-
-def _table_of(ranked: Sequence[Entry]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {"id": each.id}
-            | each.configuration.to_dict()
-            | {
-                "rung": each.rung,
-                "steps": each.steps[-1],
-                "best_step": each.best_step,
-                "score": each.best[0],
-                "loss": -each.best[1],
-                "first_score": each.first_score,
-            }
-            | {f"fold_{v}": score for v, score in enumerate(each.fold_scores)}
-            for each in ranked
-        ]
-    )
-
-
-def _facts(configuration: Configuration, contest: Contest, chosen: Fitted) -> dict[str, Any]:
-    values = configuration.to_dict()
-    strengths = {name: values[name] for name in Strengths.__dataclass_fields__}
-    return {
-        "strengths": strengths,
-        "recipe": {
-            "hidden": values["hidden"],
-            "learning_rate": values["learning_rate"],
-            "batch_size": contest.plan.batch_size,
-        },
-        "configuration": values,
-        "seed": contest.plan.seed,
-        "fitted": chosen.to_dict(),
-        "versions": {
-            "bridle": __version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
-    }
+def _encoded(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, Tensor]:
+    return {bins: torch.from_numpy(each.transform(frame)) for bins, each in encoders.items()}

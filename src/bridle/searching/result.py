@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
 
-from bridle.judging import Comparison
+from bridle.judging import Comparison, Estimate
 from bridle.model import TableModel
 from bridle.result import Fitted
 from bridle.searching.configuration import Configuration
 
 __all__ = ["SearchResult"]
+
+SHARES = ("accuracy", "balanced_accuracy", "roc_auc")
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,13 +25,17 @@ class SearchResult:
     Attributes
     ----------
     model : TableModel
-        What predicts: the networks of the best configuration, one for each fold, averaged.
+        What predicts: the average of the networks that ``answer`` names.
     plain, chosen : Fitted
-        The network without regularization and the best one, found in the same way: both are
-        averaged over the folds. The gap compares, row by row, a network that was trained on the
-        row with the one that was not.
+        The network without regularization and the chosen ones: both are averaged over the
+        folds. The gap compares, row by row, networks that were trained on the row with those that
+        were not. For a refit it is of the folds' networks.
+    answer : str
+        "ensemble", "best" or "refit".
     configuration : Configuration
         The best one.
+    together : tuple of Configuration
+        Those that predict, the best first.
     scoring : str
         What the search selected by.
     validation_score : float
@@ -36,17 +43,24 @@ class SearchResult:
         good; the test score is honest.
     considered, failed : int
         How many configurations there were, and how many of them gave numbers that are not finite.
+    test_score : Estimate
+        The model's score on the test part, by ``scoring``, with its 95 % interval.
     comparisons : dict of str to Comparison
-        Of the model, in pairs on the test part: against "plain", and against "boosting",
-        scikit-learn's default gradient boosting, where that was fitted.
+        Of the model by ``scoring``, in pairs on the test part: against "plain", and against
+        "boosting", scikit-learn's default gradient boosting, where that was fitted.
     scores : dict of str to float
         Of each on the test part.
     configurations : DataFrame
         A row for each configuration, the best first: its strengths, its rung, steps, score and
         loss.
+    histories : DataFrame
+        Each look at each configuration: id, step, score and loss on the held-out rows.
     importance : dict of str to float
         How much of the scores' variation in the first rung each strength explains: the drop of a
         random forest's R² when the strength is shuffled.
+    response : DataFrame
+        How the first rung's score moves with each strength, all else as drawn: strength, value,
+        score (the forest's partial dependence).
     winners : dict of str to float
         The share of the last rung's configurations that use each regularizer.
     rows : dict
@@ -68,15 +82,20 @@ class SearchResult:
     model: TableModel
     plain: Fitted
     chosen: Fitted
+    answer: str
     configuration: Configuration
+    together: tuple[Configuration, ...]
     scoring: str
     validation_score: float
     considered: int
     failed: int
+    test_score: Estimate
     comparisons: dict[str, Comparison]
     scores: dict[str, float]
     configurations: pd.DataFrame
+    histories: pd.DataFrame
     importance: dict[str, float]
+    response: pd.DataFrame
     winners: dict[str, float]
     rows: dict[str, int]
     seconds: float
@@ -90,12 +109,12 @@ class SearchResult:
         for name, label in (("plain", "no regularization"), ("boosting", "gradient boosting")):
             if name in self.comparisons:
                 found = self.comparisons[name]
-                share = self.model.task == "classification"
+                share = self.scoring in SHARES
                 change = found.difference
                 size = (
                     f"{100 * change.value:+.1f} ± {100 * change.margin:.1f} points"
                     if share
-                    else f"{change.value:+.3f} ± {change.margin:.3f} R²"
+                    else f"{change.value:+.3f} ± {change.margin:.3f}"
                 )
                 word = {
                     "better": "better than",
@@ -105,7 +124,13 @@ class SearchResult:
                 }[found.answer]
                 parts.append(f"{word} {label} ({size})")
         said = " and ".join(parts)
-        return f"The best of {self.considered} configurations is, on the test part, {said}."
+        by = self.scoring.removeprefix("neg_").replace("_", " ").replace("r2", "R²")
+        who = f"best of {self.considered} configurations"
+        if len(self.together) > 1:
+            who = f"average of the {len(self.together)} {who}"
+        elif self.answer == "refit":
+            who += ", refitted on all rows"
+        return f"The {who} is, by {by} on the test part, {said}."
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: everything but the model and the table of configurations."""
@@ -117,7 +142,10 @@ class SearchResult:
             "considered": self.considered,
             "failed": self.failed,
             "configuration": self.configuration.to_dict(),
+            "answer": self.answer,
+            "together": [each.to_dict() for each in self.together],
             "validation_score": self.validation_score,
+            "test_score": asdict(self.test_score),
             "scores": self.scores,
             "plain": self.plain.to_dict(),
             "chosen": self.chosen.to_dict(),
@@ -126,6 +154,10 @@ class SearchResult:
                 for name, each in self.comparisons.items()
             },
             "importance": self.importance,
+            "response": [
+                row | {"value": None if row["value"] == math.inf else row["value"]}
+                for row in self.response.to_dict("records")
+            ],
             "winners": self.winners,
             "seconds": self.seconds,
             "interrupted": self.interrupted,

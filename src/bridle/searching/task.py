@@ -24,7 +24,8 @@ class Task:
     y : Tensor
         ``[rows]``: int64 class codes or float32 values.
     fold : Tensor
-        int64 ``[rows]``: the fold that holds the row out; -1 where none does.
+        int64 ``[rows]``: the fold that holds the row out; -1 where none does. If all are -1 there
+        is one fold, which trains on every row.
     classes : int
         How many classes there are; 0 for values.
     """
@@ -37,7 +38,7 @@ class Task:
     @property
     def folds(self) -> int:
         """How many folds there are."""
-        return int(self.fold.max()) + 1
+        return max(1, int(self.fold.max()) + 1)
 
     @property
     def outputs(self) -> int:

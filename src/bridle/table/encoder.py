@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from copy import copy
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler
 from skrub import DatetimeEncoder
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
+from bridle.table.bins import PiecewiseLinear
 from bridle.table.columns import Column, as_dates, as_numbers, as_texts, column_of
 from bridle.table.text import TextFeatures
 
@@ -33,6 +35,7 @@ class TableEncoder:
       numbers.
     - *Texts* of more distinct values become 30 directions of their character n-grams.
     - *Constant* columns are left out.
+    - With :meth:`binned`, numbers are given once more, in bins.
 
     What kind a column is, is decided in ``fit`` and never again.
 
@@ -64,6 +67,7 @@ class TableEncoder:
         self._scaler: RobustScaler | None = None
         self._one_hot: OneHotEncoder | None = None
         self._texts: dict[str, TextFeatures] = {}
+        self._bins: PiecewiseLinear | None = None
         self.feature_names: tuple[str, ...] = ()
 
     @property
@@ -121,6 +125,37 @@ class TableEncoder:
         self.feature_names = self._names()
         return self
 
+    def binned(self, frame: pd.DataFrame, bins: int) -> TableEncoder:
+        """Return an encoder that gives numbers in bins too; this one stays as it is.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            The rows that ``fit`` had.
+        bins : int
+            For each number, of equal shares of the rows; 0 is none.
+
+        Returns
+        -------
+        TableEncoder
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> table = pd.DataFrame({"age": [20, 30, 40, 50, 60]})
+        >>> TableEncoder().fit(table).binned(table, 2).feature_names
+        ('age', 'age[-0.949,0)', 'age[0,0.949)')
+        """
+        made = copy(self)
+        made._bins = PiecewiseLinear.fit(self._scaled(frame), bins) if bins else None
+        made.feature_names = made._names()
+        return made
+
+    @property
+    def numbers(self) -> int:
+        """How many of the features are numbers, which can be given in bins."""
+        return 0 if self._scaler is None else len(self._scaler.center_)
+
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Turn rows into numbers.
 
@@ -146,10 +181,13 @@ class TableEncoder:
         out = np.zeros((len(frame), len(self.feature_names)), dtype=np.float32)
         if not len(frame):
             return out
-        blocks = [self._scaled(frame), self._missing(frame), self._categories(frame)]
+        numbers = self._scaled(frame)
+        blocks = [numbers, self._missing(frame), self._categories(frame)]
         blocks += [
             self._texts[column.name].transform(frame[column.name]) for column in self._of("text")
         ]
+        if self._bins is not None:
+            blocks.append(self._bins.transform(numbers))
         np.concatenate(blocks, axis=1, out=out, casting="same_kind")
         return out
 
@@ -188,11 +226,14 @@ class TableEncoder:
         names = [column.name for column in self._of("number")]
         for column in self._of("date"):
             names += _date_encoder(column).get_feature_names_out()
+        numbers = list(names)
         names += [f"{c.name}={MISSING}" for c in self._of("number", "date") if c.has_missing]
         for column in self._of("category"):
             names += [f"{column.name}={category}" for category in _levels(column)]
         for column in self._of("text"):
             names += [f"{column.name}~{i}" for i in range(self._texts[column.name].count)]
+        if self._bins is not None:
+            names = names + self._bins.names(numbers)
         return tuple(names)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -209,6 +250,8 @@ class TableEncoder:
             arrays |= {"center": self._scaler.center_, "scale": self._scaler.scale_}
         for index, features in enumerate(self._texts.values()):
             arrays |= {f"text.{index}.{name}": a for name, a in features.arrays().items()}
+        if self._bins is not None:
+            arrays |= {f"bins.{name}": array for name, array in self._bins.arrays().items()}
         return {"columns": columns}, arrays
 
     @classmethod
@@ -228,13 +271,19 @@ class TableEncoder:
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
         encoder._one_hot = _one_hot(encoder._of("category"))
         for index, column in enumerate(encoder._of("text")):
-            parts = ("idf", "directions", "scale")
             encoder._texts[column.name] = TextFeatures(
-                **{part: _array(arrays, f"text.{index}.{part}") for part in parts}
+                **{
+                    part: _array(arrays, f"text.{index}.{part}")
+                    for part in ("idf", "directions", "scale")
+                }
             )
-        encoder.feature_names = encoder._names()
         if encoder._of("number", "date"):
             encoder._scaler = _scaler(_array(arrays, "center"), _array(arrays, "scale"))
+        if "bins.edges" in arrays:
+            parts = ("columns", "counts", "edges")
+            learned = {part: _array(arrays, f"bins.{part}") for part in parts}
+            encoder._bins = PiecewiseLinear.from_arrays(**learned, width=encoder.numbers)
+        encoder.feature_names = encoder._names()
         return encoder
 
 

@@ -1,0 +1,197 @@
+"""The result of a search, put together when the contest is over."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bridle.diagnosis import diagnose
+from bridle.judging import Judged, judge_classes, judge_values
+from bridle.model import TableModel
+from bridle.network import Network, predict
+from bridle.recipe import Strengths
+from bridle.result import Fitted
+from bridle.searching.answer import averaged, networks_of, own_rows, refit, winners_of
+from bridle.searching.comparing import compare_by, interval_by
+from bridle.searching.explaining import explain, shares_of
+from bridle.searching.halving import PLAIN_ID, Contest, Entry
+from bridle.searching.result import SearchResult
+from bridle.searching.scoring import scores_of
+from bridle.searching.task import Task
+from bridle.table import ClassTarget, TableEncoder, ValueTarget
+from bridle.version import __version__
+
+__all__ = ["Ground", "result_of"]
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """What a search stands on: the table's coding, and the test part.
+
+    Attributes
+    ----------
+    encoders : dict of int to TableEncoder
+        By the bins of the encoding.
+    coding : ClassTarget or ValueTarget
+    target : str
+    X_test : dict of int to Tensor
+    y_test : Tensor
+    boosted : Tensor, optional
+        What gradient boosting says of the test part.
+    """
+
+    encoders: dict[int, TableEncoder]
+    coding: ClassTarget | ValueTarget
+    target: str
+    X_test: dict[int, Tensor]
+    y_test: Tensor
+    boosted: Tensor | None
+
+
+def result_of(
+    contest: Contest, task: Task, ground: Ground, scoring: str, answer: str
+) -> SearchResult:
+    """Open the test part, once, and say what was found."""
+    finalists, plain = contest.finalists, contest.entries[PLAIN_ID]
+    winners = winners_of(contest, answer)
+    best, classes, seed = winners[0], bool(task.classes), contest.plan.seed
+    bins = max(each.configuration.bins for each in winners)
+    of_folds = networks_of(task, winners, bins)
+    network = refit(task, best, contest.plan) if answer == "refit" else of_folds
+    bare = networks_of(task, [plain], plain.configuration.bins)
+
+    def tested(answering: Network, bins: int) -> Tensor:
+        return averaged(predict(answering, ground.X_test[bins]), classes=classes)
+
+    outputs = {"chosen": tested(network, bins), "plain": tested(bare, plain.configuration.bins)}
+    if ground.boosted is not None:
+        outputs["boosting"] = ground.boosted
+    y_test = ground.y_test
+    per_epoch = len(task.rows_of(0)[0]) / contest.plan.batch_size
+    fitted = {
+        name: _fitted(task, entries, outputs[name], y_test, per_epoch)
+        for name, entries in (("chosen", winners), ("plain", [plain]))
+    }
+    ranked = contest.ranked()
+    importance, response = explain(ranked, seed)
+    facts = _facts(best, contest, fitted["chosen"]) | {
+        "answer": answer,
+        "together": [each.configuration.to_dict() for each in winners],
+    }
+    return SearchResult(
+        model=TableModel(network, ground.encoders[bins], ground.coding, ground.target, facts),
+        plain=fitted["plain"],
+        chosen=fitted["chosen"],
+        answer=answer,
+        configuration=best.configuration,
+        together=tuple(each.configuration for each in winners),
+        scoring=scoring,
+        validation_score=best.best[0],
+        considered=len([each for each in contest.entries.values() if each.scores]),
+        failed=sum(each.failed for each in contest.entries.values()),
+        test_score=interval_by(outputs["chosen"], y_test, scoring, classes=classes, seed=seed),
+        comparisons={
+            name: compare_by(
+                outputs[name], outputs["chosen"], y_test, scoring, classes=classes, seed=seed
+            )
+            for name in ("plain", "boosting")
+            if name in outputs
+        },
+        scores={
+            name: float(scores_of(each[None], y_test, scoring)) for name, each in outputs.items()
+        },
+        configurations=_table_of(ranked),
+        histories=_histories_of(contest.entries.values()),
+        importance=importance,
+        response=response,
+        winners=shares_of(finalists),
+        rows={"searched": len(task.y), "test": len(y_test)},
+        seconds=time.monotonic() - contest.began,
+        interrupted=contest.interrupted,
+        notes=ground.encoders[0].notes,
+    )
+
+
+def _fitted(
+    task: Task, entries: Sequence[Entry], tested: Tensor, y_test: Tensor, per_epoch: float
+) -> Fitted:
+    judge: Callable[[Tensor, Tensor], Judged] = _classes if task.classes else _values
+    bins = max(each.configuration.bins for each in entries)
+    seen, unseen = own_rows(task, networks_of(task, entries, bins), bins)
+    alone = [networks_of(task, [each], each.configuration.bins) for each in entries]
+    zeros = np.mean([[float((w == 0).double().mean()) for w in each.weights] for each in alone], 0)
+    return Fitted(
+        diagnosis=diagnose(judge(seen, task.y), judge(unseen, task.y)),
+        test=judge(tested, y_test).interval(),
+        zeros=tuple(zeros.tolist()),
+        epochs=math.ceil(entries[0].steps[-1] / per_epoch),
+        best_epoch=math.ceil(entries[0].best_step / per_epoch),
+    )
+
+
+def _classes(outputs: Tensor, y: Tensor) -> Judged:
+    return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
+
+
+def _values(outputs: Tensor, y: Tensor) -> Judged:
+    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
+
+
+def _table_of(ranked: Sequence[Entry]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"id": each.id}
+            | each.configuration.to_dict()
+            | {
+                "rung": each.rung,
+                "steps": each.steps[-1],
+                "best_step": each.best_step,
+                "score": each.best[0],
+                "loss": -each.best[1],
+                "first_score": each.first_score,
+            }
+            | {f"fold_{v}": score for v, score in enumerate(each.fold_scores)}
+            for each in ranked
+        ]
+    )
+
+
+def _histories_of(entries: Any) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"id": each.id, "step": step, "score": score, "loss": loss}
+            for each in entries
+            for step, score, loss in zip(each.steps, each.scores, each.losses, strict=True)
+        ]
+    )
+
+
+def _facts(best: Entry, contest: Contest, chosen: Fitted) -> dict[str, Any]:
+    values = best.configuration.to_dict()
+    strengths = {name: values[name] for name in Strengths.__dataclass_fields__}
+    return {
+        "strengths": strengths,
+        "recipe": {
+            "hidden": values["hidden"],
+            "learning_rate": values["learning_rate"],
+            "batch_size": contest.plan.batch_size,
+        },
+        "configuration": values,
+        "seed": contest.plan.seed,
+        "fitted": chosen.to_dict(),
+        "versions": {
+            "bridle": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
