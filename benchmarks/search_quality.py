@@ -26,14 +26,22 @@ PUBLISHED = ("MLP", "MLP+D", "XGB", "MLP+cocktail")
 OURS = ("chosen", "plain", "boosting")
 
 
-def one(frame: pd.DataFrame, split: int, budget: str, seed: int) -> dict[str, float]:
+def one(
+    frame: pd.DataFrame, split: int, budget: str, seed: int, hidden: list[int]
+) -> dict[str, float]:
     """Search on one split; return the test scores in per cent, and the seconds."""
     rest, test = train_test_split(
         frame, test_size=0.2, random_state=split, stratify=frame["target"]
     )
     began = time.perf_counter()
     found = bridle.search(
-        rest, "target", test=test, budget=budget, scoring="balanced_accuracy", seed=seed
+        rest,
+        "target",
+        test=test,
+        budget=budget,
+        scoring="balanced_accuracy",
+        seed=seed,
+        hidden=[hidden],
     )
     scores = {name: 100 * found.scores.get(name, np.nan) for name in OURS}
     return scores | {
@@ -50,6 +58,7 @@ def main() -> None:
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--hidden", type=int, nargs="*", default=[256, 256])
     options = parser.parse_args()
     reference = pd.read_csv(options.data / REFERENCE, index_col="dataset")
     print(f"{machine()}; budget {options.budget}; test balanced accuracy in per cent\n")
@@ -59,7 +68,7 @@ def main() -> None:
         frame["target"] = frame["target"].astype(str)
         for repeat in range(options.repeats):
             row = {"set": name, "split": 11 + repeat}
-            row |= one(frame, 11 + repeat, options.budget, seed=repeat)
+            row |= one(frame, 11 + repeat, options.budget, repeat, options.hidden)
             row |= {each: float(reference.loc[name, each]) for each in PUBLISHED}
             rows.append(row)
             print(

@@ -27,7 +27,7 @@ from bridle.searching.explaining import explain
 from bridle.searching.halving import Contest, Entry, Plan
 from bridle.searching.scoring import SCORINGS, scores_of
 from bridle.searching.shard import Shard
-from bridle.searching.task import Task, fold_of_rows
+from bridle.searching.task import Task, check_device, fold_of_rows
 from conftest import CREDIT
 
 SMALL = (16, 16)
@@ -684,3 +684,21 @@ def test_the_response_says_how_the_score_moves():
     rows = response[response.strength == "keep_prob"]
     assert abs(rows.value[rows.score.idxmax()] - 0.7) < 0.15
     assert explain(entries[:19], 0)[0] == {}
+
+
+def test_devices(monkeypatch):
+    with pytest.raises(UsageError, match="device is 'tpu'; it is one of 'auto', 'cpu', 'cuda'"):
+        check_device("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert check_device("auto") == "cpu"
+    with pytest.raises(UsageError, match="finds no GPU here"):
+        bridle.search(a_table(), "y", device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert check_device("auto") == "cuda"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_a_network_too():
+    found = bridle.search(a_table(), "y", **FAST, device="cuda")
+    assert found.scores["chosen"] > 0.7
+    assert next(found.model.network.parameters()).device.type == "cpu"

@@ -111,6 +111,7 @@ def fit(
     resume: Annotated[bool, _searching("Go on with the search in --run.")] = False,
     engine: Annotated[str, _searching("local, dask, ray or joblib.")] = "local",
     workers: Annotated[int, _searching("Processes, for the local engine.")] = 1,
+    device: Annotated[str, _searching("auto, cpu or cuda.")] = "auto",
     memory: Annotated[str, _searching("What the networks may take at once.")] = "2GB",
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -163,6 +164,7 @@ def fit(
         }
         options |= {"budget": budget, "configurations": configurations, "test": test}
         options |= {"directory": run, "resume": resume, "engine": engine, "workers": workers}
+        options |= {"device": device}
         options |= {} if epochs is None else {"epochs": epochs}
         _search_and_print(
             table, target, out, as_json=as_json, quiet=quiet, memory=memory, **options

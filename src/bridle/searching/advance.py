@@ -145,7 +145,7 @@ def _scattered(state: dict[str, Any], count: int) -> list[Arrays]:
             continue
         for layer, value in enumerate(values):
             for at, part in enumerate(value.chunk(count)):
-                states[at][f"{name}.{layer}"] = part.numpy().copy()
+                states[at][f"{name}.{layer}"] = part.cpu().numpy().copy()
     return states
 
 

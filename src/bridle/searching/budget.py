@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean
 
+import torch
+
 from bridle.errors import UsageError
 from bridle.searching.configuration import Configuration
 from bridle.searching.halving import ETA, Plan
@@ -20,7 +22,7 @@ EPOCHS = 120
 FEWEST_STEPS, MOST_STEPS = 900, 12_000
 RUNGS = 3
 LOOKS = 4
-FEWEST, MOST = 9, 2000
+FEWEST, ENOUGH, MOST = 9, 27, 2000
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -128,6 +130,8 @@ def plan_for(
                 f"the budget leaves {seconds or 0:.2g} s for training, and the smallest search "
                 f"takes {least:.2g} s here: give {least * 1.5 + 1:.0f}s or more"
             )
+        # where time is short, first shorter training, so that the last rung has three to average
+        longest = min(longest, max(FEWEST_STEPS, affordable / ENOUGH))
         longest = int(min(longest, affordable / FEWEST))
         count = int(min(MOST, room, max(FEWEST, affordable / longest)))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
@@ -142,6 +146,11 @@ def plan_for(
     )
 
 
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
 def _seconds_of_step(
     task: Task, configuration: Configuration, together: int, seed: int, batch_size: int
 ) -> float:
@@ -152,7 +161,9 @@ def _seconds_of_step(
     shard = Shard(task, [regularized] * together, range(together), seed=seed, batch_size=batch_size)
     shard.train(2)
     steps = 5
+    _wait(task.device)
     began = time.perf_counter()
     shard.train(steps)
+    _wait(task.device)
     trained = (time.perf_counter() - began) / steps
     return trained * 1.1 / together

@@ -24,7 +24,7 @@ from bridle.searching.halving import PLAIN_ID, Contest, Progress
 from bridle.searching.journal import Journal, fingerprint
 from bridle.searching.result import SearchResult
 from bridle.searching.scoring import check_scoring
-from bridle.searching.task import Task, fold_of_rows
+from bridle.searching.task import Task, check_device, fold_of_rows
 from bridle.table import (
     ClassTarget,
     TableEncoder,
@@ -61,6 +61,7 @@ def search(
     engine: str = "local",
     workers: int = 1,
     memory: str = "2GB",
+    device: str = "auto",
     directory: str | PathLike[str] | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
@@ -108,6 +109,8 @@ def search(
         Processes of one thread each, for the local engine; 1 is this process with its threads.
     memory : str
         What the networks may take at once, such as "500MB": the search is cut into parts that fit.
+    device : {"auto", "cpu", "cuda"}
+        Where networks train; "auto" is a GPU where there is one, with one worker.
     directory : path, optional
         Where to write everything down as it is found.
     resume : bool
@@ -144,6 +147,8 @@ def search(
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to go on with")
     check_engine(engine, workers)
+    alone = engine == "local" and workers == 1
+    place = check_device("cpu" if device == "auto" and not alone else device)
     seconds = seconds_of("1m" if budget is None else budget) if configurations is None else None
     frame, truth = target_column(without_columns(read_table(table), drop, target), target)
     kind = infer_task(truth) if task == "auto" else task
@@ -163,7 +168,7 @@ def search(
         raise DataError(f"{len(y)} rows are too few for {folds} folds; give fewer folds, or rows")
     rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
     X, X_test = (_encoded(encoders, frame) for frame, _ in (learned, tested))
-    work = Task(X, y, rows, classes)
+    work = Task(X, y, rows, classes, place)
     space = Space(shapes=tuple(map(tuple, hidden)), bins=bins, classes=bool(classes))
     boosted = boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed)
     y_test = torch.from_numpy(coding.transform(tested[1]))

@@ -41,7 +41,7 @@ class Shard:
         seed: int,
         batch_size: int,
     ) -> None:
-        self.task = task
+        self.task = task = task.placed()
         self.configurations = list(configurations)
         self.ids = list(ids)
         self.seed = seed
@@ -56,7 +56,7 @@ class Shard:
             hidden_noise=self._noise(Dropout, "keep_prob"),
             input_noise=self._noise(Dropout, "input_keep_prob"),
             weight_noise=self._noise(DropConnect, "drop_connect_keep_prob"),
-        )
+        ).to(task.device)
         self.parameters = list(self.network.parameters())
         self.moments = [torch.zeros_like(p) for p in self.parameters]
         self.squares = [torch.zeros_like(p) for p in self.parameters]
@@ -82,17 +82,17 @@ class Shard:
 
     def _prepare_loss(self) -> None:
         task = self.task
-        self.smoothing = self._column("label_smoothing").float()[:, None]
+        self.smoothing = self._column("label_smoothing").float()[:, None].to(task.device)
         self.mixup = self._column("mixup")
         if task.classes:
-            powers = self._column("class_weight")
+            powers, y = self._column("class_weight"), task.y.cpu()
             tables = []
             for v in range(task.folds):
-                counts = torch.bincount(task.y[self._trained[v]], minlength=task.classes)
+                counts = torch.bincount(y[self._trained[v]], minlength=task.classes)
                 inverse = len(self._trained[v]) / (task.classes * counts.clamp(min=1).double())
                 tables.append(inverse)
             inverse = torch.stack(tables).repeat(len(self.configurations), 1)
-            self.class_weight = (inverse ** powers[:, None]).float()
+            self.class_weight = (inverse ** powers[:, None]).float().to(task.device)
 
     # ------------------------------------------------------------------------------- training
 
@@ -132,7 +132,7 @@ class Shard:
                 if alpha:
                     seed = int(self.network.seeds[member])
                     shares[member] = np.random.default_rng([seed, chunk]).beta(alpha, alpha, _DRAWS)
-            self._shares = (chunk, torch.from_numpy(shares))
+            self._shares = (chunk, torch.from_numpy(shares).to(self.task.device))
         return self._shares[1][:, self.step % _DRAWS, None, None]
 
     def _losses(self, outputs: Tensor, y: Tensor, shares: Tensor | None) -> Tensor:
@@ -162,7 +162,7 @@ class Shard:
         bounded = bool(self.max_norm.isfinite().any())
         zero = torch.zeros_like(self.rates)
         for _ in range(steps):
-            rows = self._batch().repeat(count, 1)
+            rows = self._batch().repeat(count, 1).to(task.device)
             X = self.X[rows]
             y = task.y[rows]
             shares = self._mixing() if mixes else None
@@ -216,14 +216,14 @@ class Shard:
         """
         task = self.task
         count, rows = len(self.configurations), len(task.y)
-        found = torch.full((count, rows, task.outputs), torch.nan)
+        found = torch.full((count, rows, task.outputs), torch.nan)  # on the CPU
         parts = [task.rows_of(v)[1] for v in range(task.folds)]
         longest = max(map(len, parts))
         table = torch.stack([F.pad(part, (0, longest - len(part))) for part in parts])
         with self.averaged() as network:
             for at in range(0, longest, _ROWS_AT_ONCE):
                 block = table[:, at : at + _ROWS_AT_ONCE]
-                outputs = network(self.X[block.repeat(count, 1)], noise=False)
+                outputs = network(self.X[block.repeat(count, 1).to(task.device)], noise=False).cpu()
                 outputs = outputs.view(count, task.folds, block.shape[1], -1)
                 for v, part in enumerate(parts):
                     here = part[at : at + _ROWS_AT_ONCE]
@@ -235,7 +235,11 @@ class Shard:
     def keep_best(self, places: Sequence[int]) -> None:
         """Note the averaged weights of some configurations as their best so far."""
         folds = self.task.folds
-        members = torch.tensor([at * folds + v for at in places for v in range(folds)]).long()
+        members = torch.tensor(
+            [at * folds + v for at in places for v in range(folds)],
+            dtype=torch.int64,
+            device=self.task.device,
+        )
         for kept, average in zip(self.best, self.average, strict=True):
             kept[members] = average[members]
 
@@ -255,7 +259,7 @@ class Shard:
         self.step = int(state["step"])
         self.network.steps.fill_(self.step)
         for name in ("moments", "squares", "average", "best"):
-            setattr(self, name, [value.clone() for value in state[name]])
+            setattr(self, name, [value.to(self.task.device, copy=True) for value in state[name]])
         with torch.no_grad():
             for p, value in zip(self.parameters, state["weights"], strict=True):
                 p.copy_(value)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
+
+from bridle.errors import UsageError
+
+__all__ = ["DEVICES", "Task", "check_device", "fold_of_rows"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
-__all__ = ["Task", "fold_of_rows"]
+DEVICES = ("auto", "cpu", "cuda")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +33,15 @@ class Task:
         is one fold, which trains on every row.
     classes : int
         How many classes there are; 0 for values.
+    device : str
+        Where networks train on it; the tensors themselves wait on the CPU.
     """
 
     inputs: dict[int, Tensor]
     y: Tensor
     fold: Tensor
     classes: int
+    device: str = "cpu"
 
     @property
     def folds(self) -> int:
@@ -45,10 +53,32 @@ class Task:
         """How many outputs a network needs."""
         return self.classes or 1
 
+    def placed(self) -> Task:
+        """Return the same task with its rows on the device; the folds stay on the CPU."""
+        inputs = {bins: rows.to(self.device) for bins, rows in self.inputs.items()}
+        return replace(self, inputs=inputs, y=self.y.to(self.device))
+
     def rows_of(self, fold: int) -> tuple[Tensor, Tensor]:
         """Return the rows that a fold trains on, and those that it holds out."""
         held_out = self.fold == fold
         return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+
+
+def check_device(device: str) -> str:
+    """Return "cpu" or "cuda"; "auto" is a GPU where there is one.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device.
+    """
+    if device not in DEVICES:
+        raise UsageError(f"device is {device!r}; it is one of {', '.join(map(repr, DEVICES))}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device is 'cuda', and torch finds no GPU here: leave it out, or 'cpu'")
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return device
 
 
 def fold_of_rows(y: IntArray, folds: int, classes: int, seed: int) -> IntArray:
