@@ -22,7 +22,7 @@ from bridle.searching.scoring import scores_of
 __all__ = ["boosting_outputs", "compare_by", "interval_by"]
 
 _BOOSTING_CELLS = 10**7
-_DRAWS = 1000
+_DRAWS = 500
 
 
 def boosting_outputs(
@@ -73,7 +73,7 @@ def interval_by(
 ) -> Estimate:
     """Return the test score with its 95 % interval.
 
-    Wilson's for accuracy and the delta method's for R²; for other scores the percentiles of 1000
+    Wilson's for accuracy and the delta method's for R²; for other scores the percentiles of 500
     bootstrap samples of the rows (Efron 1979), drawn within classes.
     """
     if scoring in ("accuracy", "r2"):
@@ -90,7 +90,7 @@ def compare_by(
 ) -> Comparison:
     """Compare the second's score with the first's on the same rows, in pairs.
 
-    As :func:`bridle.judging.compare` for accuracy and R²; for other scores from 1000 bootstrap
+    As :func:`bridle.judging.compare` for accuracy and R²; for other scores from 500 bootstrap
     samples of the rows, where "same" is a difference below 0.01.
     """
     if scoring in ("accuracy", "r2"):

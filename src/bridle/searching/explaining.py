@@ -30,7 +30,7 @@ STRENGTHS = (
     "bins",
 )
 _FEWEST = 20
-_TREES = 200
+_TREES = 100
 _POINTS = 7
 _INFINITE = 1e3  # where an infinite strength stands among the others
 
@@ -61,7 +61,7 @@ def explain(entries: Sequence[Entry], seed: int) -> tuple[dict[str, float], pd.D
     X = _columns([each.configuration for each in entries])
     y = np.array([each.first_score for each in entries])
     forest = RandomForestRegressor(_TREES, min_samples_leaf=3, random_state=seed).fit(X, y)
-    found = permutation_importance(forest, X, y, n_repeats=10, random_state=seed)
+    found = permutation_importance(forest, X, y, n_repeats=5, random_state=seed)
     pairs = zip(STRENGTHS, found.importances_mean, X.T, strict=True)
     shown = {name: float(drop) for name, drop, column in pairs if np.ptp(column)}
     importance = dict(sorted(shown.items(), key=lambda pair: -pair[1]))
