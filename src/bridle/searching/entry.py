@@ -38,7 +38,7 @@ __all__ = ["search"]
 
 Table = str | PathLike[str] | pd.DataFrame
 FOLDS = 5
-RESERVED = {"ensemble": 0.1, "best": 0.1, "refit": 0.25}  # of the budget, for what comes after
+RESERVED = {"ensemble": 0.06, "best": 0.06, "refit": 0.2}  # of the budget, for what comes after
 BINS = 16
 MOST_BINNED = 512  # inputs that the bins may add
 
