@@ -608,6 +608,7 @@ def test_the_ensemble_is_the_mean_of_the_finalists():
         best.model.network, torch.from_numpy(best.model.encoder.transform(table[keys]))
     )
     torch.testing.assert_close(first, own, rtol=1e-4, atol=1e-5)
+    assert bridle.audit_model(found.model, table).passed
 
 
 def test_a_refit_learns_every_row(tmp_path):
