@@ -351,7 +351,7 @@ def test_more_time_is_more_configurations():
 
 
 def test_search_answers_with_evidence():
-    found = bridle.search(a_table(), "y", **FAST)
+    found = bridle.search(a_table(), "y", **FAST | {"epochs": 60})
     assert found.considered == 9
     assert found.failed == 0
     assert found.model.network.members == 3

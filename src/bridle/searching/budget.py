@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections.abc import Sequence
@@ -90,7 +91,7 @@ def plan_for(
     *,
     seconds: float | None,
     configurations: int | None,
-    epochs: int,
+    epochs: int | None,
     memory: float,
     seed: int,
     scoring: str,
@@ -114,7 +115,10 @@ def plan_for(
     rows = min(len(task.rows_of(v)[0]) for v in range(task.folds))
     batch_size = batch_size_for(rows)
     together = int(min(8, max(1, memory // (2 * workers * training))))
-    longest = int(min(MOST_STEPS, max(FEWEST_STEPS, epochs * rows / batch_size)))
+    if epochs is None:
+        longest = int(min(MOST_STEPS, max(FEWEST_STEPS, EPOCHS * rows / batch_size)))
+    else:
+        longest = math.ceil(epochs * rows / batch_size)
     room = max(FEWEST, int(memory / 2 / waiting) * ETA)
     if configurations is not None:
         count = min(configurations, room)
@@ -131,7 +135,7 @@ def plan_for(
                 f"takes {least:.2g} s here: give {least * 1.5 + 1:.0f}s or more"
             )
         # where time is short, first shorter training, so that the last rung has three to average
-        longest = min(longest, max(FEWEST_STEPS, affordable / ENOUGH))
+        longest = min(longest, max(FEWEST_STEPS, int(affordable / ENOUGH)))
         longest = int(min(longest, affordable / FEWEST))
         count = int(min(MOST, room, max(FEWEST, affordable / longest)))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))

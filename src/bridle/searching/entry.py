@@ -16,7 +16,7 @@ from bridle.errors import DataError, UsageError
 from bridle.fitting import split_rows, without_columns
 from bridle.searching.answer import ANSWERS, winners_of
 from bridle.searching.assembling import Ground, result_of
-from bridle.searching.budget import EPOCHS, memory_in_bytes, plan_for, seconds_of
+from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
 from bridle.searching.comparing import boosting_outputs
 from bridle.searching.configuration import PLAIN, Space
 from bridle.searching.engine import check_engine, runner_of
@@ -51,7 +51,7 @@ def search(
     task: str = "auto",
     budget: float | str | None = None,
     configurations: int | None = None,
-    epochs: int = EPOCHS,
+    epochs: int | None = None,
     scoring: str | None = None,
     answer: str = "ensemble",
     folds: int = FOLDS,
@@ -88,8 +88,8 @@ def search(
         is not given.
     configurations : int, optional
         How many to begin with, instead of a time: the same on any machine.
-    epochs : int
-        How long the last ones train, at most.
+    epochs : int, optional
+        How long the last ones train, at most. Default: 120, or what makes 900 to 12,000 steps.
     scoring : str, optional
         What to select by: "accuracy" (the default for classes), "balanced_accuracy",
         "neg_log_loss", "roc_auc"; "r2" (the default for values), "neg_root_mean_squared_error".
@@ -136,7 +136,7 @@ def search(
     --------
     >>> import pandas as pd, bridle
     >>> table = pd.DataFrame({"x": range(120), "y": ["no"] * 60 + ["yes"] * 60})
-    >>> found = bridle.search(table, "y", configurations=9, epochs=5, hidden=[(16,)], folds=3)
+    >>> found = bridle.search(table, "y", configurations=9, epochs=60, hidden=[(16,)], folds=3)
     >>> found.considered, found.model.network.members
     (9, 3)
     >>> found.scores["chosen"] > 0.8
@@ -218,7 +218,7 @@ def _check(
     folds: int,
     configurations: int | None,
     budget: float | str | None,
-    epochs: int,
+    epochs: int | None,
     answer: str,
 ) -> None:
     if task not in ("auto", "classification", "regression"):
@@ -227,7 +227,7 @@ def _check(
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
     if folds < 2:
         raise UsageError(f"folds is {folds}; it must be 2 or more")
-    if epochs < 1:
+    if epochs is not None and epochs < 1:
         raise UsageError(f"epochs is {epochs}; it must be 1 or more")
     if answer not in ANSWERS:
         raise UsageError(f"answer is {answer!r}; it is one of {', '.join(map(repr, ANSWERS))}")
