@@ -21,7 +21,7 @@ from bridle.errors import DataError, TrainingError, UsageError
 from bridle.searching import PLAIN, Configuration, Space
 from bridle.searching.advance import Job, advance
 from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
-from bridle.searching.comparing import compare_by, interval_by
+from bridle.searching.comparing import outcome_of
 from bridle.searching.engine import runner_of
 from bridle.searching.explaining import explain
 from bridle.searching.halving import Contest, Entry, Plan
@@ -597,6 +597,8 @@ def test_the_ensemble_is_the_mean_of_the_finalists():
     assert 2 <= count <= 4
     assert found.model.network.members == count * 3
     assert found.together[0] == found.configuration
+    trained = found.configurations.best_step.iloc[0]
+    assert found.model.network.steps[:3].tolist() == [trained] * 3
     assert f"average of the {count} best of 30" in found.verdict
     best = bridle.search(table, "y", **FAST | {"configurations": 30}, answer="best")
     assert best.configuration == found.configuration
@@ -614,6 +616,8 @@ def test_the_ensemble_is_the_mean_of_the_finalists():
 def test_a_refit_learns_every_row(tmp_path):
     found = bridle.search(a_table(), "y", **FAST, answer="refit")
     assert found.model.network.members == 5
+    least = found.configurations.best_step.iloc[0]
+    assert (found.model.network.steps > least).all()  # there are more rows than in a fold
     again = bridle.search(a_table(), "y", **FAST, answer="refit")
     for a, b in zip(
         found.model.network.parameters(), again.model.network.parameters(), strict=True
@@ -652,11 +656,11 @@ def test_other_scores_are_compared_by_the_bootstrap(scoring):
     y = torch.from_numpy(random.integers(0, 2, 400))
     good = torch.nn.functional.one_hot(y, 2) * 2.0 + torch.from_numpy(random.normal(size=(400, 2)))
     bad = torch.from_numpy(random.normal(size=(400, 2)))
-    found = compare_by(bad, good, y, scoring, classes=True)
-    assert found.answer == "better"
-    assert found.difference.low < found.difference.value < found.difference.high
-    assert compare_by(good, good, y, scoring, classes=True).answer == "same"
-    one = interval_by(good, y, scoring, classes=True)
+    one, found = outcome_of(good, {"bad": bad, "good": good}, y, scoring, classes=True)
+    assert found["bad"].answer == "better"
+    assert found["bad"].difference.low < found["bad"].difference.value
+    assert found["bad"].difference.value < found["bad"].difference.high
+    assert found["good"].answer == "same"
     assert one.low < one.value < one.high
 
 
@@ -665,8 +669,8 @@ def test_the_bootstrap_interval_covers():
     random = np.random.default_rng(2)
     y = torch.arange(600) % 2
     outputs = torch.nn.functional.one_hot(y, 2) + torch.from_numpy(random.normal(size=(600, 2)))
-    wilson = interval_by(outputs, y, "accuracy", classes=True)
-    drawn = interval_by(outputs, y, "balanced_accuracy", classes=True)
+    wilson, _ = outcome_of(outputs, {}, y, "accuracy", classes=True)
+    drawn, _ = outcome_of(outputs, {}, y, "balanced_accuracy", classes=True)
     assert drawn.value == pytest.approx(wilson.value)
     assert drawn.margin == pytest.approx(wilson.margin, rel=0.15)
 

@@ -161,11 +161,11 @@ def fit(
             "scoring": scoring,
             "folds": folds,
             "answer": answer,
+            "epochs": epochs,
+            "device": device,
         }
         options |= {"budget": budget, "configurations": configurations, "test": test}
         options |= {"directory": run, "resume": resume, "engine": engine, "workers": workers}
-        options |= {"device": device}
-        options |= {} if epochs is None else {"epochs": epochs}
         _search_and_print(
             table, target, out, as_json=as_json, quiet=quiet, memory=memory, **options
         )

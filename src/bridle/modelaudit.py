@@ -60,10 +60,7 @@ def audit_model(
     if "strengths" not in model.facts:
         raise UsageError("the model does not say how it was regularized; fit it with bridle.fit")
     strengths = Strengths(**model.facts["strengths"])
-    together = [
-        Strengths(**{name: each[name] for name in Strengths.__dataclass_fields__})
-        for each in model.facts.get("together", [])
-    ]
+    together = [Strengths.among(each) for each in model.facts.get("together", [])]
     each_has = model.network.members // max(1, len(together))
     members = [one for one in together or [strengths] for _ in range(each_has)]
     network = model.network.take(range(model.network.members))

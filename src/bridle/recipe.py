@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,11 @@ class Strengths:
             if not 0 < value <= 1:
                 raise UsageError(f"{name} is {value}; it must be above 0 and at most 1")
 
+    @classmethod
+    def among(cls, values: Mapping[str, Any]) -> Strengths:
+        """Return the strengths among other values by name."""
+        return cls(**{each.name: values[each.name] for each in fields(cls)})
+
     def penalties(self, members: int) -> list[Penalty]:
         """Return the penalties of a population whose last member alone is regularized."""
         return penalties_of([None] * (members - 1) + [self])
@@ -73,7 +78,7 @@ def penalties_of(members: Sequence[Strengths | None]) -> list[Penalty]:
     """Return the penalties of a population, given the strengths of each member; None is none."""
 
     def column(name: str, off: float) -> Tensor:
-        given = [None if each is None else getattr(each, name) for each in members]
+        given = [getattr(each, name, None) for each in members]
         return torch.tensor([off if each is None else each for each in given], dtype=torch.float64)
 
     chosen: list[Penalty] = []

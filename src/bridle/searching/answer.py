@@ -18,7 +18,7 @@ from bridle.searching.halving import PLAIN_ID, Contest, Entry, Plan
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task
 
-__all__ = ["ANSWERS", "averaged", "networks_of", "own_rows", "refit", "winners_of"]
+__all__ = ["ANSWERS", "averaged", "networks_of", "own_rows", "refit", "winners_of", "zeros_of"]
 
 ANSWERS = ("ensemble", "best", "refit")
 TOGETHER = 8
@@ -51,27 +51,49 @@ def networks_of(task: Task, entries: Sequence[Entry], bins: int) -> Network:
     configuration does not have are zero.
     """
     inputs, folds = task.inputs[bins].shape[1], task.folds
-    weights: list[list[Tensor]] = []
-    for entry in entries:
-        state = entry.state
-        if state is None:
-            raise AssertionError(f"the weights of configuration {entry.id} were forgotten")
-        count = sum(name.startswith("best.") for name in state)
-        own = [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+    weights = [_parameters(entry) for entry in entries]
+    for own in weights:
         own[0] = F.pad(own[0], (0, 0, 0, inputs - own[0].shape[1]))
-        weights.append(own)
     joined = [torch.cat(each) for each in zip(*weights, strict=True)]
-    return _network(task, inputs, [each.configuration for each in entries], folds, joined)
+    return _network(
+        task,
+        inputs,
+        [each.configuration for each in entries],
+        members=folds,
+        steps=[each.best_step for each in entries],
+        parameters=joined,
+    )
+
+
+def _parameters(entry: Entry) -> list[Tensor]:
+    """Return the parameters that a configuration was best with: weights by layer, then biases."""
+    state = entry.state
+    if state is None:
+        raise AssertionError(f"the weights of configuration {entry.id} were forgotten")
+    count = sum(name.startswith("best.") for name in state)
+    return [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+
+
+def zeros_of(entries: Sequence[Entry]) -> tuple[float, ...]:
+    """Return the share of exact zeros among the weights of each layer, averaged over entries."""
+    layers = len(entries[0].configuration.hidden) + 1
+    shares = [
+        [float((weight == 0).double().mean()) for weight in _parameters(each)[:layers]]
+        for each in entries
+    ]
+    return tuple(np.mean(shares, axis=0).tolist())
 
 
 def _network(
     task: Task,
     inputs: int,
     configurations: Sequence[Configuration],
+    *,
     members: int,
+    steps: Sequence[int],
     parameters: Sequence[Tensor],
 ) -> Network:
-    """Return a population of so many members for each configuration, with these parameters."""
+    """Return so many members for each configuration, after its steps, with these parameters."""
 
     def noise(kind: Any, name: str) -> Any:
         keeps = [getattr(each, name) for each in configurations]
@@ -92,6 +114,7 @@ def _network(
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), parameters, strict=True):
             parameter.copy_(value)
+        network.steps.copy_(torch.tensor(steps).repeat_interleave(members))
     return network.eval()
 
 
@@ -111,8 +134,14 @@ def refit(task: Task, entry: Entry, plan: Plan) -> Network:
     )
     shard.train(max(1, round(entry.best_step * len(task.y) / rows)))
     inputs = task.inputs[entry.configuration.bins].shape[1]
-    average = [each.cpu() for each in shard.average]
-    return _network(task, inputs, [entry.configuration], REFITS, average)
+    return _network(
+        task,
+        inputs,
+        [entry.configuration],
+        members=REFITS,
+        steps=[shard.step],
+        parameters=[each.cpu() for each in shard.average],
+    )
 
 
 def averaged(outputs: Tensor, *, classes: bool) -> Tensor:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,13 @@ import torch
 from torch import Tensor
 
 from bridle.diagnosis import diagnose
-from bridle.judging import Judged, judge_classes, judge_values
+from bridle.judging import Judged
 from bridle.model import TableModel
 from bridle.network import Network, predict
 from bridle.recipe import Strengths
 from bridle.result import Fitted
-from bridle.searching.answer import averaged, networks_of, own_rows, refit, winners_of
-from bridle.searching.comparing import compare_by, interval_by
+from bridle.searching.answer import averaged, networks_of, own_rows, refit, zeros_of
+from bridle.searching.comparing import judged, outcome_of
 from bridle.searching.explaining import explain, shares_of
 from bridle.searching.halving import PLAIN_ID, Contest, Entry
 from bridle.searching.result import SearchResult
@@ -58,29 +58,33 @@ class Ground:
 
 
 def result_of(
-    contest: Contest, task: Task, ground: Ground, scoring: str, answer: str
+    contest: Contest, winners: Sequence[Entry], task: Task, ground: Ground, answer: str
 ) -> SearchResult:
     """Open the test part, once, and say what was found."""
-    finalists, plain = contest.finalists, contest.entries[PLAIN_ID]
-    winners = winners_of(contest, answer)
+    plain, scoring = contest.entries[PLAIN_ID], contest.plan.scoring
     best, classes, seed = winners[0], bool(task.classes), contest.plan.seed
     bins = max(each.configuration.bins for each in winners)
     of_folds = networks_of(task, winners, bins)
     network = refit(task, best, contest.plan) if answer == "refit" else of_folds
     bare = networks_of(task, [plain], plain.configuration.bins)
 
-    def tested(answering: Network, bins: int) -> Tensor:
+    def said(answering: Network, bins: int) -> Tensor:
         return averaged(predict(answering, ground.X_test[bins]), classes=classes)
 
-    outputs = {"chosen": tested(network, bins), "plain": tested(bare, plain.configuration.bins)}
+    outputs = {"chosen": said(network, bins), "plain": said(bare, plain.configuration.bins)}
     if ground.boosted is not None:
         outputs["boosting"] = ground.boosted
     y_test = ground.y_test
     per_epoch = len(task.rows_of(0)[0]) / contest.plan.batch_size
+    test = {name: judged(each, y_test, classes=classes) for name, each in outputs.items()}
     fitted = {
-        name: _fitted(task, entries, outputs[name], y_test, per_epoch)
-        for name, entries in (("chosen", winners), ("plain", [plain]))
+        "chosen": _fitted(task, winners, of_folds, test["chosen"], per_epoch),
+        "plain": _fitted(task, [plain], bare, test["plain"], per_epoch),
     }
+    others = {name: each for name, each in outputs.items() if name != "chosen"}
+    score, comparisons = outcome_of(
+        outputs["chosen"], others, y_test, scoring, classes=classes, seed=seed
+    )
     ranked = contest.ranked()
     importance, response = explain(ranked, seed)
     facts = _facts(best, contest, fitted["chosen"]) | {
@@ -98,14 +102,8 @@ def result_of(
         validation_score=best.best[0],
         considered=len([each for each in contest.entries.values() if each.scores]),
         failed=sum(each.failed for each in contest.entries.values()),
-        test_score=interval_by(outputs["chosen"], y_test, scoring, classes=classes, seed=seed),
-        comparisons={
-            name: compare_by(
-                outputs[name], outputs["chosen"], y_test, scoring, classes=classes, seed=seed
-            )
-            for name in ("plain", "boosting")
-            if name in outputs
-        },
+        test_score=score,
+        comparisons=comparisons,
         scores={
             name: float(scores_of(each[None], y_test, scoring)) for name, each in outputs.items()
         },
@@ -113,7 +111,7 @@ def result_of(
         histories=_histories_of(contest.entries.values()),
         importance=importance,
         response=response,
-        winners=shares_of(finalists),
+        winners=shares_of(contest.finalists),
         rows={"searched": len(task.y), "test": len(y_test)},
         seconds=time.monotonic() - contest.began,
         interrupted=contest.interrupted,
@@ -122,28 +120,19 @@ def result_of(
 
 
 def _fitted(
-    task: Task, entries: Sequence[Entry], tested: Tensor, y_test: Tensor, per_epoch: float
+    task: Task, entries: Sequence[Entry], of_folds: Network, test: Judged, per_epoch: float
 ) -> Fitted:
-    judge: Callable[[Tensor, Tensor], Judged] = _classes if task.classes else _values
-    bins = max(each.configuration.bins for each in entries)
-    seen, unseen = own_rows(task, networks_of(task, entries, bins), bins)
-    alone = [networks_of(task, [each], each.configuration.bins) for each in entries]
-    zeros = np.mean([[float((w == 0).double().mean()) for w in each.weights] for each in alone], 0)
+    seen, unseen = own_rows(task, of_folds, max(each.configuration.bins for each in entries))
+    classes = bool(task.classes)
     return Fitted(
-        diagnosis=diagnose(judge(seen, task.y), judge(unseen, task.y)),
-        test=judge(tested, y_test).interval(),
-        zeros=tuple(zeros.tolist()),
+        diagnosis=diagnose(
+            judged(seen, task.y, classes=classes), judged(unseen, task.y, classes=classes)
+        ),
+        test=test.interval(),
+        zeros=zeros_of(entries),
         epochs=math.ceil(entries[0].steps[-1] / per_epoch),
         best_epoch=math.ceil(entries[0].best_step / per_epoch),
     )
-
-
-def _classes(outputs: Tensor, y: Tensor) -> Judged:
-    return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
-
-
-def _values(outputs: Tensor, y: Tensor) -> Judged:
-    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
 
 
 def _table_of(ranked: Sequence[Entry]) -> pd.DataFrame:
@@ -177,9 +166,8 @@ def _histories_of(entries: Any) -> pd.DataFrame:
 
 def _facts(best: Entry, contest: Contest, chosen: Fitted) -> dict[str, Any]:
     values = best.configuration.to_dict()
-    strengths = {name: values[name] for name in Strengths.__dataclass_fields__}
     return {
-        "strengths": strengths,
+        "strengths": asdict(Strengths.among(values)),
         "recipe": {
             "hidden": values["hidden"],
             "learning_rate": values["learning_rate"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,13 +14,16 @@ from bridle.judging import (
     SAME,
     Comparison,
     Estimate,
+    Judged,
     compare,
     judge_classes,
     judge_values,
 )
 from bridle.searching.scoring import scores_of
 
-__all__ = ["boosting_outputs", "compare_by", "interval_by"]
+__all__ = ["boosting_outputs", "judged", "outcome_of"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 _BOOSTING_CELLS = 10**7
 _DRAWS = 500
@@ -46,13 +50,14 @@ def boosting_outputs(
     return found.clamp(min=1e-12).log()
 
 
-def _judge(outputs: Tensor, y: Tensor, *, classes: bool) -> Any:
+def judged(outputs: Tensor, y: Tensor, *, classes: bool) -> Judged:
+    """Judge outputs ``[rows, outputs]`` by accuracy or R²."""
     if classes:
         return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
     return judge_values(outputs[..., 0].double().numpy(), y.numpy())
 
 
-def _drawn(outputs: list[Tensor], y: Tensor, scoring: str, *, classes: bool, seed: int) -> Tensor:
+def _drawn(outputs: Tensor, y: Tensor, scoring: str, *, classes: bool, seed: int) -> FloatArray:
     """Return the scores on resampled rows, float64 ``[draws, outputs]``: the bootstrap.
 
     Rows are drawn within their class, so that no class is ever absent.
@@ -60,45 +65,44 @@ def _drawn(outputs: list[Tensor], y: Tensor, scoring: str, *, classes: bool, see
     random = np.random.default_rng([seed, 0xB007])
     groups = [(y == code).nonzero()[:, 0].numpy() for code in y.unique()] if classes else []
     groups = groups or [np.arange(len(y))]
-    stacked = torch.stack(outputs)
     found = []
     for _ in range(_DRAWS):
         rows = np.concatenate([random.choice(group, len(group)) for group in groups])
-        found.append(scores_of(stacked[:, rows], y[rows], scoring))
-    return torch.stack(found)
+        found.append(scores_of(outputs[:, rows], y[rows], scoring).numpy())
+    return np.stack(found)
 
 
-def interval_by(
-    outputs: Tensor, y: Tensor, scoring: str, *, classes: bool, seed: int = 0
-) -> Estimate:
-    """Return the test score with its 95 % interval.
-
-    Wilson's for accuracy and the delta method's for R²; for other scores the percentiles of 500
-    bootstrap samples of the rows (Efron 1979), drawn within classes.
-    """
-    if scoring in ("accuracy", "r2"):
-        found: Estimate = _judge(outputs, y, classes=classes).interval()
-        return found
-    value = float(scores_of(outputs[None], y, scoring))
-    drawn = _drawn([outputs], y, scoring, classes=classes, seed=seed)[:, 0]
-    low, high = np.quantile(drawn.numpy(), [0.025, 0.975])
+def _estimate(value: float, drawn: FloatArray) -> Estimate:
+    low, high = np.quantile(drawn, [0.025, 0.975])
     return Estimate(value, float(low), float(high))
 
 
-def compare_by(
-    first: Tensor, second: Tensor, y: Tensor, scoring: str, *, classes: bool, seed: int = 0
-) -> Comparison:
-    """Compare the second's score with the first's on the same rows, in pairs.
+def outcome_of(
+    chosen: Tensor,
+    others: Mapping[str, Tensor],
+    y: Tensor,
+    scoring: str,
+    *,
+    classes: bool,
+    seed: int = 0,
+) -> tuple[Estimate, dict[str, Comparison]]:
+    """Return the test score with its 95 % interval, and how it compares with others, in pairs.
 
-    As :func:`bridle.judging.compare` for accuracy and R²; for other scores from 500 bootstrap
-    samples of the rows, where "same" is a difference below 0.01.
+    Accuracy and R² have Wilson's interval, the delta method's, and
+    :func:`bridle.judging.compare`. Other scores have percentiles of 500 bootstrap samples of the
+    rows (Efron 1979), drawn within classes; "same" is a difference below 0.01.
     """
     if scoring in ("accuracy", "r2"):
-        return compare(_judge(first, y, classes=classes), _judge(second, y, classes=classes))
-    at = scores_of(torch.stack([first, second]), y, scoring)
-    drawn = _drawn([first, second], y, scoring, classes=classes, seed=seed)
-    change = (drawn[:, 1] - drawn[:, 0]).numpy()
-    low, high = np.quantile(change, [0.025, 0.975])
-    better, worse = float((change > SAME).mean()), float((change < -SAME).mean())
-    value = Estimate(float(at[1] - at[0]), float(low), float(high))
-    return Comparison(value, better, max(0.0, 1 - better - worse), worse)
+        mine = judged(chosen, y, classes=classes)
+        theirs = {name: judged(each, y, classes=classes) for name, each in others.items()}
+        return mine.interval(), {name: compare(each, mine) for name, each in theirs.items()}
+    stacked = torch.stack([chosen, *others.values()])
+    at = scores_of(stacked, y, scoring).numpy()
+    drawn = _drawn(stacked, y, scoring, classes=classes, seed=seed)
+    found = {}
+    for place, name in enumerate(others, start=1):
+        change = drawn[:, 0] - drawn[:, place]
+        better, worse = float((change > SAME).mean()), float((change < -SAME).mean())
+        difference = _estimate(float(at[0] - at[place]), change)
+        found[name] = Comparison(difference, better, max(0.0, 1 - better - worse), worse)
+    return _estimate(float(at[0]), drawn[:, 0]), found

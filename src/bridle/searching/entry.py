@@ -206,9 +206,10 @@ def search(
         on_progress=on_progress,
     )
     contest.hold()
-    found = result_of(contest, work, ground, name, answer)
+    winners = winners_of(contest, answer)
+    found = result_of(contest, winners, work, ground, answer)
     if journal is not None:
-        journal.finish(found.to_dict(), {PLAIN_ID, *(w.id for w in winners_of(contest, answer))})
+        journal.finish(found.to_dict(), {PLAIN_ID, *(each.id for each in winners)})
     return found
 
 
