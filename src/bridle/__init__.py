@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
+    from bridle.estimators import MLPClassifier, MLPRegressor
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelaudit import audit_model
@@ -57,6 +58,8 @@ _HOME = {
     "L1": "penalties",
     "L2": "penalties",
     "LambdaPath": "paths",
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
@@ -104,6 +107,8 @@ __all__ = [
     "GroupLasso",
     "History",
     "LambdaPath",
+    "MLPClassifier",
+    "MLPRegressor",
     "MaxNorm",
     "ModelFileError",
     "Network",

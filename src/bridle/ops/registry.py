@@ -34,7 +34,7 @@ __all__ = [
 _ORDINARY = (Tensor, nn.Parameter)
 
 
-def _backend(device: torch.device) -> ModuleType:
+def backend_of(device: torch.device) -> ModuleType:
     """Return the module that implements the ops on a device."""
     if device.type == "cpu":
         return cpu
@@ -115,7 +115,7 @@ def _like_first(first: Tensor, *_: Any) -> Tensor:
 def _dropout(
     x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
 ) -> Tensor:
-    return _backend(x.device).dropout(x, address, rows, keep_prob, inverted)
+    return backend_of(x.device).dropout(x, address, rows, keep_prob, inverted)
 
 
 def _save_address(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -135,7 +135,7 @@ dropout = Op(_dropout, fake=_like_first, backward=_dropout_backward, setup_conte
 
 
 def _relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
-    return _backend(grad.device).relu_dropout_backward(grad, y, keep_prob, inverted)
+    return backend_of(grad.device).relu_dropout_backward(grad, y, keep_prob, inverted)
 
 
 def _save_for_second(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -164,7 +164,7 @@ def _relu_dropout(
     keep_prob: Tensor,
     inverted: bool,
 ) -> Tensor:
-    return _backend(x.device).relu_dropout(x, bias, address, rows, keep_prob, inverted)
+    return backend_of(x.device).relu_dropout(x, bias, address, rows, keep_prob, inverted)
 
 
 def _save_output(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -199,7 +199,7 @@ def _drop_connect_linear(
     keep_prob: Tensor,
     inverted: bool,
 ) -> Tensor:
-    return _backend(x.device).drop_connect_linear(x, weight, address, rows, keep_prob, inverted)
+    return backend_of(x.device).drop_connect_linear(x, weight, address, rows, keep_prob, inverted)
 
 
 def _fake_product(x: Tensor, weight: Tensor, *_: Any) -> Tensor:
@@ -225,7 +225,7 @@ def _drop_connect_linear_backward(
     keep_prob: Tensor,
     inverted: bool,
 ) -> tuple[Tensor, Tensor]:
-    return _backend(x.device).drop_connect_linear_backward(
+    return backend_of(x.device).drop_connect_linear_backward(
         grad, x, weight, address, rows, keep_prob, inverted
     )
 
@@ -264,7 +264,7 @@ drop_connect_linear_backward = Op(
 
 
 def _soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
-    return _backend(w.device).soft_threshold(w, threshold)
+    return backend_of(w.device).soft_threshold(w, threshold)
 
 
 def _save_weights(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -297,7 +297,7 @@ def _elastic_prox(
     eps: float,
     correction: float,
 ) -> Tensor:
-    return _backend(w.device).elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
+    return backend_of(w.device).elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
 
 
 elastic_prox = Op(_elastic_prox, fake=_like_first)
@@ -306,6 +306,6 @@ elastic_prox = Op(_elastic_prox, fake=_like_first)
 def elastic_prox_(w: Tensor, *arguments: Any) -> None:
     """As ``elastic_prox``, in place: no gradient goes through it."""
     if is_eager(w) and w.is_contiguous():
-        _backend(w.device).elastic_prox(w, *arguments, out=w)
+        backend_of(w.device).elastic_prox(w, *arguments, out=w)
     else:
         w.copy_(elastic_prox(w, *arguments))

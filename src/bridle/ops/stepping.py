@@ -10,7 +10,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import cpu, reference
 
-__all__ = ["adam_step", "max_norm_step"]
+__all__ = ["adam_pass", "adam_step", "max_norm_step"]
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -96,8 +96,23 @@ def adam_step(
         ],
         dim=1,
     )
+    adam_pass(weight.detach(), gradient, exp_avg, exp_avg_sq, average, strengths)
+
+
+def adam_pass(
+    weight: Tensor,
+    gradient: Tensor,
+    exp_avg: Tensor,
+    exp_avg_sq: Tensor,
+    average: Tensor | None,
+    strengths: Tensor,
+) -> None:
+    """Make the step of :func:`adam_step` with nothing looked at.
+
+    ``strengths`` is what :func:`bridle.ops.reference.adam_step` takes.
+    """
     step = cpu.adam_step if weight.device.type == "cpu" else reference.adam_step
-    step(weight.detach(), gradient, exp_avg, exp_avg_sq, average, strengths)
+    step(weight, gradient, exp_avg, exp_avg_sq, average, strengths)
 
 
 def max_norm_step(weight: Tensor, bound: Tensor) -> None:

@@ -1,0 +1,178 @@
+"""What the search is compared with: each takes the rows to learn from, and predicts the test rows.
+
+Needs ``pip install "bridle[benchmarks]"``.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import torch
+import xgboost
+from sklearn.metrics import balanced_accuracy_score, root_mean_squared_error
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.utils.class_weight import compute_sample_weight
+
+from bridle.network import predict
+from bridle.searching.answer import averaged
+from bridle.searching.budget import batch_size_for
+from bridle.searching.configuration import Configuration
+from bridle.searching.shard import Shard
+from bridle.searching.task import Task, fold_of_rows
+from bridle.table import ClassTarget, TableEncoder, ValueTarget
+
+__all__ = ["CONTENDERS", "score"]
+
+FOLDS = 5
+EPOCHS = 120
+
+
+def score(truth: pd.Series[Any], said: Any, *, classes: bool) -> float:
+    """Return the balanced accuracy in per cent, or the root mean squared error."""
+    if classes:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # a class that the test part lacks
+            return 100 * float(balanced_accuracy_score(truth.to_numpy(), np.asarray(said)))
+    return float(root_mean_squared_error(truth, said))
+
+
+def _table(rest: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]:
+    """Return the rows with texts as categories that both parts share."""
+    both = pd.concat([rest, test]).drop(columns="target")
+    for name in both.columns:
+        if not pd.api.types.is_numeric_dtype(both[name]):
+            both[name] = both[name].astype("category")
+    return both.iloc[: len(rest)], both.iloc[len(rest) :]
+
+
+def xgboost_by_optuna(
+    rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
+) -> Any:
+    """XGBoost, its parameters chosen by Optuna's TPE over the same folds in the same time.
+
+    The space is that of Gorishniy et al. 2021, with class weights on or off; early stopping on the
+    fold that is held out; at last a refit on all rows, as many rounds as the folds had.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    began = time.perf_counter()
+    X, X_test = _table(rest, test)
+    names, codes = np.unique(rest["target"], return_inverse=True) if classes else (None, None)
+    y = codes if codes is not None else rest["target"].to_numpy(dtype=float)
+    folds = (StratifiedKFold if classes else KFold)(FOLDS, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class of fewer rows than folds
+        parts = list(folds.split(X, y))
+    several = names is not None and len(names) > 2
+    objective = "reg:squarederror"
+    if names is not None:
+        objective = "multi:softprob" if several else "binary:logistic"
+    shared: dict[str, Any] = {"objective": objective, "nthread": 2, "seed": seed}
+    shared |= {"num_class": len(names)} if names is not None and several else {}
+
+    def data(rows: Any, weighted: bool) -> xgboost.DMatrix:
+        weight = compute_sample_weight("balanced", y[rows]) if weighted else None
+        return xgboost.DMatrix(X.iloc[rows], y[rows], weight=weight, enable_categorical=True)
+
+    def said(booster: xgboost.Booster, table: xgboost.DMatrix, rounds: int) -> Any:
+        out = booster.predict(table, iteration_range=(0, rounds))
+        if names is None:
+            return out
+        return out.argmax(1) if several else (out > 0.5).astype(int)
+
+    def trial_of(trial: optuna.Trial) -> float:
+        chosen = {
+            "max_depth": trial.suggest_int("max_depth", 3, 10),
+            "min_child_weight": trial.suggest_float("min_child_weight", 1e-8, 1e5, log=True),
+            "subsample": trial.suggest_float("subsample", 0.5, 1.0),
+            "eta": trial.suggest_float("eta", 1e-3, 1.0, log=True),
+            "colsample_bytree": trial.suggest_float("colsample_bytree", 0.5, 1.0),
+            "gamma": trial.suggest_float("gamma", 1e-8, 1e2, log=True),
+            "lambda": trial.suggest_float("lambda", 1e-8, 1e2, log=True),
+        }
+        weighted = classes and trial.suggest_categorical("balanced", [False, True])
+        out = np.zeros(len(y), dtype=y.dtype)
+        rounds = []
+        for learned, held in parts:
+            validation = data(held, weighted)
+            booster = xgboost.train(
+                shared | chosen,
+                data(learned, weighted),
+                1000,
+                evals=[(validation, "held_out")],
+                early_stopping_rounds=50,
+                verbose_eval=False,
+            )
+            rounds.append(booster.best_iteration + 1)
+            out[held] = said(booster, validation, rounds[-1])
+        trial.set_user_attr("rounds", int(np.mean(rounds)))
+        if names is None:
+            return -root_mean_squared_error(y, out)
+        return balanced_accuracy_score(y, out)
+
+    study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
+    study.enqueue_trial({"max_depth": 6, "eta": 0.1, "subsample": 0.9, "lambda": 1.0})
+    study.optimize(trial_of, timeout=0.95 * seconds - (time.perf_counter() - began))
+    best = dict(study.best_params)
+    weighted = bool(best.pop("balanced", False))
+    rounds = study.best_trial.user_attrs["rounds"]
+    booster = xgboost.train(shared | best, data(np.arange(len(y)), weighted), rounds)
+    out = said(booster, xgboost.DMatrix(X_test, enable_categorical=True), rounds)
+    return names[out] if names is not None else out
+
+
+def realmlp(
+    rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
+) -> Any:
+    """RealMLP with its tuned defaults (Holzmüller et al. 2024), as pytabkit has it."""
+    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    del seconds  # it has no budget
+    X, X_test = _table(rest, test)
+    kind = RealMLP_TD_Classifier if classes else RealMLP_TD_Regressor
+    model = kind(device="cpu", random_state=seed, n_threads=2, verbosity=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.fit(X, rest["target"].to_numpy())
+        return model.predict(X_test)
+
+
+def _network(configuration: Configuration) -> Callable[..., Any]:
+    """Return a contender: networks of the folds, averaged, with one set of strengths."""
+
+    def fitted(
+        rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
+    ) -> Any:
+        del seconds
+        frame = rest.drop(columns="target")
+        encoder = TableEncoder().fit(frame)
+        coding = (ClassTarget if classes else ValueTarget).fit(rest["target"])
+        X = torch.from_numpy(encoder.transform(frame))
+        y = torch.from_numpy(coding.transform(rest["target"]))
+        count = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+        fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, count, seed))
+        task = Task({0: X}, y, fold, count)
+        rows = len(task.rows_of(0)[0])
+        size = batch_size_for(rows)
+        shard = Shard(task, [configuration], [0], seed=seed, batch_size=size)
+        shard.train(max(900, EPOCHS * rows // size))
+        with shard.averaged() as network:
+            network.eval()
+            out = predict(network, torch.from_numpy(encoder.transform(test)))
+        mean = averaged(out, classes=classes)
+        return coding.inverse((mean.argmax(-1) if classes else mean[:, 0]).numpy())
+
+    return fitted
+
+
+CONTENDERS: dict[str, Callable[..., Any]] = {
+    "none": _network(Configuration()),
+    "dropout": _network(Configuration(keep_prob=0.5)),
+    "xgboost": xgboost_by_optuna,
+    "realmlp": realmlp,
+}

@@ -1,0 +1,50 @@
+"""Two workers beside one, of one thread each: seconds for the same search.
+
+Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of 4000
+rows, in turns; the workers' processes are started before the clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from machine import machine
+
+import bridle
+
+
+def main() -> None:
+    """Print the seconds of each, and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--configurations", type=int, default=96)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    table = pd.DataFrame(random.normal(size=(4000, 20)), columns=[f"x{i}" for i in range(20)])
+    table["y"] = np.where(table.x0 * table.x1 + table.x2 + random.normal(size=4000) > 0, "a", "b")
+    print(machine())
+    times: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(options.rounds):
+        for workers, spent in times.items():
+            if workers == 2:
+                with joblib.parallel_config("loky", inner_max_num_threads=1):
+                    joblib.Parallel(2)(joblib.delayed(time.sleep)(0.1) for _ in range(2))
+            began = time.perf_counter()
+            bridle.search(
+                table, "y", configurations=options.configurations, workers=workers, epochs=30
+            )
+            spent.append(time.perf_counter() - began)
+            print(f"{workers}: {spent[-1]:.1f} s", flush=True)
+    one, two = (statistics.median(each) for each in times.values())
+    print(f"one {one:.1f} s, two {two:.1f} s: {one / two:.2f} times")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The estimators: scikit-learn's own rules, its own results, and what it lacks."""
+
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+import torch
+from sklearn import neural_network
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import bridle
+from bridle import MLPClassifier, MLPRegressor
+from bridle.errors import UsageError
+from bridle.estimators.perceptron import LINKS, Masks, Perceptron
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+X_DIGITS, Y_DIGITS = load_digits(return_X_y=True)
+X_DIGITS = X_DIGITS / 16
+X_VALUES, Y_VALUES = load_diabetes(return_X_y=True)
+X_VALUES, Y_VALUES = 20 * X_VALUES, (Y_VALUES - Y_VALUES.mean()) / Y_VALUES.std()
+
+
+@parametrize_with_checks(
+    [
+        MLPClassifier(),
+        MLPRegressor(),
+        MLPClassifier(solver="sgd", l1=1e-4, max_norm=3.0),
+        MLPRegressor(solver="lbfgs", activation="tanh"),
+    ]
+)
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+# ------------------------------------------------------------------- the same as scikit-learn's
+
+SETTINGS = [
+    {},
+    {"solver": "sgd", "learning_rate_init": 0.05},
+    {"solver": "sgd", "learning_rate": "invscaling", "nesterovs_momentum": False},
+    {"solver": "sgd", "learning_rate": "adaptive", "tol": 0.05, "learning_rate_init": 0.1},
+    {"activation": "tanh", "alpha": 0.1, "hidden_layer_sizes": (20, 10)},
+    {"activation": "logistic", "batch_size": 33, "beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4},
+    {"activation": "identity", "shuffle": False},
+    {"early_stopping": True, "n_iter_no_change": 3},
+    {"solver": "lbfgs", "max_iter": 25},
+]
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_the_same_seed_gives_the_same_network(kind, settings):
+    X, y = (X_DIGITS[:300], Y_DIGITS[:300]) if kind == "MLPClassifier" else (X_VALUES, Y_VALUES)
+    options = {"random_state": 3, "max_iter": 12} | settings
+    theirs = getattr(neural_network, kind)(**options).fit(X, y)
+    ours = getattr(bridle, kind)(**options).fit(X, y)
+    assert ours.n_iter_ == theirs.n_iter_
+    if options.get("solver") != "lbfgs":
+        np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    for a, b in zip(
+        ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True
+    ):
+        assert a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    for name in ("n_layers_", "n_outputs_", "out_activation_", "t_", "n_features_in_"):
+        assert getattr(ours, name) == getattr(theirs, name)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y), abs=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_weights_of_rows_and_labels_are_scikit_learns(weighted):
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(200, 6)), random.integers(0, 2, (200, 3))
+    weight = random.uniform(0.5, 2, 200) if weighted else None
+    options = {"random_state": 0, "max_iter": 8, "batch_size": 50}
+    theirs = neural_network.MLPClassifier(**options).fit(X, y, sample_weight=weight)
+    ours = MLPClassifier(**options).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-6)
+    counts = random.poisson(np.exp(X[:, 0]))
+    theirs = neural_network.MLPRegressor("poisson", **options).fit(X, counts, sample_weight=weight)
+    ours = MLPRegressor("poisson", **options).fit(X, counts, sample_weight=weight)
+    np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+
+
+# --------------------------------------------------------------------------- what acts, and how
+
+
+@pytest.mark.parametrize("link", sorted(LINKS))
+@pytest.mark.parametrize("activation", ["relu", "tanh", "logistic", "identity"])
+@pytest.mark.parametrize(
+    "masks",
+    [Masks(), Masks(0.5, 0.8, 1.0, 7), Masks(0.7, 1.0, 0.6, 7), Masks(1.0, 1.0, 0.6, 7)],
+    ids=str,
+)
+def test_the_gradient_is_autograds_of_the_network(link, activation, masks):
+    torch.manual_seed(0)
+    network = Perceptron([5, 7, 6, 3], activation, link, torch.float64, "cpu")
+    network.flat.copy_(torch.randn_like(network.flat) / 2)
+    X, y = torch.randn(9, 5, dtype=torch.float64), torch.rand(9, 3, dtype=torch.float64)
+    y = y / y.sum(1, keepdim=True)  # what the softmax's gradient takes for granted
+    weight = torch.rand(9, dtype=torch.float64)
+    step = 4
+    loss = network.step_gradient(X, y, weight, masks, step)
+
+    def noise(kind, keep):
+        return kind(keep_prob=keep) if keep < 1 else None
+
+    whole = bridle.Network(
+        [5, 7, 6, 3],
+        seeds=masks.seed,
+        activation=activation,
+        dtype=torch.float64,
+        hidden_noise=noise(bridle.Dropout, masks.keep_prob),
+        input_noise=noise(bridle.Dropout, masks.input_keep_prob),
+        weight_noise=noise(bridle.DropConnect, masks.drop_connect_keep_prob),
+    )
+    with torch.no_grad():
+        for to, value in zip(whole.weights, network.weights, strict=True):
+            to.copy_(value[None])
+        for to, value in zip(whole.biases, network.biases, strict=True):
+            to.copy_(value[None, None])
+        whole.steps.fill_(step)
+    scores = whole(X, noise=True)[0]
+    torch.testing.assert_close(network.noisy_scores(X, masks, step)[0], scores.detach())
+    rows = network.losses(scores, y)
+    torch.testing.assert_close(loss, rows.detach().dot(weight) / weight.sum())
+    times = 3 if link == "identity" else 1  # the mean over the outputs, and the gradient of the sum
+    (times * rows.dot(weight) / weight.sum()).backward()
+    expected = [p.grad.flatten() for p in (*whole.weights, *whole.biases)]
+    torch.testing.assert_close(network.gradient, torch.cat(expected))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_l1_gives_exact_zeros(solver):
+    options = {"solver": solver, "max_iter": 60, "random_state": 0, "hidden_layer_sizes": 30}
+    options |= {"learning_rate_init": 0.01 if solver == "adam" else 0.1, "batch_size": 50}
+    shares = []
+    for l1 in (0.0, 1e-3):
+        model = MLPClassifier(l1=l1, **options).fit(X_DIGITS[:500], Y_DIGITS[:500])
+        shares.append(np.mean(np.concatenate([each.ravel() for each in model.coefs_]) == 0))
+    assert shares[0] == 0
+    assert shares[1] > 0.3
+    assert model.score(X_DIGITS[500:800], Y_DIGITS[500:800]) > 0.8
+
+
+def test_max_norm_bounds_every_unit():
+    model = MLPClassifier(max_norm=0.9, max_iter=10, random_state=0)
+    model.fit(X_DIGITS[:300], Y_DIGITS[:300])
+    norms = [np.linalg.norm(each, axis=0) for each in model.coefs_]
+    assert max(norm.max() for norm in norms) < 0.9 + 1e-9
+
+
+def test_dropout_restrains_and_repeats():
+    X, y = X_DIGITS[:200], Y_DIGITS[:200]
+    options = {"max_iter": 60, "random_state": 0, "alpha": 0, "batch_size": 20}
+    plain = MLPClassifier(200, **options).fit(X, y)
+    dropped = MLPClassifier(200, keep_prob=0.5, **options).fit(X, y)
+    # the training loss has the noise in it, and the network is less sure of its rows without
+    assert dropped.loss_curve_[-1] > 2 * plain.loss_curve_[-1]
+    assert dropped.predict_proba(X).max(1).mean() < plain.predict_proba(X).max(1).mean()
+    assert MLPClassifier(200, keep_prob=0.5, **options).fit(X, y).loss_curve_ == dropped.loss_curve_
+
+
+def test_balanced_classes_weigh_alike():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(600, 4))
+    y = np.where(X[:, 0] + random.normal(size=600) > 1.8, "rare", "often")
+    shares = [
+        np.mean(MLPClassifier(class_weight=w, random_state=0).fit(X, y).predict(X) == "rare")
+        for w in (None, "balanced", {"rare": 8})
+    ]
+    assert shares[0] < 0.8 * shares[1]
+    assert shares[0] < 0.8 * shares[2]
+
+
+def test_the_validation_loss_is_written_down():
+    model = MLPClassifier(early_stopping=True, random_state=0, max_iter=15)
+    model.fit(X_DIGITS[:400], Y_DIGITS[:400])
+    assert len(model.validation_loss_curve_) == len(model.validation_scores_) == model.n_iter_
+    assert model.validation_loss_curve_[-1] < model.validation_loss_curve_[0]
+    assert MLPClassifier(max_iter=2).fit(X_DIGITS, Y_DIGITS).validation_loss_curve_ is None
+
+
+def test_lbfgs_refuses_what_it_cannot_do():
+    with pytest.raises(UsageError, match=r"keep_prob is 0\.5 and the solver is 'lbfgs'"):
+        MLPClassifier(solver="lbfgs", keep_prob=0.5).fit(X_DIGITS, Y_DIGITS)
+    with pytest.raises(ValueError, match=r"'keep_prob' parameter of MLPClassifier must be"):
+        MLPClassifier(keep_prob=0.0).fit(X_DIGITS, Y_DIGITS)
+
+
+def test_the_network_predicts_the_same():
+    model = MLPRegressor(keep_prob=0.8, max_iter=5, random_state=0).fit(X_VALUES, Y_VALUES)
+    network = model.to_network()
+    outputs = bridle.predict(network, torch.from_numpy(X_VALUES))[0, :, 0]
+    np.testing.assert_allclose(outputs.numpy(), model.predict(X_VALUES), rtol=1e-12)
+    assert int(network.steps[0]) == 5 * 3
+
+
+def test_it_lives_in_scikit_learns_world(tmp_path):
+    network = MLPClassifier(max_iter=20, batch_size=25, random_state=0)
+    model = make_pipeline(StandardScaler(), network)
+    grid = GridSearchCV(model, {"mlpclassifier__keep_prob": [0.5, 0.9]}, cv=3)
+    grid.fit(X_DIGITS[:300], Y_DIGITS[:300])
+    assert grid.best_score_ > 0.8
+    found = cross_validate(clone(model), X_DIGITS[:300], Y_DIGITS[:300], cv=3, n_jobs=2)
+    assert found["test_score"].mean() > 0.8
+    joblib.dump(grid, tmp_path / "grid.joblib")
+    said = joblib.load(tmp_path / "grid.joblib").predict(X_DIGITS[300:])
+    np.testing.assert_array_equal(said, grid.predict(X_DIGITS[300:]))
+
+
+def test_partial_fit_goes_on_with_the_masks():
+    whole = MLPClassifier(keep_prob=0.6, solver="sgd", max_iter=6, random_state=0, shuffle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        whole.fit(X_DIGITS[:100], Y_DIGITS[:100])
+    parts = clone(whole)
+    for _ in range(6):
+        parts.partial_fit(X_DIGITS[:100], Y_DIGITS[:100], classes=np.arange(10))
+    for a, b in zip(whole.coefs_, parts.coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_finds_the_same():
+    options = {"keep_prob": 0.7, "l1": 1e-4, "random_state": 0, "max_iter": 5}
+    here = MLPClassifier(**options).fit(X_DIGITS[:300], Y_DIGITS[:300])
+    there = MLPClassifier(device="cuda", **options).fit(X_DIGITS[:300], Y_DIGITS[:300])
+    np.testing.assert_allclose(here.loss_curve_, there.loss_curve_, rtol=1e-5)
