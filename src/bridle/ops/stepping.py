@@ -10,7 +10,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import cpu, reference
 
-__all__ = ["adam_pass", "adam_step", "max_norm_step"]
+__all__ = ["adam_pass", "adam_step", "adam_strengths", "max_norm_step"]
 
 _DTYPES = (torch.float32, torch.float64)
 
@@ -81,22 +81,37 @@ def adam_step(
     numbers = {"learning_rate": learning_rate, "l1": l1, "l2": l2, "average_decay": decay}
     columns = {name: _column(name, value, members) for name, value in numbers.items()}
     count = _column("steps", steps, members)
-    first, second = (float(beta) for beta in betas)
-    strengths = torch.stack(
-        [
-            columns["learning_rate"],
-            torch.full_like(count, first),
-            torch.full_like(count, second),
-            torch.full_like(count, float(eps)),
-            1 / (1 - first**count),
-            1 / (1 - second**count),
-            columns["l1"],
-            columns["l2"],
-            columns["average_decay"],
-        ],
-        dim=1,
-    )
+    strengths = adam_strengths(**columns, steps=count, betas=betas, eps=eps)
     adam_pass(weight.detach(), gradient, exp_avg, exp_avg_sq, average, strengths)
+
+
+def adam_strengths(
+    *,
+    learning_rate: Tensor,
+    l1: Tensor,
+    l2: Tensor,
+    average_decay: Tensor,
+    steps: Tensor,
+    betas: Sequence[float],
+    eps: float = 1e-8,
+) -> Tensor:
+    """Return what :func:`adam_pass` takes for the strengths, float64 ``[members, 9]``.
+
+    The tensors are float64 ``[members]`` on the CPU, as :func:`adam_step` has them.
+    """
+    first, second = (float(beta) for beta in betas)
+    columns = [
+        learning_rate,
+        torch.full_like(steps, first),
+        torch.full_like(steps, second),
+        torch.full_like(steps, float(eps)),
+        1 / (1 - first**steps),
+        1 / (1 - second**steps),
+        l1,
+        l2,
+        average_decay,
+    ]
+    return torch.stack(columns, dim=1)
 
 
 def adam_pass(
@@ -109,7 +124,7 @@ def adam_pass(
 ) -> None:
     """Make the step of :func:`adam_step` with nothing looked at.
 
-    ``strengths`` is what :func:`bridle.ops.reference.adam_step` takes.
+    Many tensors share the ``strengths`` of one step, which :func:`adam_strengths` makes.
     """
     step = cpu.adam_step if weight.device.type == "cpu" else reference.adam_step
     step(weight, gradient, exp_avg, exp_avg_sq, average, strengths)

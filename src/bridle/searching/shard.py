@@ -13,7 +13,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from bridle.network import Network
 from bridle.noise import DropConnect, Dropout
-from bridle.ops import adam_step, max_norm_step
+from bridle.ops import max_norm_step
+from bridle.ops.stepping import adam_pass, adam_strengths
 from bridle.searching.configuration import Configuration
 from bridle.searching.task import Task
 
@@ -173,21 +174,22 @@ class Shard:
             self.step += 1
             t = float(self.step)
             decay = 1 - ((self.averaging + 1) / (t + self.averaging)).nan_to_num(1.0).clamp(max=1)
-            done = torch.full((network.members,), self.step)
+            shared: dict[str, Any] = {
+                "learning_rate": self.rates,
+                "average_decay": decay,
+                "betas": BETAS,
+            }
+            shared["steps"] = torch.full_like(self.rates, t)
+            weights = adam_strengths(l1=self.l1, l2=self.l2, **shared)
+            biases = adam_strengths(l1=zero, l2=zero, **shared)
             for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-                penalized = i < len(network.weights)
-                adam_step(
+                adam_pass(
                     p.data,
-                    g,
+                    g.contiguous(),
                     self.moments[i],
                     self.squares[i],
-                    learning_rate=self.rates,
-                    l1=self.l1 if penalized else zero,
-                    l2=self.l2 if penalized else zero,
-                    steps=done,
-                    betas=BETAS,
-                    average=self.average[i],
-                    average_decay=decay,
+                    self.average[i],
+                    weights if i < len(network.weights) else biases,
                 )
             if bounded:
                 for weight in network.weights:

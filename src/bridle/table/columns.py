@@ -7,8 +7,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from skrub import ToDatetime
-from skrub.core import RejectColumn
 
 from bridle.errors import DataError, ModelFileError
 from bridle.table.read import MISSING_TEXTS
@@ -132,6 +130,11 @@ def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
 
 def _date_format(texts: pd.Series[Any]) -> str | None:
     """Return how all of the texts write a date, if they do."""
+    if not texts.astype(str).str.contains(r"\d").all():
+        return None
+    from skrub import ToDatetime  # takes seconds to load
+    from skrub.core import RejectColumn
+
     try:
         parser = ToDatetime().fit(texts)
         pd.to_datetime(texts, format=parser.format_, utc=True)

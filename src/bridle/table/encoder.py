@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from copy import copy
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.preprocessing import OneHotEncoder, RobustScaler
-from skrub import DatetimeEncoder
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.table.bins import PiecewiseLinear
 from bridle.table.columns import Column, as_dates, as_numbers, as_texts, column_of
 from bridle.table.text import TextFeatures
+
+if TYPE_CHECKING:
+    from skrub import DatetimeEncoder
 
 __all__ = ["TableEncoder"]
 
@@ -333,6 +335,8 @@ def _one_hot(columns: list[Column]) -> OneHotEncoder | None:
 
 def _date_encoder(column: Column) -> DatetimeEncoder:
     """Return skrub's encoder for one column; it learns nothing but the column's name."""
+    from skrub import DatetimeEncoder  # takes seconds to load
+
     encoder = DatetimeEncoder(
         resolution="hour" if column.has_time else "day",
         add_weekday=True,
