@@ -4,6 +4,7 @@ import warnings
 
 import joblib
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn import neural_network
@@ -19,6 +20,7 @@ import bridle
 from bridle import MLPClassifier, MLPRegressor
 from bridle.errors import UsageError
 from bridle.estimators.perceptron import LINKS, Masks, Perceptron
+from conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -237,3 +239,68 @@ def test_a_gpu_finds_the_same():
     here = MLPClassifier(**options).fit(X_DIGITS[:300], Y_DIGITS[:300])
     there = MLPClassifier(device="cuda", **options).fit(X_DIGITS[:300], Y_DIGITS[:300])
     np.testing.assert_allclose(here.loss_curve_, there.loss_curve_, rtol=1e-5)
+
+
+# ------------------------------------------------------------------------- there and back again
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_from_scikit_learn_and_back(kind, solver):
+    X, y = (X_DIGITS[:200], Y_DIGITS[:200]) if kind == "MLPClassifier" else (X_VALUES, Y_VALUES)
+    theirs = getattr(neural_network, kind)(solver=solver, max_iter=6, random_state=1).fit(X, y)
+    ours = bridle.from_sklearn(theirs)
+    assert ours.get_params()["max_iter"] == 6
+    np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-6)
+    if solver != "lbfgs":
+        for _ in range(2):
+            theirs.partial_fit(X, y)
+            ours.partial_fit(X, y)
+        np.testing.assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    back = bridle.to_sklearn(ours)
+    np.testing.assert_allclose(back.predict(X), ours.predict(X), rtol=1e-6)
+    assert back.score(X, y) == pytest.approx(ours.score(X, y))
+
+
+def test_what_scikit_learn_lacks_is_named():
+    with pytest.raises(UsageError, match="scikit-learn has no keep_prob, l1; leave it out"):
+        bridle.to_sklearn(MLPClassifier(keep_prob=0.5, l1=0.1))
+    fitted = MLPClassifier(keep_prob=0.5, max_iter=3).fit(X_DIGITS[:99], Y_DIGITS[:99])
+    with pytest.warns(bridle.RegularizationWarning, match="scikit-learn has no keep_prob: the"):
+        theirs = bridle.to_sklearn(fitted)
+    np.testing.assert_array_equal(theirs.predict(X_DIGITS), fitted.predict(X_DIGITS))
+    with pytest.raises(UsageError, match="the estimator is a StandardScaler; give"):
+        bridle.from_sklearn(StandardScaler())
+    with pytest.raises(UsageError, match="the estimator is a StandardScaler; give"):
+        bridle.to_sklearn(StandardScaler())
+
+
+# ------------------------------------------------------------------------------------- tables
+
+
+def test_a_table_with_texts_and_gaps():
+    table = pd.read_csv(ROOT / "examples" / "credit-g.csv")
+    X, y = table.drop(columns="class"), table["class"]
+    X.loc[X.index[::7], "age"] = np.nan
+    model = MLPClassifier(keep_prob=0.6, early_stopping=True, random_state=0)
+    model.fit(X[:800], y[:800])
+    assert model.n_features_in_ == X.shape[1]
+    assert model.feature_names_in_.tolist() == X.columns.tolist()
+    assert model.score(X[800:], y[800:]) > 0.65
+    with pytest.raises(ValueError, match="feature names"):
+        model.predict(X.drop(columns="age"))
+    with pytest.raises(UsageError, match="X is a ndarray, and the fit had a DataFrame with texts"):
+        model.predict(np.zeros((2, X.shape[1])))
+    with pytest.raises(UsageError, match="fitted to a DataFrame with texts or gaps"):
+        bridle.to_sklearn(model)
+    numbers = pd.DataFrame(X_DIGITS[:99])
+    numbers.columns = numbers.columns.astype(str)
+    assert not hasattr(model.fit(numbers, Y_DIGITS[:99]), "encoder_")
+
+
+def test_a_table_for_values():
+    table = pd.DataFrame({"size": ["s", "m", "l"] * 40, "x": np.linspace(-1, 1, 120)})
+    y = table["size"].map({"s": 0.0, "m": 1.0, "l": 2.0}) + table["x"]
+    model = MLPRegressor(solver="lbfgs", random_state=0, max_iter=500).fit(table, y)
+    assert model.score(table, y) > 0.99
+    assert model.predict(table[:3]).dtype == np.float32

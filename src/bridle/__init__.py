@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
-    from bridle.estimators import MLPClassifier, MLPRegressor
+    from bridle.estimators import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelaudit import audit_model
@@ -78,6 +78,7 @@ _HOME = {
     "compact": "compaction",
     "convert_strength": "rosetta",
     "fit": "fitting",
+    "from_sklearn": "estimators",
     "lambda_max": "paths",
     "lambda_path": "paths",
     "load": "modelfile",
@@ -85,6 +86,7 @@ _HOME = {
     "regularize": "surgery",
     "save_model": "modelfile",
     "search": "searching",
+    "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
 }
@@ -128,6 +130,7 @@ __all__ = [
     "compact",
     "convert_strength",
     "fit",
+    "from_sklearn",
     "lambda_max",
     "lambda_path",
     "load",
@@ -135,6 +138,7 @@ __all__ = [
     "regularize",
     "save_model",
     "search",
+    "to_sklearn",
     "train",
     "train_step",
 ]

@@ -9,13 +9,20 @@ from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import scipy.optimize
 import scipy.sparse
 import torch
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, gen_batches, shuffle
+from sklearn.utils import (
+    check_array,
+    check_consistent_length,
+    check_random_state,
+    gen_batches,
+    shuffle,
+)
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
@@ -26,6 +33,7 @@ from bridle.estimators.solvers import SOLVERS, AdamRule, MomentumRule
 from bridle.network import ACTIVATIONS, Network
 from bridle.noise import DropConnect, Dropout
 from bridle.ops import max_norm_step
+from bridle.table import TableEncoder
 
 __all__ = ["BaseMLP"]
 
@@ -108,6 +116,49 @@ class BaseMLP(BaseEstimator):
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """Return validated rows, and what the network fits: ``[rows, outputs]``."""
         raise NotImplementedError
+
+    def _rows(self, X: Any, y: Any, reset: bool, **checks: Any) -> tuple[Any, Any]:
+        """Return validated rows and targets; a table with texts or gaps is encoded."""
+        if not self._is_table(X, reset):
+            if reset:
+                self.__dict__.pop("encoder_", None)
+            return validate_data(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                dtype=(np.float64, np.float32),
+                reset=reset,
+                **checks,
+            )
+        validate_data(self, X, skip_check_array=True, reset=reset)
+        if y is not None:
+            y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+            check_consistent_length(X, y)
+        if reset:
+            self.encoder_ = TableEncoder().fit(X)
+        return self.encoder_.transform(X), y
+
+    def _known_rows(self, X: Any) -> Any:
+        """Return validated rows to predict."""
+        if self._is_table(X, reset=False):
+            return self._rows(X, None, reset=False)[0]
+        if hasattr(self, "encoder_"):
+            raise UsageError(
+                f"X is a {type(X).__name__}, and the fit had a DataFrame with texts or gaps; give "
+                "a DataFrame with the same columns"
+            )
+        return validate_data(
+            self, X, accept_sparse=["csr", "csc"], reset=False, dtype=(np.float64, np.float32)
+        )
+
+    def _is_table(self, X: Any, reset: bool) -> bool:
+        if not isinstance(X, pd.DataFrame):
+            return False
+        if not reset:
+            return hasattr(self, "encoder_")
+        numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes)
+        return not numeric or bool(X.isna().any(axis=None))
 
     def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
         """Return the weight of each row, given its target."""
@@ -228,8 +279,10 @@ class BaseMLP(BaseEstimator):
         self.coefs_ = [weight.cpu().numpy().copy() for weight in network.weights]
         self.intercepts_ = [bias.cpu().numpy().copy() for bias in network.biases]
 
-    def _rule(self, network: Perceptron) -> AdamRule | MomentumRule:
-        count, dtype = len(network.flat), self.coefs_[0].dtype
+    def _rule_for(self, coefs: list[Array]) -> AdamRule | MomentumRule:
+        """Return the solver of a network with these weights, at its start."""
+        count = sum(each.size + each.shape[1] for each in coefs)
+        dtype = coefs[0].dtype
         if self.solver == "adam":
             betas = (self.beta_1, self.beta_2)
             return AdamRule(count, dtype, self.learning_rate_init, betas, self.epsilon)
@@ -276,7 +329,7 @@ class BaseMLP(BaseEstimator):
         self, network: Perceptron, X: Any, y: Array, weight: Array | None, incremental: bool
     ) -> None:
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._rule(network)
+            self._optimizer = self._rule_for(self.coefs_)
         self._steps = getattr(self, "_steps", 0)
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -436,9 +489,7 @@ class BaseMLP(BaseEstimator):
     def _predicted_scores(self, X: Any, link: str = "identity") -> Array:
         """Return the scores, or what a link makes of them, ``[rows, outputs]``."""
         check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse=["csr", "csc"], reset=False, dtype=(np.float64, np.float32)
-        )
+        X = self._known_rows(X)
         network = self._loaded()
         found: Array = LINKS[link](self._scores(network, X)).cpu().numpy()
         return found

@@ -12,7 +12,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP
@@ -98,6 +98,10 @@ best_validation_score_
         ``early_stopping``.
     mask_seed_ : int
         The seed in every mask's address.
+    encoder_ : TableEncoder
+        Where ``X`` was a DataFrame with texts, categories, dates or missing values: what made
+        numbers of it (:class:`bridle.table.TableEncoder`). A DataFrame of numbers alone is taken
+        as it is, as scikit-learn does.
 
     Examples
     --------
@@ -263,15 +267,7 @@ best_validation_score_
         return found
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = self._rows(X, y, reset, multi_output=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
@@ -444,16 +440,7 @@ n_iter_no_change, max_fun, l1, keep_prob, input_keep_prob, drop_connect_keep_pro
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         del incremental
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            y_numeric=True,
-            dtype=(np.float64, np.float32),
-            reset=reset,
-        )
+        X, y = self._rows(X, y, reset, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():

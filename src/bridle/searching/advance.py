@@ -156,6 +156,7 @@ def _gathered(states: Sequence[Arrays]) -> dict[str, list[Tensor]]:
         if name == "best_seen":
             continue
         kind = name.partition(".")[0]
-        parts = [torch.from_numpy(state[name]) for state in states]
+        # what a worker gets may be mapped memory, which torch wants to be writable
+        parts = [torch.from_numpy(np.require(state[name], requirements="W")) for state in states]
         found.setdefault(kind, []).append(torch.cat(parts))
     return found
