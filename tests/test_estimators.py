@@ -233,6 +233,19 @@ def test_partial_fit_goes_on_with_the_masks():
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_rows_of_another_dtype_go_on_in_the_networks(solver):
+    rows, y = X_DIGITS[:100], Y_DIGITS[:100]
+    wide = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
+    mixed = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
+    weight = np.ones(100, np.float32)
+    for _ in range(3):
+        wide.partial_fit(rows, y)
+        mixed.partial_fit(rows.astype(np.float32), y, sample_weight=weight)
+    assert mixed.coefs_[0].dtype == np.float64
+    np.testing.assert_allclose(mixed.loss_curve_, wide.loss_curve_, rtol=1e-6)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_finds_the_same():
     options = {"keep_prob": 0.7, "l1": 1e-4, "random_state": 0, "max_iter": 5}
@@ -291,6 +304,10 @@ def test_a_table_with_texts_and_gaps():
         model.predict(X.drop(columns="age"))
     with pytest.raises(UsageError, match="X is a ndarray, and the fit had a DataFrame with texts"):
         model.predict(np.zeros((2, X.shape[1])))
+    going = MLPClassifier().partial_fit(X, y, classes=["bad", "good"])
+    assert going.partial_fit(X[:50], y[:50]).t_ == len(X) + 50
+    with pytest.raises(UsageError, match="X is a ndarray, and the fit had a DataFrame with texts"):
+        going.partial_fit(np.zeros((2, X.shape[1])), y[:2])
     with pytest.raises(UsageError, match="fitted to a DataFrame with texts or gaps"):
         bridle.to_sklearn(model)
     numbers = pd.DataFrame(X_DIGITS[:99])

@@ -120,7 +120,9 @@ class BaseMLP(BaseEstimator):
     def _rows(self, X: Any, y: Any, reset: bool, **checks: Any) -> tuple[Any, Any]:
         """Return validated rows and targets; a table with texts or gaps is encoded."""
         if not self._is_table(X, reset):
-            if reset:
+            if not reset:
+                self._refuse_bare(X)
+            else:
                 self.__dict__.pop("encoder_", None)
             return validate_data(
                 self,
@@ -143,14 +145,17 @@ class BaseMLP(BaseEstimator):
         """Return validated rows to predict."""
         if self._is_table(X, reset=False):
             return self._rows(X, None, reset=False)[0]
+        self._refuse_bare(X)
+        return validate_data(
+            self, X, accept_sparse=["csr", "csc"], reset=False, dtype=(np.float64, np.float32)
+        )
+
+    def _refuse_bare(self, X: Any) -> None:
         if hasattr(self, "encoder_"):
             raise UsageError(
                 f"X is a {type(X).__name__}, and the fit had a DataFrame with texts or gaps; give "
                 "a DataFrame with the same columns"
             )
-        return validate_data(
-            self, X, accept_sparse=["csr", "csc"], reset=False, dtype=(np.float64, np.float32)
-        )
 
     def _is_table(self, X: Any, reset: bool) -> bool:
         if not isinstance(X, pd.DataFrame):
@@ -181,14 +186,14 @@ class BaseMLP(BaseEstimator):
         X, y = self._targets(X, y, incremental, reset=first)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
         weight = self._row_weights(given, weight)
-        if weight is not None:
-            weight = weight.astype(X.dtype, copy=False)
         self.n_outputs_ = y.shape[1]
         units = [X.shape[1], *(int(size) for size in hidden), self.n_outputs_]
         self._random_state = check_random_state(self.random_state)
         if first:
             self._begin(units, X.dtype)
-        network = self._loaded(X.dtype)
+        network = self._loaded()
+        if weight is not None:
+            weight = weight.astype(self.coefs_[0].dtype, copy=False)
         if self.solver == "lbfgs":
             self._fit_lbfgs(network, X, y, weight)
         else:
@@ -259,16 +264,14 @@ class BaseMLP(BaseEstimator):
             getattr(self, "mask_seed_", 0),
         )
 
-    def _loaded(self, dtype: Any = None) -> Perceptron:
-        """Return the network with the fitted parameters."""
+    def _loaded(self) -> Perceptron:
+        """Return the network with the fitted parameters, in their dtype."""
         sizes = [self.coefs_[0].shape[0], *(each.shape[1] for each in self.coefs_)]
-        kind = np.dtype(self.coefs_[0].dtype if dtype is None else dtype)
         place = self.device
         if place == "auto":
             place = "cuda" if torch.cuda.is_available() else "cpu"
-        network = Perceptron(
-            sizes, self.activation, self.out_activation_, getattr(torch, kind.name), place
-        )
+        dtype = getattr(torch, self.coefs_[0].dtype.name)
+        network = Perceptron(sizes, self.activation, self.out_activation_, dtype, place)
         for to, value in zip(network.weights, self.coefs_, strict=True):
             to.copy_(torch.from_numpy(np.ascontiguousarray(value)))
         for to, value in zip(network.biases, self.intercepts_, strict=True):
