@@ -254,6 +254,23 @@ def test_a_gpu_finds_the_same():
     np.testing.assert_allclose(here.loss_curve_, there.loss_curve_, rtol=1e-5)
 
 
+def test_subnetworks_differ_more_where_there_were_no_rows():
+    random = np.random.default_rng(0)
+    X = random.uniform(-1, 1, (300, 1))
+    y = np.sin(3 * X[:, 0])
+    model = MLPRegressor(
+        keep_prob=0.8, random_state=0, max_iter=200, batch_size=30, hidden_layer_sizes=(64, 64)
+    ).fit(X, y)
+    value, near = model.predict(X, return_std=True)
+    _, far = model.predict(X + 6, return_std=True)
+    np.testing.assert_array_equal(value, model.predict(X))
+    assert near.shape == value.shape
+    assert np.median(far) > 3 * np.median(near)
+    np.testing.assert_array_equal(model.predict(X, return_std=True)[1], near)
+    with pytest.raises(UsageError, match="return_std is of subnetworks, and this network has no"):
+        MLPRegressor(max_iter=2).fit(X, y).predict(X, return_std=True)
+
+
 # ------------------------------------------------------------------------- there and back again
 
 

@@ -39,6 +39,7 @@ __all__ = ["BaseMLP"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _ROWS_AT_ONCE = 8192  # which bounds the memory of a prediction
+SUBNETWORKS = 50
 _SHARE = Interval(Real, 0, 1, closed="right")
 
 
@@ -501,6 +502,25 @@ class BaseMLP(BaseEstimator):
         """Return what the network's own link makes of the scores, ``[rows, outputs]``."""
         check_is_fitted(self)
         return self._predicted_scores(X, self.out_activation_)
+
+    def _spread(self, X: Any) -> Array:
+        """Return the standard deviation over subnetworks, ``[rows, outputs]``."""
+        masks = self._masks()
+        if not masks.any:
+            raise UsageError(
+                "return_std is of subnetworks, and this network has no masks: fit with keep_prob "
+                "(or input_keep_prob, drop_connect_keep_prob) below 1"
+            )
+        network, X = self._loaded(), self._known_rows(X)
+        take, link = _taker(X, network.flat), LINKS[self.out_activation_]
+        rows = torch.arange(X.shape[0], device=network.flat.device)
+        steps = range(self._steps, self._steps + SUBNETWORKS)
+        found = [
+            torch.stack([link(network.noisy_scores(take(part), masks, at)[0]) for at in steps])
+            for part in rows.split(_ROWS_AT_ONCE)
+        ]
+        spread: Array = torch.cat([each.std(0) for each in found]).cpu().numpy()
+        return spread
 
     def to_network(self) -> Network:
         """Return the fitted network as a :class:`bridle.Network` of one member, in float32 or 64.

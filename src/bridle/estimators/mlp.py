@@ -429,11 +429,33 @@ n_iter_no_change, max_fun, l1, keep_prob, input_keep_prob, drop_connect_keep_pro
         """Train one epoch on these rows, from where the network stands; see :meth:`fit`."""
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X: Any) -> Array:
-        """Return the value of each row, ``[rows]`` or ``[rows, outputs]``."""
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the value of each row, ``[rows]`` or ``[rows, outputs]``.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        return_std : bool
+            Return too how far 50 subnetworks, drawn by the masks of training, differ: the standard
+            deviation of their predictions (Monte Carlo dropout, Gal & Ghahramani 2016). It says
+            nothing of the noise in the target.
+
+        Returns
+        -------
+        array, or two
+
+        Raises
+        ------
+        UsageError
+            If ``return_std`` is asked of a network without masks.
+        """
         check_is_fitted(self)
         outputs = self._outputs(X)
-        return outputs.ravel() if outputs.shape[1] == 1 else outputs
+        value = outputs.ravel() if outputs.shape[1] == 1 else outputs
+        if not return_std:
+            return value
+        spread = self._spread(X)
+        return value, spread.ravel() if outputs.shape[1] == 1 else spread
 
     def _link(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
