@@ -109,7 +109,12 @@ best_validation_score_
     >>> import bridle
     >>> X, y = load_digits(return_X_y=True)
     >>> model = bridle.MLPClassifier(
-    ...     keep_prob=0.8, l1=1e-5, batch_size=50, early_stopping=True, random_state=0
+    ...     keep_prob=0.8,
+    ...     l1=1e-5,
+    ...     learning_rate_init=0.003,
+    ...     batch_size=50,
+    ...     early_stopping=True,
+    ...     random_state=0,
     ... )
     >>> model.fit(X[:1200] / 16, y[:1200]).score(X[1200:] / 16, y[1200:]) > 0.88
     True
