@@ -28,7 +28,7 @@ from bridle.network import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
 
-__all__ = ["FORMAT_VERSION", "load", "save_model", "write_atomically"]
+__all__ = ["FORMAT_VERSION", "from_state", "load", "save_model", "state_of", "write_atomically"]
 
 FORMAT = "bridle model"
 FORMAT_VERSION = 1
@@ -120,6 +120,13 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     >>> bridle.load(path).predict(table).equals(model.predict(table))
     True
     """
+    document, tensors = state_of(model)
+    header = json.dumps(document, allow_nan=False)
+    write_atomically(path, save(tensors, metadata={_KEY: header}))
+
+
+def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return all that a model is: JSON values, and tensors on the CPU by name."""
     encoder, arrays = model.encoder.state()
     network = model.network
     document = {
@@ -139,9 +146,7 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     }
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"encoder.{name}": torch.from_numpy(array) for name, array in arrays.items()}
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    header = json.dumps(document, allow_nan=False)
-    write_atomically(path, save(tensors, metadata={_KEY: header}))
+    return document, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
 def _noise_state(noise: Dropout | DropConnect | None) -> dict[str, Any] | None:
@@ -186,7 +191,7 @@ def load(path: str | PathLike[str]) -> TableModel:
             f"{source} is not a file; give the path of a model that `bridle fit --out` wrote"
         )
     document, tensors = _read(source)
-    return _checked(source, lambda: _build(document, tensors))
+    return _checked(source, lambda: from_state(document, tensors))
 
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -224,7 +229,8 @@ def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:
         ) from error
 
 
-def _build(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableModel:
+def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableModel:
+    """Return the model of what :func:`state_of` returned."""
     stated = document["network"]
     state = _with_prefix(tensors, "network.")
     _check_shapes(stated["sizes"], state)

@@ -30,7 +30,7 @@ from bridle.searching.task import Task
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
 from bridle.version import __version__
 
-__all__ = ["Ground", "result_of"]
+__all__ = ["Ground", "facts_of", "result_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,10 +87,7 @@ def result_of(
     )
     ranked = contest.ranked()
     importance, response = explain(ranked, seed)
-    facts = _facts(best, contest, fitted["chosen"]) | {
-        "answer": answer,
-        "together": [each.configuration.to_dict() for each in winners],
-    }
+    facts = facts_of(contest, winners, answer) | {"fitted": fitted["chosen"].to_dict()}
     return SearchResult(
         model=TableModel(network, ground.encoders[bins], ground.coding, ground.target, facts),
         plain=fitted["plain"],
@@ -164,8 +161,9 @@ def _histories_of(entries: Any) -> pd.DataFrame:
     )
 
 
-def _facts(best: Entry, contest: Contest, chosen: Fitted) -> dict[str, Any]:
-    values = best.configuration.to_dict()
+def facts_of(contest: Contest, winners: Sequence[Entry], answer: str) -> dict[str, Any]:
+    """Return what a model says of how it came about; JSON values."""
+    values = winners[0].configuration.to_dict()
     return {
         "strengths": asdict(Strengths.among(values)),
         "recipe": {
@@ -174,8 +172,9 @@ def _facts(best: Entry, contest: Contest, chosen: Fitted) -> dict[str, Any]:
             "batch_size": contest.plan.batch_size,
         },
         "configuration": values,
+        "answer": answer,
+        "together": [each.configuration.to_dict() for each in winners],
         "seed": contest.plan.seed,
-        "fitted": chosen.to_dict(),
         "versions": {
             "bridle": __version__,
             "torch": torch.__version__,

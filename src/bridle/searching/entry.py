@@ -4,43 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import torch
-from torch import Tensor
 
 from bridle.errors import DataError, UsageError
 from bridle.fitting import split_rows, without_columns
-from bridle.searching.answer import ANSWERS, winners_of
+from bridle.searching.answer import winners_of
 from bridle.searching.assembling import Ground, result_of
-from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
 from bridle.searching.comparing import boosting_outputs
-from bridle.searching.configuration import PLAIN, Space
-from bridle.searching.engine import check_engine, runner_of
-from bridle.searching.halving import PLAIN_ID, Contest, Progress
-from bridle.searching.journal import Journal, fingerprint
+from bridle.searching.configuration import Space
+from bridle.searching.encoding import encoded, encodings_of
+from bridle.searching.engine import check_engine
+from bridle.searching.halving import PLAIN_ID, Progress
+from bridle.searching.holding import Terms, hold
+from bridle.searching.journal import Journal
 from bridle.searching.result import SearchResult
 from bridle.searching.scoring import check_scoring
 from bridle.searching.task import Task, check_device, fold_of_rows
-from bridle.table import (
-    ClassTarget,
-    TableEncoder,
-    ValueTarget,
-    infer_task,
-    read_table,
-    target_column,
-)
+from bridle.table import ClassTarget, ValueTarget, infer_task, read_table, target_column
 
 __all__ = ["search"]
 
 Table = str | PathLike[str] | pd.DataFrame
 FOLDS = 5
-RESERVED = {"ensemble": 0.06, "best": 0.06, "refit": 0.2}  # of the budget, for what comes after
-BINS = 16
-MOST_BINNED = 512  # inputs that the bins may add
 
 
 def search(
@@ -143,100 +134,46 @@ def search(
     True
     """
     began = time.monotonic()
-    _check(task, seed, folds, configurations, budget, epochs, answer)
+    if task not in ("auto", "classification", "regression"):
+        raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
+    if folds < 2:
+        raise UsageError(f"folds is {folds}; it must be 2 or more")
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to go on with")
     check_engine(engine, workers)
     alone = engine == "local" and workers == 1
     place = check_device("cpu" if device == "auto" and not alone else device)
-    seconds = seconds_of("1m" if budget is None else budget) if configurations is None else None
+    terms = Terms(
+        "", budget, configurations, epochs, answer, seed, engine, workers, memory
+    )  # refused, if so, before the table is read
     frame, truth = target_column(without_columns(read_table(table), drop, target), target)
     kind = infer_task(truth) if task == "auto" else task
-    name = check_scoring(scoring, kind)
+    terms = replace(terms, scoring=check_scoring(scoring, kind))
     learned, tested = _parts(frame, truth, test, target, kind, seed)
-    encoder = TableEncoder().fit(learned[0])
+    encoders = encodings_of(learned[0])
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([learned[1], tested[1]]))
         if kind == "classification"
         else ValueTarget.fit(learned[1])
     )
-    bins = (0, BINS) if 0 < encoder.numbers * BINS <= MOST_BINNED else (0,)
-    encoders = {each: encoder.binned(learned[0], each) for each in bins}
     y = torch.from_numpy(coding.transform(learned[1]))
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
     if len(y) < 2 * folds:
         raise DataError(f"{len(y)} rows are too few for {folds} folds; give fewer folds, or rows")
     rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
-    X, X_test = (_encoded(encoders, frame) for frame, _ in (learned, tested))
+    X, X_test = (encoded(encoders, frame) for frame, _ in (learned, tested))
     work = Task(X, y, rows, classes, place)
-    space = Space(shapes=tuple(map(tuple, hidden)), bins=bins, classes=bool(classes))
+    space = Space(tuple(map(tuple, hidden)), tuple(encoders), classes=bool(classes))
     boosted = boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed)
     y_test = torch.from_numpy(coding.transform(tested[1]))
     ground = Ground(encoders, coding, target, X_test, y_test, boosted)
-    left = 1 - RESERVED[answer]
     journal = None if directory is None else Journal(Path(directory), resume=resume)
-    spent = time.monotonic() - began
-    plan = None
-    if journal is not None and journal.document:
-        plan, seconds = journal.resumed(fingerprint(work))
-        spent = journal.seconds
-    else:
-        plan = plan_for(
-            work,
-            [PLAIN.with_shape(each, some) for each in space.shapes for some in bins],
-            seconds=None if seconds is None else seconds * left - spent,
-            configurations=configurations,
-            epochs=epochs,
-            memory=memory_in_bytes(memory),
-            seed=seed,
-            scoring=name,
-            workers=workers,
-        )
-        if journal is not None:
-            journal.begin(plan, fingerprint(work), seconds)
-        spent = time.monotonic() - began
-    runner = runner_of(engine, work, workers)
-    contest = Contest(
-        plan,
-        space,
-        runner if journal is None else journal.runner(runner),
-        left=None if seconds is None else seconds * left - spent,
-        workers=workers,
-        journal=journal,
-        on_progress=on_progress,
-    )
-    contest.hold()
+    contest = hold(work, space, terms, began=began, journal=journal, on_progress=on_progress)
     winners = winners_of(contest, answer)
     found = result_of(contest, winners, work, ground, answer)
     if journal is not None:
         journal.finish(found.to_dict(), {PLAIN_ID, *(each.id for each in winners)})
     return found
-
-
-def _check(
-    task: str,
-    seed: int,
-    folds: int,
-    configurations: int | None,
-    budget: float | str | None,
-    epochs: int | None,
-    answer: str,
-) -> None:
-    if task not in ("auto", "classification", "regression"):
-        raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
-    if not 0 <= seed < 2**32:
-        raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
-    if folds < 2:
-        raise UsageError(f"folds is {folds}; it must be 2 or more")
-    if epochs is not None and epochs < 1:
-        raise UsageError(f"epochs is {epochs}; it must be 1 or more")
-    if answer not in ANSWERS:
-        raise UsageError(f"answer is {answer!r}; it is one of {', '.join(map(repr, ANSWERS))}")
-    if configurations is not None:
-        if budget is not None:
-            raise UsageError("budget and configurations are both given; give one of them")
-        if configurations < 2:
-            raise UsageError(f"configurations is {configurations}; it must be 2 or more")
 
 
 Part = tuple[pd.DataFrame, "pd.Series[Any]"]
@@ -256,7 +193,3 @@ def _parts(
     codes = ClassTarget.fit(truth).transform(truth) if kind == "classification" else None
     rest, held = split_rows(len(truth), codes, seed)
     return (frame.iloc[rest], truth.iloc[rest]), (frame.iloc[held], truth.iloc[held])
-
-
-def _encoded(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, Tensor]:
-    return {bins: torch.from_numpy(each.transform(frame)) for bins, each in encoders.items()}
