@@ -1,9 +1,13 @@
 """Fixtures that several test modules share."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+# scikit-learn's checks of other array types skip themselves without it; scipy reads it once
+os.environ["SCIPY_ARRAY_API"] = "1"
 
 import numpy as np
 import pandas as pd

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
         TrainingError,
         UsageError,
     )
-    from bridle.estimators import MLPClassifier, MLPRegressor, from_sklearn, to_sklearn
+    from bridle.estimators import (
+        MLPClassifier,
+        MLPClassifierCV,
+        MLPRegressor,
+        MLPRegressorCV,
+        from_sklearn,
+        to_sklearn,
+    )
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelaudit import audit_model
@@ -59,7 +66,9 @@ _HOME = {
     "L2": "penalties",
     "LambdaPath": "paths",
     "MLPClassifier": "estimators",
+    "MLPClassifierCV": "estimators",
     "MLPRegressor": "estimators",
+    "MLPRegressorCV": "estimators",
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
@@ -110,7 +119,9 @@ __all__ = [
     "History",
     "LambdaPath",
     "MLPClassifier",
+    "MLPClassifierCV",
     "MLPRegressor",
+    "MLPRegressorCV",
     "MaxNorm",
     "ModelFileError",
     "Network",

@@ -1,6 +1,14 @@
-"""Estimators for scikit-learn, with everything that its own networks lack."""
+"""scikit-learn's estimators, with everything that its networks lack."""
 
 from bridle.estimators.convert import from_sklearn, to_sklearn
+from bridle.estimators.cv import MLPClassifierCV, MLPRegressorCV
 from bridle.estimators.mlp import MLPClassifier, MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "from_sklearn", "to_sklearn"]
+__all__ = [
+    "MLPClassifier",
+    "MLPClassifierCV",
+    "MLPRegressor",
+    "MLPRegressorCV",
+    "from_sklearn",
+    "to_sklearn",
+]

@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 from numbers import Integral, Real
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,9 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 from torch import Tensor
 
+from bridle.compaction import compact
 from bridle.errors import UsageError
+from bridle.estimators.frames import has_texts_or_gaps
 from bridle.estimators.perceptron import LINKS, Masks, Perceptron
 from bridle.estimators.solvers import SOLVERS, AdamRule, MomentumRule
 from bridle.network import ACTIVATIONS, Network
@@ -159,12 +161,9 @@ class BaseMLP(BaseEstimator):
             )
 
     def _is_table(self, X: Any, reset: bool) -> bool:
-        if not isinstance(X, pd.DataFrame):
-            return False
-        if not reset:
-            return hasattr(self, "encoder_")
-        numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in X.dtypes)
-        return not numeric or bool(X.isna().any(axis=None))
+        if reset:
+            return has_texts_or_gaps(X)
+        return isinstance(X, pd.DataFrame) and hasattr(self, "encoder_")
 
     def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
         """Return the weight of each row, given its target."""
@@ -192,6 +191,8 @@ class BaseMLP(BaseEstimator):
         self._random_state = check_random_state(self.random_state)
         if first:
             self._begin(units, X.dtype)
+        else:
+            self.densify()
         network = self._loaded()
         if weight is not None:
             weight = weight.astype(self.coefs_[0].dtype, copy=False)
@@ -274,7 +275,7 @@ class BaseMLP(BaseEstimator):
         dtype = getattr(torch, self.coefs_[0].dtype.name)
         network = Perceptron(sizes, self.activation, self.out_activation_, dtype, place)
         for to, value in zip(network.weights, self.coefs_, strict=True):
-            to.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+            to.copy_(torch.from_numpy(np.ascontiguousarray(_dense(value))))
         for to, value in zip(network.biases, self.intercepts_, strict=True):
             to.copy_(torch.from_numpy(np.ascontiguousarray(value)))
         return network
@@ -522,6 +523,50 @@ class BaseMLP(BaseEstimator):
         spread: Array = torch.cat([each.std(0) for each in found]).cpu().numpy()
         return spread
 
+    # --------------------------------------------------------------------------- the zeros
+
+    def sparsify(self) -> Self:
+        """Hold each layer's weights (``coefs_``) as a sparse matrix, of its weights not zero.
+
+        Worth its while where L1 has made most of them zero. Predictions stay as they are; training
+        on makes them dense again.
+
+        Returns
+        -------
+        BaseMLP
+            Itself.
+        """
+        check_is_fitted(self)
+        self.coefs_ = [scipy.sparse.csr_array(each) for each in self.coefs_]
+        return self
+
+    def densify(self) -> Self:
+        """Undo :meth:`sparsify`."""
+        check_is_fitted(self)
+        self.coefs_ = [_dense(each) for each in self.coefs_]
+        return self
+
+    def compact(self) -> Self:
+        """Take dead units out, by :func:`bridle.compact`: those that nothing reads, or constant.
+
+        ``coefs_`` and ``intercepts_`` become smaller, predictions stay the same to rounding;
+        ``hidden_layer_sizes`` stays what was asked for. The solver starts anew in
+        ``partial_fit``.
+
+        Returns
+        -------
+        BaseMLP
+            Itself.
+        """
+        check_is_fitted(self)
+        network = self.to_network()
+        example = torch.zeros(1, network.sizes[0], dtype=network.weights[0].dtype)
+        small = cast(Network, compact(network, example).model)
+        self.coefs_ = [each[0].detach().numpy().copy() for each in small.weights]
+        self.intercepts_ = [each[0, 0].detach().numpy().copy() for each in small.biases]
+        self.__dict__.pop("_optimizer", None)
+        return self
+
     def to_network(self) -> Network:
         """Return the fitted network as a :class:`bridle.Network` of one member, in float32 or 64.
 
@@ -557,6 +602,11 @@ class BaseMLP(BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+
+def _dense(weights: Any) -> Array:
+    dense: Array = weights.toarray() if scipy.sparse.issparse(weights) else weights
+    return dense
 
 
 def _taker(X: Any, like: Tensor) -> Callable[[Tensor], Tensor]:

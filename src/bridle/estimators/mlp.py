@@ -245,10 +245,28 @@ best_validation_score_
         outputs = self._outputs(X)
         return self._decided(outputs)
 
-    def predict_proba(self, X: Any) -> Array:
-        """Return the probability of each class, ``[rows, classes]``."""
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """Return the probability of each class, ``[rows, classes]``.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        return_std : bool
+            Return too, in the same shape, the standard deviation over 50 subnetworks; see
+            :meth:`MLPRegressor.predict`.
+
+        Raises
+        ------
+        UsageError
+            If ``return_std`` is asked of a network without masks.
+        """
         outputs = self._outputs(X)
-        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+        both = self.n_outputs_ == 1
+        shares = np.hstack([1 - outputs, outputs]) if both else outputs
+        if not return_std:
+            return shares
+        spread = self._spread(X)
+        return shares, np.hstack([spread, spread]) if both else spread
 
     def decision_function(self, X: Any) -> Array:
         """Return the scores, ``[rows, classes]``; of two classes the second's, ``[rows]``.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from bridle.searching.task import Task
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
 from bridle.version import __version__
 
-__all__ = ["Ground", "facts_of", "result_of"]
+__all__ = ["Ground", "facts_of", "histories_of", "result_of"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +105,7 @@ def result_of(
             name: float(scores_of(each[None], y_test, scoring)) for name, each in outputs.items()
         },
         configurations=_table_of(ranked),
-        histories=_histories_of(contest.entries.values()),
+        histories=histories_of(contest.entries.values()),
         importance=importance,
         response=response,
         winners=shares_of(contest.finalists),
@@ -151,7 +151,8 @@ def _table_of(ranked: Sequence[Entry]) -> pd.DataFrame:
     )
 
 
-def _histories_of(entries: Any) -> pd.DataFrame:
+def histories_of(entries: Iterable[Entry]) -> pd.DataFrame:
+    """Return every look at every configuration, a row each."""
     return pd.DataFrame(
         [
             {"id": each.id, "step": step, "score": score, "loss": loss}

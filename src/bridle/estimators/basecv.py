@@ -1,0 +1,434 @@
+"""What the estimators share that choose their regularization themselves."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+import warnings
+from collections.abc import Iterable, Sequence
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from joblib import effective_n_jobs
+from joblib.parallel import get_active_backend
+from sklearn.base import BaseEstimator, is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer
+from sklearn.model_selection import check_cv
+from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import (
+    UNUSED,
+    MetadataRouter,
+    MethodMapping,
+    process_routing,
+)
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import Tensor
+
+from bridle.errors import DataError, UsageError
+from bridle.estimators.frames import has_texts_or_gaps
+from bridle.model import TableModel
+from bridle.modelfile import from_state, state_of
+from bridle.network import predict
+from bridle.searching.answer import ANSWERS, networks_of, refit, winners_of
+from bridle.searching.assembling import facts_of, histories_of
+from bridle.searching.configuration import Configuration, Space
+from bridle.searching.encoding import encoded, encodings_of
+from bridle.searching.explaining import explain
+from bridle.searching.halving import Contest, Entry, Progress
+from bridle.searching.holding import Terms, hold
+from bridle.searching.scoring import SCORINGS, check_scoring
+from bridle.searching.task import Task, check_device, fold_of_rows
+from bridle.table import ClassTarget, TableEncoder, ValueTarget
+
+__all__ = ["BaseMLPCV"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_POSITIVE = Interval(Integral, 1, None, closed="left")
+_NAMES = {"learning_rate": "learning_rate_init", "hidden": "hidden_layer_sizes"}
+
+
+class BaseMLPCV(BaseEstimator):
+    """The search as an estimator; see the classifier and the regressor."""
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
+        "hidden_layer_sizes": ["array-like", _POSITIVE],
+        "budget": [None, str, Interval(Real, 0, None, closed="neither")],
+        "n_candidates": [None, Interval(Integral, 2, None, closed="left")],
+        "max_iter": [None, _POSITIVE],
+        "cv": ["cv_object"],
+        "answer": [StrOptions(set(ANSWERS))],
+        "n_jobs": [None, Integral],
+        "random_state": ["random_state"],
+        "memory": [str],
+        "device": [StrOptions({"auto", "cpu", "cuda"})],
+        "verbose": ["verbose"],
+    }
+
+    # what an instance has by its subclass's constructor
+    hidden_layer_sizes: Any
+    budget: float | str | None
+    n_candidates: int | None
+    max_iter: int | None
+    cv: Any
+    scoring: str | None
+    answer: str
+    n_jobs: int | None
+    random_state: Any
+    memory: str
+    device: str
+    verbose: Any
+
+    _kind: str
+    __metadata_request__fit = {"groups": UNUSED}  # noqa: RUF012 - they are the splitter's
+
+    # ------------------------------------------------------------- what the subclasses say
+
+    def _coded(self, y: Array) -> tuple[ClassTarget | ValueTarget, Array]:
+        """Return the target's coding, and the codes or values that a network fits."""
+        raise NotImplementedError
+
+    # ---------------------------------------------------------------------------------- fit
+
+    def _search(self, X: Any, y: Any, groups: Any, params: dict[str, Any]) -> Self:
+        began = time.monotonic()
+        frame, y = self._rows(X, y)
+        coding, coded = self._coded(y)
+        classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        fold = self._folds(frame, y, coded, classes, seed, groups, params)
+        workers = effective_n_jobs(self.n_jobs)
+        local = type(get_active_backend()[0]).__name__ == "LokyBackend" or workers == 1
+        terms = Terms(
+            check_scoring(self.scoring, self._kind),
+            self.budget,
+            self.n_candidates,
+            self.max_iter,
+            self.answer,
+            seed,
+            "local" if local else "joblib",
+            workers,
+            self.memory,
+        )
+        encoders = encodings_of(frame)
+        task = Task(
+            encoded(encoders, frame),
+            torch.from_numpy(coded),
+            torch.from_numpy(fold),
+            classes,
+            check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
+        )
+        space = Space(_shapes(self.hidden_layer_sizes), tuple(encoders), classes=bool(classes))
+        said = _Said() if self.verbose else None
+        contest = hold(task, space, terms, began=began, on_progress=said)
+        if contest.interrupted:
+            warnings.warn(
+                "the search was interrupted; what it had found by then predicts",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        self._take(contest, task, encoders, coding)
+        return self
+
+    def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
+        self._tabular = has_texts_or_gaps(X)
+        if self._tabular:
+            validate_data(self, X, skip_check_array=True, reset=True)
+            y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+            check_consistent_length(X, y)
+            return X, y
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
+            multi_output=True,
+            y_numeric=not is_classifier(self),
+        )
+        return self._framed(X), y
+
+    def _framed(self, X: Any) -> pd.DataFrame:
+        names = getattr(self, "feature_names_in_", [f"x{at}" for at in range(X.shape[1])])
+        return pd.DataFrame(X if isinstance(X, np.ndarray) else X.toarray(), columns=names)
+
+    def _known_rows(self, X: Any) -> pd.DataFrame:
+        """Return validated rows to predict."""
+        check_is_fitted(self)
+        if self._tabular:
+            if not isinstance(X, pd.DataFrame):
+                raise UsageError(
+                    f"X is a {type(X).__name__}, and the fit had a DataFrame with texts or gaps; "
+                    "give a DataFrame with the same columns"
+                )
+            validate_data(self, X, skip_check_array=True, reset=False)
+            return X
+        X = validate_data(
+            self,
+            X,
+            accept_sparse=["csr", "csc"],
+            dtype=(np.float64, np.float32),
+            ensure_all_finite="allow-nan",
+            reset=False,
+        )
+        return self._framed(X)
+
+    def _folds(
+        self,
+        frame: pd.DataFrame,
+        y: Array,
+        coded: Array,
+        classes: int,
+        seed: int,
+        groups: Any,
+        params: dict[str, Any],
+    ) -> Array:
+        """Return the fold that holds each row out."""
+        cv, rows = 5 if self.cv is None else self.cv, len(coded)
+        if isinstance(cv, Integral):
+            cv = int(cv)
+            names = [*params, *(["groups"] if groups is not None else [])]
+            if names:
+                raise UsageError(
+                    f"{' and '.join(names)} would go to the splitter, and cv is {cv}; give a "
+                    "splitter that takes them, such as cv=GroupKFold(), or leave them out"
+                )
+            if not 2 <= cv <= rows // 2:
+                raise UsageError(
+                    f"cv is {cv} and there are {rows} samples; it must be 2 or more, and the "
+                    "samples twice as many at least"
+                )
+            return fold_of_rows(coded, cv, classes, seed)
+        fold = np.full(rows, -1)
+        routed = self._routed(groups, params)
+        parts = [held for _, held in check_cv(cv).split(frame, y, **routed)]
+        for at, held in enumerate(parts):
+            fold[held] = at
+        if (fold < 0).any() or sum(map(len, parts)) != rows or len(parts) < 2:
+            raise UsageError(
+                f"cv is {cv!r}, which does not hold out each row once; give folds that do, such "
+                "as KFold or GroupKFold"
+            )
+        return fold
+
+    def _routed(self, groups: Any, params: dict[str, Any]) -> Any:
+        given = {name: value for name, value in params.items() if value is not None}
+        if groups is not None:
+            given["groups"] = groups
+        routed = process_routing(self, "fit", **given) if given else Bunch()
+        if given and not routed["splitter"]["split"]:  # routing is off
+            return Bunch(**given)
+        return routed["splitter"]["split"] if given else Bunch()
+
+    def get_metadata_routing(self) -> MetadataRouter:
+        """Return where metadata goes: to the splitter that ``cv`` is."""
+        router = MetadataRouter(owner=self).add_self_request(self)
+        if not isinstance(self.cv, Integral):
+            mapping = MethodMapping().add(caller="fit", callee="split")
+            router.add(splitter=check_cv(self.cv), method_mapping=mapping)
+        return router
+
+    # ------------------------------------------------------------------------ what was found
+
+    def _take(
+        self,
+        contest: Contest,
+        task: Task,
+        encoders: dict[int, TableEncoder],
+        coding: ClassTarget | ValueTarget,
+    ) -> None:
+        winners = winners_of(contest, self.answer)
+        best, plan = winners[0], contest.plan
+        bins = max(each.configuration.bins for each in winners)
+        if self.answer == "refit":
+            network = refit(task, best, plan)
+        else:
+            network = networks_of(task, winners, bins)
+        facts = facts_of(contest, winners, self.answer)
+        self.model_ = TableModel(network, encoders[bins], coding, "target", facts)
+        unit = 1.0
+        if isinstance(coding, ValueTarget) and plan.scoring != "r2":
+            unit = coding.scale  # the search's values are standardised
+        entries = sorted(contest.entries.values(), key=lambda each: each.id)
+        place = {each.id: at for at, each in enumerate(entries)}
+        order = [*contest.finalists, *(e for e in contest.ranked() if e.rung < best.rung)]
+        self.best_index_ = entries.index(best)
+        self.best_params_ = _params(best.configuration)
+        self.best_score_ = best.best[0] * unit
+        self.cv_results_ = _results(entries, order, task.folds, unit)
+        histories = histories_of(entries)
+        per_epoch = len(task.rows_of(0)[0]) / plan.batch_size
+        self.histories_ = {
+            "candidate": np.array([place[each] for each in histories["id"]]),
+            "epoch": histories["step"].to_numpy() / per_epoch,
+            "score": histories["score"].to_numpy() * unit,
+            "loss": histories["loss"].to_numpy(),
+        }
+        importance, response = explain(contest.ranked(), plan.seed)
+        self.importance_ = {_NAMES.get(name, name): each for name, each in importance.items()}
+        self.path_ = {
+            "strength": np.array([_NAMES.get(n, n) for n in response["strength"]], dtype=str),
+            "value": response["value"].to_numpy(dtype=float),
+            "score": response["score"].to_numpy(dtype=float) * unit,
+        }
+        self.n_iter_ = max(1, round(best.best_step / per_epoch))
+
+    @property
+    def encoder_(self) -> TableEncoder:
+        """What turns rows into the networks' inputs."""
+        return self.model_.encoder
+
+    # ------------------------------------------------------------------------------ predict
+
+    def _member_outputs(self, X: Any) -> Tensor:
+        """Return each network's outputs, ``[members, rows, outputs]``.
+
+        In float64, so that a row's outputs do not hang on the rows beside it.
+        """
+        frame = self._known_rows(X)
+        rows = torch.from_numpy(self.encoder_.transform(frame)).double()
+        return predict(copy.deepcopy(self.model_.network).double(), rows)
+
+    # ------------------------------------------------------------------------------ to keep
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return plain values and arrays: the model as its file would hold it."""
+        state = dict(super().__getstate__())
+        if "model_" in state:
+            document, tensors = state_of(state["model_"])
+            arrays = {name: value.numpy() for name, value in tensors.items()}
+            state["model_"] = {"document": json.dumps(document), "arrays": arrays}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Build the model anew."""
+        state = dict(state)
+        if "model_" in state:
+            arrays = state["model_"]["arrays"]
+            tensors = {
+                name: torch.from_numpy(np.require(value, requirements="W").copy())
+                for name, value in arrays.items()
+            }
+            state["model_"] = from_state(json.loads(state["model_"]["document"]), tensors)
+        super().__setstate__(state)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.target_tags.required = True
+        return tags
+
+
+class SelectedScore:
+    """``score`` by what the search selects by; goes before scikit-learn's mixins."""
+
+    scoring: str | None
+    _kind: str
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the score that was selected by: ``scoring``, or the kind's usual one.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        y : array ``[rows]``
+        sample_weight : array ``[rows]``, optional
+
+        Returns
+        -------
+        float
+        """
+        name = check_scoring(self.scoring, self._kind)
+        return float(get_scorer(name)(self, X, y, sample_weight=sample_weight))
+
+
+def scorings(kind: str) -> list[Any]:
+    """Return what ``scoring`` may be."""
+    return [None, StrOptions(set(SCORINGS[kind]))]
+
+
+def _shapes(sizes: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the hidden layers to choose from: of a number, a shape, or several shapes."""
+    given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    several = bool(given) and all(isinstance(each, Iterable) for each in given)
+    shapes = tuple(map(tuple, given)) if several else (tuple(given),)
+    for shape in shapes:
+        if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
+            raise UsageError(
+                f"hidden_layer_sizes is {sizes!r}; give units above 0, such as (256, 256), or "
+                "several such shapes to choose from"
+            )
+    return tuple(tuple(map(int, shape)) for shape in shapes)
+
+
+def _params(configuration: Configuration) -> dict[str, Any]:
+    """Return a configuration by the names that estimators use; None is none."""
+    values = configuration.to_dict() | {"hidden": configuration.hidden}
+    return {_NAMES.get(name, name): value for name, value in values.items()}
+
+
+def _results(
+    entries: Sequence[Entry], order: Sequence[Entry], folds: int, unit: float
+) -> dict[str, Any]:
+    """Return all candidates in the shape of scikit-learn's searches."""
+    params = [_params(each.configuration) for each in entries]
+    place = {each.id: rank for rank, each in enumerate(order, 1)}
+    by_fold = np.full((folds, len(entries)), np.nan)
+    pooled = np.full(len(entries), np.nan)
+    for at, entry in enumerate(entries):
+        if entry.id in place:
+            by_fold[:, at] = entry.fold_scores
+            pooled[at] = entry.best[0]
+    by_fold, pooled = by_fold * unit, pooled * unit
+    found: dict[str, Any] = {"params": params}
+    for name in params[0]:
+        values = np.empty(len(params), dtype=object)
+        values[:] = [each[name] for each in params]
+        found[f"param_{name}"] = np.ma.MaskedArray(values, mask=np.zeros(len(params), dtype=bool))
+    found |= {f"split{v}_test_score": scores for v, scores in enumerate(by_fold)}
+    return found | {
+        "mean_test_score": by_fold.mean(0),
+        "std_test_score": by_fold.std(0),
+        "rank_test_score": np.array(
+            [place.get(each.id, len(place) + 1) for each in entries], dtype=np.int32
+        ),
+        "pooled_test_score": pooled,
+        "rung": np.array([each.rung for each in entries]),
+        "n_steps": np.array([each.steps[-1] if each.steps else 0 for each in entries]),
+    }
+
+
+class _Said:
+    """Prints how far a search is, whenever a tenth more is done."""
+
+    def __init__(self) -> None:
+        self.tenth = -1
+
+    def __call__(self, now: Progress) -> None:
+        if int(now.done * 10) > self.tenth:
+            self.tenth = int(now.done * 10)
+            print(
+                f"{now.done:4.0%} done, {now.configurations} candidates, best score {now.best:.4f}"
+            )
+
+
+def coded_classes(y: Array) -> tuple[ClassTarget, Array, Array]:
+    """Return the coding of classes, the classes, and the code of each row.
+
+    Raises
+    ------
+    DataError
+        If there is one class only.
+    """
+    labels, codes = np.unique(y, return_inverse=True)
+    if len(labels) < 2:
+        raise DataError(f"y has one class only, {labels.tolist()[0]!r}; give rows of two or more")
+    return ClassTarget(tuple(labels.tolist())), labels, codes.astype(np.int64)

@@ -1,0 +1,215 @@
+"""The estimators that choose their regularization themselves."""
+
+import pickle
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_validate
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import bridle
+from bridle import MLPClassifierCV, MLPRegressorCV
+
+X_IRIS, Y_IRIS = load_iris(return_X_y=True, as_frame=True)
+SPECIES = Y_IRIS.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+X_VALUES, Y_VALUES = load_diabetes(return_X_y=True)
+SMALL = {"hidden_layer_sizes": (16,), "n_candidates": 3, "max_iter": 60, "cv": 2}
+
+
+@parametrize_with_checks([MLPClassifierCV(**SMALL), MLPRegressorCV(**SMALL)])
+@pytest.mark.filterwarnings("ignore")
+def test_scikit_learns_checks(estimator, check):
+    check(estimator)
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    model = MLPClassifierCV((16,), n_candidates=24, max_iter=60, cv=3, random_state=0)
+    return model.fit(X_IRIS, SPECIES)
+
+
+def test_it_is_the_search(fitted):
+    """The best score is that of held-out rows, and equals what the search itself would say."""
+    results = pd.DataFrame(fitted.cv_results_)
+    best = results.loc[fitted.best_index_]
+    assert best["rank_test_score"] == 1
+    assert best["pooled_test_score"] == fitted.best_score_ == pytest.approx(0.97, abs=0.03)
+    assert best["params"] == fitted.best_params_
+    splits = results[[f"split{v}_test_score" for v in range(3)]]
+    np.testing.assert_allclose(results["mean_test_score"], splits.mean(axis=1))
+    np.testing.assert_allclose(results["std_test_score"], splits.std(axis=1, ddof=0))
+    assert sorted(results["rank_test_score"]) == list(range(1, 25))
+    later = results[results["rung"] == results["rung"].max()]
+    assert later["rank_test_score"].max() <= len(later)  # who came furthest is before the others
+    assert later["pooled_test_score"].max() == best["pooled_test_score"]  # ties go by loss
+    assert set(fitted.best_params_) == {name[6:] for name in results if name.startswith("param_")}
+
+
+def test_what_it_keeps(fitted):
+    path = pd.DataFrame(fitted.path_)
+    assert {"learning_rate_init", "l2", "keep_prob"} <= set(path["strength"])
+    assert path["score"].between(0, 1).all()
+    assert set(fitted.importance_) == set(path["strength"])
+    history = pd.DataFrame(fitted.histories_)
+    assert set(history["candidate"]) == set(range(24))
+    own = history[history["candidate"] == fitted.best_index_]
+    assert own["score"].max() == fitted.best_score_
+    assert own["epoch"].max() == pytest.approx(60, abs=1)
+    assert 1 <= fitted.n_iter_ <= 60
+    assert fitted.feature_names_in_.tolist() == X_IRIS.columns.tolist()
+
+
+def test_the_probabilities_are_averages_of_networks(fitted, tmp_path):
+    mean, spread = fitted.predict_proba(X_IRIS, return_std=True)
+    np.testing.assert_allclose(mean.sum(1), 1)
+    assert mean.shape == spread.shape == (150, 3)
+    assert spread.max() > 0
+    assert (fitted.predict(X_IRIS) == fitted.classes_[mean.argmax(1)]).all()
+    assert fitted.score(X_IRIS, SPECIES) == accuracy_score(SPECIES, fitted.predict(X_IRIS))
+    np.testing.assert_allclose(np.exp(fitted.predict_log_proba(X_IRIS)), mean)
+    bridle.save_model(fitted.model_, tmp_path / "m.bridle")
+    said = bridle.load(tmp_path / "m.bridle").predict(X_IRIS)
+    np.testing.assert_allclose(said.iloc[:, 1:], mean, atol=1e-6)
+
+
+def test_a_pickle_holds_plain_arrays(fitted):
+    content = pickle.dumps(fitted)
+    assert b"torch" not in content.replace(b'"torch"', b"")  # the version's name alone
+    again = pickle.loads(content)
+    np.testing.assert_array_equal(again.predict_proba(X_IRIS), fitted.predict_proba(X_IRIS))
+
+
+def test_skops_needs_to_trust_the_class_alone(fitted):
+    io = pytest.importorskip("skops.io")
+    content = io.dumps(fitted)
+    unknown = io.get_untrusted_types(data=content)
+    assert unknown == ["bridle.estimators.cv.MLPClassifierCV"]
+    again = io.loads(content, trusted=unknown)
+    np.testing.assert_array_equal(again.predict_proba(X_IRIS), fitted.predict_proba(X_IRIS))
+
+
+@pytest.mark.parametrize("answer", ["ensemble", "best", "refit"])
+def test_the_same_seed_gives_the_same_model(answer):
+    model = MLPRegressorCV((16,), n_candidates=9, max_iter=30, cv=3, random_state=4, answer=answer)
+    first, second = (clone(model).fit(X_VALUES, Y_VALUES) for _ in range(2))
+    value, spread = first.predict(X_VALUES, return_std=True)
+    np.testing.assert_array_equal(value, second.predict(X_VALUES))
+    members = {"best": 3, "refit": 5}.get(answer, first.model_.network.members)
+    assert first.model_.network.members == members
+    assert spread.shape == value.shape
+    assert (spread > 0).all()
+    assert first.score(X_VALUES, Y_VALUES) > 0.3
+
+
+def test_a_score_is_in_the_targets_units():
+    model = MLPRegressorCV(**SMALL, scoring="neg_root_mean_squared_error", random_state=0)
+    model.fit(X_VALUES, Y_VALUES)
+    assert -90 < model.best_score_ < -45
+    error = np.sqrt(np.square(model.predict(X_VALUES) - Y_VALUES).mean())
+    assert model.score(X_VALUES, Y_VALUES) == pytest.approx(-error)
+    assert model.cv_results_["pooled_test_score"][model.best_index_] == model.best_score_
+
+
+def test_the_score_is_what_was_selected_by():
+    model = MLPClassifierCV(**SMALL, scoring="balanced_accuracy", random_state=0)
+    rows = np.r_[0:60, 100:150]
+    model.fit(X_IRIS.iloc[rows], Y_IRIS[rows])
+    said = model.predict(X_IRIS)
+    assert model.score(X_IRIS, Y_IRIS) == balanced_accuracy_score(Y_IRIS, said)
+
+
+def test_tables_with_texts_and_gaps():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"colour": rng.choice(["red", "blue"], 200), "size": rng.normal(size=200)})
+    table.loc[::7, "colour"] = None
+    table.loc[::5, "size"] = np.nan
+    y = (table["colour"] == "red") ^ (table["size"] > 0)
+    model = MLPClassifierCV((16,), n_candidates=9, max_iter=200, cv=3, random_state=0)
+    model.fit(table, y)
+    assert model.score(table, y) > 0.8
+    assert model.encoder_.columns == ("colour", "size")
+    with pytest.raises(ValueError, match="X is a ndarray, and the fit had a DataFrame"):
+        model.predict(table.to_numpy())
+    gaps = X_IRIS.to_numpy().copy()
+    gaps[::3, 2] = np.nan
+    assert MLPClassifierCV(**SMALL, random_state=0).fit(gaps, Y_IRIS).score(gaps, Y_IRIS) > 0.6
+
+
+def test_several_shapes_are_chosen_from():
+    model = MLPClassifierCV([(4,), (16, 8)], n_candidates=9, max_iter=20, cv=2, random_state=0)
+    model.fit(X_IRIS, Y_IRIS)
+    assert set(model.cv_results_["param_hidden_layer_sizes"].tolist()) == {(4,), (16, 8)}
+    assert model.best_params_["hidden_layer_sizes"] in {(4,), (16, 8)}
+
+
+def test_folds_of_ones_own():
+    groups = np.arange(150) % 5
+    kwargs = SMALL | {"max_iter": 10, "random_state": 0}
+    model = MLPClassifierCV(**kwargs | {"cv": GroupKFold(5)}).fit(X_IRIS, Y_IRIS, groups=groups)
+    assert "split4_test_score" in model.cv_results_
+    parts = list(KFold(3).split(X_IRIS))
+    assert "split2_test_score" in (
+        MLPClassifierCV(**kwargs | {"cv": parts}).fit(X_IRIS, Y_IRIS).cv_results_
+    )
+
+
+def test_metadata_goes_to_the_splitter():
+    groups = np.arange(150) % 5
+    model = MLPClassifierCV(**SMALL | {"max_iter": 10, "cv": GroupKFold(2), "random_state": 0})
+    with sklearn.config_context(enable_metadata_routing=True):
+        found = cross_validate(model, X_IRIS, Y_IRIS, params={"groups": groups}, cv=GroupKFold(3))
+        assert len(found["test_score"]) == 3
+        with pytest.raises(TypeError, match="unexpected argument"):
+            model.fit(X_IRIS, Y_IRIS, colour=groups)
+    with pytest.raises(ValueError, match="groups' parameter should not be None"):
+        model.fit(X_IRIS, Y_IRIS)
+
+
+def test_in_a_pipeline_and_on_workers():
+    model = MLPClassifierCV(**SMALL | {"random_state": 0})
+    alone = make_pipeline(StandardScaler(), model).fit(X_IRIS, Y_IRIS)
+    with joblib.parallel_config(n_jobs=2):
+        spread = make_pipeline(StandardScaler(), clone(model)).fit(X_IRIS, Y_IRIS)
+    np.testing.assert_allclose(alone.predict_proba(X_IRIS), spread.predict_proba(X_IRIS), atol=1e-5)
+
+
+def test_it_says_how_far_it_is(capsys):
+    MLPClassifierCV(**SMALL | {"verbose": True}).fit(X_IRIS, Y_IRIS)
+    assert "100% done, 3 candidates, best score" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"cv": ShuffleSplit(3)}, "does not hold out each row once"),
+        ({"cv": 100}, "cv is 100 and there are 150 samples"),
+        ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes is \(0,\)"),
+        ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes is \(\)"),
+        ({"budget": "soon"}, "budget is 'soon'"),
+        ({"budget": 0.01}, "the smallest search takes"),
+        ({"budget": 5, "n_candidates": 3}, "give one of them"),
+        ({"scoring": "r2"}, "'scoring' parameter"),
+        ({"memory": "much"}, "memory is 'much'"),
+    ],
+    ids=str,
+)
+def test_what_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        MLPClassifierCV(**arguments).fit(X_IRIS, Y_IRIS)
+
+
+def test_groups_need_a_splitter():
+    with pytest.raises(ValueError, match="groups would go to the splitter, and cv is 5"):
+        MLPClassifierCV().fit(X_IRIS, Y_IRIS, groups=np.arange(150))
+    with pytest.raises(ValueError, match="one class only, 1"):
+        MLPClassifierCV().fit(X_IRIS, np.ones(150, dtype=int))
+    with pytest.raises(ValueError, match="is 1 in every row"):
+        MLPRegressorCV().fit(X_IRIS, np.ones(150))
