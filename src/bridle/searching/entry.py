@@ -61,10 +61,10 @@ def search(
 
     Draws configurations (:class:`bridle.searching.Space`), trains each with every fold as one
     tensor program, and lets the better third go on, twice: successive halving (Li et al. 2018). A
-    configuration is scored on all rows, each predicted by the network that did not learn it (on a
-    share of about 20,000 rows where there are more). The best ones' networks, one for each fold, are averaged into the model that predicts; then the
-    test part is opened, once. Configurations may take numbers in 16 bins too, where that adds 512
-    inputs at most.
+    configuration is scored on all rows, each predicted by the network that did not learn it (on
+    about 20,000 of them where there are more). The best ones' networks, one for each fold, are
+    averaged into the model that predicts; then the test part is opened, once. Configurations may
+    take numbers in 16 bins too, where that adds 512 inputs at most.
 
     Parameters
     ----------
