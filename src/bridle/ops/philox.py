@@ -19,9 +19,10 @@ block, and words 2 and 3, make two normal numbers each (Box & Muller 1958)::
 
     √(-2 ln((w₀ + ½) / 2³²)) · cos(2π w₁ / 2³²)   and the same with sin
 
-These are computed in float64. Logarithms, sines and cosines of different libraries and devices
-differ in the last places there: by less than 1e-14 in a normal number. Rounded to float32, two
-libraries give the same bits for all but some in ten million.
+These are computed in float64 and rounded to float32, whatever takes them. Logarithms, sines and
+cosines of different libraries and devices differ in the last places of float64, by less than 1e-14
+in a normal number: so that all give the same bits, but for some numbers in ten million that differ
+in the last place of float32.
 """
 
 from __future__ import annotations
@@ -273,7 +274,7 @@ def normals(
     address, rows, units
         As in :func:`keep_mask`.
     dtype : torch.dtype
-        Computed in float64, and rounded once.
+        Of the tensor; the numbers are those of float32.
 
     Returns
     -------
@@ -295,4 +296,4 @@ def _middles(words: Tensor) -> Tensor:
 def _box_muller(words: Tensor) -> Tensor:
     radius = (-2 * _middles(words[:, :, 0::2]).log()).sqrt()
     angle = (2 * math.pi * 2.0**-32) * words[:, :, 1::2]
-    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=3).flatten(2, 3)
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=3).flatten(2, 3).float()
