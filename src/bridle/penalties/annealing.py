@@ -33,7 +33,7 @@ class Scaled:
     >>> import torch, bridle
     >>> half = bridle.penalties.Scaled(bridle.L1(1.0), 0.5)
     >>> half, half.prox(torch.tensor([2.0, -0.25]), step=1.0)
-    (0.5 · L1(1.0), tensor([1.5000, 0.0000]))
+    (Scaled(L1(1.0), 0.5), tensor([1.5000, 0.0000]))
     """
 
     def __init__(self, penalty: Penalty, factor: float) -> None:
@@ -43,7 +43,7 @@ class Scaled:
         self.constraint = penalty.constraint
 
     def __repr__(self) -> str:
-        return f"{self.factor:g} · {self.penalty}"
+        return f"Scaled({self.penalty}, {self.factor:g})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength] | None:
@@ -94,7 +94,7 @@ class Annealed:
     >>> import bridle
     >>> warm = bridle.Annealed(bridle.L1(1e-2), bridle.LinearSchedule(0.0, 1.0, steps=100))
     >>> warm.at(25), warm.at(500)
-    (0.25 · L1(0.01), 1 · L1(0.01))
+    (Scaled(L1(0.01), 0.25), Scaled(L1(0.01), 1))
     """
 
     def __init__(self, penalty: Penalty, schedule: Schedule) -> None:
@@ -136,7 +136,7 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
     >>> from bridle.penalties import at_step
     >>> cooling = bridle.Annealed(bridle.L2(0.5), bridle.StepSchedule({0: 1.0, 10: 0.1}))
     >>> at_step([bridle.L1(1.0), cooling], 10)
-    (L1(1.0), 0.1 · L2(0.5))
+    (L1(1.0), Scaled(L2(0.5), 0.1))
     """
     given = tuple(penalties)
     if not any(isinstance(each, Annealed) for each in given):
