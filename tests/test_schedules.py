@@ -266,10 +266,11 @@ def test_annealed_penalties_in_train_step_and_train():
     history = bridle.train(trained, data, data, penalties=rising, epochs=4, batch_size=10)
     squares = sum(0.05 * w.detach().double().square().sum() for w in trained.weights)
     assert history.penalty[-1, 0] == pytest.approx(float(squares), rel=1e-6)
-    plain = bridle.Network([5, 8, 2])
-    both = bridle.train(plain, data, data, penalties=[bridle.L2(0.1)], epochs=4, batch_size=10)
-    # after 4 steps of 8 half of the strength, on weights that have hardly moved
-    assert history.penalty[0, 0] / both.penalty[0, 0] == pytest.approx(0.5, rel=0.02)
+    still = bridle.Network([5, 8, 2])  # so that after 4 of 8 steps the half of it is left to see
+    squares = sum(0.05 * w.detach().double().square().sum() for w in still.weights)
+    options = {"penalties": rising, "epochs": 1, "batch_size": 10, "learning_rate": 1e-6}
+    history = bridle.train(still, data, data, **options)
+    assert history.penalty[0, 0] == pytest.approx(0.5 * float(squares), rel=1e-3)
 
 
 def test_annealed_penalties_need_one_step_for_all():

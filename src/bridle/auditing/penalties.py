@@ -142,6 +142,8 @@ def _attached(lab: Laboratory) -> Part:
                 message = f"{label} rests at this step of its schedule: audit a later one too"
                 findings.append(Finding("resting penalty", "warn", name, message))
                 continue
+            if name.startswith("rate ") and not before[name].any():
+                continue  # the entropy is flat at a rate of one half
             findings += _judge(effects[-1], slack=float(plain[name].norm()))
             if has_l2(penalties):
                 l2.append((name, route))
