@@ -118,9 +118,8 @@ def encoder(batch_first=True):
 
 def test_drop_path_grows_linearly_with_depth():
     model = encoder()
-    receipt = bridle.regularize(
-        model, {"*.dropout2": bridle.DropPath(drop_prob=0.4, depth="linear")}
-    )
+    rules = {"*.dropout2": bridle.DropPath(drop_prob=0.4, depth="linear")}
+    receipt = bridle.regularize(model, rules)
     drops = [1 - noise.noise.keep_prob for noise in receipt.noises]
     assert drops == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert [noise.name for noise in receipt.noises] == [f"layers.{at}.dropout2" for at in range(4)]
@@ -306,16 +305,17 @@ def test_processes_learn_one_rate(torchrun):
 # ------------------------------------------------------------------ all of them
 
 
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(5, 12, batch_first=True)
+        self.head = nn.Linear(12, 3)
+
+    def forward(self, x):
+        return self.head(self.lstm(x)[0][:, -1])
+
+
 def lstm():
-    class Recurrent(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.lstm = nn.LSTM(5, 12, batch_first=True)
-            self.head = nn.Linear(12, 3)
-
-        def forward(self, x):
-            return self.head(self.lstm(x)[0][:, -1])
-
     return Recurrent(), torch.randn(32, 6, 5)
 
 
@@ -384,9 +384,7 @@ def test_the_audit_sees_that_each_acts_at_its_rate(case):
         assert seen.keep_prob == pytest.approx(rate)
         assert abs(seen.kept - rate) < 0.25
         assert seen.kept < 1
-    assert receipt.state_dict() == {**receipt.state_dict(), **{
-        f"{noise.where} {noise.name}": 0 for noise in receipt.noises
-    }}  # fmt: skip
+    assert all(noise.clock.step == 0 for noise in receipt.noises)
 
 
 def test_the_audit_measures_the_entropy_of_a_rate():
@@ -498,20 +496,14 @@ def test_a_resumed_run_is_the_run_that_was_never_stopped(case):
 
 def test_copies_and_pickles_draw_the_same_noise(case):
     model, x, rules = case
-    if type(model).__module__ == __name__ and type(model) is not Residual:
-        model = model.lstm  # a class in a function cannot be pickled
-        rules = {
-            ("*" if str(each).startswith("Weight") else nn.LSTM): each for each in rules.values()
-        }
     bridle.regularize(model, rules)
     file = io.BytesIO()
     torch.save(model, file)
     file.seek(0)
     others = [copy.deepcopy(model), torch.load(file, weights_only=False)]
     outs = [each(x) for each in (model, *others)]
-    firsts = [out[0] if isinstance(out, tuple) else out for out in outs]
-    assert torch.equal(firsts[0], firsts[1])
-    assert torch.equal(firsts[0], firsts[2])
+    assert torch.equal(outs[0], outs[1])
+    assert torch.equal(outs[0], outs[2])
     assert [noise.clock.step for noise in noises_of(model)] == [
         noise.clock.step for noise in noises_of(others[1])
     ]
