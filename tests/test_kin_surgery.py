@@ -258,7 +258,7 @@ def test_a_scheduler_that_counted_the_groups():
 def test_rates_are_attached_later_and_to_one_optimizer_only():
     model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 2))
     receipt = bridle.regularize(model, {nn.ReLU: bridle.ConcreteDropout(**HALF)})
-    assert receipt.learns
+    assert "rate after 1: learned, not attached" in str(receipt)
     optimizer, other = adam(model), adam(model)
     assert receipt.attach(optimizer) is None
     receipt.attach(other)
@@ -343,6 +343,7 @@ class Residual(nn.Module):
         return self.last(x)
 
 
+RISING = bridle.LinearSchedule(0.6, 1.0, steps=9)
 CASES = {
     "alpha": (mlp, {nn.SELU: bridle.AlphaDropout(**HALF)}),
     "gaussian": (mlp, {nn.ReLU: bridle.GaussianDropout(**HALF)}),
@@ -357,9 +358,13 @@ CASES = {
         {"branches.*": bridle.DropPath(keep_prob=0.4, depth="linear")},
     ),
     "early": (mlp, {nn.ReLU: bridle.early_dropout(bridle.Dropout(**HALF), steps=10)}),
+    "scheduled alpha": (
+        mlp,
+        {nn.SELU: bridle.Scheduled(bridle.AlphaDropout(**HALF), RISING)},
+    ),
     "scheduled weights": (
         mlp,
-        {"2": bridle.Scheduled(bridle.DropConnect(**HALF), bridle.LinearSchedule(1, 0.5, steps=9))},
+        {"2": bridle.Scheduled(bridle.DropConnect(**HALF), RISING)},
     ),
 }
 
@@ -375,7 +380,7 @@ def test_the_audit_sees_that_each_acts_at_its_rate(case):
     model, x, rules = case
     optimizer = adam(model)
     receipt = bridle.regularize(model, rules, optimizer=optimizer)
-    rates = [noise.noise.keep_prob for noise in receipt.noises]
+    rates = [noise.noise.keep_at(noise.clock.next) for noise in receipt.noises]
     audited = bridle.audit(model, optimizer, (x, torch.arange(len(x)) % 3))
     assert audited.passed, str(audited)
     assert not audited.findings
@@ -385,6 +390,25 @@ def test_the_audit_sees_that_each_acts_at_its_rate(case):
         assert abs(seen.kept - rate) < 0.25
         assert seen.kept < 1
     assert all(noise.clock.step == 0 for noise in receipt.noises)
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+@pytest.mark.parametrize("name", ["GaussianDropout", "AlphaDropout"])
+def test_the_audit_of_a_network_with_other_noise(name, scheduled):
+    noise = getattr(bridle, name)(keep_prob=torch.tensor([0.5, 0.9]))
+    if scheduled:
+        noise = bridle.Scheduled(noise, bridle.LinearSchedule(0.5, 1.0, steps=9))
+    network = bridle.Network([5, 40, 3], hidden_noise=noise, activation="tanh", seeds=[1, 2])
+    batch = (torch.randn(64, 5), torch.arange(64) % 3)
+
+    def loss(model, batch):
+        total = sum(nn.functional.cross_entropy(out, batch[1]) for out in model(batch[0]))
+        model.steps += 1  # as train_step does
+        return total
+
+    audited = bridle.audit(network, adam(network), batch, loss=loss)
+    assert audited.passed, str(audited)
+    assert audited.noises[0].keep_prob == pytest.approx(0.85 if scheduled else 0.7)
 
 
 def test_the_audit_measures_the_entropy_of_a_rate():

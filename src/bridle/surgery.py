@@ -70,13 +70,14 @@ class Receipt:
         self._handles = handles
 
     def __str__(self) -> str:
-        """Return a line for each noise and each penalized parameter."""
+        """Return a line for each noise, each penalized parameter and each rate to be learned."""
         where = ", ".join(self._optimizers)
         state = f"attached to {where}" if where else "not attached to an optimizer yet"
         lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
         lines += [
             f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
         ]
+        lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
         return "\n".join(lines) or "nothing: undone"
 
     def attach(

@@ -45,7 +45,7 @@ class _Watched:
     def _see(self, x: Tensor, y: Tensor, address: Tensor) -> None:
         keep = self._noise.keep_at(address)
         self._record.keeps.append(float(torch.as_tensor(keep, dtype=torch.float64).mean()))
-        self._record.draws.append(self._noise.seen(x.detach(), y.detach()).cpu())
+        self._record.draws.append(self._noise.now(address).seen(x.detach(), y.detach()).cpu())
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
         y: Tensor = self._noise.train(x, address, **options)

@@ -34,7 +34,7 @@ class _Alpha(Multiplier):
         q = torch.as_tensor(self.drawn_keep_prob, dtype=torch.float64)
         scale = (q + _SATURATION**2 * q * (1 - q)).rsqrt()
         shift = -scale * (1 - q) * _SATURATION
-        shape = [-1, *[1] * (x.ndim - 1)] if leading else [-1] if q.ndim else []
+        shape = [-1, *[1] * (x.ndim - 1)] if leading and q.ndim else q.shape
         dtype = torch.promote_types(x.dtype, torch.float32)
         return tuple(each.reshape(shape).to(x.device, dtype) for each in (scale, shift))  # type: ignore[return-value]
 
@@ -45,7 +45,7 @@ class _Alpha(Multiplier):
         return (dropped * scale + added).to(x.dtype)
 
     def _not_lowest(self, y: Tensor) -> Tensor:
-        scale, shift = self._affine(y, 0)
+        scale, shift = self._affine(y, int(isinstance(self._keep_prob, Tensor)))
         return (y - (scale * _SATURATION + shift)).abs() > _NEAR
 
     @property

@@ -74,6 +74,10 @@ class Multiplier(ABC):
         """Return the probability to keep at an address, which a schedule may change."""
         return self._keep_prob
 
+    def now(self, address: Tensor) -> Multiplier:  # noqa: ARG002
+        """Return the noise as it is at an address."""
+        return self
+
     @abstractmethod
     def train(self, x: Tensor, address: Tensor) -> Tensor:
         """Return ``x`` with the noise of that address applied."""

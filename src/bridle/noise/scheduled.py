@@ -97,7 +97,8 @@ class Scheduled(Multiplier):
             drop = drop.to(factors.device)
         return 1 - drop * factors
 
-    def _now(self, address: Tensor) -> Any:
+    def now(self, address: Tensor) -> Multiplier:
+        """Return the noise as it is at an address."""
         return self.noise.keeping(self.keep_at(address))
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
@@ -110,17 +111,18 @@ class Scheduled(Multiplier):
         **options
             The noise's own.
         """
-        return self._now(address).train(x, address, **options)
+        return self.now(address).train(x, address, **options)
 
     def linear(self, x: Tensor, weight: Tensor, address: Tensor, **options: Any) -> Tensor:
         """Return ``x`` times the masked weights; see :meth:`bridle.DropConnect.linear`."""
-        return self._now(address).linear(x, weight, address, **options)
+        noise: Any = self.now(address)
+        return noise.linear(x, weight, address, **options)
 
     def train_packed(
         self, x: PackedSequence, address: Tensor, *, rank: int = 0, processes: int = 1
     ) -> Tensor:
         """Return the data of packed sequences with noise."""
-        return self._now(address).train_packed(x, address, rank=rank, processes=processes)
+        return self.now(address).train_packed(x, address, rank=rank, processes=processes)
 
     def predict(self, x: Tensor) -> Tensor:
         """Return ``x``, the very same tensor."""
@@ -141,10 +143,6 @@ class Scheduled(Multiplier):
     def rows_of(self, x: Tensor) -> int:
         """Return how many rows (examples) an input has."""
         return self.noise.rows_of(x)
-
-    def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return what an audit counts; see :class:`bridle.noise.Multiplier`."""
-        return self.noise.seen(x, y)
 
 
 def early_dropout(noise: Multiplier, *, steps: int, decay: str = "linear") -> Scheduled:
