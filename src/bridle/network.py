@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.noise import DropConnect, Dropout, Scaling
+from bridle.noise import (
+    AlphaDropout,
+    DropConnect,
+    Dropout,
+    GaussianDropout,
+    Scaling,
+    Scheduled,
+)
 
 __all__ = ["ACTIVATIONS", "Network", "predict"]
+
+UnitNoise = Dropout | GaussianDropout | AlphaDropout | Scheduled
+WeightNoise = DropConnect | Scheduled
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -44,9 +55,10 @@ class Network(nn.Module):
         One per member; an int is one member.
     activation : {"relu", "tanh", "logistic", "identity"}
         Between layers.
-    hidden_noise, input_noise : Dropout, optional
-        On the hidden units, and on the inputs.
-    weight_noise : DropConnect, optional
+    hidden_noise, input_noise : Dropout, GaussianDropout, AlphaDropout or Scheduled, optional
+        On the hidden units, and on the inputs. Other noises need what a multilayer perceptron has
+        not: channels, time, residual branches, or a rate of their own in the optimizer.
+    weight_noise : DropConnect or Scheduled, optional
         On the weights of every layer.
     dtype : torch.dtype
         Of the parameters.
@@ -75,9 +87,9 @@ class Network(nn.Module):
         *,
         seeds: int | Sequence[int] = 0,
         activation: str = "relu",
-        hidden_noise: Dropout | None = None,
-        input_noise: Dropout | None = None,
-        weight_noise: DropConnect | None = None,
+        hidden_noise: UnitNoise | None = None,
+        input_noise: UnitNoise | None = None,
+        weight_noise: WeightNoise | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -110,6 +122,19 @@ class Network(nn.Module):
             self.biases.append(nn.Parameter(torch.zeros(len(members), 1, fan_out, dtype=dtype)))
 
     def _check_noise(self, members: int) -> None:
+        for name, kinds in (
+            ("hidden_noise", (Dropout, GaussianDropout, AlphaDropout)),
+            ("input_noise", (Dropout, GaussianDropout, AlphaDropout)),
+            ("weight_noise", (DropConnect,)),
+        ):
+            noise = getattr(self, name)
+            inner = noise.noise if isinstance(noise, Scheduled) else noise
+            if inner is not None and not isinstance(inner, kinds):
+                raise UsageError(
+                    f"{name} is {noise}, which this network has no place for: it takes "
+                    f"{', '.join(kind.__name__ for kind in kinds)}; bridle.regularize puts others "
+                    "into a model of your own"
+                )
         for noise in (self.hidden_noise, self.input_noise, self.weight_noise):
             keep = noise.keep_prob if noise is not None else None
             if isinstance(keep, Tensor) and keep.shape[0] != members:
@@ -144,14 +169,15 @@ class Network(nn.Module):
     def _train_forward(self, hidden: Tensor, rows: Tensor | None) -> Tensor:
         activation = ACTIVATIONS[self.activation]
         # with dropout after a ReLU, one pass adds the bias, clips and drops
-        fused = self.hidden_noise is not None and self.activation == "relu"
+        drop: Any = self.hidden_noise  # each kind has options of its own
+        fused = drop is not None and drop.fuses_relu and self.activation == "relu"
         for layer, bias in enumerate(self.biases):
-            if layer and self.hidden_noise is not None:
-                below = self.biases[layer - 1] if fused else None
-                hidden = hidden if fused else activation(hidden)
-                hidden = self.hidden_noise.train(
-                    hidden, self.address(2 * layer), rows=rows, relu=fused, bias=below
-                )
+            if layer and fused:
+                below = self.biases[layer - 1]
+                place = self.address(2 * layer)
+                hidden = drop.train(hidden, place, rows=rows, relu=True, bias=below)
+            elif layer and drop is not None:
+                hidden = drop.train(activation(hidden), self.address(2 * layer), rows=rows)
             elif layer:
                 hidden = activation(hidden)
             elif self.input_noise is not None:

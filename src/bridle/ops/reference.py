@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bridle.ops.philox import RESOLUTION, keep_mask
+from bridle.ops.philox import RESOLUTION, keep_mask, normals, uniforms
 
 __all__ = [
     "adam_step",
@@ -19,12 +19,14 @@ __all__ = [
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "gaussian_dropout",
     "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "row_steps",
     "soft_threshold",
     "threshold_of",
+    "uniform_like",
 ]
 
 
@@ -99,6 +101,20 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     """
     scaled = _scaled(grad, _scale(keep_prob, inverted, grad), grad.dtype)
     return torch.where(y <= 0, _zero(grad.dtype, grad.device), scaled).contiguous()
+
+
+def gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
+    """Return ``x (1 + σ n)``: ``n`` standard normal, σ² = (1 - p) / p."""
+    wide = _wide(x)
+    keep = keep_prob.double()
+    deviation = ((1 - keep) / keep).sqrt().view(-1, 1, 1).to(wide)
+    noise = normals(address, _rows(x, rows).to(x.device), x.shape[2], wide.dtype)
+    return (wide * (1 + deviation * noise)).to(x.dtype).contiguous()
+
+
+def uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
+    """Return a uniform number for each of ``x``, float64."""
+    return uniforms(address, _rows(x, rows).to(x.device), x.shape[2]).contiguous()
 
 
 def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:

@@ -26,9 +26,11 @@ __all__ = [
     "dropout",
     "elastic_prox",
     "elastic_prox_",
+    "gaussian_dropout",
     "is_eager",
     "relu_dropout",
     "soft_threshold",
+    "uniform_like",
 ]
 
 _ORDINARY = (Tensor, nn.Parameter)
@@ -129,6 +131,42 @@ def _dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 dropout = Op(_dropout, fake=_like_first, backward=_dropout_backward, setup_context=_save_address)
+
+
+# ------------------------------------------------------------------ numbers, not masks
+# one text for every device: logarithms and sines of a kernel's own would be other numbers
+
+
+def _gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
+    return reference.gaussian_dropout(x, address, rows, keep_prob)
+
+
+def _save_numbers(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _gaussian_dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    # linear in x, as dropout is
+    return gaussian_dropout(grad, *ctx.saved_tensors), None, None, None
+
+
+gaussian_dropout = Op(
+    _gaussian_dropout,
+    fake=_like_first,
+    backward=_gaussian_dropout_backward,
+    setup_context=_save_numbers,
+)
+
+
+def _uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
+    return reference.uniform_like(x, address, rows)
+
+
+def _double_like(x: Tensor, *_: Any) -> Tensor:
+    return torch.empty(x.shape, dtype=torch.float64, device=x.device)
+
+
+uniform_like = Op(_uniform_like, fake=_double_like)
 
 
 # ------------------------------------------------------------------ bias, ReLU and dropout
