@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
+    from bridle.ensemble import (
+        EnsemblePrediction,
+        GaussianPrediction,
+        predict_ensemble,
+        predict_gaussian,
+    )
     from bridle.errors import (
         BridleError,
         DataError,
@@ -59,7 +65,9 @@ _HOME = {
     "DropConnect": "noise",
     "Dropout": "noise",
     "ElasticNet": "penalties",
+    "EnsemblePrediction": "ensemble",
     "FitResult": "result",
+    "GaussianPrediction": "ensemble",
     "GroupLasso": "penalties",
     "History": "records",
     "L1": "penalties",
@@ -92,6 +100,8 @@ _HOME = {
     "lambda_path": "paths",
     "load": "modelfile",
     "predict": "network",
+    "predict_ensemble": "ensemble",
+    "predict_gaussian": "ensemble",
     "regularize": "surgery",
     "save_model": "modelfile",
     "search": "searching",
@@ -114,7 +124,9 @@ __all__ = [
     "DropConnect",
     "Dropout",
     "ElasticNet",
+    "EnsemblePrediction",
     "FitResult",
+    "GaussianPrediction",
     "GroupLasso",
     "History",
     "LambdaPath",
@@ -146,6 +158,8 @@ __all__ = [
     "lambda_path",
     "load",
     "predict",
+    "predict_ensemble",
+    "predict_gaussian",
     "regularize",
     "save_model",
     "search",
