@@ -84,8 +84,8 @@ def predict_ensemble(
     """
     names = names_of(k)
 
-    def drawn(member: int, rows: int) -> Drawn:
-        return ((masks, None) for masks in _chunks(network, member, names, rows))
+    def drawn(member: int) -> Drawn:
+        return ((masks, None) for masks in _chunks(network, member, names))
 
     _check_noise(network)
     return averaged(network, X, drawn, len(names), mean, objective, batch_rows)
@@ -116,8 +116,8 @@ def subnetwork_scores(
         found = []
         for member in range(network.members):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            chunks = _chunks(network, member, names, part.shape[1])
-            found.append(torch.cat([ready.scores(masks).mT.clone() for masks in chunks]))
+            chunks = _chunks(network, member, names)
+            found.append(torch.cat([ready.scores(masks).mT for masks in chunks]))
         parts.append(torch.stack(found, dim=1))
     return torch.cat(parts, dim=2)
 
@@ -126,7 +126,7 @@ def subnetwork_scores(
 def averaged(
     network: Network,
     X: Tensor,
-    drawn: Callable[[int, int], Drawn],
+    drawn: Callable[[int], Drawn],
     count: int,
     mean: Mean,
     objective: str | Objective,
@@ -140,7 +140,7 @@ def averaged(
         moments = [Moments(classes=classes) for _ in range(network.members)]
         for member, each in enumerate(moments):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            for masks, weight in drawn(member, part.shape[1]):
+            for masks, weight in drawn(member):
                 each.add(ready.scores(masks), weight)
         means.append(torch.stack([each.mean(mean) for each in moments]))
         stds.append(torch.stack([each.std() for each in moments]))
@@ -157,14 +157,15 @@ def averaged(
 
 
 def _check_noise(network: Network) -> None:
-    if not network.has_noise:
+    hidden = network.hidden_noise is not None and len(network.sizes) > 2
+    if not (hidden or network.input_noise or network.weight_noise):
         raise UsageError(
             "the network draws no masks, so that it has no subnetworks: give it hidden_noise, "
             "input_noise or weight_noise"
         )
 
 
-def _chunks(network: Network, member: int, names: Sequence[int], rows: int) -> Iterator[Masks]:
-    count = at_once(network, rows)
+def _chunks(network: Network, member: int, names: Sequence[int]) -> Iterator[Masks]:
+    count = at_once(network)
     for start in range(0, len(names), count):
         yield drawn_masks(network, member, names[start : start + count])

@@ -45,7 +45,7 @@ def predict_gaussian(
     network: Network,
     X: Tensor,
     *,
-    propagate: Literal["mean", "moments"] = "mean",
+    propagate: Literal["mean", "moments"] = "moments",
     samples: int | None = None,
     seed: int = 0,
     batch_rows: int = 4096,
@@ -165,6 +165,8 @@ _Activation = Callable[[Tensor, Tensor | None, bool], tuple[Tensor, Tensor | Non
 def _activation(name: str, samples: int | None, generator: torch.Generator) -> _Activation:
     """Return a function from mean and variance to those of the activation."""
     function = ACTIVATIONS[name]
+    # torch's logistic function is eight times as fast as its tanh
+    averaged = _tanh if name == "tanh" else function
 
     def certain(mean: Tensor) -> tuple[Tensor, None]:
         return function(mean), None
@@ -198,13 +200,13 @@ def _activation(name: str, samples: int | None, generator: torch.Generator) -> _
         if samples is None:
             nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
             pairs = zip(nodes.tolist(), (weights / weights.sum()).tolist(), strict=True)
-            points = ((mean + node * deviation, weight) for node, weight in pairs)
+            points = ((torch.add(mean, deviation, alpha=node), weight) for node, weight in pairs)
         else:
             points = (
                 (mean + deviation * _normal(mean, generator), 1 / samples) for _ in range(samples)
             )
         for point, weight in points:
-            value = function(point)
+            value = averaged(point)
             total.add_(value, alpha=weight)
             if spread:
                 squares.addcmul_(value, value, value=weight)
@@ -213,6 +215,10 @@ def _activation(name: str, samples: int | None, generator: torch.Generator) -> _
     if name == "identity":
         return identity
     return relu if name == "relu" and samples is None else expected
+
+
+def _tanh(x: Tensor) -> Tensor:
+    return (2 * x).sigmoid_().mul_(2).sub_(1)
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:

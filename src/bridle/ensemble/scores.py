@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -20,7 +19,8 @@ from bridle.thinning import addresses, check_name, keep_factors
 
 __all__ = ["Evaluator", "Masks", "Scratch", "at_once", "drawn_masks", "names_of", "row_parts"]
 
-_BYTES = 1 << 25  # of a few subnetworks' tensors, which should stay in cache
+_BYTES = 1 << 26  # of the masks that are drawn together
+_CACHED = 1 << 24  # of the weights and units of the subnetworks in one product
 
 _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -56,12 +56,12 @@ def names_of(k: int | Sequence[int]) -> Sequence[int]:
     return names
 
 
-def at_once(network: Network, rows: int) -> int:
-    """Return how many subnetworks to evaluate together, so that memory is bounded."""
-    numbers = sum(fan_in * fan_out + fan_out * rows for fan_in, fan_out in pairwise(network.sizes))
-    count = max(1, _BYTES // (numbers * network.weights[0].element_size()))
-    threads = torch.get_num_threads()
-    return count if count < threads else count - count % threads
+def at_once(network: Network) -> int:
+    """Return how many subnetworks to draw masks of together, so that memory is bounded."""
+    numbers = sum(network.sizes)
+    if network.weight_noise is not None:
+        numbers = sum(weight[0].numel() for weight in network.weights)
+    return max(1, _BYTES // (8 * numbers))
 
 
 def row_parts(network: Network, X: Tensor, batch_rows: int) -> Iterator[Tensor]:
@@ -113,21 +113,26 @@ class Scratch:
 
 
 @dataclass(frozen=True)
-class _Pick:
-    """The kept units of each subnetwork, made equally many by units of factor 0."""
+class _Picks:
+    """The kept units of each subnetwork, those first."""
 
     places: Tensor
     factors: Tensor
+    counts: list[int]
 
     @classmethod
-    def of(cls, factors: Tensor) -> _Pick:
+    def of(cls, factors: Tensor) -> _Picks:
         kept = factors != 0
-        most = max(1, int(kept.sum(1).max()))
-        places = kept.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+        places = kept.byte().argsort(dim=1, descending=True, stable=True)
         chosen = factors.gather(1, places)
-        # where fewer are kept, the first one again, whose value cannot be worse than its own
+        # behind the kept ones, the first of them again: its value is finite where theirs are
         places = torch.where(chosen != 0, places, places[:, :1])
-        return cls(places, chosen[:, :, None])
+        return cls(places, chosen[:, :, None], kept.sum(1).tolist())
+
+    def of_names(self, part: slice) -> tuple[Tensor, Tensor]:
+        """Return places and factors of some subnetworks, as many as the largest of them has."""
+        most = max(1, *self.counts[part])
+        return self.places[part, :most], self.factors[part, :most]
 
 
 class Evaluator:
@@ -148,36 +153,48 @@ class Evaluator:
         self._biases = [bias[member, 0].detach() for bias in network.biases]
         self._activate = _IN_PLACE[network.activation]
         self._scratch = scratch
-        self._inputs = X.to(self._weights[0]).T
-        self._shared: Tensor | None = None
-        if network.input_noise is None and network.weight_noise is None:
-            first = torch.addmm(self._biases[0][:, None], self._weights[0].T, self._inputs)
-            self._shared = first
+        self._first = 0
+        self._hidden = X.to(self._weights[0]).T
+        if network.input_noise is None and network.weight_noise is None and len(self._weights) > 1:
+            first = torch.addmm(self._biases[0][:, None], self._weights[0].T, self._hidden)
+            self._first, self._hidden = 1, self._activate(first)
 
     @torch.no_grad()
     def scores(self, masks: Masks) -> Tensor:
-        """Return the scores of each subnetwork, ``[names, outputs, rows]``, until the next call."""
-        picks = [None if each is None else _Pick.of(each) for each in masks.factors]
+        """Return the scores of each subnetwork, ``[names, outputs, rows]``."""
+        picks = [None if each is None else _Picks.of(each) for each in masks.factors]
         names = next(len(each) for each in (*masks.factors, *masks.weights) if each is not None)
-        hidden, last = self._inputs, len(self._weights) - 1
-        for layer, pick in enumerate(picks):
-            if layer:
-                hidden = self._activate(hidden if hidden.ndim == 3 else hidden.clone())
-            if not layer and self._shared is not None:
-                hidden = self._shared
-                continue
-            if pick is not None and hidden.ndim == 2:
-                shape = (*pick.places.shape, hidden.shape[1])
+        rows, outputs = self._hidden.shape[1], self._biases[-1].shape[0]
+        found = self._biases[-1].new_empty(names, outputs, rows)
+        for part in _parts(names, self._together(rows)):
+            chosen = [None if each is None else each.of_names(part) for each in picks]
+            masked = [None if each is None else each[part] for each in masks.weights]
+            found[part] = self._some(chosen, masked, part.stop - part.start)
+        return found
+
+    def _together(self, rows: int) -> int:
+        """Return how many subnetworks to evaluate in one product, so that they stay in cache."""
+        numbers = sum(each.numel() + each.shape[1] * rows for each in self._weights)
+        count = max(1, _CACHED // (numbers * self._hidden.element_size()))
+        threads = torch.get_num_threads()
+        return max(threads, count - count % threads)
+
+    def _some(self, picks: list[_Chosen | None], masked: list[Tensor | None], names: int) -> Tensor:
+        hidden = self._hidden.expand(names, -1, -1)
+        for layer in range(self._first, len(picks)):
+            below, above = picks[layer], (*picks, None)[layer + 1]
+            if layer == self._first and below is not None:
+                places = below[0]
+                shape = (*places.shape, hidden.shape[2])
                 taken = self._scratch((layer, "units"), shape[0] * shape[1], shape[2])
-                torch.index_select(hidden, 0, pick.places.flatten(), out=taken)
-                hidden = taken.view(shape)
-            if pick is not None:
-                hidden = hidden.mul_(pick.factors)
-            elif hidden.ndim == 2:
-                hidden = hidden.expand(names, -1, -1)
-            above = None if layer == last else picks[layer + 1]
-            weight = self._taken(layer, masks.weights[layer], pick, above, names)
-            bias = self._biases[layer][None] if above is None else self._biases[layer][above.places]
+                hidden = torch.index_select(self._hidden, 0, places.flatten(), out=taken)
+                hidden = hidden.view(shape)
+            elif layer > self._first:
+                hidden = self._activate(hidden)
+            if below is not None:
+                hidden = hidden.mul_(below[1])
+            weight = self._taken(layer, masked[layer], below, above, names)
+            bias = self._biases[layer][None] if above is None else self._biases[layer][above[0]]
             out = self._scratch((layer, "sums"), names, weight.shape[2], hidden.shape[2])
             hidden = torch.bmm(weight.mT, hidden, out=out).add_(bias[:, :, None])
         return hidden
@@ -186,8 +203,8 @@ class Evaluator:
         self,
         layer: int,
         masked: Tensor | None,
-        below: _Pick | None,
-        above: _Pick | None,
+        below: _Chosen | None,
+        above: _Chosen | None,
         names: int,
     ) -> Tensor:
         """Return a layer's weights of kept units, ``[names, in, out]``."""
@@ -196,7 +213,7 @@ class Evaluator:
         if below is None:
             weight = weight.expand(names, -1, -1)
         else:
-            places = below.places
+            places = below[0]
             if masked is not None:  # the lines of all names, one after the other
                 start = torch.arange(0, names * fan_in, fan_in, device=places.device)
                 places = places + start[:, None]
@@ -206,6 +223,13 @@ class Evaluator:
             weight = rows.view(names, count, fan_out)
         if above is None:
             return weight
-        places = above.places[:, None].expand(-1, weight.shape[1], -1)
+        places = above[0][:, None].expand(-1, weight.shape[1], -1)
         block = self._scratch((layer, "block"), *places.shape)
         return torch.gather(weight, 2, places, out=block)
+
+
+_Chosen = tuple[Tensor, Tensor]
+
+
+def _parts(count: int, size: int) -> Iterator[slice]:
+    return (slice(at, min(at + size, count)) for at in range(0, count, size))
