@@ -330,6 +330,7 @@ class Network(nn.Module):
         """
         return (self.subnetwork(k, row=row) for k in names)
 
+    @torch.no_grad()
     def thinned(self, weights: Sequence[Tensor], factors: Sequence[Tensor | None]) -> Network:
         """Return the network of these weights, without the units whose factor is 0.
 
