@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,9 +17,14 @@ from bridle.noise import DropConnect, Dropout
 
 __all__ = ["GaussianPrediction", "predict_gaussian"]
 
-_NODES = 16  # of the quadrature
-_SQRT_HALF = math.sqrt(0.5)
 _DENSITY = 1 / math.sqrt(2 * math.pi)
+
+# the logistic function as a mixture of normal distribution functions (Monahan & Stefanski 1992):
+# fitted to it by least squares, weighted until the largest error was least, which is 6e-7
+_SCALES = (0.291521855841, 0.410974947866, 0.576272202059, 0.803978888954, 1.1227885636)
+_SHARES = (0.0233254060304, 0.207705635041, 0.429808762329, 0.294857439062, 0.0443027575375)
+
+_Activation = Callable[[Tensor, Tensor | None, bool], tuple[Tensor, Tensor | None]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +65,8 @@ def predict_gaussian(
     With inverted scaling (``M / p``) it is ``N(W v, (1 - p) / p (W ∘ W) (v ∘ v))``. What goes on to
     the next layer is the mean of ``a(u)``. The paper draws samples of u and averages their
     activations (``samples=…``). Without ``samples`` that mean is computed instead, which is the
-    limit of many samples: for a ReLU in closed form, ``E max(u, 0) = m Φ(m / s) + s φ(m / s)``;
-    for tanh and the logistic function by Gauss-Hermite quadrature.
+    limit of many samples: for a ReLU ``E max(u, 0) = m Φ(m / s) + s φ(m / s)``; for tanh and the
+    logistic function, as a mixture of five normal distribution functions, to 2e-6.
 
     The paper has one layer of DropConnect. With several, ``propagate="mean"`` does the same at
     each, and hands on the mean only, as if the layers below had no noise. ``"moments"`` hands on
@@ -159,67 +163,86 @@ def _variance_of_products(
     return variance if certain else mean.square() * (excess - 1) + variance * excess
 
 
-_Activation = Callable[[Tensor, Tensor | None, bool], tuple[Tensor, Tensor | None]]
-
-
 def _activation(name: str, samples: int | None, generator: torch.Generator) -> _Activation:
     """Return a function from mean and variance to those of the activation."""
     function = ACTIVATIONS[name]
-    # torch's logistic function is eight times as fast as its tanh
-    averaged = _tanh if name == "tanh" else function
 
-    def certain(mean: Tensor) -> tuple[Tensor, None]:
-        return function(mean), None
-
-    def identity(
-        mean: Tensor, variance: Tensor | None, spread: bool
-    ) -> tuple[Tensor, Tensor | None]:
-        return mean, variance if spread else None
-
-    def relu(mean: Tensor, variance: Tensor | None, spread: bool) -> tuple[Tensor, Tensor | None]:
-        if variance is None:
-            return certain(mean)
-        # a unit without variance has Φ and φ of ±∞, so that a little keeps 0 / 0 away
-        deviation = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
-        z = mean / deviation
-        share = torch.special.ndtr(z)
-        density = (z.square() * -0.5).exp() * (deviation * _DENSITY)
-        first = torch.addcmul(density, mean, share)
-        if not spread:
-            return first, None
-        second = (mean.square() + variance) * share + mean * density
-        return first, (second - first.square()).clamp(min=0)
-
-    def expected(
+    def moments(
         mean: Tensor, variance: Tensor | None, spread: bool
     ) -> tuple[Tensor, Tensor | None]:
         if variance is None:
-            return certain(mean)
-        deviation = variance.sqrt()
-        total, squares = torch.zeros_like(mean), torch.zeros_like(mean)
-        if samples is None:
-            nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-            pairs = zip(nodes.tolist(), (weights / weights.sum()).tolist(), strict=True)
-            points = ((torch.add(mean, deviation, alpha=node), weight) for node, weight in pairs)
-        else:
-            points = (
-                (mean + deviation * _normal(mean, generator), 1 / samples) for _ in range(samples)
-            )
-        for point, weight in points:
-            value = averaged(point)
-            total.add_(value, alpha=weight)
-            if spread:
-                squares.addcmul_(value, value, value=weight)
-        return total, (squares - total.square()).clamp(min=0) if spread else None
+            return function(mean), None
+        if samples is not None:
+            return _sampled(function, mean, variance, samples, generator, spread=spread)
+        return _CLOSED[name](mean, variance, spread)
 
-    if name == "identity":
-        return identity
-    return relu if name == "relu" and samples is None else expected
+    return moments
 
 
-def _tanh(x: Tensor) -> Tensor:
-    return (2 * x).sigmoid_().mul_(2).sub_(1)
+def _sampled(
+    function: Callable[[Tensor], Tensor],
+    mean: Tensor,
+    variance: Tensor,
+    samples: int,
+    generator: torch.Generator,
+    *,
+    spread: bool,
+) -> tuple[Tensor, Tensor | None]:
+    deviation = variance.sqrt()
+    total, squares = torch.zeros_like(mean), torch.zeros_like(mean)
+    drawn = torch.empty_like(deviation)
+    for _ in range(samples):
+        value = function(torch.addcmul(mean, deviation, drawn.normal_(generator=generator)))
+        total.add_(value, alpha=1 / samples)
+        if spread:
+            squares.addcmul_(value, value, value=1 / samples)
+    return total, (squares - total.square()).clamp(min=0) if spread else None
 
 
-def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(like.shape, dtype=like.dtype, device=like.device, generator=generator)
+def _identity(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor | None]:
+    return mean, variance if spread else None
+
+
+def _relu(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor | None]:
+    # a little variance keeps 0 / 0 away: Φ and φ at ±∞ are what a certain unit needs
+    deviation = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
+    z = mean / deviation
+    share = torch.special.ndtr(z)
+    density = z.square_().mul_(-0.5).exp_().mul_(deviation).mul_(_DENSITY)
+    first = torch.addcmul(density, mean, share)
+    if not spread:
+        return first, None
+    second = torch.addcmul(mean * density, mean.square() + variance, share)
+    return first, (second - first.square()).clamp(min=0)
+
+
+def _logistic(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor | None]:
+    first, slope = _logistic_and_slope(mean, variance)
+    # σ² is σ - σ'
+    return first, (first - slope - first.square()).clamp(min=0) if spread else None
+
+
+def _tanh(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor | None]:
+    first, slope = _logistic_and_slope(2 * mean, 4 * variance)
+    first = first.mul_(2).sub_(1)
+    # tanh(x) is 2 σ(2 x) - 1, and tanh² is 1 - tanh'
+    return first, (1 - 4 * slope - first.square()).clamp(min=0) if spread else None
+
+
+def _logistic_and_slope(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``E σ(u)`` and ``E σ'(u)``, of ``σ(x) ≈ Σ w Φ(s x)``, whose means are known."""
+    value, slope = torch.zeros_like(mean), torch.zeros_like(mean)
+    for scale, share in zip(_SCALES, _SHARES, strict=True):
+        factor = variance.mul(scale**2).add_(1).rsqrt_().mul_(scale)
+        z = mean * factor
+        value.add_(torch.special.ndtr(z), alpha=share)
+        slope.addcmul_(z.square_().mul_(-0.5).exp_(), factor, value=share * _DENSITY)
+    return value, slope
+
+
+_CLOSED: dict[str, Callable[[Tensor, Tensor, bool], tuple[Tensor, Tensor | None]]] = {
+    "identity": _identity,
+    "relu": _relu,
+    "logistic": _logistic,
+    "tanh": _tanh,
+}
