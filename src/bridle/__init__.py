@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
     from bridle.searching import SearchResult, search
+    from bridle.subnetworks import subnetwork
     from bridle.surgery import Before, Receipt, regularize
     from bridle.training import train, train_step
 
@@ -109,6 +110,7 @@ _HOME = {
     "regularize": "surgery",
     "save_model": "modelfile",
     "search": "searching",
+    "subnetwork": "subnetworks",
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
@@ -169,6 +171,7 @@ __all__ = [
     "regularize",
     "save_model",
     "search",
+    "subnetwork",
     "to_sklearn",
     "train",
     "train_step",
