@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
+    from bridle.ensemble import (
+        EnsemblePrediction,
+        GaussianPrediction,
+        all_subnetworks,
+        mean_over_all,
+        predict_ensemble,
+        predict_gaussian,
+    )
     from bridle.errors import (
         BridleError,
         DataError,
@@ -60,6 +68,7 @@ if TYPE_CHECKING:
     from bridle.rosetta import DIALECTS, convert_strength
     from bridle.schedules import CosineSchedule, LinearSchedule, StepSchedule
     from bridle.searching import SearchResult, search
+    from bridle.subnetworks import subnetwork
     from bridle.surgery import Receipt, regularize
     from bridle.training import train, train_step
 
@@ -80,9 +89,11 @@ _HOME = {
     "DropPath": "noise",
     "Dropout": "noise",
     "ElasticNet": "penalties",
+    "EnsemblePrediction": "ensemble",
     "FeatureAlphaDropout": "noise",
     "FitResult": "result",
     "GaussianDropout": "noise",
+    "GaussianPrediction": "ensemble",
     "GroupLasso": "penalties",
     "History": "records",
     "L1": "penalties",
@@ -110,6 +121,7 @@ _HOME = {
     "UsageError": "errors",
     "WeightDrop": "noise",
     "address_of": "ops",
+    "all_subnetworks": "ensemble",
     "attach": "attaching",
     "audit": "auditing",
     "audit_model": "modelaudit",
@@ -122,10 +134,14 @@ _HOME = {
     "lambda_path": "paths",
     "late_dropout": "noise",
     "load": "modelfile",
+    "mean_over_all": "ensemble",
     "predict": "network",
+    "predict_ensemble": "ensemble",
+    "predict_gaussian": "ensemble",
     "regularize": "surgery",
     "save_model": "modelfile",
     "search": "searching",
+    "subnetwork": "subnetworks",
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
@@ -150,9 +166,11 @@ __all__ = [
     "DropPath",
     "Dropout",
     "ElasticNet",
+    "EnsemblePrediction",
     "FeatureAlphaDropout",
     "FitResult",
     "GaussianDropout",
+    "GaussianPrediction",
     "GroupLasso",
     "History",
     "LambdaPath",
@@ -179,6 +197,7 @@ __all__ = [
     "WeightDrop",
     "__version__",
     "address_of",
+    "all_subnetworks",
     "attach",
     "audit",
     "audit_model",
@@ -191,10 +210,14 @@ __all__ = [
     "lambda_path",
     "late_dropout",
     "load",
+    "mean_over_all",
     "predict",
+    "predict_ensemble",
+    "predict_gaussian",
     "regularize",
     "save_model",
     "search",
+    "subnetwork",
     "to_sklearn",
     "train",
     "train_step",

@@ -28,6 +28,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from torch import Tensor
 
 from bridle.compaction import compact
+from bridle.ensemble import subnetwork_scores
 from bridle.errors import UsageError
 from bridle.estimators.frames import has_texts_or_gaps
 from bridle.estimators.perceptron import LINKS, Masks, Perceptron
@@ -512,15 +513,14 @@ class BaseMLP(BaseEstimator):
                 "return_std is of subnetworks, and this network has no masks: fit with keep_prob "
                 "(or input_keep_prob, drop_connect_keep_prob) below 1"
             )
-        network, X = self._loaded(), self._known_rows(X)
-        take, link = _taker(X, network.flat), LINKS[self.out_activation_]
-        rows = torch.arange(X.shape[0], device=network.flat.device)
-        steps = range(self._steps, self._steps + SUBNETWORKS)
+        network, X = self.to_network(), self._known_rows(X)
+        take, link = _taker(X, network.weights[0].detach()), LINKS[self.out_activation_]
+        names = range(self._steps, self._steps + SUBNETWORKS)
         found = [
-            torch.stack([link(network.noisy_scores(take(part), masks, at)[0]) for at in steps])
-            for part in rows.split(_ROWS_AT_ONCE)
+            link(subnetwork_scores(network, take(part), k=names)[:, 0]).std(0)
+            for part in torch.arange(X.shape[0]).split(_ROWS_AT_ONCE)
         ]
-        spread: Array = torch.cat([each.std(0) for each in found]).cpu().numpy()
+        spread: Array = torch.cat(found).cpu().numpy()
         return spread
 
     # --------------------------------------------------------------------------- the zeros

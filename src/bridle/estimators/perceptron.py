@@ -23,7 +23,7 @@ LINKS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda scores: scores,
     "exp": torch.exp,
     "logistic": torch.sigmoid,
-    "softmax": lambda scores: scores.softmax(1),
+    "softmax": lambda scores: scores.softmax(-1),
 }
 """From scores to predictions, by scikit-learn's names."""
 

@@ -24,6 +24,8 @@ _NEAR = 1e-4  # how near a value an audit takes for the same
 class _Alpha(Multiplier):
     """Sets to SELU's lowest value, and scales and shifts so that mean 0 and variance 1 stay."""
 
+    multiplies = False
+
     @property
     def drawn_keep_prob(self) -> KeepProb:
         """The probability to keep, as drawn: a multiple of 1/65536."""

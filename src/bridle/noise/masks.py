@@ -28,6 +28,8 @@ class Multiplier(ABC):
 
     scaling: Scaling = "inverted"
     shared = False
+    multiplies: bool = True
+    """Whether training only multiplies, so that the weights that read the units can take it in."""
     learned: nn.Parameter | None = None
     """The logit of a rate that is learned."""
     fuses_relu: ClassVar[bool] = False

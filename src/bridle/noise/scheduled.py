@@ -82,6 +82,11 @@ class Scheduled(Multiplier):
         return self.noise.fuses_relu
 
     @property
+    def multiplies(self) -> bool:  # type: ignore[override]
+        """Whether training only multiplies."""
+        return self.noise.multiplies
+
+    @property
     def drawn_keep_prob(self) -> KeepProb:
         """The probability to keep at factor 1, as drawn."""
         return self.noise.drawn_keep_prob
