@@ -90,7 +90,7 @@ def parts_of(frame: pd.DataFrame, pairs: list[tuple[list[int], list[int]]]) -> P
         raise DataError(f"the table has no column 'target'; it has {', '.join(frame.columns)}")
     X = frame.drop(columns="target").to_numpy(dtype=np.float64)
     y = frame["target"].to_numpy(dtype=np.float64)
-    stacked: list[list[np.ndarray]] = [[] for _ in range(6)]  # type: ignore[type-arg]
+    stacked: list[list[np.ndarray]] = [[] for _ in range(6)]
     for trained, other in pairs:
         mean, scale = X[trained].mean(0), X[trained].std(0)
         scale[scale == 0] = 1

@@ -144,8 +144,8 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
     full = " (full recipe)" if quick else ""
     print(f"\n### {group}, test error in per cent\n")
     print(
-        f"| | mean of {seeds} seeds, 95 % of the mean | sd over seeds | vote, 95 % of the test set "
-        f"| paper: mean{full} | paper: vote{full} | vote wrong alone: {base}, it; McNemar's p |"
+        f"| | mean of {seeds}, 95 % of the mean | sd over seeds | vote, 95 % of the test set "
+        f"| paper: mean{full} | paper: vote{full} | rows that only {base} gets wrong, only it |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|")
     for column in columns:
@@ -155,30 +155,24 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
         voted = next(row for row in mine if row["kind"] == "vote")
         theirs = [_number(value) for value in published.get((group, column), (None, None))]
         pairs = [row for row in mine if row["kind"] == "paired" and row["against"] == base]
-        test = (
-            f"{pairs[0]['first_only']}, {pairs[0]['second_only']}; {float(pairs[0]['p_value']):.2g}"
-            if pairs
-            else ""
-        )
+        alone = f"{pairs[0]['first_only']}, {pairs[0]['second_only']}" if pairs else ""
         about = f" ± {half:.2f}" if seeds > 1 else ""
         over = f"{deviation:.2f}" if seeds > 1 else ""
         interval = f"{float(voted['low']):.2f} to {float(voted['high']):.2f}"
         print(
             f"| {column}{', quick' if quick else ''} | {mean:.2f}{about} | {over} "
-            f"| {float(voted['error']):.2f} ({interval}) | {theirs[0]} | {theirs[1]} | {test} |"
+            f"| {float(voted['error']):.2f} ({interval}) | {theirs[0]} | {theirs[1]} | {alone} |"
         )
-    others = [row for row in rows if row["kind"] == "paired" and row["against"] != base]
-    for row in others:
-        print(
-            f"\n{row['against']} against {row['column']}: {row['first_only']} and "
-            f"{row['second_only']} rows wrong alone, McNemar's p {float(row['p_value']):.2g}"
-            if row is others[0]
-            else f"{row['against']} against {row['column']}: {row['first_only']} and "
-            f"{row['second_only']}, p {float(row['p_value']):.2g}"
-        )
+    print(f"\nMcNemar's exact p of the votes, in pairs:\n\n| | {' | '.join(columns[:-1])} |")
+    print("|---|" + "---:|" * (len(columns) - 1))
+    for place, column in enumerate(columns[1:], 1):
+        against = {row["against"]: row for row in rows if row["column"] == column}
+        cells = [f"{float(against[other]['p_value']):.2g}" for other in columns[:place]]
+        print(f"| {column} | {' | '.join([*cells, *[''] * (len(columns) - 1 - place)])} |")
+    print()
     for column in columns:
         strengths = next(row["strengths"] for row in rows if row["column"] == column)
-        print(f"{'' if column != columns[0] else chr(10)}- {column}: {strengths}")
+        print(f"- {column}: {strengths}")
 
 
 def _number(value: float | None) -> str:
