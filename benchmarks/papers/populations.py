@@ -72,6 +72,8 @@ class Plan:
     per_example: bool = False
     """DropConnect draws a mask for each example; else one for each batch."""
     objective: str | Objective = "cross_entropy"
+    initial_scale: float = 1.0
+    """What He's initial weights are multiplied by."""
 
     @property
     def steps(self) -> int:
@@ -143,6 +145,9 @@ class Population:
             input_noise=self._dropout("input_keep_prob"),
             weight_noise=weight_noise,
         ).to(device)
+        with torch.no_grad():
+            for weight in self.network.weights:
+                weight.mul_(plan.initial_scale)
         parameters = self.network.parameters()
         self.optimizer: torch.optim.Optimizer = (
             torch.optim.Adam(parameters, fused=True)

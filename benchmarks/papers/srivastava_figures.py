@@ -66,6 +66,8 @@ def sparsity(options: argparse.Namespace) -> Rows:
         rates=rates_of(options.updates, rate=1e-3),
         adam=True,
         objective=Reconstruction(),
+        # small weights, as was usual then: from He's, the first steps kill most units
+        initial_scale=0.2,
     )
     population = train(
         plan,
