@@ -1,4 +1,4 @@
-"""The benchmarks of published tables: what they read, how they go on when stopped, what they say."""
+"""The benchmarks of papers: what they read, that they go on when stopped, what they say."""
 
 from __future__ import annotations
 
