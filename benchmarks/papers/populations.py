@@ -111,13 +111,12 @@ class Orders:
 
     def at(self, step: int, batch_size: int) -> Tensor:
         """Return the rows of a step, int64 ``[batch_size]``."""
-        places = torch.arange(step * batch_size, (step + 1) * batch_size)
-        rows = torch.empty_like(places)
-        epochs = places // self.rows
-        for epoch in epochs.unique().tolist():
-            here = epochs == epoch
-            rows[here] = self._order(epoch)[places[here] % self.rows]
-        return rows
+        place, parts = step * batch_size, []
+        while batch_size:
+            epoch, first = divmod(place, self.rows)
+            parts.append(self._order(epoch)[first : first + batch_size])
+            place, batch_size = place + len(parts[-1]), batch_size - len(parts[-1])
+        return torch.cat(parts) if len(parts) > 1 else parts[0]
 
     def _order(self, epoch: int) -> Tensor:
         if epoch not in self._kept:
