@@ -12,19 +12,34 @@ from scipy.stats import binomtest
 from scipy.stats import t as student
 from torch import Tensor
 
-from bridle import Network, predict
+from bridle import Network, predict, predict_gaussian
 from bridle.judging import Estimate, judge_classes
 
-__all__ = ["Paired", "classes_of", "error_of", "mcnemar", "probabilities", "spread", "vote"]
+__all__ = [
+    "Paired",
+    "classes_of",
+    "error_of",
+    "gaussian_probabilities",
+    "mcnemar",
+    "probabilities",
+    "spread",
+    "vote",
+]
+
+_ROWS_AT_ONCE = 500  # a large population has a wide layer for each member
 
 
 def probabilities(network: Network, X: Tensor) -> Tensor:
     """Return the softmax of every member with noise off, float32 ``[members, rows, classes]``."""
-    # a part at a time, since a large population has a wide layer for each member
-    parts = [
-        predict(network, part.to(network.seeds.device)).softmax(-1).cpu() for part in X.split(500)
-    ]
-    return torch.cat(parts, dim=1)
+    device = network.seeds.device
+    parts = [predict(network, part.to(device)) for part in X.split(_ROWS_AT_ONCE)]
+    return torch.cat(parts, dim=1).softmax(-1).cpu()
+
+
+def gaussian_probabilities(network: Network, X: Tensor) -> Tensor:
+    """Return the softmax of Wan's Gaussian inference, float32 ``[members, rows, classes]``."""
+    X = X.to(network.seeds.device)
+    return predict_gaussian(network, X, batch_rows=_ROWS_AT_ONCE).mean.softmax(-1).cpu()
 
 
 def classes_of(probabilities: Tensor) -> Tensor:

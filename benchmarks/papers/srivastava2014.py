@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from evidence import classes_of, error_of
+from evidence import classes_of, error_of, probabilities
 from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
 from srivastava_figures import FIGURES, print_figure
@@ -69,7 +69,8 @@ def tuned(options: argparse.Namespace) -> list[Column]:
     digits = digits.held_out(min(HELD_OUT, len(digits.y) // 6))
     candidates = [column for name in options.columns for column in GRID[name]]
     plan = plan_of(candidates, (SEEDS,), options, digits.X.shape[1])
-    found = run_columns(plan, digits, options, name="srivastava2014-tuning", batch_size=BATCH)
+    network = run_columns(plan, digits, options, name="srivastava2014-tuning", batch_size=BATCH)
+    found = probabilities(network, digits.X_test)
     best: dict[str, tuple[float, Column]] = {}
     for column, member in zip(candidates, found, strict=True):
         error = error_of(classes_of(member), digits.y_test).value
@@ -85,7 +86,8 @@ def table9(options: argparse.Namespace) -> list[dict[str, object]]:
     columns = tuned(options) if options.tune else [GRID[name][0] for name in options.columns]
     seeds = range(options.seeds)
     plan = plan_of(columns, seeds, options, digits.X.shape[1])
-    found = run_columns(plan, digits, options, name="srivastava2014-table9", batch_size=BATCH)
+    network = run_columns(plan, digits, options, name="srivastava2014-table9", batch_size=BATCH)
+    found = probabilities(network, digits.X_test)
     limits: dict[str, object] = {
         "quick": options.limited,
         "train_rows": f"{len(digits.y)} of {len(whole.y)}",

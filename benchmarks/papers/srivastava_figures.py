@@ -16,7 +16,8 @@ from srivastava_recipe import BATCH, MOMENTUM, SIZES, rates_of
 from tables import seeded_batches, test_part
 from torch import Tensor
 
-from bridle import Network, predict
+from bridle import predict
+from bridle.ensemble import subnetwork_scores
 
 __all__ = ["FIGURES", "Figure", "print_figure"]
 
@@ -146,18 +147,6 @@ def data_size(options: argparse.Namespace) -> Rows:
     return rows
 
 
-@torch.no_grad()
-def sampled(network: Network, X: Tensor, first: int, count: int) -> Tensor:
-    """Return the probabilities of so many sampled subnetworks: ``[members, count, rows, classes]``.
-
-    As in the paper, each row has masks of its own in each of them.
-    """
-    rows = len(X)
-    addresses = torch.arange(first * rows, (first + count) * rows, device=X.device)
-    outputs = network(X.repeat(count, 1), noise=True, rows=addresses)
-    return outputs.softmax(-1).unflatten(1, (count, rows))
-
-
 def error_against_k(options: argparse.Namespace) -> Rows:
     """Figure 11: the mean of k sampled subnetworks, beside one pass with scaled weights."""
     digits = test_part(options).first(options.rows)
@@ -180,11 +169,11 @@ def error_against_k(options: argparse.Namespace) -> Rows:
     pool = QUICK_POOL if options.quick else POOL
     groups = {k: pool // k for k in SAMPLED}
     wrong = {k: torch.zeros(len(seeds), groups[k]) for k in SAMPLED}
-    parts = digits.X_test.split(250)
-    for X, y in zip(parts, digits.y_test.split(250), strict=True):
-        X = X.to(options.device)
-        drawn = [sampled(network, X, first, 10).cpu() for first in range(0, pool, 10)]
-        found = torch.cat(drawn, dim=1)
+    # numbers that no step of training had
+    names = range(plan.steps, plan.steps + pool)
+    for X, y in zip(digits.X_test.split(250), digits.y_test.split(250), strict=True):
+        scores = subnetwork_scores(network, X.to(options.device), k=names)
+        found = scores.softmax(-1).cpu().transpose(0, 1)
         for k in SAMPLED:
             means = found[:, : k * groups[k]].unflatten(1, (groups[k], k)).mean(2)
             wrong[k] += (means.argmax(-1) != y).sum(-1)

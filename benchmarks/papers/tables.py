@@ -8,11 +8,12 @@ from pathlib import Path
 
 import torch
 from digits import Digits, read_digits
-from evidence import classes_of, error_of, mcnemar, probabilities, spread, vote
+from evidence import classes_of, error_of, mcnemar, spread, vote
 from populations import Batches, Column, Orders, Plan, train
 from results import Row
 from torch import Tensor
 
+from bridle import Network
 from bridle.errors import UsageError
 
 __all__ = [
@@ -68,17 +69,16 @@ def seeded_batches(plan: Plan, X: Tensor, y: Tensor, batch_size: int) -> Batches
 
 def run_columns(
     plan: Plan, digits: Digits, options: argparse.Namespace, *, name: str, batch_size: int
-) -> Tensor:
-    """Train a plan on the training part; return the probabilities ``[members, test rows, 10]``."""
-    population = train(
+) -> Network:
+    """Train a plan on the training part; return its networks."""
+    return train(
         plan,
         seeded_batches(plan, digits.X, digits.y, batch_size),
         data=f"{digits.fingerprint()} {batch_size}",
         device=options.device,
         checkpoint=options.run / f"{name}.safetensors" if options.run else None,
         save_every=options.save_every,
-    )
-    return probabilities(population.network, digits.X_test)
+    ).network
 
 
 def judged(

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from evidence import gaussian_probabilities, probabilities
 from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
 from tables import add_options, judged, print_errors, run_columns, test_part
@@ -30,6 +31,8 @@ COLUMNS = (
     Column("dropout", keep_prob=0.5),
     Column("DropConnect", drop_connect_keep_prob=0.5),
 )
+# the same networks, without the paper's inference
+MEAN_WEIGHTS = Column("DropConnect, mean weights", drop_connect_keep_prob=0.5)
 ACTIVATIONS = {"relu": "relu", "sigmoid": "logistic", "tanh": "tanh"}
 # Table 2: the mean error of five networks, and the error of their vote
 PUBLISHED: dict[tuple[str, str], tuple[float | None, float | None]] = {
@@ -122,7 +125,14 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
             per_example=per_example and part[-1].drop_connect_keep_prob < 1,
         )
         name = f"wan2013-{activation}-{part[-1].name.lower()}"
-        found.append(run_columns(plan, digits, options, name=name, batch_size=BATCH))
+        network = run_columns(plan, digits, options, name=name, batch_size=BATCH)
+        found.append(probabilities(network, digits.X_test))
+    # the last networks are DropConnect's: by the paper's inference, then by their mean weights
+    count = len(seeds)
+    last = network.take(range(network.members - count, network.members))
+    mean_weights = torch.cat(found)
+    gaussian = gaussian_probabilities(last, digits.X_test)
+    judgeable = torch.cat([mean_weights[:-count], gaussian, mean_weights[-count:]])
     limits: dict[str, object] = {
         "quick": recipe != FULL,
         "train_rows": f"{len(digits.y)} of {len(whole.y)}",
@@ -132,7 +142,9 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
         "masks": recipe.masks,
         "test_rows": len(digits.y_test),
     }
-    return judged(activation, COLUMNS, seeds, torch.cat(found), digits.y_test, limits)
+    return judged(
+        activation, (*COLUMNS, MEAN_WEIGHTS), seeds, torch.cat(found), digits.y_test, limits
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
