@@ -142,9 +142,8 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
         "masks": recipe.masks,
         "test_rows": len(digits.y_test),
     }
-    return judged(
-        activation, (*COLUMNS, MEAN_WEIGHTS), seeds, torch.cat(found), digits.y_test, limits
-    )
+    columns = (*COLUMNS, MEAN_WEIGHTS)
+    return judged(activation, columns, seeds, judgeable, digits.y_test, limits)
 
 
 def main(arguments: list[str] | None = None) -> None:
