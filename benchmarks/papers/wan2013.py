@@ -34,17 +34,11 @@ COLUMNS = (
 # the same networks, without the paper's inference
 MEAN_WEIGHTS = Column("DropConnect, mean weights", drop_connect_keep_prob=0.5)
 ACTIVATIONS = {"relu": "relu", "sigmoid": "logistic", "tanh": "tanh"}
-# Table 2: the mean error of five networks, and the error of their vote
+# Table 2's mean errors for ReLU; its votes, sigmoid and tanh were not at hand to be checked
 PUBLISHED: dict[tuple[str, str], tuple[float | None, float | None]] = {
-    ("relu", "none"): (1.62, 1.40),
-    ("relu", "dropout"): (1.28, 1.20),
-    ("relu", "DropConnect"): (1.20, 1.12),
-    ("sigmoid", "none"): (1.78, 1.74),
-    ("sigmoid", "dropout"): (1.38, 1.36),
-    ("sigmoid", "DropConnect"): (1.55, 1.48),
-    ("tanh", "none"): (1.65, 1.49),
-    ("tanh", "dropout"): (1.58, 1.55),
-    ("tanh", "DropConnect"): (1.36, 1.35),
+    ("relu", "none"): (1.62, None),
+    ("relu", "dropout"): (1.28, None),
+    ("relu", "DropConnect"): (1.20, None),
 }
 
 
@@ -134,7 +128,7 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
     gaussian = gaussian_probabilities(last, digits.X_test)
     judgeable = torch.cat([mean_weights[:-count], gaussian, mean_weights[-count:]])
     limits: dict[str, object] = {
-        "quick": recipe != FULL,
+        "quick": replace(recipe, activations=FULL.activations) != FULL,
         "train_rows": f"{len(digits.y)} of {len(whole.y)}",
         "epochs": f"{recipe.epochs} of {FULL.epochs}",
         "steps": at[-1],
