@@ -167,7 +167,7 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
     print("|---|" + "---:|" * (len(columns) - 1))
     for place, column in enumerate(columns[1:], 1):
         against = {row["against"]: row for row in rows if row["column"] == column}
-        cells = [f"{float(against[other]['p_value']):.2g}" for other in columns[:place]]
+        cells = [_p(against[other]["p_value"]) for other in columns[:place]]
         print(f"| {column} | {' | '.join([*cells, *[''] * (len(columns) - 1 - place)])} |")
     print()
     for column in columns:
@@ -177,3 +177,7 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
 
 def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.2f}"
+
+
+def _p(value: str) -> str:
+    return "< 1e-300" if float(value) == 0 else f"{float(value):.2g}"
