@@ -36,7 +36,7 @@ def co_adaptation(
     max_pairs: int | None = 2000,
     seed: int = 0,
     unit_axis: int = 1,
-    batch_rows: int = 8192,
+    batch_rows: int = 4096,
 ) -> CoAdaptation:
     """Measure how much the removal of a layer's units hurts, alone and in pairs.
 
