@@ -73,7 +73,9 @@ def test_is_brute_force(data, options, layer, removed):
     np.testing.assert_allclose(found.interaction, interaction, rtol=0, atol=1e-13)
     assert np.abs(interaction).max() > 1e-3
     each = np.abs(single)
-    whole = sum(abs(x) + each[i] + each[j] for x, (i, j) in zip(interaction, everything, strict=True))
+    whole = sum(
+        abs(x) + each[i] + each[j] for x, (i, j) in zip(interaction, everything, strict=True)
+    )
     assert found.share == pytest.approx(np.abs(interaction).sum() / whole, rel=1e-9)
     assert found.share == pytest.approx(found.needing + found.standing_in)
     assert found.share_error == 0

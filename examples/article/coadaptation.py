@@ -14,53 +14,47 @@ import bridle
 
 print("claim: with dropout, less of what removals cost belongs to pairs of units")
 data = digits()
-names = ("plain", "dropout")
-keep = torch.tensor([1.0] * NETWORKS + [0.5] * NETWORKS)
+names = ("plain", "dropout", "L2")
+keep = torch.tensor([1.0, 0.5, 1.0]).repeat_interleave(NETWORKS)
+l2 = torch.tensor([0.0, 0.0, 0.01]).repeat_interleave(NETWORKS)
 network = bridle.Network(
     [64, 64, 64, 10],
-    seeds=[*range(NETWORKS)] * 2,
+    seeds=[*range(NETWORKS)] * 3,
     hidden_noise=bridle.Dropout(keep_prob=keep),
 )
-fit(network, data, steps=400, learning_rate=0.05)
-X, y = data.X_test[:400], data.y_test[:400]
+fit(network, data, steps=400, learning_rate=0.05, penalties=[bridle.L2(l2)])
+X, y = data.X_test[:300], data.y_test[:300]
 
 
-def measure(member, removed, max_pairs=500):
+def measure(member, removed, max_pairs=200):
     """Return one network's co-adaptation."""
     return bridle.co_adaptation(network, X, y, member=member, removed=removed, max_pairs=max_pairs)
 
 
-accuracy, loss = judge(network, X, y)
 held = []
 for removed in ("zero", "mean"):
     found = [measure(member, removed) for member in range(network.members)]
-    share = 100 * np.array([each.share for each in found]).reshape(2, NETWORKS)
-    effect = 1e3 * np.array([np.abs(each.single).mean() for each in found]).reshape(2, NETWORKS)
+    share = 100 * np.array([each.share for each in found]).reshape(3, NETWORKS)
+    change = 1e3 * np.array([np.abs(each.single).mean() for each in found]).reshape(3, NETWORKS)
     for group, name in enumerate(names):
-        say(f"{name}, units set to {removed}: share of pairs", share[group], " %", 2)
-        say(f"{name}, units set to {removed}: |change| by a unit × 1000", effect[group], "", 2)
+        say(f"units set to {removed}, {name}: share of pairs", share[group], " %")
+        say(f"units set to {removed}, {name}: |change| by one unit × 1000", change[group])
     held.append(
-        say(
-            f"units set to {removed}: dropout lowers the share by",
-            share[0] - share[1],
-            " points",
-            2,
-        )
+        say(f"units set to {removed}: dropout lowers the share by", share[0] - share[1], " points")
     )
+    say(f"units set to {removed}: L2 lowers the share by", share[0] - share[2], " points")
+accuracy = judge(network, data.X_test, data.y_test)[0]
 for group, name in enumerate(names):
     say(f"{name}: test accuracy", accuracy[group], " %")
-    say(f"{name}: test loss", loss[group], digits=3)
 conclude(all(low > 0 for low, _ in held))
 
-figure, panels = axes(4, width=11, height=3.2)
-for group, name in enumerate(names):
-    whole = measure(group * NETWORKS, "zero", max_pairs=None)
-    matrix = 1e3 * np.abs(whole.matrix())
-    np.fill_diagonal(matrix, 0)
-    shown = panels[group].imshow(matrix, cmap="viridis", vmax=5)
-    panels[group].set(title=f"{name}: |interaction|", xlabel="unit", ylabel="unit")
-    tiles = bridle.feature_tiles(network, (8, 8), member=group * NETWORKS)
-    panels[2 + group].imshow(bridle.tile_sheet(tiles, scale="all"), cmap="RdBu_r", vmin=-1, vmax=1)
-    panels[2 + group].set(title=f"{name}: first-layer features", xticks=[], yticks=[])
-figure.colorbar(shown, ax=panels[:2], label="loss × 1000", shrink=0.7)
+figure, panels = axes(2, width=7.5, height=3.4, sharey=True)
+for group, (axis, name) in enumerate(zip(panels, names[:2], strict=True)):
+    matrix = np.abs(measure(group * NETWORKS, "zero", max_pairs=None).matrix())
+    order = np.argsort(-np.diag(matrix))  # the units that matter most come first
+    np.fill_diagonal(matrix, np.nan)
+    shown = axis.imshow(1e3 * matrix[order][:, order], cmap="viridis", vmin=0, vmax=30)
+    axis.set(title=name, xlabel="unit, by its own effect")
+panels[0].set_ylabel("unit, by its own effect")
+figure.colorbar(shown, ax=panels, label="|interaction|, loss × 1000", extend="max")
 save(figure, __file__)

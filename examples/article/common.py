@@ -1,4 +1,4 @@
-"""What the scripts of this folder share: the digits, a training loop, intervals, a figure's style."""
+"""What the scripts share: the digits, a training loop, intervals, the style of a figure."""
 
 import sys
 from pathlib import Path

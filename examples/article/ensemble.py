@@ -8,8 +8,7 @@ from itertools import product
 
 import numpy as np
 import torch
-from common import BLUE, GREY, NETWORKS, RED, axes, conclude, digits, fit, groups_of, interval, save
-from common import say
+from common import BLUE, NETWORKS, RED, axes, conclude, digits, fit, groups_of, interval, save, say
 
 from bridle import Dropout, Network, predict
 
@@ -33,53 +32,77 @@ with torch.no_grad():
     hidden = torch.relu(X64 @ small.weights[0] + small.biases[0])
     scores = (masks[:, None, None] * hidden) @ small.weights[1] + small.biases[1]
     one_pass = predict(small, X64).softmax(-1)
-    arithmetic = scores.softmax(-1).mean(0)
+    chances = scores.softmax(-1)
+    arithmetic = chances.mean(0)
     geometric = scores.log_softmax(-1).mean(0).softmax(-1)
-    single = torch.stack(
-        [distance(each, arithmetic) for each in scores.softmax(-1)[::16]]
-        if False
-        else [torch.tensor(distance(each, arithmetic)) for each in scores.softmax(-1)[::16]]
-    )
+    single = np.mean([distance(each, arithmetic) for each in chances[::16]], axis=0)
 say(
     "10 units: distance of one pass from the average of all 1024",
     distance(one_pass, arithmetic),
     " %",
 )
-say("10 units: distance of a single subnetwork", single.mean(0).numpy(), " %")
+say("10 units: distance of one subnetwork from it", single, " %")
 exact = (one_pass - geometric).abs().max()
-print(f"10 units: largest difference from the geometric average × 10¹²: {1e12 * exact:.4f}")
+print(f"10 units: one pass less the geometric average, largest × 10¹²: {1e12 * exact:.4f}")
 
 # ---- some subnetworks of the article's network
 network = Network([64, 64, 64, 10], seeds=seeds, hidden_noise=Dropout(keep_prob=0.5))
 fit(network, data, steps=400, learning_rate=0.05)
 with torch.no_grad():
-    drawn = []
-    for _ in range(600):
-        network.steps += 1  # the address of the next masks
-        drawn.append(network(X, noise=True).softmax(-1))
-    drawn = torch.stack(drawn)
-    average, drawn = drawn[100:].mean(0), drawn[:100]
+    logs = []
+    for _ in range(500):
+        network.steps += 1  # the address of the next masks; each row draws its own subnetwork
+        logs.append(network(X, noise=True).log_softmax(-1))
+    logs = torch.stack(logs)
+    average, geometric = logs[100:].exp().mean(0), logs[100:].mean(0).softmax(-1)
     one_pass = predict(network, X).softmax(-1)
 counts = (1, 2, 3, 5, 10, 20, 50, 100)
-of_counts = np.array([distance(drawn[:count].mean(0), average) for count in counts])
-of_pass = distance(one_pass, average)
-agree = groups_of(100 * (one_pass.argmax(-1) == average.argmax(-1)).double().mean(-1))[0]
-nearer = of_counts[0] / of_pass
-say("three layers: distance of one pass from the average of 500", of_pass, " %")
-say("three layers: distance of one subnetwork", of_counts[0], " %")
-say("three layers: distance of 10 averaged", of_counts[4], " %")
-say("three layers: rows on which one pass and the average name the same class", agree, " %")
-better = say("three layers: one pass is nearer than one subnetwork, times", nearer)
-conclude(better[0] > 1.5 and agree.mean() > 95 and exact < 1e-12)
+of_counts = [logs[:count].exp().mean(0) for count in counts]
 
-figure, axis = axes(1, width=5.5)
-mean, half = interval(of_counts)
-axis.errorbar(counts, mean, half, fmt="o-", color=BLUE, capsize=3, label="average of so many drawn")
-mean, half = interval(of_pass)
-axis.axhspan(mean - half, mean + half, color=RED, alpha=0.2, linewidth=0)
-axis.axhline(mean, color=RED, linestyle="--", label="one pass with dropout off")
-axis.set(
-    xscale="log", xlabel="subnetworks", ylabel="distance from the average of 500, %", ylim=(0, None)
+
+def errors(chances):
+    """Return the share of rows whose class is wrong, in percent: ``[8]``."""
+    return groups_of(100 * (chances.argmax(-1) != data.y_test[:300]).double().mean(-1))[0]
+
+
+far = np.array([distance(chances, average) for chances in of_counts])
+wrong = np.array([errors(chances) for chances in of_counts])
+agree = groups_of(100 * (one_pass.argmax(-1) == average.argmax(-1)).double().mean(-1))[0]
+say("three layers: distance of one pass from the average of 400", distance(one_pass, average), " %")
+say(
+    "three layers: distance of one pass from their geometric average",
+    distance(one_pass, geometric),
+    " %",
 )
-axis.legend(frameon=False)
+say("three layers: distance of one subnetwork from the average", far[0], " %")
+say("three layers: distance of the average of 10 from it", far[4], " %")
+say("three layers: rows that one pass and the average put into the same class", agree, " %")
+say("three layers: error of one subnetwork", wrong[0], " %")
+say("three layers: error of the average of 400", errors(average), " %")
+say("three layers: error of one pass", errors(one_pass), " %")
+nearer = say(
+    "one pass is nearer to the average than one subnetwork by",
+    far[0] - distance(one_pass, average),
+    " points",
+)
+same = say(
+    "one pass has a higher error than the average by",
+    errors(one_pass) - errors(average),
+    " points",
+    2,
+)
+conclude(nearer[0] > 0 and agree.mean() > 95 and same[1] < 2 and exact < 1e-12)
+
+figure, panels = axes(2)
+for axis, values, line, label in (
+    (panels[0], far, distance(one_pass, average), "distance from the average of 400, %"),
+    (panels[1], wrong, errors(one_pass), "error on new rows, %"),
+):
+    mean, half = interval(values)
+    axis.errorbar(counts, mean, half, fmt="o-", color=BLUE, capsize=3, label="so many averaged")
+    mean, half = interval(line)
+    axis.axhspan(mean - half, mean + half, color=RED, alpha=0.2, linewidth=0)
+    axis.axhline(mean, color=RED, linestyle="--", label="one pass, dropout off")
+    axis.set(xscale="log", xlabel="subnetworks", ylabel=label, ylim=(0, None))
+panels[0].legend(frameon=False)
 save(figure, __file__)
