@@ -293,6 +293,13 @@ def test_wrong_data(data):
         co_adaptation(_network(), X * torch.nan, y)
 
 
+def test_a_model_that_cannot_be_copied(data):
+    model = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double()
+    model.kept = model[0].weight * 2
+    with pytest.raises(UsageError, match="cannot be copied"):
+        co_adaptation(model, *data, layer="1")
+
+
 # ------------------------------------------------------------------ features
 
 

@@ -77,6 +77,9 @@ say(
 say("three layers: distance of one subnetwork from the average", far[0], " %")
 say("three layers: distance of the average of 10 from it", far[4], " %")
 say("three layers: rows that one pass and the average put into the same class", agree, " %")
+for name, chances in (("one pass", one_pass), ("the average of 400", average)):
+    sure = groups_of(100 * chances.amax(-1).mean(-1))[0]
+    say(f"three layers: probability of the class named, {name}", sure, " %")
 say("three layers: error of one subnetwork", wrong[0], " %")
 say("three layers: error of the average of 400", errors(average), " %")
 say("three layers: error of one pass", errors(one_pass), " %")
@@ -86,7 +89,7 @@ nearer = say(
     " points",
 )
 same = say(
-    "one pass has a higher error than the average by",
+    "error of one pass less that of the average",
     errors(one_pass) - errors(average),
     " points",
     2,

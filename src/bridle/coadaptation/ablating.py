@@ -133,7 +133,13 @@ class ModuleAblation:
                 f"({', '.join(map(repr, list(found)[:4]))}, ...); give the name of one"
             )
         self.layer = next(iter(found))
-        self._model = copy.deepcopy(model).eval()
+        try:
+            self._model = copy.deepcopy(model).eval()
+        except RuntimeError as error:
+            raise UsageError(
+                f"the model cannot be copied ({str(error).splitlines()[0]}): "
+                "measure it before its first forward pass, or a model loaded anew"
+            ) from error
         self._module = dict(self._model.named_modules())[self.layer]
         self._axis = unit_axis
         seen = self._seen(X[:1])
