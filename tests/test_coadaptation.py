@@ -271,7 +271,7 @@ SEQUENCE = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double()
         (Network([5, 4, 3]), {"member": 1}, "from 0 to 0"),
         (Network([4, 4, 3]), {}, r"takes \[rows, 4\]"),
         (Network([5, 4, 3]), {"removed": "median"}, "'zero' or 'mean'"),
-        (Network([5, 4, 3]), {"max_pairs": 0}, "max_pairs is 0"),
+        (Network([5, 4, 3]), {"max_pairs": 1}, "max_pairs is 1"),
         (Network([5, 4, 3]), {"batch_rows": 0}, "batch_rows is 0"),
         (SEQUENCE, {}, "name a module of the Sequential"),
         (SEQUENCE, {"layer": "7"}, "no module matches"),

@@ -48,7 +48,7 @@ def co_adaptation(
 
     Many removals are one tensor program. In a :class:`bridle.Network` a removal corrects the next
     layer's input by one outer product a unit, in float64; any other module runs whole, on repeated
-    rows, in its own dtype.
+    rows, in its own dtype (give ``model.double()`` where interactions are near float32's rounding).
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def co_adaptation(
         What stands in a removed unit's place: 0, as in dropout, or the unit's mean over the rows,
         which takes away what it tells and leaves what it adds to every row alike.
     max_pairs : int or None
-        Where there are more pairs, so many are sampled without replacement. None measures all.
+        Where there are more pairs, so many (2 or more) are sampled without replacement. None
+        measures all.
     seed : int
         Of the sample.
     unit_axis : int
@@ -148,9 +149,9 @@ def _check(X: Tensor, y: Tensor, *, removed: str, max_pairs: int | None, batch_r
         )
     if removed not in ("zero", "mean"):
         raise UsageError(f"removed is {removed!r}; it is 'zero' or 'mean'")
-    for name, count in (("max_pairs", max_pairs), ("batch_rows", batch_rows)):
-        if count is not None and count < 1:
-            raise UsageError(f"{name} is {count}; it must be 1 or more")
+    for name, count, least in (("max_pairs", max_pairs, 2), ("batch_rows", batch_rows, 1)):
+        if count is not None and count < least:
+            raise UsageError(f"{name} is {count}; it must be {least} or more")
 
 
 def _check_network(network: Network, X: Tensor, layer: int | Selector, member: int) -> int:

@@ -93,8 +93,6 @@ class CoAdaptation:
         whole = self._whole()
         if count == self.all_pairs or not whole.any():
             return 0.0
-        if count < 2:
-            return math.inf
         residual = np.abs(self.interaction) - self.share * whole
         variance = (1 - count / self.all_pairs) * np.square(residual).sum() / (count - 1) / count
         return float(math.sqrt(variance) / whole.mean())
