@@ -1,10 +1,10 @@
-"""Co-adaptation on MNIST with and without dropout, and what measuring it costs.
+"""Co-adaptation on MNIST: nothing, dropout, L2; first features; and what measuring it costs.
 
 Run ``python benchmarks/coadaptation.py --data mnist.npz [--figure tiles.png]``. Networks
 784-128-128-10, five seeds of each kind in one population, each on its own 2000 training rows. The
 times are of one network's 128 units and 2000 pairs on 500 rows: ``co_adaptation`` beside a loop
-that takes the layer's units, sets some to zero and runs the layers behind, a removal at a time, with
-the same float64 weights.
+that takes the layer's units, sets some to zero and runs the layers behind, a removal at a time, in
+float64 too.
 """
 
 from __future__ import annotations
@@ -19,12 +19,21 @@ from scipy.stats import t as student
 from timing import interleaved
 from torch import Tensor
 
-from bridle import Dropout, Network, co_adaptation, feature_tiles, predict, tile_sheet, train_step
+from bridle import (
+    L2,
+    Dropout,
+    Network,
+    co_adaptation,
+    feature_tiles,
+    predict,
+    tile_sheet,
+    train_step,
+)
 from bridle.coadaptation import CoAdaptation
 
 SIZES = (784, 128, 128, 10)
 SEEDS, ROWS, STEPS, TESTED = 5, 2000, 600, 500
-NAMES = ("plain", "dropout")
+NAMES = ("plain", "dropout", "L2")
 
 
 def read(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -37,18 +46,19 @@ def read(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def trained(X: Tensor, y: Tensor) -> Network:
-    """Return five plain networks, and five with dropout from the same start on the same rows."""
+    """Return five networks of each kind, from the same starts on the same rows."""
     draw = torch.Generator().manual_seed(0)
-    parts = torch.randperm(len(X), generator=draw)[: SEEDS * ROWS].view(SEEDS, ROWS).repeat(2, 1)
+    parts = torch.randperm(len(X), generator=draw)[: SEEDS * ROWS].view(SEEDS, ROWS).repeat(3, 1)
     network = Network(
         SIZES,
-        seeds=[*range(SEEDS)] * 2,
-        hidden_noise=Dropout(keep_prob=torch.tensor([1.0, 0.5]).repeat_interleave(SEEDS)),
+        seeds=[*range(SEEDS)] * 3,
+        hidden_noise=Dropout(keep_prob=torch.tensor([1.0, 0.5, 1.0]).repeat_interleave(SEEDS)),
     )
     optimizer = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
+    penalties = [L2(torch.tensor([0.0, 0.0, 0.01]).repeat_interleave(SEEDS))]
     for _ in range(STEPS):
         rows = parts[:, torch.randint(ROWS, (64,), generator=draw)]
-        train_step(network, (X[rows], y[rows]), optimizer=optimizer)
+        train_step(network, (X[rows], y[rows]), optimizer=optimizer, penalties=penalties)
     return network
 
 
@@ -69,10 +79,10 @@ def by_loop(network: Network, X: Tensor, y: Tensor, found: CoAdaptation) -> list
 
 
 def draw_tiles(network: Network, path: Path) -> None:
-    """Draw the first features of a plain network and of one with dropout."""
+    """Draw 64 first features of a network of each kind."""
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, 2, figsize=(9, 4.8), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
     for group, (axis, name) in enumerate(zip(axes, NAMES, strict=True)):
         tiles = feature_tiles(network, (28, 28), member=group * SEEDS)[:64]
         axis.imshow(tile_sheet(tiles, gap=2), cmap="RdBu_r", vmin=-1, vmax=1)
@@ -90,24 +100,23 @@ def main() -> None:
     options = parser.parse_args()
     X, y, X_test, y_test = read(options.data)
     network = trained(X, y)
-    right = (predict(network, X_test).argmax(-1) == y_test).double().mean(1).view(2, SEEDS)
+    right = (predict(network, X_test).argmax(-1) == y_test).double().mean(1).view(3, SEEDS)
     X, y = X_test[:TESTED], y_test[:TESTED]
     print(f"{machine()}\n")
-    print("| layer | removed | plain | dropout | less by (95 %, 5 seeds) |")
-    print("|---|---|---:|---:|---:|")
+    print("| layer | removed | plain | dropout | L2 | dropout: less by (95 %, 5 seeds) | L2 |")
+    print("|---|---|---:|---:|---:|---:|---:|")
     for layer in (1, 2):
         for removed in ("zero", "mean"):
             shares = [
                 100 * co_adaptation(network, X, y, layer=layer, member=k, removed=removed).share
                 for k in range(network.members)
             ]
-            plain, dropout = np.array(shares).reshape(2, SEEDS)
-            less = plain - dropout
-            half = student.ppf(0.975, SEEDS - 1) * less.std(ddof=1) / np.sqrt(SEEDS)
-            print(
-                f"| {layer} | {removed} | {plain.mean():.2f} % | {dropout.mean():.2f} % "
-                f"| {less.mean():.2f} ± {half:.2f} points |"
-            )
+            groups = np.array(shares).reshape(3, SEEDS)
+            less = groups[0] - groups[1:]
+            half = student.ppf(0.975, SEEDS - 1) * less.std(1, ddof=1) / np.sqrt(SEEDS)
+            cells = [f"{share:.2f} %" for share in groups.mean(1)]
+            cells += [f"{x:.2f} ± {d:.2f}" for x, d in zip(less.mean(1), half, strict=True)]
+            print(f"| {layer} | {removed} | {' | '.join(cells)} |")
     for name, accuracies in zip(NAMES, right, strict=True):
         print(f"\n- {name}: test accuracy {100 * accuracies.mean():.2f} %", end="")
     found = co_adaptation(network, X, y)
