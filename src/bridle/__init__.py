@@ -13,6 +13,7 @@ from bridle.version import __version__
 if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
+    from bridle.coadaptation import CoAdaptation, co_adaptation
     from bridle.compaction import Compacted, compact
     from bridle.ensemble import (
         EnsemblePrediction,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         from_sklearn,
         to_sklearn,
     )
+    from bridle.features import feature_tiles, tile_sheet
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelaudit import audit_model
@@ -79,6 +81,7 @@ _HOME = {
     "Audit": "auditing",
     "Before": "planning",
     "BridleError": "errors",
+    "CoAdaptation": "coadaptation",
     "Compacted": "compaction",
     "ConcreteDropout": "noise",
     "CosineSchedule": "schedules",
@@ -125,9 +128,11 @@ _HOME = {
     "attach": "attaching",
     "audit": "auditing",
     "audit_model": "modelaudit",
+    "co_adaptation": "coadaptation",
     "compact": "compaction",
     "convert_strength": "rosetta",
     "early_dropout": "noise",
+    "feature_tiles": "features",
     "fit": "fitting",
     "from_sklearn": "estimators",
     "lambda_max": "paths",
@@ -142,6 +147,7 @@ _HOME = {
     "save_model": "modelfile",
     "search": "searching",
     "subnetwork": "subnetworks",
+    "tile_sheet": "features",
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
@@ -157,6 +163,7 @@ __all__ = [
     "Audit",
     "Before",
     "BridleError",
+    "CoAdaptation",
     "Compacted",
     "ConcreteDropout",
     "CosineSchedule",
@@ -201,9 +208,11 @@ __all__ = [
     "attach",
     "audit",
     "audit_model",
+    "co_adaptation",
     "compact",
     "convert_strength",
     "early_dropout",
+    "feature_tiles",
     "fit",
     "from_sklearn",
     "lambda_max",
@@ -218,6 +227,7 @@ __all__ = [
     "save_model",
     "search",
     "subnetwork",
+    "tile_sheet",
     "to_sklearn",
     "train",
     "train_step",
