@@ -31,7 +31,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from bridle.errors import DataError, UsageError
-from bridle.estimators.frames import has_texts_or_gaps
+from bridle.estimators.tabular import has_texts_or_gaps
 from bridle.model import TableModel
 from bridle.modelfile import from_state, state_of
 from bridle.network import predict
