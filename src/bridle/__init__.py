@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
+    from bridle.displays import GapDisplay, PathDisplay, WeightDisplay
     from bridle.errors import (
         BridleError,
         DataError,
@@ -60,6 +61,7 @@ _HOME = {
     "Dropout": "noise",
     "ElasticNet": "penalties",
     "FitResult": "result",
+    "GapDisplay": "displays",
     "GroupLasso": "penalties",
     "History": "records",
     "L1": "penalties",
@@ -72,6 +74,7 @@ _HOME = {
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
+    "PathDisplay": "displays",
     "Recipe": "recipe",
     "Receipt": "surgery",
     "RegularizationWarning": "errors",
@@ -80,6 +83,7 @@ _HOME = {
     "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "WeightDisplay": "displays",
     "address_of": "ops",
     "attach": "attaching",
     "audit": "auditing",
@@ -115,6 +119,7 @@ __all__ = [
     "Dropout",
     "ElasticNet",
     "FitResult",
+    "GapDisplay",
     "GroupLasso",
     "History",
     "LambdaPath",
@@ -125,6 +130,7 @@ __all__ = [
     "MaxNorm",
     "ModelFileError",
     "Network",
+    "PathDisplay",
     "Receipt",
     "Recipe",
     "RegularizationWarning",
@@ -133,6 +139,7 @@ __all__ = [
     "TableModel",
     "TrainingError",
     "UsageError",
+    "WeightDisplay",
     "__version__",
     "address_of",
     "attach",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
 from bridle.errors import UsageError
 from bridle.estimators.epochs import Epochs
 from bridle.estimators.lbfgs import Lbfgs
+from bridle.estimators.outputs import keeps_stages
 
 __all__ = ["BaseMLP", "takes_part"]
 
@@ -30,6 +33,10 @@ class BaseMLP(Epochs, Lbfgs):
 
     def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         """Return validated rows, and what the network fits: ``[rows, outputs]``."""
+        raise NotImplementedError
+
+    def _known_targets(self, y: Any) -> Array:
+        """Return the targets of a fitted network, ``[rows, outputs]``."""
         raise NotImplementedError
 
     def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
@@ -70,6 +77,21 @@ class BaseMLP(Epochs, Lbfgs):
                 "values and need to be preprocessed."
             )
         return self
+
+    @available_if(keeps_stages)
+    def staged_loss(self, X: Any, y: Any, sample_weight: Any = None) -> Iterator[float]:
+        """Yield the mean loss after each epoch, noise off and penalties left out.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        y : array ``[rows]`` or ``[rows, outputs]``
+        sample_weight : array ``[rows]``, optional
+        """
+        target = torch.from_numpy(self._known_targets(y).astype(self.coefs_[0].dtype))
+        for network, scores in self._staged(X):
+            losses = network.losses(scores, target.to(scores.device)).cpu().numpy()
+            yield float(np.average(losses, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

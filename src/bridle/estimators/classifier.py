@@ -81,8 +81,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     class_weight : dict or "balanced", optional
         The weight of each class; "balanced" is rows / (classes × rows of the class).
     keep_stages : bool
-        Keep the weights after each epoch, for :meth:`staged_predict`, :meth:`staged_predict_proba`
-        and :meth:`staged_score`.
+        Keep the weights after each epoch, for :meth:`staged_predict`, :meth:`staged_predict_proba`,
+        :meth:`staged_score` and :meth:`staged_loss`.
     device : {"cpu", "cuda", "auto"}
         Where it trains and predicts.
 
