@@ -53,7 +53,7 @@ def axes_for(ax: Any, panels: int, columns: int) -> list[Axes]:
         for spare in made.ravel()[panels:]:
             figure.delaxes(spare)
         return list(made.ravel()[:panels])
-    if isinstance(ax, Iterable):
+    if isinstance(ax, Iterable) and not isinstance(ax, str):
         given = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(given) != panels:
             raise UsageError(f"ax has {len(given)} axes, and there are {panels} panels to draw")

@@ -136,7 +136,7 @@ class PathDisplay:
             axis.axvspan(none.start, none.end, color=MARK, alpha=0.12, linewidth=0)
             above = axis.get_xaxis_transform()
             axis.text(none.place, 0.03, "none", transform=above, ha="center", color="0.3")
-            axis.margins(x=0)
+            axis.margins(x=0.02)
         mark = None
         if marked is not None:
             mark = axis.axvline(marked, color=MARK, linestyle=":", linewidth=1, label="chosen")
@@ -259,9 +259,9 @@ def _places(panel: PathPanel) -> tuple[Any, float | None, _Band | None, bool]:
     inner = known[np.isfinite(known) & (known > 0)]
     logarithmic = len(inner) > 0 and bool(inner.max() > _WIDE * inner.min())
     outer = known[np.isinf(known) | (logarithmic & (known == 0))]
-    if not len(outer) or not len(inner):
+    if not len(outer):
         return values, panel.marked, None, logarithmic
-    ends = np.array([inner.min(), inner.max()])
+    ends = np.array([inner.min(), inner.max()]) if len(inner) else np.ones(2)
     low, high = np.log10(ends) if logarithmic else ends
     step = max(high - low, 0.1 * abs(high), 1e-3) / 8
     at_start = bool(outer[0] == 0)

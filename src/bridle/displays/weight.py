@@ -111,6 +111,7 @@ class WeightDisplay:
                 }
                 axis.hist(weights[weights != 0], **style | kwargs)
                 axis.set(xlabel="weight", ylabel="weights")
+                axis.locator_params(axis="x", nbins=5)
                 axis.spines[["top", "right"]].set_visible(False)
             else:
                 self._matrix(axis, weights, kwargs)
