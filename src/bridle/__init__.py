@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridle.auditing import Audit, audit
     from bridle.coadaptation import CoAdaptation, co_adaptation
     from bridle.compaction import Compacted, compact
+    from bridle.displays import GapDisplay, PathDisplay, WeightDisplay
     from bridle.ensemble import (
         EnsemblePrediction,
         GaussianPrediction,
@@ -95,6 +96,7 @@ _HOME = {
     "EnsemblePrediction": "ensemble",
     "FeatureAlphaDropout": "noise",
     "FitResult": "result",
+    "GapDisplay": "displays",
     "GaussianDropout": "noise",
     "GaussianPrediction": "ensemble",
     "GroupLasso": "penalties",
@@ -111,6 +113,7 @@ _HOME = {
     "MaxNorm": "penalties",
     "ModelFileError": "errors",
     "Network": "network",
+    "PathDisplay": "displays",
     "Receipt": "surgery",
     "Recipe": "recipe",
     "RegularizationWarning": "errors",
@@ -122,6 +125,7 @@ _HOME = {
     "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "WeightDisplay": "displays",
     "WeightDrop": "noise",
     "address_of": "ops",
     "all_subnetworks": "ensemble",
@@ -176,6 +180,7 @@ __all__ = [
     "EnsemblePrediction",
     "FeatureAlphaDropout",
     "FitResult",
+    "GapDisplay",
     "GaussianDropout",
     "GaussianPrediction",
     "GroupLasso",
@@ -190,6 +195,7 @@ __all__ = [
     "MaxNorm",
     "ModelFileError",
     "Network",
+    "PathDisplay",
     "Receipt",
     "Recipe",
     "RegularizationWarning",
@@ -201,6 +207,7 @@ __all__ = [
     "TableModel",
     "TrainingError",
     "UsageError",
+    "WeightDisplay",
     "WeightDrop",
     "__version__",
     "address_of",
