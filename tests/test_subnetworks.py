@@ -8,7 +8,16 @@ import torch
 from torch import nn
 
 import reference as by_hand
-from bridle import DropConnect, Dropout, Network, all_subnetworks, compact, predict, train_step
+from bridle import (
+    DropConnect,
+    Dropout,
+    Network,
+    all_subnetworks,
+    compact,
+    predict,
+    predict_gaussian,
+    train_step,
+)
 from bridle.errors import UsageError
 
 ACTIVATIONS = {
@@ -219,6 +228,18 @@ def test_errors_say_what_to_do():
         all_subnetworks(build())
     with pytest.raises(UsageError, match=r"2\^800"):
         all_subnetworks(Network([2, 800, 1], hidden_noise=Dropout(keep_prob=0.5)))
+
+
+def test_a_noise_that_is_no_mask_has_no_subnetworks():
+    class Adding:
+        def train(self, x, address, *, rows=None):
+            return x + 1
+
+    network = build(hidden_noise=Dropout(keep_prob=0.5))
+    network.hidden_noise = Adding()
+    for call in (network.subnetwork, lambda k: predict_gaussian(network, torch.zeros(1, 5))):
+        with pytest.raises(UsageError, match="does not multiply by a mask"):
+            call(0)
 
 
 def test_mean_weights_are_the_mean_of_all_subnetworks_for_a_linear_network():

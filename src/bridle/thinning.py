@@ -15,7 +15,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.noise import Dropout
 
-__all__ = ["addresses", "check_name", "keep_factors", "thin"]
+__all__ = ["addresses", "check_multiplies", "check_name", "keep_factors", "thin"]
 
 
 def check_name(k: int, row: int = 0) -> None:
@@ -56,10 +56,25 @@ def keep_factors(noise: Dropout, address: Tensor, units: int, row: int, like: Te
     -------
     Tensor
         ``[names, units]``: 0 for what is dropped, 1 or 1/p for what is kept.
+
+    Raises
+    ------
+    UsageError
+        If the noise does not multiply, so that what it drops is not 0.
     """
     ones = torch.ones(len(address), 1, units, dtype=like.dtype, device=like.device)
     rows = torch.tensor([row], device=like.device)
+    check_multiplies(noise, address[:1], ones[:1])
     return noise.train(ones, address, rows=rows)[:, 0]
+
+
+def check_multiplies(noise: Dropout, address: Tensor, like: Tensor) -> None:
+    """Raise a UsageError where a noise makes something of nothing: it is no mask."""
+    if bool(noise.train(torch.zeros_like(like), address).any()):
+        raise UsageError(
+            f"{noise} does not multiply by a mask, what it drops is not 0: it has no subnetworks "
+            "to remove units of, and no such moments"
+        )
 
 
 def thin(

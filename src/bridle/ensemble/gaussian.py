@@ -14,6 +14,7 @@ from bridle.ensemble.scores import row_parts
 from bridle.errors import UsageError
 from bridle.network import ACTIVATIONS, Network
 from bridle.noise import DropConnect, Dropout
+from bridle.thinning import check_multiplies
 
 __all__ = ["GaussianPrediction", "predict_gaussian"]
 
@@ -96,7 +97,8 @@ def predict_gaussian(
     Raises
     ------
     UsageError
-        If ``X`` does not have the network's inputs, or an argument is out of range.
+        If ``X`` does not have the network's inputs, if a noise does not multiply, or if an argument
+        is out of range.
 
     Examples
     --------
@@ -114,6 +116,10 @@ def predict_gaussian(
         raise UsageError(f"propagate is {propagate!r}; it is 'mean' or 'moments'")
     if samples is not None and samples < 1:
         raise UsageError(f"samples is {samples}; give 1 or more, or None for the limit of many")
+    for noise in (network.hidden_noise, network.input_noise):
+        if noise is not None:
+            like = network.weights[0].detach()[:, :1]
+            check_multiplies(noise, network.address(0), like)
     generator = torch.Generator(network.seeds.device).manual_seed(seed)
     activate = _activation(network.activation, samples, generator)
     parts = [
