@@ -9,7 +9,15 @@ from torch import nn
 
 import bridle
 import reference as by_hand
-from bridle import DropConnect, Dropout, Network, all_subnetworks, compact, predict, train_step
+from bridle import (
+    DropConnect,
+    Dropout,
+    Network,
+    all_subnetworks,
+    compact,
+    predict,
+    train_step,
+)
 from bridle.errors import UsageError
 
 ACTIVATIONS = {

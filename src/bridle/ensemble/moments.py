@@ -111,7 +111,7 @@ class Moments:
             self._own = torch.lerp(self._own, _average(own, share), grown)
             self._logs = torch.lerp(self._logs, _average(logs, share), grown)
         mean = _average(values, share)
-        square = _average((values.double() - mean).square(), share)
+        square = _average((values - mean).square_(), share)
         apart = mean - self._mean
         self._square = torch.lerp(self._square, square, grown) + apart.square() * (
             grown * (1 - grown)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.network import Network
+from bridle.ops import cpu, reference
 from bridle.thinning import addresses, check_name, keep_factors
 
 __all__ = ["Evaluator", "Masks", "Scratch", "at_once", "drawn_masks", "names_of", "row_parts"]
@@ -123,11 +124,13 @@ class _Picks:
     @classmethod
     def of(cls, factors: Tensor) -> _Picks:
         kept = factors != 0
-        places = kept.byte().argsort(dim=1, descending=True, stable=True)
-        chosen = factors.gather(1, places)
+        counts = kept.sum(1)
+        first = torch.arange(factors.shape[1], device=factors.device) < counts[:, None]
         # behind the kept ones, the first of them again: its value is finite where theirs are
-        places = torch.where(chosen != 0, places, places[:, :1])
-        return cls(places, chosen[:, :, None], kept.sum(1).tolist())
+        places = kept.byte().argmax(1, keepdim=True).repeat(1, factors.shape[1])
+        places[first] = kept.nonzero()[:, 1]
+        chosen = factors.gather(1, places).masked_fill_(~first, 0)
+        return cls(places, chosen[:, :, None], counts.tolist())
 
     def of_names(self, part: slice) -> tuple[Tensor, Tensor]:
         """Return places and factors of some subnetworks, as many as the largest of them has."""
@@ -194,7 +197,9 @@ class Evaluator:
             if below is not None:
                 hidden = hidden.mul_(below[1])
             weight = self._taken(layer, masked[layer], below, above, names)
-            bias = self._biases[layer][None] if above is None else self._biases[layer][above[0]]
+            bias = self._biases[layer][None]
+            if above is not None:
+                bias = bias[0].index_select(0, above[0].flatten()).view(above[0].shape)
             out = self._scratch((layer, "sums"), names, weight.shape[2], hidden.shape[2])
             hidden = torch.bmm(weight.mT, hidden, out=out).add_(bias[:, :, None])
         return hidden
@@ -209,23 +214,17 @@ class Evaluator:
     ) -> Tensor:
         """Return a layer's weights of kept units, ``[names, in, out]``."""
         weight = self._weights[layer] if masked is None else masked
+        if below is None and above is None:
+            return weight.expand(names, -1, -1)
         fan_in, fan_out = weight.shape[-2:]
-        if below is None:
-            weight = weight.expand(names, -1, -1)
-        else:
-            places = below[0]
-            if masked is not None:  # the lines of all names, one after the other
-                start = torch.arange(0, names * fan_in, fan_in, device=places.device)
-                places = places + start[:, None]
-            count = places.shape[1]
-            rows = self._scratch((layer, "rows"), names * count, fan_out)
-            torch.index_select(weight.reshape(-1, fan_out), 0, places.flatten(), out=rows)
-            weight = rows.view(names, count, fan_out)
-        if above is None:
-            return weight
-        places = above[0][:, None].expand(-1, weight.shape[1], -1)
-        block = self._scratch((layer, "block"), *places.shape)
-        return torch.gather(weight, 2, places, out=block)
+        lines = self._all(fan_in, names) if below is None else below[0]
+        columns = self._all(fan_out, names) if above is None else above[0]
+        block = self._scratch((layer, "block"), names, lines.shape[1], columns.shape[1])
+        take = cpu.take_blocks if weight.is_cpu else reference.take_blocks
+        return take(weight, lines, columns, block)
+
+    def _all(self, units: int, names: int) -> Tensor:
+        return torch.arange(units, device=self._hidden.device).expand(names, -1)
 
 
 _Chosen = tuple[Tensor, Tensor]

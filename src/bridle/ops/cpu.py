@@ -31,6 +31,7 @@ __all__ = [
     "relu_dropout",
     "relu_dropout_backward",
     "soft_threshold",
+    "take_blocks",
     "use_variant",
     "variant",
     "variants",
@@ -348,6 +349,28 @@ def drop_connect_linear_backward(
         torch.get_num_threads(),
     )
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)
+
+
+def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+    """As :func:`bridle.ops.reference.take_blocks`."""
+    widths = {torch.float32: 4, torch.float64: 8}
+    if weight.dtype not in widths or not _compiled(weight):
+        return reference.take_blocks(weight, lines, columns, out)
+    if weight.stride(-1) != 1:
+        weight = weight.contiguous()
+    lines, columns = lines.contiguous(), columns.contiguous()
+    _native.take_blocks(
+        widths[weight.dtype],
+        *out.shape,
+        weight.data_ptr(),
+        weight.stride(0) if weight.ndim == 3 else 0,
+        weight.stride(-2),
+        lines.data_ptr(),
+        columns.data_ptr(),
+        out.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return out
 
 
 use_variant(os.environ.get("BRIDLE_CPU") or variants()[0])

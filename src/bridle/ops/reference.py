@@ -25,6 +25,7 @@ __all__ = [
     "relu_dropout_backward",
     "row_steps",
     "soft_threshold",
+    "take_blocks",
     "threshold_of",
     "uniform_like",
 ]
@@ -249,3 +250,16 @@ def drop_connect_linear_backward(
         mask = _masked_weight(ones, index, address, rows, keep_prob, scale)
         grad_weight += torch.where(mask > 0, x[:, index, :, None] * above * mask, 0)
     return grad_x, grad_weight
+
+
+def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+    """Write ``weight[n, lines[n, i], columns[n, j]]`` to ``out[n, i, j]``, and return it.
+
+    ``weight`` is ``[in, out]``, the same for all names, or ``[names, in, out]``; ``lines`` and
+    ``columns`` are int64 ``[names, …]``, with places that exist: they are not checked.
+    """
+    places = lines[:, :, None], columns[:, None, :]
+    if weight.ndim == 3:
+        names = torch.arange(len(weight), device=weight.device)[:, None, None]
+        return out.copy_(weight[names, *places])
+    return out.copy_(weight[places])
