@@ -255,6 +255,22 @@ def test_a_scheduler_that_counted_the_groups():
     assert len(optimizer.param_groups) == 1
 
 
+def test_a_scheduler_made_afterwards_outlives_the_rates():
+    model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    rules = {nn.ReLU: bridle.ConcreteDropout(**HALF)}
+    receipt = bridle.regularize(model, rules, optimizer=optimizer)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    x = torch.randn(30, 5)
+    steps(model, optimizer, x, 1)
+    scheduler.step()
+    receipt.undo()
+    steps(model, optimizer, x, 1)
+    scheduler.step()
+    assert [len(group["params"]) for group in optimizer.param_groups] == [4, 0]
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
+
+
 def test_rates_are_attached_later_and_to_one_optimizer_only():
     model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 2))
     receipt = bridle.regularize(model, {nn.ReLU: bridle.ConcreteDropout(**HALF)})

@@ -252,7 +252,7 @@ def _numbers(
         address.shape[0] * rows.shape[1], groups * NUMBERS, dtype=dtype, device=rows.device
     )
     for part, words in source(address, rows, groups):
-        found[part] = numbers_of(words.view(torch.uint32).double()).flatten(1).to(dtype)
+        found[part] = numbers_of((words.long() & _WORD).double()).flatten(1).to(dtype)
     return found.view(address.shape[0], rows.shape[1], -1)[..., :units]
 
 
