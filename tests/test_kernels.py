@@ -122,6 +122,27 @@ def test_any_number_of_threads(variant, threads):
     assert torch.equal(cpu.dropout(wide, *mask), reference.dropout(wide, *mask))
 
 
+@pytest.mark.parametrize("units", [1, 63, 64, 65, 1000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_numbers_are_the_definition_bit_for_bit(variant, units, threads):
+    """Drawn by kernels of every variant: rows of all kinds, and populations."""
+    x = torch.randn(3, 40, units)
+    address = address_of([-7, 8, 2**40], stream=3, step=[1, 2**35, 5])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for rows in (None, torch.arange(40)[None] * 2**33, torch.arange(120).view(3, 40)):
+            keep = torch.tensor([0.3, 0.5, 1.0], dtype=torch.float64)
+            expected = reference.gaussian_dropout(x, address, rows, keep)
+            assert torch.equal(cpu.gaussian_dropout(x, address, rows, keep), expected)
+            expected = reference.uniform_like(x, address, rows)
+            assert torch.equal(cpu.uniform_like(x, address, rows), expected)
+        shared = cpu.uniform_like(x, address, torch.tensor([[5]]))
+        assert (shared == shared[:, :1]).all()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_any_split_of_the_batch(variant):
     x = torch.randn(10, 77)
     whole = dropout(x, ADDRESS[0], 0.4)

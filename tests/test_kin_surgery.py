@@ -85,6 +85,9 @@ def test_weight_drop_of_a_cell_and_of_nothing():
     assert [noise.name for noise in receipt.noises] == ["weight_hh"]
     with pytest.raises(UsageError, match="no hidden-to-hidden weights"):
         bridle.regularize(nn.Linear(3, 4), {"*": bridle.WeightDrop(**HALF)})
+    each = bridle.Scheduled(bridle.DropConnect(per_example=True, **HALF), RISING)
+    with pytest.raises(UsageError, match=r"bridle\.Network only"):
+        bridle.regularize(nn.Linear(3, 4), {"*": each})
     with pytest.raises(UsageError, match="no noise on what goes in"):
         bridle.regularize(nn.LSTM(3, 4), {nn.LSTM: bridle.Before(bridle.WeightDrop(**HALF))})
 
@@ -253,6 +256,22 @@ def test_a_scheduler_that_counted_the_groups():
         bridle.regularize(model, rules, optimizer=optimizer)
     assert not noises_of(model)
     assert len(optimizer.param_groups) == 1
+
+
+def test_a_scheduler_made_afterwards_outlives_the_rates():
+    model = nn.Sequential(nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 2))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    rules = {nn.ReLU: bridle.ConcreteDropout(**HALF)}
+    receipt = bridle.regularize(model, rules, optimizer=optimizer)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    x = torch.randn(30, 5)
+    steps(model, optimizer, x, 1)
+    scheduler.step()
+    receipt.undo()
+    steps(model, optimizer, x, 1)
+    scheduler.step()
+    assert [len(group["params"]) for group in optimizer.param_groups] == [4, 0]
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(1e-4)
 
 
 def test_rates_are_attached_later_and_to_one_optimizer_only():

@@ -95,16 +95,21 @@ class LearnedRates:
         )
 
     def leave(self) -> None:
-        """Take the rates out of the optimizer again, with their state."""
+        """Take the rates out of the optimizer again, with their state.
+
+        Where a learning-rate scheduler has counted the group that was made for them, it stays,
+        empty.
+        """
         if self._optimizer is None or self._attachment is None:
             return
         self._handle.remove()
         self._attachment.detach()
         mine = {id(logit) for _, logit in self._learned.values()}
+        counted = hasattr(self._optimizer.step, "_wrapped_by_lr_sched")
         kept = []
         for group in self._optimizer.param_groups:
             others = [p for p in group["params"] if id(p) not in mine]
-            if others or not group["params"]:
+            if others or not group["params"] or counted:
                 group["params"][:] = others
                 kept.append(group)
         self._optimizer.param_groups[:] = kept

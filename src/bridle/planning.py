@@ -49,7 +49,8 @@ def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Pla
 def _check_noise(noise: Multiplier) -> None:
     if isinstance(noise.keep_prob, Tensor):
         raise UsageError(f"{noise} has a keep probability for each member; give one number")
-    if noise.shared or getattr(noise, "per_example", False):
+    inner = noise.noise if isinstance(noise, Scheduled) else noise
+    if inner.shared or getattr(inner, "per_example", False):
         raise UsageError(f"{noise}: shared and per_example are for bridle.Network only")
 
 

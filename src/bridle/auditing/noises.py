@@ -100,6 +100,11 @@ def _counterpart(module: _DropoutNd) -> Multiplier:
     return kind(drop_prob=module.p)
 
 
+def _kind(noise: Multiplier) -> str:
+    inner = f" {type(noise.noise).__name__}" if isinstance(noise, Scheduled) else ""
+    return type(noise).__name__ + inner
+
+
 def _watch(model: nn.Module) -> dict[str, _Record]:
     """Return a record of each noise of a model by its name, to be filled when it runs."""
     found: dict[str, _Record] = {}
@@ -124,15 +129,12 @@ def _watch(model: nn.Module) -> dict[str, _Record]:
             noise = getattr(module, place, None) if isinstance(module, Network) else None
             if noise is not None:
                 keep = float(torch.as_tensor(noise.keep_prob).mean())
-                record = _Record(type(noise).__name__, keep)
+                record = _Record(_kind(noise), keep)
                 found[f"{name}.{place}".lstrip(".")] = record
                 setattr(module, place, _Watched(noise, record))
     for placed in noises_of(model):
         noise = placed.noise
-        kind = type(noise).__name__
-        if isinstance(noise, Scheduled):
-            kind = f"{kind} {type(noise.noise).__name__}"
-        record = _Record(kind, float(noise.keep_prob))
+        record = _Record(_kind(noise), float(noise.keep_prob))
         found[f"{placed.where} {placed.name}"] = record
         placed.noise = _Watched(noise, record)  # type: ignore[assignment]
     return found

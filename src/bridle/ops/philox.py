@@ -35,10 +35,15 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "BLOCKS_AT_ONCE",
     "GROUP",
+    "GROUP_BLOCKS",
     "LANES",
     "RESOLUTION",
+    "WORDS",
+    "Source",
     "address_of",
+    "drawn_words",
     "keep_mask",
     "mask_key",
     "normals",
@@ -58,10 +63,13 @@ WORDS = 4
 NUMBERS = WORDS * GROUP_BLOCKS
 """Numbers in a group of blocks."""
 
+Source = Callable[[Tensor, Tensor, int], Iterator[tuple[slice, Tensor]]]
+"""What draws words: see :func:`drawn_words`."""
+
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
-_BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
+BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
 
 
 def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, ...]:
@@ -191,14 +199,22 @@ def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> T
     kept = torch.empty(
         members * count, groups, LANES, GROUP_BLOCKS, dtype=torch.bool, device=rows.device
     )
-    for part, words in _drawn(address, rows, groups):
+    for part, words in drawn_words(address, rows, groups):
         torch.lt(words & 0xFFFF, limit[part], out=kept[part, :, 0::2])
         torch.lt(words >> 16 & 0xFFFF, limit[part], out=kept[part, :, 1::2])
     return kept.view(members, count, groups * GROUP)[..., :units].contiguous()
 
 
-def _drawn(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the words of some rows at a time: int32 ``[part, groups, words, blocks]``."""
+def drawn_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the words of some rows at a time: which, and int32 ``[part, groups, words, blocks]``.
+
+    Parameters
+    ----------
+    address, rows
+        As in :func:`keep_mask`.
+    groups : int
+        How many groups of blocks a row has.
+    """
     device = rows.device
     members = address.shape[0]
     row = rows.expand(members, -1).reshape(-1, 1)
@@ -209,7 +225,7 @@ def _drawn(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, 
     # one member needs no tensor of keys
     per_row = members > 1
     key = torch.tensor(keys, device=device).repeat_interleave(rows.shape[1], 0)
-    chunk = max(1, _BLOCKS_AT_ONCE // block.shape[1])
+    chunk = max(1, BLOCKS_AT_ONCE // block.shape[1])
     words = torch.empty(
         min(chunk, row.shape[0]), groups, WORDS, GROUP_BLOCKS, dtype=torch.int32, device=device
     )
@@ -228,19 +244,25 @@ def _numbers(
     units: int,
     dtype: torch.dtype,
     numbers_of: Callable[[Tensor], Tensor],
+    source: Source,
 ) -> Tensor:
     """Return a number for each word: what ``numbers_of`` makes of float64 words, in ``dtype``."""
     groups = -(-units // NUMBERS)
     found = torch.empty(
         address.shape[0] * rows.shape[1], groups * NUMBERS, dtype=dtype, device=rows.device
     )
-    for part, words in _drawn(address, rows, groups):
+    for part, words in source(address, rows, groups):
         found[part] = numbers_of((words.long() & _WORD).double()).flatten(1).to(dtype)
     return found.view(address.shape[0], rows.shape[1], -1)[..., :units]
 
 
 def uniforms(
-    address: Tensor, rows: Tensor, units: int, dtype: torch.dtype = torch.float64
+    address: Tensor,
+    rows: Tensor,
+    units: int,
+    dtype: torch.dtype = torch.float64,
+    *,
+    source: Source = drawn_words,
 ) -> Tensor:
     """Return uniform numbers: the middles of 2³² equal parts of the unit interval.
 
@@ -250,6 +272,8 @@ def uniforms(
         As in :func:`keep_mask`.
     dtype : torch.dtype
         Computed in float64, which holds them exactly, and rounded once.
+    source : callable
+        What draws the words: :func:`drawn_words`, or a kernel that gives the same.
 
     Returns
     -------
@@ -261,11 +285,16 @@ def uniforms(
     >>> uniforms(address_of([0]), torch.tensor([[0]]), 3)
     tensor([[[0.8307, 0.8833, 0.7297]]], dtype=torch.float64)
     """
-    return _numbers(address, rows, units, dtype, _middles)
+    return _numbers(address, rows, units, dtype, _middles, source)
 
 
 def normals(
-    address: Tensor, rows: Tensor, units: int, dtype: torch.dtype = torch.float64
+    address: Tensor,
+    rows: Tensor,
+    units: int,
+    dtype: torch.dtype = torch.float64,
+    *,
+    source: Source = drawn_words,
 ) -> Tensor:
     """Return standard normal numbers, by the definition at the top of this module.
 
@@ -275,6 +304,8 @@ def normals(
         As in :func:`keep_mask`.
     dtype : torch.dtype
         Of the tensor; the numbers are those of float32.
+    source : callable
+        As in :func:`uniforms`.
 
     Returns
     -------
@@ -286,7 +317,7 @@ def normals(
     >>> normals(address_of([0]), torch.tensor([[0]]), 3)
     tensor([[[0.4022, 0.1674, 0.2822]]], dtype=torch.float64)
     """
-    return _numbers(address, rows, units, dtype, _box_muller)
+    return _numbers(address, rows, units, dtype, _box_muller, source)
 
 
 def _middles(words: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bridle.ops.philox import RESOLUTION, keep_mask, normals, uniforms
+from bridle.ops.philox import RESOLUTION, Source, drawn_words, keep_mask, normals, uniforms
 
 __all__ = [
     "adam_step",
@@ -104,18 +104,29 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     return torch.where(y <= 0, _zero(grad.dtype, grad.device), scaled).contiguous()
 
 
-def gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
+def gaussian_dropout(
+    x: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    *,
+    source: Source = drawn_words,
+) -> Tensor:
     """Return ``x (1 + σ n)``: ``n`` standard normal, σ² = (1 - p) / p."""
     wide = _wide(x)
     keep = keep_prob.double()
     deviation = ((1 - keep) / keep).sqrt().view(-1, 1, 1).to(wide)
-    noise = normals(address, _rows(x, rows).to(x.device), x.shape[2], wide.dtype)
+    places = _rows(x, rows).to(x.device)
+    noise = normals(address, places, x.shape[2], wide.dtype, source=source)
     return (wide * (1 + deviation * noise)).to(x.dtype).contiguous()
 
 
-def uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
+def uniform_like(
+    x: Tensor, address: Tensor, rows: Tensor | None, *, source: Source = drawn_words
+) -> Tensor:
     """Return a uniform number for each of ``x``, float64."""
-    return uniforms(address, _rows(x, rows).to(x.device), x.shape[2]).contiguous()
+    places = _rows(x, rows).to(x.device)
+    return uniforms(address, places, x.shape[2], source=source).expand(x.shape).contiguous()
 
 
 def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:

@@ -134,11 +134,16 @@ dropout = Op(_dropout, fake=_like_first, backward=_dropout_backward, setup_conte
 
 
 # ------------------------------------------------------------------ numbers, not masks
-# one text for every device: logarithms and sines of a kernel's own would be other numbers
+
+
+def _numbers_of(device: torch.device) -> ModuleType:
+    """Return the module that draws numbers on a device."""
+    # words have kernels; logarithms and sines are torch's, since a kernel's would be other ones
+    return cpu if device.type == "cpu" else reference
 
 
 def _gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
-    return reference.gaussian_dropout(x, address, rows, keep_prob)
+    return _numbers_of(x.device).gaussian_dropout(x, address, rows, keep_prob)
 
 
 def _save_numbers(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
@@ -159,7 +164,7 @@ gaussian_dropout = Op(
 
 
 def _uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
-    return reference.uniform_like(x, address, rows)
+    return _numbers_of(x.device).uniform_like(x, address, rows)
 
 
 def _double_like(x: Tensor, *_: Any) -> Tensor:

@@ -298,6 +298,22 @@ void masked_backward(int dtype, int64_t members, int64_t rows, int64_t inputs, i
   });
 }
 
+// All words of all rows, [members, rows, groups, 4, blocks].
+void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Address address,
+                Address row, int64_t row_member, int64_t row_step, int threads) {
+  const double all = 1.0;  // no mask is drawn
+  const Masks masks(members, address, row, row_member, row_step, reinterpret_cast<Address>(&all), 0,
+                    false);
+  const int64_t size = groups * 4 * kBlocks;
+  split(members * rows, threads_for(members * rows * size, threads),
+        [&](int64_t first, int64_t last) {
+          for (int64_t line = first; line < last; ++line) {
+            active->draw_words(masks.row(line / rows, line % rows), 0, groups,
+                               reinterpret_cast<uint32_t*>(out) + line * size);
+          }
+        });
+}
+
 // The mask itself, from any group on: what the tests compare.
 std::vector<bool> keep_bits(int64_t seed, int64_t stream, int64_t step, int64_t row, uint64_t group,
                             int64_t groups, uint32_t threshold) {
@@ -363,5 +379,6 @@ NB_MODULE(_native, m) {
   m.def("masked_forward", &masked_forward, unlocked);
   m.def("masked_backward", &masked_backward, unlocked);
   m.def("take_blocks", &take_blocks, unlocked);
+  m.def("draw_words", &draw_words, unlocked);
   m.def("keep_bits", &keep_bits);
 }
