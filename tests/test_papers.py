@@ -145,7 +145,13 @@ COLUMNS = (
 PLANS = {
     "sgd": Plan((4, 6, 3), populations.crossed(COLUMNS, (0, 1)), ((4, 0.1), (4, 0.01))),
     "adam": Plan((4, 6, 3), populations.crossed(COLUMNS, (0, 1)), ((8, 0.01),), adam=True),
-    "examples": Plan((4, 6, 3), populations.crossed(COLUMNS, (0,)), ((8, 0.1),), per_example=True),
+    "examples": Plan(
+        (4, 6, 3),
+        populations.crossed(COLUMNS, (0,)),
+        ((8, 0.1),),
+        per_example=True,
+        scaling="classic",
+    ),
 }
 
 
