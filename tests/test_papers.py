@@ -145,7 +145,13 @@ COLUMNS = (
 PLANS = {
     "sgd": Plan((4, 6, 3), populations.crossed(COLUMNS, (0, 1)), ((4, 0.1), (4, 0.01))),
     "adam": Plan((4, 6, 3), populations.crossed(COLUMNS, (0, 1)), ((8, 0.01),), adam=True),
-    "examples": Plan((4, 6, 3), populations.crossed(COLUMNS, (0,)), ((8, 0.1),), per_example=True),
+    "examples": Plan(
+        (4, 6, 3),
+        populations.crossed(COLUMNS, (0,)),
+        ((8, 0.1),),
+        per_example=True,
+        scaling="classic",
+    ),
 }
 
 
@@ -353,13 +359,23 @@ def test_srivastava_table_chooses_strengths_on_held_out_rows(npz, tmp_path, caps
     monkeypatch.setattr(srivastava2014, "SIZES", (12, 12, 12))
     options = ["--table", "9", "--mnist", str(npz), "--quick", "--rows", "90", "--updates", "20"]
     options += ["--seeds", "1", "--tune", "--out", str(tmp_path / "out.csv")]
-    srivastava2014.main([*options, "--columns", "none", "L2", "dropout + max-norm"])
+    options += [
+        "--masks",
+        "example",
+        "--columns",
+        "DropConnect",
+        "none",
+        "L2",
+        "dropout + max-norm",
+    ]
+    srivastava2014.main(options)
     printed = capsys.readouterr().out
     assert "| 1.05 |" in printed
     assert "steps 20 of 1000000" in printed
     rows = results.read_rows(tmp_path / "out.csv")
     assert {row["strengths_chosen"] for row in rows} == {"on held-out rows"}
-    assert {row["column"] for row in rows} == {"none", "L2", "dropout + max-norm"}
+    names = ["none", "L2", "dropout + max-norm", "DropConnect"]
+    assert list(dict.fromkeys(row["column"] for row in rows)) == names
 
 
 @pytest.mark.parametrize("figure", [8, 10, 11])

@@ -24,6 +24,7 @@ from torch import Tensor
 from bridle import L1, L2, DropConnect, Dropout, Network, train_step
 from bridle.errors import DataError, UsageError
 from bridle.modelfile import write_atomically
+from bridle.noise import Scaling
 from bridle.objectives import Objective, objective_of
 from bridle.ops import max_norm_step
 from bridle.penalties import Penalty
@@ -72,6 +73,7 @@ class Plan:
     per_example: bool = False
     """DropConnect draws a mask for each example; else one for each batch."""
     objective: str | Objective = "cross_entropy"
+    scaling: Scaling = "inverted"
     initial_scale: float = 1.0
     """What He's initial weights are multiplied by."""
 
@@ -135,7 +137,9 @@ class Population:
         weight_noise = None
         if any(column.drop_connect_keep_prob < 1 for column, _ in plan.members):
             keep = self._strength("drop_connect_keep_prob")
-            weight_noise = DropConnect(keep_prob=keep, per_example=plan.per_example)
+            weight_noise = DropConnect(
+                keep_prob=keep, scaling=plan.scaling, per_example=plan.per_example
+            )
         self.network = Network(
             plan.sizes,
             seeds=[seed for _, seed in plan.members],
@@ -166,7 +170,8 @@ class Population:
 
     def _dropout(self, name: str) -> Dropout | None:
         keep = self._strength(name)
-        return Dropout(keep_prob=keep) if bool((keep < 1).any()) else None
+        drops = bool((keep < 1).any())
+        return Dropout(keep_prob=keep, scaling=self.plan.scaling) if drops else None
 
     def advance(self, X: Tensor, y: Tensor) -> None:
         """Make one step with every network."""

@@ -13,12 +13,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from digits import Digits
 from evidence import classes_of, error_of, probabilities
 from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
 from srivastava_figures import FIGURES, print_figure
 from srivastava_recipe import BATCH, MOMENTUM, SIZES, UPDATES, rates_of
-from tables import add_options, judged, print_errors, run_columns, test_part
+from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
+from torch import Tensor
 
 from bridle.errors import BridleError, UsageError
 
@@ -50,27 +53,35 @@ PUBLISHED: dict[tuple[str, str], tuple[float | None, float | None]] = {
 }
 
 
-def plan_of(
-    columns: Sequence[Column], seeds: Sequence[int], options: argparse.Namespace, inputs: int
-) -> Plan:
-    """Return how a table of columns trains."""
-    return Plan(
-        sizes=(inputs, *SIZES, 10),
-        members=crossed(tuple(columns), tuple(seeds)),
-        rates=rates_of(options.updates),
-        momentum=MOMENTUM,
-        per_example=options.masks == "example",
-    )
+def found_by(
+    columns: list[Column],
+    seeds: Sequence[int],
+    digits: Digits,
+    options: argparse.Namespace,
+    name: str,
+) -> Tensor:
+    """Train columns × seeds; return their probabilities, DropConnect's columns last."""
+    found: list[Tensor] = []
+    for part in populations_of(columns, per_example=options.masks == "example"):
+        plan = Plan(
+            sizes=(digits.X.shape[1], *SIZES, 10),
+            members=crossed(part, tuple(seeds)),
+            rates=rates_of(options.updates),
+            momentum=MOMENTUM,
+            per_example=options.masks == "example",
+        )
+        place = f"srivastava2014-{name}-{len(found)}"
+        network = run_columns(plan, digits, options, name=place, batch_size=BATCH)
+        found.append(probabilities(network, digits.X_test))
+    return torch.cat(found)
 
 
 def tuned(options: argparse.Namespace) -> list[Column]:
     """Choose each column's strength by the error on rows held out of the training part."""
     digits = test_part(options).first(options.rows)
     digits = digits.held_out(min(HELD_OUT, len(digits.y) // 6))
-    candidates = [column for name in options.columns for column in GRID[name]]
-    plan = plan_of(candidates, (SEEDS,), options, digits.X.shape[1])
-    network = run_columns(plan, digits, options, name="srivastava2014-tuning", batch_size=BATCH)
-    found = probabilities(network, digits.X_test)
+    candidates = _ordered([column for name in options.columns for column in GRID[name]])
+    found = found_by(candidates, (SEEDS,), digits, options, "tuning")
     best: dict[str, tuple[float, Column]] = {}
     for column, member in zip(candidates, found, strict=True):
         error = error_of(classes_of(member), digits.y_test).value
@@ -79,19 +90,22 @@ def tuned(options: argparse.Namespace) -> list[Column]:
     return [column for _, column in best.values()]
 
 
+def _ordered(columns: list[Column]) -> list[Column]:
+    """Return the columns in the order of :func:`found_by`."""
+    return [column for part in populations_of(columns, per_example=True) for column in part]
+
+
 def table9(options: argparse.Namespace) -> list[dict[str, object]]:
     """Train the columns of Table 9; return their rows."""
     whole = test_part(options)
     digits = whole.first(options.rows)
-    columns = tuned(options) if options.tune else [GRID[name][0] for name in options.columns]
-    seeds = range(options.seeds)
-    plan = plan_of(columns, seeds, options, digits.X.shape[1])
-    network = run_columns(plan, digits, options, name="srivastava2014-table9", batch_size=BATCH)
-    found = probabilities(network, digits.X_test)
+    chosen = tuned(options) if options.tune else [GRID[name][0] for name in options.columns]
+    columns, seeds = _ordered(chosen), range(options.seeds)
+    found = found_by(columns, seeds, digits, options, "table9")
     limits: dict[str, object] = {
         "quick": options.limited,
         "train_rows": f"{len(digits.y)} of {len(whole.y)}",
-        "steps": f"{plan.steps} of {UPDATES}",
+        "steps": f"{options.updates} of {UPDATES}",
         "batch": BATCH,
         "masks": options.masks,
         "strengths_chosen": "on held-out rows" if options.tune else "not tuned",

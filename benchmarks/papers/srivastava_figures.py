@@ -210,7 +210,7 @@ FIGURES: dict[int, Figure] = {
     ),
     10: Figure(
         data_size,
-        {"rows": 5000, "updates": 200, "seeds": 2},
+        {"rows": 1000, "updates": 150, "seeds": 2},
         "no gain from dropout at 100 and 500 rows; then a gain that rises, and falls in the end",
     ),
     11: Figure(

@@ -20,6 +20,7 @@ __all__ = [
     "Published",
     "add_options",
     "judged",
+    "populations_of",
     "print_errors",
     "run_columns",
     "seeded_batches",
@@ -79,6 +80,18 @@ def run_columns(
         checkpoint=options.run / f"{name}.safetensors" if options.run else None,
         save_every=options.save_every,
     ).network
+
+
+def populations_of(columns: Sequence[Column], *, per_example: bool) -> list[tuple[Column, ...]]:
+    """Return the columns of each population, DropConnect's last.
+
+    A mask for each example costs as many bits as there are weights, so that DropConnect's columns
+    are a population of their own then.
+    """
+    apart = [column for column in columns if column.drop_connect_keep_prob < 1]
+    others = [column for column in columns if column.drop_connect_keep_prob == 1]
+    parts = [tuple(others), tuple(apart)] if per_example else [(*others, *apart)]
+    return [part for part in parts if part]
 
 
 def judged(

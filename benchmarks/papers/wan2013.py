@@ -17,7 +17,7 @@ import torch
 from evidence import gaussian_probabilities, probabilities
 from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
-from tables import add_options, judged, print_errors, run_columns, test_part
+from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
 from torch import Tensor
 
 from bridle.errors import BridleError, UsageError
@@ -69,7 +69,7 @@ class Recipe:
 
 
 FULL = Recipe(None, 5, (600, 400, 20), "example", tuple(ACTIVATIONS))
-QUICK = Recipe(5000, 5, (12, 4, 1), "batch", ("relu",))
+QUICK = Recipe(3000, 5, (12, 4, 1), "batch", ("relu",))
 
 
 def recipe_of(options: argparse.Namespace) -> Recipe:
@@ -107,16 +107,16 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
     )
     per_example = recipe.masks == "example"
     found: list[Tensor] = []
-    # a mask for each example costs as many bits as there are weights, so only those who need it
-    parts = (COLUMNS[:2], COLUMNS[2:]) if per_example else (COLUMNS,)
-    for part in parts:
+    for part in populations_of(COLUMNS, per_example=per_example):
         plan = Plan(
             sizes=(digits.X.shape[1], *SIZES, 10),
             members=crossed(part, seeds),
             rates=rates,
             momentum=MOMENTUM,
             activation=ACTIVATIONS[activation],
-            per_example=per_example and part[-1].drop_connect_keep_prob < 1,
+            # as in the paper: inverted scaling would make the steps 1 / p² times as long
+            scaling="classic",
+            per_example=per_example,
         )
         name = f"wan2013-{activation}-{part[-1].name.lower()}"
         network = run_columns(plan, digits, options, name=name, batch_size=BATCH)
