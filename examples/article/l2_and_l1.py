@@ -5,7 +5,7 @@ taken from either, or from both in equal parts: each penalty has its taste, and 
 """
 
 import torch
-from common import NETWORKS, axes, conclude, digits, fit, groups_of, judge, save, say
+from common import BLUE, NETWORKS, axes, conclude, digits, fit, groups_of, judge, save, say
 
 from bridle import L1, L2, Network
 
@@ -41,7 +41,7 @@ conclude(evener[0] > 0 and apart[1].max() < 5 and zeroed[0] > 0 and zeros[1].max
 figure, panels = axes(3, height=3.2, sharex=True, sharey=True)
 for group, (axis, name) in enumerate(zip(panels, names, strict=True)):
     a, b = twins[:, group * NETWORKS, lit[0]].flatten(1)
-    axis.plot(a, b, ".", markersize=2, color="#0072b2", alpha=0.5)
+    axis.plot(a, b, ".", markersize=2, color=BLUE, alpha=0.5)
     axis.axline((0, 0), slope=1, color="0.6", linewidth=0.8, zorder=0)
     axis.set(title=name, xlabel="weight of a pixel", xticks=(-0.5, 0, 0.5), yticks=(-0.5, 0, 0.5))
 panels[0].set_ylabel("weight of its twin")

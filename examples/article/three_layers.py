@@ -31,18 +31,16 @@ def step_by_hand(x, labels, masks):
     back = (chance - np.eye(10)[labels]) / len(labels)
     inputs = (x, first, second)
     for layer in (2, 1, 0):
-        below = (
-            back @ weights[layer].T * (masks[layer - 1] * (inputs[layer] > 0)) if layer else None
-        )
-        penalty = l1 * np.sign(weights[layer]) + l2 * weights[layer]
-        weights[layer] -= rate * (inputs[layer].T @ back + penalty)
+        gradient = inputs[layer].T @ back
         biases[layer] -= rate * back.sum(0)
-        back = below
+        if layer:
+            back = back @ weights[layer].T * masks[layer - 1] * (inputs[layer] > 0)
+        weights[layer] -= rate * (gradient + l1 * np.sign(weights[layer]) + l2 * weights[layer])
     return loss
 
 
 draw = torch.Generator().manual_seed(0)
-ours, by_hand, accuracy, difference = [], [], [], 0.0
+ours, by_hand, accuracy = [], [], []
 for _ in range(400):
     rows = torch.randint(len(X), (40,), generator=draw)
     ones = torch.ones(1, 40, 32, dtype=torch.float64)
