@@ -3,6 +3,7 @@
 from bridle.diagnosis.assembly import Material, assemble
 from bridle.diagnosis.curves import curves_of, curves_of_looks, member_of
 from bridle.diagnosis.gap import GapJudgement, judge_gap
+from bridle.diagnosis.intervals import mean_interval
 from bridle.diagnosis.predicted import Predicted
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.sections import (
@@ -43,5 +44,6 @@ __all__ = [
     "curves_of",
     "curves_of_looks",
     "judge_gap",
+    "mean_interval",
     "member_of",
 ]

@@ -23,9 +23,8 @@ def size(value: float, *, share: bool, signed: bool = False) -> str:
 
 def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
     """Return a score and half its interval."""
-    return f"{size(estimate.value, share=share, signed=signed)} ± " + size(
-        estimate.margin, share=share
-    )
+    said = size(estimate.value, share=share, signed=signed)
+    return said if math.isnan(estimate.margin) else f"{said} ± {size(estimate.margin, share=share)}"
 
 
 def _unit(share: bool) -> str:
@@ -181,7 +180,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
         ]
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     rows = None if new is None else new.rows
-    if rows and "does not overfit" not in holds:
+    if rows and found.claims and "does not overfit" not in holds:
         # the interval narrows with the root of the rows
         away = abs(found.gap.value.value - TOLERANCE)
         need = rows * (found.gap.value.margin / away) ** 2 if away > 0 else math.inf

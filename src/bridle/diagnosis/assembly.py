@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -95,12 +96,14 @@ class Material:
 def assemble(material: Material) -> Diagnosis:
     """Judge what a subject gave, and say what follows."""
     predicted, at = material.predicted, material.measured_on
-    parts = {
-        name: part_of(name, predicted[name]) if name in predicted else material.known.get(name)
-        for name in _PARTS
-    }
+    parts = {name: _part(material, name) for name in _PARTS}
     training, new = parts["training"], None if at is None else predicted[at]
-    gap = None if training is None or new is None or at is None else _gap(material, training, at)
+    if training is None:
+        gap = None
+    elif at is not None:
+        gap = _gap(material, training, at)
+    else:
+        gap = _bare_gap(training, parts["held out"])
     references = () if new is None or at is None else _references(material, new, at)
     claims = claims_of(
         None if training is None else training.score.value,
@@ -134,6 +137,23 @@ def assemble(material: Material) -> Diagnosis:
     )
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
+
+
+def _part(material: Material, name: str) -> Part | None:
+    """Return a part as predicted, as stated, or both: what is stated of it is not worked out."""
+    stated, predicted = material.known.get(name), material.predicted.get(name)
+    if predicted is None:
+        return stated
+    found = part_of(name, predicted)
+    return found if stated is None else replace(found, baseline=stated.baseline, loss=stated.loss)
+
+
+def _bare_gap(training: Part, held_out: Part | None) -> Gap | None:
+    """Return the gap of two stated scores, which has no interval."""
+    if held_out is None:
+        return None
+    value = Estimate(training.score.value - held_out.score.value, math.nan, math.nan)
+    return Gap(value, None, "held out", "no interval: the rows are not known", None, (), None)
 
 
 def _gap(material: Material, training: Part, at: str) -> Gap:

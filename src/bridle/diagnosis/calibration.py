@@ -86,7 +86,7 @@ def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibra
 def _bins(confidence: Array, right: Array) -> list[Bin]:
     places = _places(confidence, BINS)
     found = []
-    for place in np.unique(places):
+    for place in np.unique(places).tolist():
         chosen = places == place
         rows, hits = int(chosen.sum()), int(right[chosen].sum())
         bounds = binomtest(hits, rows).proportion_ci(method="wilson")
