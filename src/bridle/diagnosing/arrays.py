@@ -100,7 +100,8 @@ def _with_training(
             found = boosting(flat, truth, new, flat_new, seed=options.seed)
             if found is not None:
                 references[BOOSTING] = found
-    shuffled, folds = None, ()
+    shuffled = None
+    folds: tuple[float, ...] = ()
     if is_estimator(subject) and hasattr(subject, "fit") and hasattr(subject, "get_params"):
         if options.shuffled_labels:
             shuffled = shuffled_estimator(subject, X, y, seed=options.seed)
@@ -303,9 +304,8 @@ def _parameters(subject: Any) -> int | None:
     if weights:
         return sum(int(np.prod(each.shape)) for each in weights)
     linear = [getattr(subject, name, None) for name in ("coef_", "intercept_")]
-    if all(isinstance(each, np.ndarray | float) for each in linear):
-        return sum(int(np.size(each)) for each in linear)
-    return None
+    sizes = [np.size(each) for each in linear if isinstance(each, np.ndarray | float)]
+    return sum(sizes) if len(sizes) == 2 else None
 
 
 def _layers(subject: Any) -> tuple[Any, ...]:

@@ -139,8 +139,8 @@ def _material(subject: Any, data: Any, training: Any, test: Any, options: Option
     if isinstance(subject, nn.Module) or is_estimator(subject) or callable(subject):
         if isinstance(subject, type):
             raise UsageError(f"{subject.__name__} is a class; give a fitted object of it")
-        given = (_pair_of(each) for each in (data, training, test))
-        return material_of_arrays(subject, *given, options)
+        new, known, last = (_pair_of(each) for each in (data, training, test))
+        return material_of_arrays(subject, new, known, last, options)
     if isinstance(subject, str | PathLike):
         raise UsageError(f"{str(subject)!r} is a path; load the model first: bridle.load(path)")
     raise UsageError(

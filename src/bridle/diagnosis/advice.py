@@ -130,6 +130,12 @@ def _strengths(found: Diagnosis) -> dict[str, object]:
     return {name: value for name, value in given.items() if value != off.get(name, 1.0)}
 
 
+def _search(found: Diagnosis) -> str:
+    if "answer" in found.facts:
+        return "search longer, among smaller networks too (hidden=)"
+    return "let the search choose: bridle.search, or `bridle fit` without a strength"
+
+
 def _against_overfitting(found: Diagnosis) -> list[str]:
     said, curves = [], found.curves
     if curves is not None and curves.kept_epoch > curves.best_epoch and curves.excess > 0:
@@ -142,7 +148,7 @@ def _against_overfitting(found: Diagnosis) -> list[str]:
         said.append(f"strengthen what acts already: {', '.join(acting)}")
     else:
         said.append("add dropout (keep_prob=0.5), L2 and L1, which nothing holds back yet")
-    said.append("let the search choose: bridle.search, or `bridle fit` without a strength")
+    said.append(_search(found))
     if (found.parameters_per_row or 0) > _MANY_PARAMETERS:
         said.append(
             f"a smaller network: it has {found.parameters_per_row:.0f} parameters for each "
@@ -162,7 +168,7 @@ def _against_underfitting(found: Diagnosis) -> list[str]:
     if curves is not None and curves.train_slope is not None and curves.train_slope < 0:
         said.append("train longer: the training loss was still falling at the end")
     said.append("a larger network, or a higher learning rate")
-    said.append("let the search choose: bridle.search, or `bridle fit` without a strength")
+    said.append(_search(found))
     lead = max(found.references, key=lambda each: each.comparison.difference.value)
     said.append(f"look at {lead.name}, which finds more in the same rows")
     return said

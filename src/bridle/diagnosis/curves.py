@@ -12,7 +12,7 @@ from bridle.records import History
 
 __all__ = ["curves_of", "curves_of_looks", "member_of"]
 
-Array = np.ndarray[Any, np.dtype[np.float64]]
+Array = np.ndarray[Any, np.dtype[Any]]
 
 _FEWEST_LOOKS = 5
 
