@@ -83,7 +83,7 @@ def test_the_plain_network_is_member_0(fitted):
 def test_plain_memorises_more_than_regularized(found, fitted):
     plain = bridle.diagnose(fitted, member=0, reference=False)
     assert plain.shuffled_labels.memorised > 0.3
-    assert found.shuffled_labels.memorised < plain.shuffled_labels.memorised - 0.2
+    assert found.shuffled_labels.memorised < plain.shuffled_labels.memorised - 0.1
 
 
 def test_worst_rows_show_the_table(found, table, fitted):
