@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, r2_score
 
-from bridle.diagnosis import diagnose
+from bridle.diagnosis import judge_gap
 from bridle.errors import DataError, UsageError
 from bridle.judging import compare, gap_between, judge_classes, judge_values
 
@@ -43,33 +43,39 @@ def test_baseline_is_the_best_constant_guess():
     ],
 )
 def test_verdicts(rng, train_right, held_right, verdict):
-    found = diagnose(_classes(1000, train_right, rng), _classes(1000, held_right, rng))
+    found = judge_gap(_classes(1000, train_right, rng), _classes(1000, held_right, rng))
     assert found.verdict == verdict
 
 
 def test_enough_rows_make_a_small_gap_fine(rng):
-    assert diagnose(_classes(20000, 18000, rng), _classes(20000, 17990, rng)).verdict == "fine"
+    assert judge_gap(_classes(20000, 18000, rng), _classes(20000, 17990, rng)).verdict == "fine"
 
 
 def test_evidence_carries_the_figures(rng):
-    text = diagnose(_classes(1000, 1000, rng), _classes(1000, 800, rng)).evidence
+    text = judge_gap(_classes(1000, 1000, rng), _classes(1000, 800, rng)).evidence
     assert "100.0 %" in text
     assert "80.0 %" in text
     assert "20.0 ±" in text
 
 
-@pytest.mark.parametrize(("p_train", "p_held"), [(0.99, 0.9), (0.75, 0.7)])
-def test_gap_interval_covers_the_truth(p_train, p_held):
-    """By exact enumeration of both binomials, not by simulation."""
+@pytest.mark.parametrize("p_held", [0.9, 0.7])
+def test_gap_interval_covers_the_truth(p_held):
+    """By exact enumeration of the held-out rows that there could be, not by simulation."""
     n, m = 60, 40
     covered = 0.0
-    for a in range(n + 1):
-        for b in range(m + 1):
-            weight = binom.pmf(a, n, p_train) * binom.pmf(b, m, p_held)
-            if weight > 1e-7:
-                gap = gap_between(_counts(a, n), _counts(b, m))
-                covered += weight * (gap.low <= p_train - p_held <= gap.high)
-    assert 0.93 < covered < 0.99
+    for b in range(m + 1):
+        gap = gap_between(_counts(57, n), _counts(b, m))
+        covered += binom.pmf(b, m, p_held) * (gap.low <= 57 / n - p_held <= gap.high)
+    assert 0.93 < covered < 0.97
+
+
+def test_r2_interval_covers_the_truth(rng):
+    covered = []
+    for _ in range(600):
+        truth = rng.normal(size=150)
+        interval = judge_values(truth + rng.normal(scale=0.6, size=150), truth).interval()
+        covered.append(interval.low <= 1 - 0.36 <= interval.high)
+    assert 0.92 < np.mean(covered) < 0.98
 
 
 def _counts(right, rows):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bridle.auditing import Audit, audit
     from bridle.coadaptation import CoAdaptation, co_adaptation
     from bridle.compaction import Compacted, compact
+    from bridle.diagnosing import diagnose
+    from bridle.diagnosis import Diagnosis
     from bridle.displays import GapDisplay, PathDisplay, WeightDisplay
     from bridle.ensemble import (
         EnsemblePrediction,
@@ -89,6 +91,7 @@ _HOME = {
     "DIALECTS": "rosetta",
     "DataError": "errors",
     "Dataset": "records",
+    "Diagnosis": "diagnosis",
     "DropConnect": "noise",
     "DropPath": "noise",
     "Dropout": "noise",
@@ -135,6 +138,7 @@ _HOME = {
     "co_adaptation": "coadaptation",
     "compact": "compaction",
     "convert_strength": "rosetta",
+    "diagnose": "diagnosing",
     "early_dropout": "noise",
     "feature_tiles": "features",
     "fit": "fitting",
@@ -173,6 +177,7 @@ __all__ = [
     "CosineSchedule",
     "DataError",
     "Dataset",
+    "Diagnosis",
     "DropConnect",
     "DropPath",
     "Dropout",
@@ -218,6 +223,7 @@ __all__ = [
     "co_adaptation",
     "compact",
     "convert_strength",
+    "diagnose",
     "early_dropout",
     "feature_tiles",
     "fit",

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 
-from bridle.diagnosis import diagnose
+from bridle.diagnosis import judge_gap
 from bridle.errors import DataError, UsageError, did_you_mean
 from bridle.judging import Judged, compare, judge_classes, judge_values
 from bridle.model import TableModel
@@ -26,6 +26,7 @@ from bridle.table import (
     ClassTarget,
     TableEncoder,
     ValueTarget,
+    facts_of_table,
     infer_task,
     read_table,
     target_column,
@@ -33,7 +34,7 @@ from bridle.table import (
 from bridle.training import train
 from bridle.version import __version__
 
-__all__ = ["fit", "split_rows", "without_columns"]
+__all__ = ["fit", "split_rows", "three_parts", "without_columns"]
 
 FEWEST_ROWS = 10
 PLAIN, REGULARIZED = 0, 1
@@ -111,7 +112,7 @@ def fit(
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     codec = ClassTarget.fit(truth) if task == "classification" else None
-    parts = _split(len(truth), codec.transform(truth) if codec else None, seed)
+    parts = three_parts(len(truth), codec.transform(truth) if codec else None, seed)
     encoder = TableEncoder().fit(frame.iloc[parts["training"]])
     coding = codec or ValueTarget.fit(truth.iloc[parts["training"]])
     X = torch.from_numpy(encoder.transform(frame))
@@ -139,6 +140,9 @@ def fit(
     judged = {name: _judge(population, part, coding) for name, part in data.items()}
     fitted = [_describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)]
     result_facts = _facts(strengths, recipe, seed, fitted[REGULARIZED])
+    result_facts["table"] = facts_of_table(
+        frame[list(encoder.columns)], truth, parts["training"], split="three parts"
+    )
     return FitResult(
         model=TableModel(population.take([REGULARIZED]), encoder, coding, target, result_facts),
         plain=fitted[PLAIN],
@@ -147,6 +151,9 @@ def fit(
         history=history,
         strengths=strengths,
         rows={name: len(rows) for name, rows in parts.items()},
+        population=population,
+        data=data,
+        places=parts,
         notes=encoder.notes,
     )
 
@@ -168,7 +175,7 @@ def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
     return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
 
 
-def _split(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
     """Return the rows of each part, stratified by class where classes are large enough."""
     if rows < FEWEST_ROWS:
         raise DataError(f"{rows} rows are too few for three parts; give {FEWEST_ROWS} or more")
@@ -226,7 +233,7 @@ def _describe(
     network: Network, history: History, judged: dict[str, list[Judged]], member: int
 ) -> Fitted:
     return Fitted(
-        diagnosis=diagnose(judged["training"][member], judged["held out"][member]),
+        diagnosis=judge_gap(judged["training"][member], judged["held out"][member]),
         test=judged["test"][member].interval(),
         zeros=tuple(float((w[member] == 0).double().mean()) for w in network.weights),
         epochs=int(history.epochs_kept[member]),
