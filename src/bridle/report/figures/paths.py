@@ -1,0 +1,125 @@
+"""The λ path: loss or score, and exact zeros, by strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from bridle.report.figures.parts import by_color, hover_rule
+from bridle.report.records import Figure, Grid, Panel
+from bridle.report.words import number
+
+__all__ = ["PathRow", "strength_path"]
+
+PathRow = tuple[float, float, float, float]
+"""λ, training value, held-out value, share of exact zeros."""
+
+
+def strength_path(
+    paths: Sequence[tuple[str, Sequence[PathRow]]],
+    *,
+    value_name: str,
+    chosen: dict[str, float] | None = None,
+    caption: str = "",
+) -> Figure:
+    """Draw training and held-out value by strength, and the zeros, a column for each penalty.
+
+    Parameters
+    ----------
+    paths : sequence of (title, rows)
+    value_name : str
+        Such as "accuracy" or "cross-entropy".
+    chosen : dict of str to float, optional
+        By title, the strength that the model has.
+    caption : str
+    """
+    values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scale = alt.Scale(domain=[low, high], nice=True, zero=False)
+    panels, cells = [], []
+    for title, rows in paths:
+        frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
+        mark = (chosen or {}).get(title)
+        panels.append(Panel(f"{title}: {value_name}", _values(frame, value_name, scale, mark)))
+        if frame["zeros"].max() > 0:
+            panels.append(Panel(f"{title}: weights that are exactly 0", _zeros(frame, mark)))
+        cells += [
+            (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %")
+            for r in rows
+        ]
+    grid = Grid(
+        f"{value_name.capitalize()} and exact zeros by strength",
+        ("penalty", "λ", "training", "held out", "exactly 0"),
+        tuple(cells),
+        frozenset({1, 2, 3, 4}),
+    )
+    return Figure("lambda-path", "The λ path", caption, tuple(panels), grid)
+
+
+def _x(title: str = "λ (stronger to the right)") -> alt.X:
+    return alt.X(
+        "strength:Q",
+        title=title,
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(format="~e", tickCount=5),
+    )
+
+
+def _marked(mark: float | None) -> list[alt.Chart]:
+    if not mark:
+        return []
+    base = alt.Chart(pd.DataFrame({"strength": [mark], "label": ["this model"]})).encode(x=_x())
+    return [
+        base.mark_rule(strokeDash=[2, 3], color="var(--muted)"),
+        base.mark_text(align="left", dx=5, dy=4, baseline="top").encode(
+            text="label:N", y=alt.value(0)
+        ),
+    ]
+
+
+def _values(
+    frame: pd.DataFrame, name: str, scale: alt.Scale, mark: float | None
+) -> alt.LayerChart:
+    colors = {"training": "var(--training)", "held out": "var(--held-out)"}
+    long = pd.concat(
+        [
+            pd.DataFrame({"strength": frame["strength"], "value": frame[field], "part": label})
+            for field, label in (("training", "training"), ("held_out", "held out"))
+        ]
+    )
+    base = alt.Chart(frame).encode(x=_x())
+    y = alt.Y("value:Q", title=None, scale=scale)
+    tips = [
+        alt.Tooltip("strength:Q", title="λ", format=".2e"),
+        alt.Tooltip("training:Q", title=f"training {name}", format=".3f"),
+        alt.Tooltip("held_out:Q", title=f"held-out {name}", format=".3f"),
+    ]
+    return alt.layer(
+        base.mark_area(color="var(--held-out)", opacity=0.12).encode(
+            y=alt.Y("training:Q", scale=scale), y2="held_out:Q"
+        ),
+        *_marked(mark),
+        alt.Chart(long)
+        .mark_line(point={"size": 28, "filled": True})
+        .encode(x=_x(), y=y, color=by_color("part", colors)),
+        hover_rule(base, "strength", tips),
+    ).properties(height=200)
+
+
+def _zeros(frame: pd.DataFrame, mark: float | None) -> alt.LayerChart:
+    base = alt.Chart(frame).encode(x=_x())
+    tips = [
+        alt.Tooltip("strength:Q", title="λ", format=".2e"),
+        alt.Tooltip("zeros:Q", title="exactly 0", format=".1%"),
+    ]
+    y = alt.Y("zeros:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    return alt.layer(
+        *_marked(mark),
+        base.mark_line(color="var(--chosen)", point={"size": 28, "color": "var(--chosen)"}).encode(
+            y=y
+        ),
+        hover_rule(base, "strength", tips),
+    ).properties(height=200)
