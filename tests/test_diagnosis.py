@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binom
 from sklearn.metrics import accuracy_score, r2_score
 
-from bridle.diagnosis import diagnose
+from bridle.diagnosis import judge_gap
 from bridle.errors import DataError, UsageError
 from bridle.judging import compare, gap_between, judge_classes, judge_values
 
@@ -43,16 +43,16 @@ def test_baseline_is_the_best_constant_guess():
     ],
 )
 def test_verdicts(rng, train_right, held_right, verdict):
-    found = diagnose(_classes(1000, train_right, rng), _classes(1000, held_right, rng))
+    found = judge_gap(_classes(1000, train_right, rng), _classes(1000, held_right, rng))
     assert found.verdict == verdict
 
 
 def test_enough_rows_make_a_small_gap_fine(rng):
-    assert diagnose(_classes(20000, 18000, rng), _classes(20000, 17990, rng)).verdict == "fine"
+    assert judge_gap(_classes(20000, 18000, rng), _classes(20000, 17990, rng)).verdict == "fine"
 
 
 def test_evidence_carries_the_figures(rng):
-    text = diagnose(_classes(1000, 1000, rng), _classes(1000, 800, rng)).evidence
+    text = judge_gap(_classes(1000, 1000, rng), _classes(1000, 800, rng)).evidence
     assert "100.0 %" in text
     assert "80.0 %" in text
     assert "20.0 ±" in text

@@ -13,7 +13,7 @@ import pandas as pd
 import torch
 from sklearn.model_selection import train_test_split
 
-from bridle.diagnosis import diagnose
+from bridle.diagnosis import judge_gap
 from bridle.errors import DataError, UsageError, did_you_mean
 from bridle.judging import Judged, compare, judge_classes, judge_values
 from bridle.model import TableModel
@@ -226,7 +226,7 @@ def _describe(
     network: Network, history: History, judged: dict[str, list[Judged]], member: int
 ) -> Fitted:
     return Fitted(
-        diagnosis=diagnose(judged["training"][member], judged["held out"][member]),
+        diagnosis=judge_gap(judged["training"][member], judged["held out"][member]),
         test=judged["test"][member].interval(),
         zeros=tuple(float((w[member] == 0).double().mean()) for w in network.weights),
         epochs=int(history.epochs_kept[member]),

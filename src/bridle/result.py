@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bridle.diagnosis import Diagnosis
+from bridle.diagnosis import GapJudgement
 from bridle.judging import Comparison, Estimate
 from bridle.model import TableModel
 from bridle.recipe import Strengths
@@ -20,7 +20,7 @@ class Fitted:
 
     Attributes
     ----------
-    diagnosis : Diagnosis
+    diagnosis : GapJudgement
         From its training and held-out rows.
     test : Estimate
         The score on the test part.
@@ -32,7 +32,7 @@ class Fitted:
         The epoch of its lowest held-out loss.
     """
 
-    diagnosis: Diagnosis
+    diagnosis: GapJudgement
     test: Estimate
     zeros: tuple[float, ...]
     epochs: int

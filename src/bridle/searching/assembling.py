@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bridle.diagnosis import diagnose
+from bridle.diagnosis import judge_gap
 from bridle.judging import Judged
 from bridle.model import TableModel
 from bridle.network import Network, predict
@@ -122,7 +122,7 @@ def _fitted(
     seen, unseen = own_rows(task, of_folds, max(each.configuration.bins for each in entries))
     classes = bool(task.classes)
     return Fitted(
-        diagnosis=diagnose(
+        diagnosis=judge_gap(
             judged(seen, task.y, classes=classes), judged(unseen, task.y, classes=classes)
         ),
         test=test.interval(),

@@ -1,23 +1,24 @@
-"""Whether a network overfits: a verdict from its honest scores."""
+"""The verdict from two scores alone, which every fit and search gives."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from bridle.diagnosis.sections import Verdict
 from bridle.judging import Estimate, Judged, gap_between
 
-__all__ = ["Diagnosis", "diagnose"]
-
-Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
+__all__ = ["GapJudgement", "judge_gap"]
 
 TOLERANCE = 0.02
 """A gap, or a lead over guessing, that is smaller than this is of no practical meaning."""
 
 
 @dataclass(frozen=True)
-class Diagnosis:
-    """Whether a network overfits, and the evidence.
+class GapJudgement:
+    """Whether a network overfits, as far as two scores say.
+
+    :func:`bridle.diagnose` looks at more.
 
     Attributes
     ----------
@@ -42,11 +43,11 @@ class Diagnosis:
     evidence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as plain JSON values."""
+        """Return it as plain JSON values."""
         return asdict(self)
 
 
-def diagnose(training: Judged, held_out: Judged) -> Diagnosis:
+def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
     """Say whether a network overfits, from its honest scores on two parts.
 
     *Overfits*: the whole 95 % interval of the gap lies above 2 points. *Underfits*: it does not,
@@ -60,14 +61,14 @@ def diagnose(training: Judged, held_out: Judged) -> Diagnosis:
 
     Returns
     -------
-    Diagnosis
+    GapJudgement
 
     Examples
     --------
     >>> import numpy as np
     >>> from bridle.judging import judge_classes
     >>> truth = np.array([0, 1] * 50)
-    >>> found = diagnose(judge_classes(truth, truth), judge_classes(truth * 0, truth))
+    >>> found = judge_gap(judge_classes(truth, truth), judge_classes(truth * 0, truth))
     >>> found.verdict, found.evidence
     ('overfits', 'accuracy 100.0 % in training, 50.0 % held out: a gap of 50.0 ± 10.0 points')
     """
@@ -81,7 +82,7 @@ def diagnose(training: Judged, held_out: Judged) -> Diagnosis:
         verdict = "fine"
     else:
         verdict = "cannot tell"
-    return Diagnosis(
+    return GapJudgement(
         score_name=training.score_name,
         training=training.interval(),
         held_out=held_out.interval(),
