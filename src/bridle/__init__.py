@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridle.version import __version__
 
 if TYPE_CHECKING:
+    from bridle.ablation import Ablation, ablate
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bridle.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm
     from bridle.recipe import Recipe, Strengths
     from bridle.records import Dataset, History
+    from bridle.report import Report, report_of, write_report
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
     from bridle.searching import SearchResult, search
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from bridle.training import train, train_step
 
 _HOME = {
+    "Ablation": "ablation",
     "Attachment": "attaching",
     "DIALECTS": "rosetta",
     "Audit": "auditing",
@@ -75,11 +78,13 @@ _HOME = {
     "Recipe": "recipe",
     "Receipt": "surgery",
     "RegularizationWarning": "errors",
+    "Report": "report",
     "SearchResult": "searching",
     "Strengths": "recipe",
     "TableModel": "model",
     "TrainingError": "errors",
     "UsageError": "errors",
+    "ablate": "ablation",
     "address_of": "ops",
     "attach": "attaching",
     "audit": "auditing",
@@ -93,17 +98,20 @@ _HOME = {
     "load": "modelfile",
     "predict": "network",
     "regularize": "surgery",
+    "report_of": "report",
     "save_model": "modelfile",
     "search": "searching",
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
+    "write_report": "report",
 }
 
 __all__ = [
     "DIALECTS",
     "L1",
     "L2",
+    "Ablation",
     "Attachment",
     "Audit",
     "Before",
@@ -128,12 +136,14 @@ __all__ = [
     "Receipt",
     "Recipe",
     "RegularizationWarning",
+    "Report",
     "SearchResult",
     "Strengths",
     "TableModel",
     "TrainingError",
     "UsageError",
     "__version__",
+    "ablate",
     "address_of",
     "attach",
     "audit",
@@ -147,11 +157,13 @@ __all__ = [
     "load",
     "predict",
     "regularize",
+    "report_of",
     "save_model",
     "search",
     "to_sklearn",
     "train",
     "train_step",
+    "write_report",
 ]
 
 

@@ -33,7 +33,7 @@ from bridle.table import (
 from bridle.training import train
 from bridle.version import __version__
 
-__all__ = ["fit", "split_rows", "without_columns"]
+__all__ = ["fit", "judge_members", "split_rows", "three_parts", "weighted", "without_columns"]
 
 FEWEST_ROWS = 10
 PLAIN, REGULARIZED = 0, 1
@@ -111,7 +111,7 @@ def fit(
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     codec = ClassTarget.fit(truth) if task == "classification" else None
-    parts = _split(len(truth), codec.transform(truth) if codec else None, seed)
+    parts = three_parts(len(truth), codec.transform(truth) if codec else None, seed)
     encoder = TableEncoder().fit(frame.iloc[parts["training"]])
     coding = codec or ValueTarget.fit(truth.iloc[parts["training"]])
     X = torch.from_numpy(encoder.transform(frame))
@@ -125,8 +125,8 @@ def fit(
     )
     history = train(
         population,
-        _weighted(data["training"], data["training"], codec, recipe),
-        _weighted(data["held out"], data["training"], codec, recipe),
+        weighted(data["training"], data["training"], codec, recipe),
+        weighted(data["held out"], data["training"], codec, recipe),
         objective=objective,
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
@@ -136,7 +136,7 @@ def fit(
         seed=seed,
         on_epoch=on_epoch,
     )
-    judged = {name: _judge(population, part, coding) for name, part in data.items()}
+    judged = {name: judge_members(population, part, coding) for name, part in data.items()}
     fitted = [_describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)]
     result_facts = _facts(strengths, recipe, seed, fitted[REGULARIZED])
     return FitResult(
@@ -168,7 +168,7 @@ def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
     return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
 
 
-def _split(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
     """Return the rows of each part, stratified by class where classes are large enough."""
     if rows < FEWEST_ROWS:
         raise DataError(f"{rows} rows are too few for three parts; give {FEWEST_ROWS} or more")
@@ -191,7 +191,7 @@ def _two_parts(
     return train_test_split(rows, test_size=second, random_state=seed, stratify=groups)
 
 
-def _weighted(
+def weighted(
     data: Dataset, training: Dataset, codec: ClassTarget | None, recipe: Recipe
 ) -> Dataset:
     """Return a part with class weights, which come from the training part for all parts."""
@@ -213,7 +213,7 @@ def _weighted(
     return Dataset(data.X, data.y, weights[data.y].float())
 
 
-def _judge(network: Network, data: Dataset, coding: ClassTarget | ValueTarget) -> list[Judged]:
+def judge_members(network: Network, data: Dataset, coding: ClassTarget | ValueTarget) -> list[Judged]:
     """Judge each member on one part, noise off."""
     outputs = predict(network, data.X)
     truth = data.y.numpy()

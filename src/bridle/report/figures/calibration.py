@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 import altair as alt
 import pandas as pd
 
-from bridle.judging import Estimate
+from bridle.diagnosis import Bin
 from bridle.report.records import Figure, Grid, Panel
 
-__all__ = ["Bin", "reliability"]
-
-
-class Bin(Protocol):
-    """A bin of predictions: how sure they are on average, and which share of them is right."""
-
-    @property
-    def rows(self) -> int: ...  # noqa: D102
-    @property
-    def confidence(self) -> float: ...  # noqa: D102
-    @property
-    def accuracy(self) -> Estimate: ...  # noqa: D102
+__all__ = ["reliability"]
 
 
 def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:

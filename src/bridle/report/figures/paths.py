@@ -22,7 +22,9 @@ def strength_path(
     paths: Sequence[tuple[str, Sequence[PathRow]]],
     *,
     value_name: str,
+    percent: bool = False,
     chosen: dict[str, float] | None = None,
+    mark: str = "this model",
     caption: str = "",
 ) -> Figure:
     """Draw training and held-out value by strength, and the zeros, a column for each penalty.
@@ -32,8 +34,12 @@ def strength_path(
     paths : sequence of (title, rows)
     value_name : str
         Such as "accuracy" or "cross-entropy".
+    percent : bool
+        Whether the value is a share.
     chosen : dict of str to float, optional
-        By title, the strength that the model has.
+        By title, the strength to mark.
+    mark : str
+        What stands beside the mark.
     caption : str
     """
     values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)
@@ -42,10 +48,11 @@ def strength_path(
     panels, cells = [], []
     for title, rows in paths:
         frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
-        mark = (chosen or {}).get(title)
-        panels.append(Panel(f"{title}: {value_name}", _values(frame, value_name, scale, mark)))
+        marked = _marked((chosen or {}).get(title), mark)
+        chart = _values(frame, value_name, scale, marked, percent=percent)
+        panels.append(Panel(f"{title}: {value_name}", chart))
         if frame["zeros"].max() > 0:
-            panels.append(Panel(f"{title}: weights that are exactly 0", _zeros(frame, mark)))
+            panels.append(Panel(f"{title}: weights that are exactly 0", _zeros(frame, marked)))
         cells += [
             (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %")
             for r in rows
@@ -68,10 +75,10 @@ def _x(title: str = "λ (stronger to the right)") -> alt.X:
     )
 
 
-def _marked(mark: float | None) -> list[alt.Chart]:
-    if not mark:
+def _marked(strength: float | None, label: str) -> list[alt.Chart]:
+    if not strength:
         return []
-    base = alt.Chart(pd.DataFrame({"strength": [mark], "label": ["this model"]})).encode(x=_x())
+    base = alt.Chart(pd.DataFrame({"strength": [strength], "label": [label]})).encode(x=_x())
     return [
         base.mark_rule(strokeDash=[2, 3], color="var(--muted)"),
         base.mark_text(align="left", dx=5, dy=4, baseline="top").encode(
@@ -81,7 +88,7 @@ def _marked(mark: float | None) -> list[alt.Chart]:
 
 
 def _values(
-    frame: pd.DataFrame, name: str, scale: alt.Scale, mark: float | None
+    frame: pd.DataFrame, name: str, scale: alt.Scale, marked: list[alt.Chart], *, percent: bool
 ) -> alt.LayerChart:
     colors = {"training": "var(--training)", "held out": "var(--held-out)"}
     long = pd.concat(
@@ -91,17 +98,20 @@ def _values(
         ]
     )
     base = alt.Chart(frame).encode(x=_x())
-    y = alt.Y("value:Q", title=None, scale=scale)
+    axis = alt.Axis(format="%") if percent else alt.Axis()
+    y = alt.Y("value:Q", title=None, scale=scale, axis=axis)
     tips = [
         alt.Tooltip("strength:Q", title="λ", format=".2e"),
-        alt.Tooltip("training:Q", title=f"training {name}", format=".3f"),
-        alt.Tooltip("held_out:Q", title=f"held-out {name}", format=".3f"),
+        alt.Tooltip("training:Q", title=f"training {name}", format=".1%" if percent else ".3f"),
+        alt.Tooltip(
+            "held_out:Q", title=f"held-out {name}", format=".1%" if percent else ".3f"
+        ),
     ]
     return alt.layer(
         base.mark_area(color="var(--held-out)", opacity=0.12).encode(
             y=alt.Y("training:Q", scale=scale), y2="held_out:Q"
         ),
-        *_marked(mark),
+        *marked,
         alt.Chart(long)
         .mark_line(point={"size": 28, "filled": True})
         .encode(x=_x(), y=y, color=by_color("part", colors)),
@@ -109,7 +119,7 @@ def _values(
     ).properties(height=200)
 
 
-def _zeros(frame: pd.DataFrame, mark: float | None) -> alt.LayerChart:
+def _zeros(frame: pd.DataFrame, marked: list[alt.Chart]) -> alt.LayerChart:
     base = alt.Chart(frame).encode(x=_x())
     tips = [
         alt.Tooltip("strength:Q", title="λ", format=".2e"),
@@ -117,7 +127,7 @@ def _zeros(frame: pd.DataFrame, mark: float | None) -> alt.LayerChart:
     ]
     y = alt.Y("zeros:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     return alt.layer(
-        *_marked(mark),
+        *marked,
         base.mark_line(color="var(--chosen)", point={"size": 28, "color": "var(--chosen)"}).encode(
             y=y
         ),

@@ -25,7 +25,7 @@ def weight_histograms(
     *,
     name: str,
     title: str,
-    colors: Sequence[str] = ("var(--plain)", "var(--chosen)"),
+    colors: Mapping[str, str],
     caption: str = "",
 ) -> Figure:
     """Draw how large weights are; exact zeros are told beside it, since no bin can show them.
@@ -36,8 +36,8 @@ def weight_histograms(
         All on one scale. Bins are of equal width; the first and the last take what lies beyond.
     name, title : str
         Of the figure.
-    colors : sequence of str
-        Of the series.
+    colors : dict of str to str
+        Of each series.
     caption : str
     """
     everything = [w for _, series in panels for w in series.values()]
@@ -82,9 +82,9 @@ def weight_histograms(
 
 
 def _histogram(
-    frame: pd.DataFrame, series: Sequence[str], colors: Sequence[str]
+    frame: pd.DataFrame, series: Sequence[str], colors: Mapping[str, str]
 ) -> alt.LayerChart:
-    named = dict(zip(series, colors, strict=False))
+    named = {who: colors[who] for who in series}
     base = alt.Chart(frame).encode(
         x=alt.X("low:Q", title="weight", scale=alt.Scale(nice=False)),
         color=by_color("who", named, legend=len(named) > 1),

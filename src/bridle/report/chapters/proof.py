@@ -1,0 +1,155 @@
+"""Proof: what else was measured, the audit, and how to reproduce it all."""
+
+from __future__ import annotations
+
+import json
+
+from bridle.report.chapters.rows import clean
+from bridle.report.material import Material
+from bridle.report.records import Grid, Section
+from bridle.report.words import gap_text, number, score_text
+
+__all__ = ["audited", "measured", "reproduce"]
+
+
+def measured(material: Material) -> Section | None:
+    """Tell what else a diagnosis measured: size, memory, dead units, noise, selection, others."""
+    found = material.diagnosis
+    if found is None:
+        return None
+    share = found.is_share
+    rows: list[tuple[str, str]] = []
+    if found.parameters is not None:
+        rows.append(("parameters", f"{found.parameters:,}"))
+    if found.parameters_per_row is not None:
+        rows.append(("parameters for each training row", number(found.parameters_per_row)))
+    if found.shuffled_labels is not None:
+        memory = found.shuffled_labels
+        rows.append(
+            (
+                "training score on shuffled targets",
+                f"{score_text(memory.training, share=share)}, where guessing has "
+                f"{score_text(memory.baseline, share=share)} ({memory.rows:,} rows; {memory.how})",
+            )
+        )
+    for layer in found.layers:
+        silent = (
+            "" if layer.silent_units is None else f", {layer.silent_units} silent for every row"
+        )
+        rows.append(
+            (
+                f"{clean(layer.name, 60)}: {layer.inputs} × {layer.units}",
+                f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros, "
+                f"{layer.dead_units} dead units{silent}",
+            )
+        )
+    if found.subnetworks is not None:
+        nets = found.subnetworks
+        rows.append(
+            (
+                f"weight scaling against {nets.masks} subnetworks",
+                f"differ by {number(nets.difference.value)} on average "
+                f"({number(nets.sampling)} were they the same); score "
+                f"{score_text(nets.scaled_score, share=share)} against "
+                f"{score_text(nets.averaged_score, share=share)}",
+            )
+        )
+    if found.selection is not None:
+        pick = found.selection
+        rows.append(
+            (
+                f"chosen among {pick.tried}, optimism of the validation score",
+                gap_text(pick.optimism, share=share),
+            )
+        )
+    for other in found.references:
+        rows.append(
+            (
+                f"{other.name} ({other.part})",
+                f"{score_text(other.score.value, share=share)}: "
+                f"{gap_text(other.comparison.difference, share=share, signed=True)} beside this "
+                f"model ({other.comparison.answer})"
+                + (
+                    "" if other.mcnemar_p_value is None
+                    else f", McNemar p = {number(other.mcnemar_p_value)}"
+                ),
+            )
+        )
+    if not rows:
+        return None
+    grid = Grid("What else was measured", ("what", "value"), tuple(rows))
+    return Section("measured", "What else was measured", (), (), (grid,))
+
+
+def audited(material: Material) -> Section | None:
+    """Show the audit: each regularizer's effect beside its formula."""
+    found = material.audit
+    if found is None:
+        return None
+    grids = []
+    if found.effects:
+        grids.append(
+            Grid(
+                "Each penalty's effect, measured and by its formula",
+                ("parameter", "how", "penalty", "measured", "expected", "error"),
+                tuple(
+                    (
+                        clean(e.parameter, 60), e.route, clean(e.penalty, 60),
+                        number(e.measured), number(e.expected), f"{e.error:.0e}",
+                    )
+                    for e in found.effects
+                ),
+                frozenset({3, 4, 5}),
+            )
+        )
+    if found.noises:
+        grids.append(
+            Grid(
+                "Each noise: what it was to keep, and what it kept",
+                ("where", "noise", "keep probability", "kept"),
+                tuple(
+                    (clean(n.name, 60), clean(n.noise, 60), number(n.keep_prob), number(n.kept))
+                    for n in found.noises
+                ),
+                frozenset({2, 3}),
+            )
+        )
+    if found.findings:
+        grids.append(
+            Grid(
+                "Findings",
+                ("where", "severity", "what"),
+                tuple(
+                    (clean(f.subject, 60), f.severity, clean(f.message, 300))
+                    for f in found.findings
+                ),
+            )
+        )
+    acts = "Every regularizer does what its formula says." if grids else "There is none to audit."
+    text = (
+        "Real steps on a copy of the network, each effect beside its formula. "
+        + (acts if found.passed else "Something does not act as it should: see the findings."),
+    )
+    return Section("audit", "Proof that it acts", text, (), tuple(grids))
+
+
+def reproduce(material: Material) -> Section | None:
+    """Say how to get the same again: command, seed, versions, settings."""
+    facts = material.facts
+    if not facts and not material.command:
+        return None
+    rows = []
+    if "seed" in facts:
+        rows.append(("seed", str(facts["seed"])))
+    rows += [(f"{name}", str(value)) for name, value in facts.get("versions", {}).items()]
+    for name in ("strengths", "recipe", "configuration"):
+        if name in facts:
+            rows.append((name, clean(json.dumps(facts[name], ensure_ascii=False), 600)))
+    text = (
+        "The same table, seed and versions give the same result, bit for bit on one kind of "
+        "device.",
+    )
+    grid = Grid("Seed, versions and settings", ("what", "value"), tuple(rows))
+    return Section(
+        "reproduce", "How to reproduce this", text, (), (grid,) if rows else (), material.command
+    )

@@ -1,0 +1,96 @@
+"""Rows and probabilities: calibration, and the rows that were predicted worst."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from bridle.diagnosis import WorstRow
+from bridle.report.figures import reliability
+from bridle.report.material import Material
+from bridle.report.records import Grid, Section
+from bridle.report.words import number, short
+
+__all__ = ["calibration", "worst"]
+
+MOST_ROWS = 15
+MOST_COLUMNS = 6
+CELL, HEAD = 60, 40
+CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
+
+
+def calibration(material: Material) -> Section | None:
+    """Say whether probabilities are what they say."""
+    found = None if material.diagnosis is None else material.diagnosis.calibration
+    if found is None or not found.bins:
+        return None
+    sure = found.overconfidence
+    manner = (
+        "too sure of itself" if sure.low > 0 else "too modest" if sure.high < 0
+        else "neither too sure nor too modest, as far as these rows tell"
+    )
+    caption = (
+        "A dot is a bin of rows: where it lies below the dashed line, fewer were right than "
+        "was stated. Lines are 95 % intervals, dots are larger where there are more rows."
+    )
+    text = (
+        f"The model is {manner}: its stated probability is on average "
+        f"{100 * abs(sure.value):.1f} points {'above' if sure.value > 0 else 'below'} the share "
+        f"that is right on the {found.part} part.",
+        f"The expected calibration error is {100 * found.ece:.1f} %; probabilities that are "
+        f"exactly right would have {100 * found.ece_if_calibrated:.1f} % with so many rows "
+        f"(p = {number(found.p_value)}). The negative log-likelihood is "
+        f"{number(found.nll.value)} nats a row, the Brier score {number(found.brier.value)}.",
+    )
+    return Section(
+        "calibration", "Are its probabilities true?", text, (reliability(found.bins, caption),)
+    )
+
+
+def worst(material: Material) -> Section | None:
+    """List the rows that were predicted worst."""
+    rows = () if material.diagnosis is None else material.diagnosis.worst
+    if not rows:
+        return None
+    return Section(
+        "worst", "The rows it gets most wrong", (_worst_text(rows),), (), (_worst_grid(rows),)
+    )
+
+
+def _worst_text(rows: tuple[WorstRow, ...]) -> str:
+    parts = ", ".join(dict.fromkeys(row.part for row in rows))
+    text = (
+        f"From the {parts} part, the worst first; rows are counted from 0. Look here for wrong "
+        "labels, for rows of another kind, and for what the columns do not tell."
+    )
+    columns = max(len(row.values) for row in rows)
+    if columns > MOST_COLUMNS:
+        text += f" The table has {columns:,} columns; these are the first {MOST_COLUMNS}."
+    return text
+
+
+def _worst_grid(rows: tuple[WorstRow, ...]) -> Grid:
+    classes = any(row.probability is not None for row in rows)
+    names = list(rows[0].values)[:MOST_COLUMNS]
+    figure = "probability of the truth" if classes else "squared error"
+    head = ("row", "truth", "predicted", figure, *(clean(name, HEAD) for name in names))
+    cells = tuple(
+        (
+            str(row.row),
+            _value(row.truth),
+            _value(row.prediction),
+            number(row.probability if classes else row.loss),
+            *(_value(row.values.get(name, "")) for name in names),
+        )
+        for row in rows[:MOST_ROWS]
+    )
+    return Grid("The worst-predicted rows", head, cells, frozenset({0, 3}))
+
+
+def _value(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else clean(value, CELL)
+
+
+def clean(value: Any, most: int) -> str:
+    """Return a text of a table for the page: short, without marks that turn the text around it."""
+    return short(CONTROLS.sub("", str(value)), most)
