@@ -22,7 +22,7 @@ from bridle.version import __version__
 
 __all__ = ["page_of"]
 
-_FOLDER = Path(__file__).parent / "page"
+_FOLDER = Path(__file__).parent / "template"
 
 
 def page_of(report: Report) -> str:

@@ -75,13 +75,15 @@ def chart_config() -> dict[str, Any]:
             "labelPadding": 4,
             "titlePadding": 8,
             "labelOverlap": "greedy",
+            "labelSeparation": 6,
             "labelLimit": 150,
         },
         "axisX": {"grid": False, "tickCount": 6},
         "axisY": {"domain": False, "ticks": False, "tickCount": 5},
         "legend": text
         | title
-        | {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "offset": 6, "padding": 0},
+        | {"orient": "top", "title": None, "symbolStrokeWidth": 2.5, "symbolOpacity": 1}
+        | {"offset": 6, "padding": 0},
         "title": {
             "color": "var(--ink)",
             "font": SANS,

@@ -40,9 +40,9 @@ def regularizers(material: Material) -> Section | None:
     best = max(shown, key=lambda each: each.judgement.held_out.value)
     told = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
     caption = (
-        f"The smallest gap has {least.label}: "
-        f"{_gap(least, share=share)}, where plain has {_gap(plain, share=share)}. The highest "
-        f"held-out score has {best.label}: "
+        f"The gap is smallest with {least.label}: {_gap(least, share=share)}, where the plain "
+        f"network has {_gap(plain, share=share)}. The held-out score is highest with "
+        f"{'no regularizer' if best is plain else best.label}: "
         f"{score_text(best.judgement.held_out.value, share=share)}. "
         + (
             f"In pairs with the plain network these rows tell apart {joined(told)}."
@@ -178,8 +178,8 @@ def _by_layer(material: Material, network: Network) -> Figure:
         series = {who: weight}
         panels.append((name, series if plain is None else {"plain": plain[at]} | series))
     caption = (
-        "Bars left of zero are negative weights. The vertical scale is a square root, so that few "
-        "large weights show beside many small ones; exact zeros are counted in the table."
+        "How large the weights of each layer are. The vertical scale is a square root, so that few "
+        "large weights show beside many small ones. Exact zeros are in no bin; the table has them."
     )
     return weight_histograms(
         panels[:MOST_LAYERS],

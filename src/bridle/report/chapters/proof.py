@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from bridle.report.chapters.rows import clean
 from bridle.report.material import Material
@@ -10,6 +11,8 @@ from bridle.report.records import Grid, Section
 from bridle.report.words import gap_text, number, score_text
 
 __all__ = ["audited", "measured", "reproduce"]
+
+_TENSOR = re.compile(r"tensor\(\[([^\]]*)\][^)]*\)")
 
 
 def measured(material: Material) -> Section | None:
@@ -94,8 +97,8 @@ def audited(material: Material) -> Section | None:
                 ("parameter", "how", "penalty", "measured", "expected", "error"),
                 tuple(
                     (
-                        clean(e.parameter, 60), e.route, clean(e.penalty, 60),
-                        number(e.measured), number(e.expected), f"{e.error:.0e}",
+                        clean(e.parameter, 60), e.route, _named(e.penalty),
+                        number(e.measured), number(e.expected), number(e.error),
                     )
                     for e in found.effects
                 ),
@@ -131,6 +134,11 @@ def audited(material: Material) -> Section | None:
         + (acts if found.passed else "Something does not act as it should: see the findings."),
     )
     return Section("audit", "Proof that it acts", text, (), tuple(grids))
+
+
+def _named(penalty: str) -> str:
+    """Return a penalty as it is written, with the numbers of a tensor alone."""
+    return clean(_TENSOR.sub(r"\1", penalty), 60)
 
 
 def reproduce(material: Material) -> Section | None:

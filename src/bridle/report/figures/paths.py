@@ -17,6 +17,8 @@ __all__ = ["PathRow", "strength_path"]
 PathRow = tuple[float, float, float, float]
 """λ, training value, held-out value, share of exact zeros."""
 
+HEIGHT = 200
+
 
 def strength_path(
     paths: Sequence[tuple[str, Sequence[PathRow]]],
@@ -45,14 +47,14 @@ def strength_path(
     values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
-    panels, cells = [], []
+    panels, maps, cells = [], [], []
     for title, rows in paths:
         frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
         marked = _marked((chosen or {}).get(title), mark)
         chart = _values(frame, value_name, scale, marked, percent=percent)
         panels.append(Panel(f"{title}: {value_name}", chart))
         if frame["zeros"].max() > 0:
-            panels.append(Panel(f"{title}: weights that are exactly 0", _zeros(frame, marked)))
+            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, marked)))
         cells += [
             (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %")
             for r in rows
@@ -63,7 +65,7 @@ def strength_path(
         tuple(cells),
         frozenset({1, 2, 3, 4}),
     )
-    return Figure("lambda-path", "The λ path", caption, tuple(panels), grid)
+    return Figure("lambda-path", "Score and zeros by strength", caption, (*panels, *maps), grid)
 
 
 def _x(title: str = "λ (stronger to the right)") -> alt.X:
@@ -81,8 +83,8 @@ def _marked(strength: float | None, label: str) -> list[alt.Chart]:
     base = alt.Chart(pd.DataFrame({"strength": [strength], "label": [label]})).encode(x=_x())
     return [
         base.mark_rule(strokeDash=[2, 3], color="var(--muted)"),
-        base.mark_text(align="left", dx=5, dy=4, baseline="top").encode(
-            text="label:N", y=alt.value(0)
+        base.mark_text(align="left", dx=5, baseline="middle").encode(
+            text="label:N", y=alt.value(HEIGHT / 2)
         ),
     ]
 
@@ -116,7 +118,7 @@ def _values(
         .mark_line(point={"size": 28, "filled": True})
         .encode(x=_x(), y=y, color=by_color("part", colors)),
         hover_rule(base, "strength", tips),
-    ).properties(height=200)
+    ).properties(height=HEIGHT)
 
 
 def _zeros(frame: pd.DataFrame, marked: list[alt.Chart]) -> alt.LayerChart:
@@ -132,4 +134,4 @@ def _zeros(frame: pd.DataFrame, marked: list[alt.Chart]) -> alt.LayerChart:
             y=y
         ),
         hover_rule(base, "strength", tips),
-    ).properties(height=200)
+    ).properties(height=HEIGHT)

@@ -74,14 +74,14 @@ def _dots(
             shape=alt.Shape(
                 "who:N",
                 scale=alt.Scale(domain=who, range=["circle", "square", "diamond"][: len(who)]),
-                legend=None,
+                **({} if len(who) > 1 else {"legend": None}),
             ),
         ),
     ]
     if zero:
         none = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="var(--muted)", opacity=0.8)
         layers.insert(0, none.encode(x="zero:Q"))
-    return alt.layer(*layers).properties(height=alt.Step(step))
+    return alt.layer(*layers).properties(height=len(parts) * len(who) * step)
 
 
 def _grid(caption: str, measured: Sequence[Measured], said: pd.DataFrame) -> Grid:
@@ -124,7 +124,7 @@ def before_and_after(
         [*scores, *gaps],
         pd.concat([score_frame, gap_frame]),
     )
-    return Figure("before-and-after", "Before and after", caption, panels, grid)
+    return Figure("before-and-after", "Scores and gaps, with 95 % intervals", caption, panels, grid)
 
 
 def effects(
@@ -159,7 +159,7 @@ def effects(
         "Each regularizer alone, with 95 % intervals", [*scores, *gaps], pd.concat(frames)
     )
     return Figure(
-        "by-regularizer", "Each regularizer alone", caption, tuple(panels), grid
+        "by-regularizer", f"Held-out {score_name} and gap, by regularizer", caption, tuple(panels), grid
     )
 
 
@@ -196,5 +196,5 @@ def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
         tuple((label_of(name), f"{100 * value:.0f} %") for name, value in pairs),
         frozenset({1}),
     )
-    chart = chart.properties(height=alt.Step(24))
+    chart = chart.properties(height=24 * len(frame))
     return Figure("winners", "What the winners use", caption, (Panel("", chart),), grid)

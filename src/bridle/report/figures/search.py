@@ -40,7 +40,7 @@ def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
                 alt.Tooltip("drop:Q", title="importance", format=".3f"),
             ],
         )
-        .properties(height=alt.Step(24))
+        .properties(height=24 * len(frame))
     )
     grid = Grid(
         "Importance of each strength",

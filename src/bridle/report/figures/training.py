@@ -108,7 +108,6 @@ def _losses(curve: Curve, top: float, loss_name: str, unit: str) -> alt.LayerCha
             strokeDash=alt.StrokeDash(
                 "part:N",
                 scale=alt.Scale(domain=list(colors), range=[[5, 3], [1, 0]][-len(colors):]),
-                legend=None,
             ),
         )
     )

@@ -42,9 +42,10 @@ def weight_histograms(
     """
     everything = [w for _, series in panels for w in series.values()]
     sizes = np.concatenate([np.abs(w[w != 0]) for w in everything] or [np.ones(1)])
-    reach = max(float(np.quantile(sizes, 0.995)) if len(sizes) else 1.0, 1e-12)
+    reach = max(float(np.quantile(sizes, 0.998)) if len(sizes) else 1.0, 1e-12)
     edges = np.linspace(-reach, reach, BINS + 1)
-    drawn, rows = [], []
+    tables: list[tuple[str, list[str], pd.DataFrame, float]] = []
+    rows = []
     for label, series in panels:
         parts = []
         for who, weights in series.items():
@@ -71,27 +72,32 @@ def weight_histograms(
                     number(float(np.abs(weights).max(initial=0))),
                 )
             )
-        drawn.append(Panel(label, _histogram(pd.concat(parts), list(series), colors)))
+        alone = zeros if len(series) == 1 else 0.0
+        tables.append((label, list(series), pd.concat(parts), alone))
+    top = max(float(frame["share"].max()) for _, _, frame, _ in tables)
+    drawn = tuple(
+        Panel(label, _histogram(frame, {who: colors[who] for who in series}, top, zeros))
+        for label, series, frame, zeros in tables
+    )
     grid = Grid(
         f"{title}: in numbers",
         ("where", "network", "weights", "exactly 0", "root mean square", "largest"),
         tuple(rows),
         frozenset({2, 3, 4, 5}),
     )
-    return Figure(name, title, caption, tuple(drawn), grid)
+    return Figure(name, title, caption, drawn, grid)
 
 
 def _histogram(
-    frame: pd.DataFrame, series: Sequence[str], colors: Mapping[str, str]
+    frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros: float
 ) -> alt.LayerChart:
-    named = {who: colors[who] for who in series}
     base = alt.Chart(frame).encode(
         x=alt.X("low:Q", title="weight", scale=alt.Scale(nice=False)),
         color=by_color("who", named, legend=len(named) > 1),
     )
     # a square root shows few large weights beside many small ones
     y = alt.Y(
-        "share:Q", title="share (root scale)", stack=None, scale=alt.Scale(type="sqrt"),
+        "share:Q", title="share (root scale)", stack=None, scale=alt.Scale(type="sqrt", domain=[0, top]),
         axis=alt.Axis(format="~%", tickCount=4),
     )
     tips = [
@@ -100,7 +106,11 @@ def _histogram(
         alt.Tooltip("high:Q", title="to", format=".3g"),
         alt.Tooltip("share:Q", title="share of weights", format=".2%"),
     ]
+    said = alt.Chart(pd.DataFrame({"said": [f"{100 * zeros:.0f} % exactly 0"]}))
+    told = [said.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
+        text="said:N", x=alt.value("width"), y=alt.value(0))] if zeros > 0.005 else []
     return alt.layer(
+        *told,
         base.mark_area(interpolate="step-after", opacity=0.16, line=False).encode(y=y),
         base.mark_line(interpolate="step-after", strokeWidth=1.6).encode(y=y),
         base.mark_rect(opacity=0).encode(x2="high:Q", y=y, y2=alt.datum(0), tooltip=tips),
@@ -158,15 +168,18 @@ def _map(zeros: WeightArray) -> alt.Chart:
     frame["inputs"] = _span(frame["left"], frame["right"])
     frame["units"] = _span(frame["top"], frame["bottom"])
     tight = alt.Scale(nice=False, zero=False)
-    axis = alt.Axis(grid=False, tickMinStep=1, format="d", tickCount=4)
+    wide, tall = (
+        alt.Axis(grid=False, format="d", tickCount=min(4, size), tickMinStep=1)
+        for size in zeros.shape
+    )
     return (
         alt.Chart(frame)
         .mark_rect(color="var(--chosen)")
         .encode(
-            x=alt.X("left:Q", title="input", scale=tight, axis=axis),
+            x=alt.X("left:Q", title="input", scale=tight, axis=wide),
             x2="right:Q",
             y=alt.Y("top:Q", title="unit", scale=alt.Scale(nice=False, zero=False, reverse=True),
-                    axis=axis),
+                    axis=tall),
             y2="bottom:Q",
             opacity=alt.Opacity(
                 "share:Q",
