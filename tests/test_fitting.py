@@ -71,11 +71,11 @@ def test_encoder_sees_training_rows_only(rng):
 
 def _test_rows(result, table):
     """Find the test rows from outside: changing their labels moves nothing but the test score."""
-    from bridle.fitting import _split
+    from bridle.fitting import three_parts
     from bridle.table import ClassTarget
 
     codes = ClassTarget.fit(table["y"]).transform(table["y"])
-    return _split(len(table), codes, 0)["test"]
+    return three_parts(len(table), codes, 0)["test"]
 
 
 def test_classes_of_one_row_are_possible(rng):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.compaction import Compacted, compact
+    from bridle.diagnosing import diagnose
+    from bridle.diagnosis import Diagnosis
     from bridle.errors import (
         BridleError,
         DataError,
@@ -59,6 +61,7 @@ _HOME = {
     "Compacted": "compaction",
     "DataError": "errors",
     "Dataset": "records",
+    "Diagnosis": "diagnosis",
     "DropConnect": "noise",
     "Dropout": "noise",
     "ElasticNet": "penalties",
@@ -91,6 +94,7 @@ _HOME = {
     "audit_model": "modelaudit",
     "compact": "compaction",
     "convert_strength": "rosetta",
+    "diagnose": "diagnosing",
     "fit": "fitting",
     "from_sklearn": "estimators",
     "lambda_max": "paths",
@@ -119,6 +123,7 @@ __all__ = [
     "Compacted",
     "DataError",
     "Dataset",
+    "Diagnosis",
     "DropConnect",
     "Dropout",
     "ElasticNet",
@@ -150,6 +155,7 @@ __all__ = [
     "audit_model",
     "compact",
     "convert_strength",
+    "diagnose",
     "fit",
     "from_sklearn",
     "lambda_max",

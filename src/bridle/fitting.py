@@ -26,6 +26,7 @@ from bridle.table import (
     ClassTarget,
     TableEncoder,
     ValueTarget,
+    facts_of_table,
     infer_task,
     read_table,
     target_column,
@@ -139,6 +140,9 @@ def fit(
     judged = {name: judge_members(population, part, coding) for name, part in data.items()}
     fitted = [_describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)]
     result_facts = _facts(strengths, recipe, seed, fitted[REGULARIZED])
+    result_facts["table"] = facts_of_table(
+        frame[list(encoder.columns)], truth, parts["training"], split="three parts"
+    )
     return FitResult(
         model=TableModel(population.take([REGULARIZED]), encoder, coding, target, result_facts),
         plain=fitted[PLAIN],
@@ -147,6 +151,9 @@ def fit(
         history=history,
         strengths=strengths,
         rows={name: len(rows) for name, rows in parts.items()},
+        population=population,
+        data=data,
+        places=parts,
         notes=encoder.notes,
     )
 

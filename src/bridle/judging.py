@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 
 from bridle.errors import DataError, UsageError
 
@@ -74,13 +75,24 @@ class Judged:
         return self.score_name == "accuracy"
 
     def interval(self) -> Estimate:
-        """Return the score with its 95 % interval: Wilson's, or the delta method's for R²."""
+        """Return the score with its 95 % interval, over all rows that there could have been.
+
+        Accuracy has Wilson's (1927). R² has the delta method's on the logarithm of 1 - R², which
+        is a ratio of means, with Student's t.
+        """
         if self.is_share:
             test = binomtest(int(self.rows.sum()), len(self.rows))
             bounds = test.proportion_ci(method="wilson")
             return Estimate(self.value, float(bounds.low), float(bounds.high))
-        half = _Z * self.standard_error()
-        return Estimate(self.value, self.value - half, self.value + half)
+        left = 1 - self.value
+        if left == 0 or len(self.rows) < 2:
+            return Estimate(self.value, self.value, self.value)
+        wide = float(student.ppf(0.975, len(self.rows) - 1)) * self.standard_error() / left
+        return Estimate(self.value, 1 - left * math.exp(wide), 1 - left * math.exp(-wide))
+
+    def exact(self) -> Estimate:
+        """Return the score as a fact about these very rows, with an interval of no width."""
+        return Estimate(self.value, self.value, self.value)
 
     def standard_error(self) -> float:
         """Return the standard error of the score, by the delta method."""
@@ -165,8 +177,9 @@ def _check_rows(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) ->
 def gap_between(training: Judged, held_out: Judged) -> Estimate:
     """Return the gap, training less held-out score, with its 95 % interval.
 
-    For accuracy the interval is Newcombe's hybrid of Wilson's two (1998, Statistics in Medicine
-    17:873, method 10), which holds near 0 and 1 too; for R² the two standard errors add up.
+    The true gap is what the training score promises beyond the score on all rows there could be:
+    the network's optimism (Efron 1983). The training score is known, so that the only uncertainty
+    is the held-out score's, and the interval is that one's, mirrored.
 
     Examples
     --------
@@ -177,11 +190,10 @@ def gap_between(training: Judged, held_out: Judged) -> Estimate:
     >>> f"{gap.value:.2f} from {gap.low:.2f} to {gap.high:.2f}"
     '0.50 from 0.40 to 0.60'
     """
-    value = training.value - held_out.value
-    first, second = training.interval(), held_out.interval()
-    below = math.hypot(first.value - first.low, second.high - second.value)
-    above = math.hypot(first.high - first.value, second.value - second.low)
-    return Estimate(value, value - below, value + above)
+    held = held_out.interval()
+    return Estimate(
+        training.value - held.value, training.value - held.high, training.value - held.low
+    )
 
 
 @dataclass(frozen=True)

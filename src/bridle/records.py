@@ -65,6 +65,10 @@ class History:
         R(w); infinite outside a constraint.
     epochs_kept
         int64 ``[members]``: the epoch, from 1, whose weights the network has now.
+    score_name : str
+        What the scores are: "accuracy" or "R²".
+    rows : tuple of int
+        How many training and held-out rows there are.
     """
 
     train_loss: FloatArray
@@ -74,6 +78,8 @@ class History:
     noise: FloatArray
     penalty: FloatArray
     epochs_kept: np.ndarray[Any, np.dtype[np.int64]]
+    score_name: str
+    rows: tuple[int, int]
 
     @property
     def reported_loss(self) -> FloatArray:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
+
 from bridle.diagnosis import GapJudgement
 from bridle.judging import Comparison, Estimate
 from bridle.model import TableModel
+from bridle.network import Network
 from bridle.recipe import Strengths
-from bridle.records import History
+from bridle.records import Dataset, History
 
 __all__ = ["FitResult", "Fitted"]
 
@@ -59,6 +62,12 @@ class FitResult:
     strengths : Strengths
     rows : dict
         How many rows each part has.
+    population : Network
+        Both networks, as members 0 and 1.
+    data : dict of str to Dataset
+        The encoded rows of each part.
+    places : dict of str to int64 array
+        Where the rows of each part stand in the table.
     notes : tuple of str
         What the table's columns were taken for, where that is worth a remark.
     """
@@ -70,6 +79,9 @@ class FitResult:
     history: History
     strengths: Strengths
     rows: dict[str, int]
+    population: Network
+    data: dict[str, Dataset]
+    places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     notes: tuple[str, ...] = field(default=())
 
     @property

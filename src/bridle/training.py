@@ -267,6 +267,8 @@ def train(
         noise=columns[4],
         penalty=columns[5],
         epochs_kept=best.epoch.numpy(),
+        score_name=fitted.score_name,
+        rows=(training.X.shape[0], held_out.X.shape[0]),
     )
 
 

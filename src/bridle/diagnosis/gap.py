@@ -24,7 +24,8 @@ class GapJudgement:
     ----------
     score_name : str
     training, held_out : Estimate
-        The honest scores: the same final weights, noise off.
+        The honest scores: the same final weights, noise off. The training score is a fact about
+        known rows: its interval has no width.
     gap : Estimate
         Training less held-out score.
     baseline : float
@@ -70,7 +71,7 @@ def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
     >>> truth = np.array([0, 1] * 50)
     >>> found = judge_gap(judge_classes(truth, truth), judge_classes(truth * 0, truth))
     >>> found.verdict, found.evidence
-    ('overfits', 'accuracy 100.0 % in training, 50.0 % held out: a gap of 50.0 ± 10.0 points')
+    ('overfits', 'accuracy 100.0 % in training, 50.0 % held out: a gap of 50.0 ± 9.6 points')
     """
     gap = gap_between(training, held_out)
     verdict: Verdict
@@ -84,7 +85,7 @@ def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
         verdict = "cannot tell"
     return GapJudgement(
         score_name=training.score_name,
-        training=training.interval(),
+        training=training.exact(),
         held_out=held_out.interval(),
         gap=gap,
         baseline=held_out.baseline,

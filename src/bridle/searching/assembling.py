@@ -24,7 +24,7 @@ from bridle.searching.answer import averaged, networks_of, own_rows, refit, zero
 from bridle.searching.comparing import judged, outcome_of
 from bridle.searching.explaining import explain, shares_of
 from bridle.searching.halving import PLAIN_ID, Contest, Entry
-from bridle.searching.result import SearchResult
+from bridle.searching.result import Observed, SearchResult
 from bridle.searching.scoring import scores_of
 from bridle.searching.task import Task
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
@@ -47,6 +47,10 @@ class Ground:
     y_test : Tensor
     boosted : Tensor, optional
         What gradient boosting says of the test part.
+    places : dict of str to int64 array
+        Where the rows of "searched" and "test" stand in the table.
+    facts : dict
+        What the model shall say of the table; JSON values.
     """
 
     encoders: dict[int, TableEncoder]
@@ -55,6 +59,8 @@ class Ground:
     X_test: dict[int, Tensor]
     y_test: Tensor
     boosted: Tensor | None
+    places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
+    facts: dict[str, Any]
 
 
 def result_of(
@@ -87,7 +93,19 @@ def result_of(
     )
     ranked = contest.ranked()
     importance, response = explain(ranked, seed)
-    facts = facts_of(contest, winners, answer) | {"fitted": fitted["chosen"].to_dict()}
+    facts = facts_of(contest, winners, answer)
+    facts |= {"fitted": fitted["chosen"].to_dict(), "table": ground.facts}
+    _, unseen = own_rows(task, of_folds, bins)
+    observed = Observed(
+        X=task.inputs[bins],
+        y=task.y,
+        fold=task.fold,
+        X_test=ground.X_test[bins],
+        y_test=y_test,
+        unseen=unseen,
+        said=others,
+        places=ground.places,
+    )
     return SearchResult(
         model=TableModel(network, ground.encoders[bins], ground.coding, ground.target, facts),
         plain=fitted["plain"],
@@ -112,6 +130,7 @@ def result_of(
         rows={"searched": len(task.y), "test": len(y_test)},
         seconds=time.monotonic() - contest.began,
         interrupted=contest.interrupted,
+        observed=observed,
         notes=ground.encoders[0].notes,
     )
 

@@ -26,7 +26,14 @@ from bridle.searching.journal import Journal
 from bridle.searching.result import SearchResult
 from bridle.searching.scoring import check_scoring
 from bridle.searching.task import Task, check_device, fold_of_rows
-from bridle.table import ClassTarget, ValueTarget, infer_task, read_table, target_column
+from bridle.table import (
+    ClassTarget,
+    ValueTarget,
+    facts_of_table,
+    infer_task,
+    read_table,
+    target_column,
+)
 
 __all__ = ["search"]
 
@@ -166,7 +173,10 @@ def search(
     space = Space(tuple(map(tuple, hidden)), tuple(encoders), classes=bool(classes))
     boosted = boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed)
     y_test = torch.from_numpy(coding.transform(tested[1]))
-    ground = Ground(encoders, coding, target, X_test, y_test, boosted)
+    places = {"searched": learned[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
+    split = "test part" if test is None else "none"
+    facts = facts_of_table(frame[list(encoders[0].columns)], truth, places["searched"], split=split)
+    ground = Ground(encoders, coding, target, X_test, y_test, boosted, places, facts)
     journal = None if directory is None else Journal(Path(directory), resume=resume)
     contest = hold(work, space, terms, began=began, journal=journal, on_progress=on_progress)
     winners = winners_of(contest, answer)

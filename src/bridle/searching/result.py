@@ -6,16 +6,46 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from bridle.judging import Comparison, Estimate
 from bridle.model import TableModel
 from bridle.result import Fitted
 from bridle.searching.configuration import Configuration
 
-__all__ = ["SearchResult"]
+__all__ = ["Observed", "SearchResult"]
 
 SHARES = ("accuracy", "balanced_accuracy", "roc_auc")
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """The rows of a search, and what was said of them, for a diagnosis.
+
+    Attributes
+    ----------
+    X, y, X_test, y_test : Tensor
+        The rows that were searched on and the test part, encoded for the model.
+    fold : Tensor
+        int64 ``[rows]``: the fold that holds each row out.
+    unseen : Tensor
+        Outputs ``[rows, outputs]`` by networks that did not learn the row.
+    said : dict of str to Tensor
+        Outputs for the test part: of "plain", and of "boosting" where that was fitted.
+    places : dict of str to int64 array
+        Where the rows of "searched" and "test" stand in the table.
+    """
+
+    X: Tensor
+    y: Tensor
+    fold: Tensor
+    X_test: Tensor
+    y_test: Tensor
+    unseen: Tensor
+    said: dict[str, Tensor]
+    places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +98,8 @@ class SearchResult:
     seconds : float
     interrupted : bool
         Whether it was stopped before its end.
+    observed : Observed
+        The encoded rows, and what was said of them.
     notes : tuple of str
 
     Examples
@@ -100,6 +132,7 @@ class SearchResult:
     rows: dict[str, int]
     seconds: float
     interrupted: bool
+    observed: Observed
     notes: tuple[str, ...] = field(default=())
 
     @property

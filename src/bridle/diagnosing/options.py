@@ -1,0 +1,29 @@
+"""What may be asked of a diagnosis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bridle.errors import UsageError
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much to measure; see :func:`bridle.diagnose`."""
+
+    member: int | None = None
+    reference: bool = True
+    shuffled_labels: bool = True
+    folds: int | None = None
+    masks: int = 64
+    worst: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("masks", 0), ("worst", 0), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is {getattr(self, name)}; it must be {least} or more")
+        if self.folds is not None and self.folds < 2:
+            raise UsageError(f"folds is {self.folds}; it must be 2 or more")

@@ -1,0 +1,240 @@
+"""A diagnosis in sentences: the evidence for its verdict, and what to try next, in order."""
+
+from __future__ import annotations
+
+import math
+
+from bridle.diagnosis.gap import TOLERANCE
+from bridle.diagnosis.record import Diagnosis
+from bridle.judging import Estimate
+
+__all__ = ["advice_of", "evidence_of", "size", "with_margin"]
+
+_MANY_PARAMETERS = 10.0
+_MISCALIBRATED = 0.05
+_MOST_ROWS = 10**6
+
+
+def size(value: float, *, share: bool, signed: bool = False) -> str:
+    """Return a score for people: per cent, or R² with three decimals."""
+    sign = "+" if signed else ""
+    return f"{100 * value:{sign}.1f}" if share else f"{value:{sign}.3f}"
+
+
+def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
+    """Return a score and half its interval."""
+    said = size(estimate.value, share=share, signed=signed)
+    return said if math.isnan(estimate.margin) else f"{said} ± {size(estimate.margin, share=share)}"
+
+
+def _unit(share: bool) -> str:
+    return " points" if share else ""
+
+
+def evidence_of(found: Diagnosis) -> tuple[str, ...]:
+    """Return the figures that the verdict rests on, the weightiest first."""
+    said = [*_of_gap(found), *_of_references(found), *_of_curves(found), *_of_the_rest(found)]
+    return tuple(said)
+
+
+def _of_gap(found: Diagnosis) -> list[str]:
+    share, gap, training = found.is_share, found.gap, found.training
+    per_cent = " %" if share else ""
+    if gap is None or training is None:
+        parts = [each for each in (found.held_out, found.test, training) if each is not None]
+        return [
+            f"{found.score_name} {size(each.score.value, share=share)}{per_cent} ({each.name}): "
+            "without training and new rows there is no gap"
+            for each in parts[:1]
+        ]
+    new = found.held_out if gap.measured_on == "held out" else found.test
+    here = training.score.value - gap.value.value if new is None else new.score.value
+    said = [
+        f"{found.score_name} {size(training.score.value, share=share)}{per_cent} in training, "
+        f"{size(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
+        f"a gap of {with_margin(gap.value, share=share)}{_unit(share)}"
+    ]
+    if gap.folds_corrected is not None:
+        said.append(
+            f"over {len(gap.folds)} folds the gap is "
+            f"{with_margin(gap.folds_corrected, share=share)}{_unit(share)} (corrected for the "
+            "rows that folds share)"
+        )
+    return said
+
+
+def _on(part: str) -> str:
+    return "on held-out rows" if part == "held out" else "on the test part"
+
+
+def _of_references(found: Diagnosis) -> list[str]:
+    share = found.is_share
+    return [
+        f"{each.name} scores {size(each.score.value, share=share)}{' %' if share else ''} on the "
+        f"same rows: {with_margin(each.comparison.difference, share=share, signed=True)}"
+        f"{_unit(share)}"
+        for each in sorted(found.references, key=lambda one: -one.comparison.difference.value)
+    ]
+
+
+def _of_curves(found: Diagnosis) -> list[str]:
+    curves = found.curves
+    if curves is None:
+        return []
+    said = (
+        f"the held-out loss was lowest at {curves.unit} {curves.best_epoch} of {curves.last_epoch}"
+    )
+    if curves.excess > 0:
+        low = min(curves.held_out_loss)
+        said += f" ({low:.3g}) and {curves.held_out_loss[-1]:.3g} at the end"
+    return [said]
+
+
+def _of_the_rest(found: Diagnosis) -> list[str]:
+    said = []
+    if (shuffled := found.shuffled_labels) is not None:
+        said.append(f"trained on shuffled targets it memorises {shuffled.memorised:.0%} of them")
+    if (chosen := found.selection) is not None:
+        said.append(
+            f"the best of {chosen.tried} scored {chosen.validation_score:.4g} where it was chosen "
+            f"and {chosen.honest_score.value:.4g} on the test part"
+        )
+    if (fit := found.calibration) is not None:
+        said.append(
+            f"calibration error {fit.ece:.3f}, where exact probabilities would have "
+            f"{fit.ece_if_calibrated:.3f}"
+        )
+    if (masks := found.subnetworks) is not None:
+        said.append(
+            f"weight scaling is {masks.difference.value:.4f} from the average of {masks.masks} "
+            f"subnetworks (sampling alone: {masks.sampling:.4f})"
+        )
+    return [each.replace("%", " %") for each in said]
+
+
+def advice_of(found: Diagnosis) -> tuple[str, ...]:
+    """Return what to try next, in order: first what the evidence points to most directly."""
+    said = {
+        "overfits": _against_overfitting,
+        "underfits": _against_underfitting,
+        "fine": lambda _: [],
+        "cannot tell": _to_tell,
+    }[found.verdict](found)
+    return (*said, *_besides(found))
+
+
+def _strengths(found: Diagnosis) -> dict[str, object]:
+    """Return the regularizers that act, as far as they are known."""
+    given = found.facts.get("strengths") or {}
+    off = {"l1": 0.0, "l2": 0.0, "max_norm": None}
+    return {name: value for name, value in given.items() if value != off.get(name, 1.0)}
+
+
+def _search(found: Diagnosis) -> str:
+    if "answer" in found.facts:
+        return "search longer, among smaller networks too (hidden=)"
+    return "let the search choose: bridle.search, or `bridle fit` without a strength"
+
+
+def _against_overfitting(found: Diagnosis) -> list[str]:
+    said, curves = [], found.curves
+    if curves is not None and curves.kept_epoch > curves.best_epoch and curves.excess > 0:
+        said.append(
+            f"stop early: the held-out loss was lowest at {curves.unit} "
+            f"{curves.best_epoch}, and the weights are of {curves.kept_epoch}"
+        )
+    acting = _strengths(found)
+    if acting:
+        said.append(f"strengthen what acts already: {', '.join(acting)}")
+    else:
+        said.append("add dropout (keep_prob=0.5), L2 and L1, which nothing holds back yet")
+    said.append(_search(found))
+    if (found.parameters_per_row or 0) > _MANY_PARAMETERS:
+        said.append(
+            f"a smaller network: it has {found.parameters_per_row:.0f} parameters for each "
+            "training row"
+        )
+    better = [each for each in found.references if each.comparison.answer == "better"]
+    said += [f"look at {each.name}, which predicts new rows better" for each in better]
+    said.append("more training rows, if they can be had")
+    return said
+
+
+def _against_underfitting(found: Diagnosis) -> list[str]:
+    said, curves = [], found.curves
+    acting = _strengths(found)
+    if acting:
+        said.append(f"weaken what acts: {', '.join(acting)}")
+    if curves is not None and curves.train_slope is not None and curves.train_slope < 0:
+        said.append("train longer: the training loss was still falling at the end")
+    said.append("a larger network, or a higher learning rate")
+    said.append(_search(found))
+    lead = max(found.references, key=lambda each: each.comparison.difference.value)
+    said.append(f"look at {lead.name}, which finds more in the same rows")
+    return said
+
+
+def _to_tell(found: Diagnosis) -> list[str]:
+    if found.gap is None:
+        return ["give the rows that it was trained on, and rows that it was not: training=, data"]
+    holds = {each.claim for each in found.claims if each.holds}
+    said = []
+    if "does not overfit" in holds and not found.references:
+        return [
+            "it does not overfit; give the training rows (training=) to learn whether another "
+            "learner finds more"
+        ]
+    new = found.held_out if found.gap.measured_on == "held out" else found.test
+    rows = None if new is None else new.rows
+    if rows and found.claims and "does not overfit" not in holds:
+        # the interval narrows with the root of the rows
+        away = abs(found.gap.value.value - TOLERANCE)
+        need = rows * (found.gap.value.margin / away) ** 2 if away > 0 else math.inf
+        said.append(_more_rows(rows, need, found.gap.measured_on))
+    elif rows and found.references:
+        lead = max(found.references, key=lambda each: each.comparison.difference.high)
+        away = abs(lead.comparison.difference.value - TOLERANCE)
+        need = rows * (lead.comparison.difference.margin / away) ** 2 if away > 0 else math.inf
+        said.append(
+            f"it does not overfit; whether {lead.name} finds more, "
+            + _more_rows(rows, need, found.gap.measured_on)
+        )
+    said.append("cross-validate, so that every row is held out once: bridle.search does")
+    return said
+
+
+def _more_rows(rows: int, need: float, part: str) -> str:
+    wanted = f"about {_rounded(need)}" if need < _MOST_ROWS else "far more than a million"
+    return (
+        f"more new rows: there are {rows} ({part}), and a difference like this one needs {wanted}"
+    )
+
+
+def _rounded(count: float) -> str:
+    digits = max(0, int(math.log10(max(count, 1))) - 1)
+    return f"{math.ceil(count / 10**digits) * 10**digits:,}"
+
+
+def _besides(found: Diagnosis) -> list[str]:
+    """Return what is worth doing whatever the verdict."""
+    said = []
+    if (fit := found.calibration) is not None and fit.p_value < _MISCALIBRATED:
+        if fit.overconfidence.low > 0:
+            said.append(
+                "its probabilities are too sure: regularize more, smooth labels, or "
+                "calibrate them on held-out rows"
+            )
+        elif fit.overconfidence.high < 0:
+            said.append("its probabilities are too modest: calibrate them on held-out rows")
+    masks = found.subnetworks
+    if masks is not None and masks.averaged_loss is not None and masks.scaled_loss is not None:
+        apart = masks.difference.low > masks.sampling
+        if apart and masks.averaged_loss < masks.scaled_loss:
+            said.append(
+                "average over subnetworks at prediction: the mean loss is "
+                f"{masks.averaged_loss:.3g} instead of {masks.scaled_loss:.3g}"
+            )
+    dead = sum(each.dead_units for each in found.layers)
+    if dead:
+        said.append(f"cut the {dead} dead units out: bridle.compact, with the same predictions")
+    return said

@@ -1,0 +1,115 @@
+"""What a subject says of rows whose truth is known: all that a diagnosis reads of a model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bridle.diagnosis.intervals import mean_interval
+from bridle.diagnosis.sections import Part
+from bridle.errors import DataError, UsageError
+from bridle.judging import Estimate, Judged, judge_classes, judge_values
+
+__all__ = ["Predicted", "part_of"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_LEAST = 1e-12
+"""A probability of 0 has an infinite loss; it is taken for this, about 27.6 nats."""
+
+
+@dataclass(frozen=True, eq=False)
+class Predicted:
+    """Predictions beside the truth, row by row.
+
+    Attributes
+    ----------
+    truth, values : int64 or float64 ``[rows]``
+        Class codes, or values in the target's units.
+    probabilities : float64 ``[rows, classes]``, optional
+        Each row sums to 1.
+    classes : tuple, optional
+        The label of each code; None for values.
+    rows : int64 ``[rows]``, optional
+        Where each row stands in the table that was given.
+
+    Raises
+    ------
+    UsageError
+        If lengths differ, or there are no rows.
+    DataError
+        If a prediction is not a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sure = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> said = Predicted(np.array([0, 1]), sure.argmax(1), sure, ("no", "yes"))
+    >>> said.judged.value, said.losses.round(2).tolist()
+    (1.0, [0.11, 0.22])
+    """
+
+    truth: Array
+    values: Array
+    probabilities: Array | None = None
+    classes: tuple[Any, ...] | None = None
+    rows: Array | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.truth) == 0 or len(self.truth) != len(self.values):
+            raise UsageError(
+                f"there are {len(self.values)} predictions for {len(self.truth)} rows; "
+                "give one prediction per row, and one row at least"
+            )
+        given = self.values if self.probabilities is None else self.probabilities
+        strange = np.flatnonzero(~np.isfinite(given).reshape(len(given), -1).all(1))
+        if len(strange):
+            raise DataError(
+                f"the prediction for row {strange[0]} is not a number; mend the model, or fit it "
+                "again with a lower learning rate"
+            )
+
+    @classmethod
+    def of_probabilities(
+        cls, truth: Array, probabilities: Array, classes: tuple[Any, ...], rows: Array | None = None
+    ) -> Predicted:
+        """Return what probabilities predict: the class of the highest."""
+        shares = np.asarray(probabilities, dtype=np.float64)
+        return cls(truth, shares.argmax(1), shares, classes, rows)
+
+    @property
+    def task(self) -> str:
+        """Either "classification" or "regression"."""
+        return "regression" if self.classes is None else "classification"
+
+    @cached_property
+    def judged(self) -> Judged:
+        """The score, row by row."""
+        if self.classes is None:
+            return judge_values(self.values, self.truth)
+        return judge_classes(self.values, self.truth)
+
+    @cached_property
+    def losses(self) -> Array | None:
+        """The loss of each row: cross-entropy, or squared error; None for bare classes."""
+        if self.classes is None:
+            return np.square(self.values - self.truth)
+        if self.probabilities is None:
+            return None
+        given = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return -np.log(np.maximum(given, _LEAST))
+
+
+def part_of(name: str, predicted: Predicted) -> Part:
+    """Return how a subject did on a part: intervals for new rows, facts for training rows."""
+    judged, losses = predicted.judged, predicted.losses
+    known = name == "training"
+    loss = None
+    if losses is not None:
+        mean = float(losses.mean())
+        loss = Estimate(mean, mean, mean) if known else mean_interval(losses)
+    score = judged.exact() if known else judged.interval()
+    return Part(name, len(predicted.truth), score, judged.baseline, loss)
