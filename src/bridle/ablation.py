@@ -133,7 +133,7 @@ def ablate(
     table: str | PathLike[str] | pd.DataFrame,
     *,
     rows: int = 2000,
-    steps: int = 1200,
+    steps: int = 600,
     factors: Sequence[float] = PATH_FACTORS,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Ablation:

@@ -82,9 +82,9 @@ def look(started, page_path: Path, out: Path | None = None) -> Seen:
     seen.drawn = tab.locator(".chart svg").evaluate_all(
         "all => all.filter(svg => svg.querySelectorAll('path, rect, line').length > 3).length"
     )
+    seen.reached = _tab_order(tab)
     if seen.charts:
         seen.tooltip, seen.spoken = _pointer(tab), _arrows(tab)
-    seen.reached = _tab_order(tab)
     for name, width in WIDTHS.items():
         _resize(tab, width)
         seen.overflow[name] = tab.evaluate(
@@ -137,13 +137,12 @@ def _arrows(tab) -> str:
 
 def _tab_order(tab) -> set[str]:
     """Press Tab from the top to the end; return the kinds of things that had the focus."""
-    tab.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     found: set[str] = set()
     for _ in range(400):
         tab.keyboard.press("Tab")
         at = tab.evaluate(
             "(() => { const e = document.activeElement; return e === document.body ? '' "
-            ": e.className || e.id || e.tagName.toLowerCase() })()"
+            ": e.classList[0] || e.id || e.tagName.toLowerCase() })()"
         )
         if not at:
             break

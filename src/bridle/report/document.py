@@ -28,6 +28,7 @@ class Report:
         What was looked at.
     tiles : tuple of Tile
         The figures that matter most.
+    evidence_title : str
     evidence, advice : tuple of str
         What the verdict rests on, and what to try next, in this order.
     sections : tuple of Section
@@ -37,6 +38,7 @@ class Report:
     lede: tuple[str, ...]
     subject: str
     tiles: tuple[Tile, ...] = ()
+    evidence_title: str = "The evidence"
     evidence: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     sections: tuple[Section, ...] = field(default=())

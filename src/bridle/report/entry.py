@@ -17,6 +17,7 @@ from bridle.report.material import Material
 from bridle.report.opening import (
     advice_of,
     evidence_of,
+    evidence_title_of,
     headline_of,
     lede_of,
     subject_of,
@@ -98,6 +99,7 @@ def report_of(
         lede=lede_of(material),
         subject=subject_of(material),
         tiles=tiles_of(material),
+        evidence_title=evidence_title_of(material),
         evidence=evidence_of(material),
         advice=advice_of(material),
         sections=chapters_of(material),

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from bridle.ablation import Ablation
 from bridle.auditing import Audit
 from bridle.diagnosis import Diagnosis
 from bridle.model import TableModel
+from bridle.network import predict
 from bridle.paths import LambdaPath
 from bridle.records import History
 from bridle.result import FitResult, Fitted
 from bridle.searching import SearchResult
+from bridle.table import ValueTarget
 
 __all__ = ["Material"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +87,20 @@ class Material:
         if self.diagnosis is not None:
             return self.diagnosis.loss_name
         return "cross-entropy" if self.share else "squared error"
+
+    @property
+    def test_values(self) -> tuple[FloatArray, FloatArray] | None:
+        """Truth and prediction of the test part, in the target's units; None for classes."""
+        result = self.fit or self.search
+        if result is None or not isinstance(result.model.target, ValueTarget):
+            return None
+        if isinstance(result, FitResult):
+            X, y = result.data["test"].X, result.data["test"].y
+        else:
+            X, y = result.observed.X_test, result.observed.y_test
+        said = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
+        inverse = result.model.target.inverse
+        return inverse(y.double().numpy()).to_numpy(), inverse(said).to_numpy()
 
     @property
     def facts(self) -> dict[str, Any]:

@@ -6,12 +6,12 @@ from bridle.diagnosis import Diagnosis, Part
 from bridle.judging import Comparison, Estimate
 from bridle.report.material import Material
 from bridle.report.records import Tile
-from bridle.report.words import gap_text, score_text, short
+from bridle.report.words import gap_text, margin_text, score_text, short
 from bridle.result import FitResult, Fitted
 from bridle.searching import SearchResult
 from bridle.searching.result import SHARES
 
-__all__ = ["advice_of", "evidence_of", "headline_of", "lede_of", "subject_of", "tiles_of"]
+__all__ = ["advice_of", "evidence_of", "evidence_title_of", "headline_of", "lede_of", "subject_of", "tiles_of"]
 
 PLAIN_SAYS = {
     "overfits": "The plain network overfits",
@@ -114,6 +114,19 @@ def evidence_of(material: Material) -> tuple[str, ...]:
     return tuple(f"{name}: {fitted.diagnosis.evidence}." for name, fitted in named)
 
 
+def evidence_title_of(material: Material) -> str:
+    """Return what the evidence is on."""
+    if material.diagnosis is None or (material.fit is None and material.search is None):
+        return "The evidence"
+    says = {
+        "overfits": "it still overfits",
+        "underfits": "it underfits",
+        "fine": "it is fine, with no gap that matters",
+        "cannot tell": "whether it overfits, these rows cannot tell",
+    }[material.diagnosis.verdict]
+    return f"The {material.chosen_name} network: {says}"
+
+
 def advice_of(material: Material) -> tuple[str, ...]:
     """Return what to try next, in order."""
     return () if material.diagnosis is None else material.diagnosis.advice
@@ -136,7 +149,7 @@ def _fitted_tiles(material: Material, plain: Fitted, chosen: Fitted) -> tuple[Ti
         old = score_text(before.value, share=share)
         if gap and share:
             value, old = (text.replace(" %", " points") for text in (value, old))
-        return Tile(label, value, _margin(now, share=share), f"plain: {old}")
+        return Tile(label, value, margin_text(now, share=share), f"plain: {old}")
 
     own, bare = chosen.diagnosis, plain.diagnosis
     tiles = [
@@ -151,15 +164,9 @@ def _fitted_tiles(material: Material, plain: Fitted, chosen: Fitted) -> tuple[Ti
         rate = search.scoring in SHARES
         value = score_text(search.test_score.value, share=rate)
         old = score_text(search.scores["plain"], share=rate)
-        margin = _margin(search.test_score, share=rate)
+        margin = margin_text(search.test_score, share=rate)
         tiles.append(Tile(f"Test {scoring}", value, margin, f"plain: {old}"))
     return tuple(tiles)
-
-
-def _margin(estimate: Estimate, *, share: bool) -> str:
-    if not estimate.margin:
-        return ""
-    return f"± {100 * estimate.margin:.1f}" if share else f"± {estimate.margin:.3f}"
 
 
 def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
@@ -173,11 +180,11 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
             else f"guessing: {score_text(part.baseline, share=share)}"
         )
         value = score_text(part.score.value, share=share)
-        return [Tile(f"{label} {name}", value, _margin(part.score, share=share), guess)]
+        return [Tile(f"{label} {name}", value, margin_text(part.score, share=share), guess)]
 
     tiles = tile("Training", diagnosis.training) + tile("Held-out", diagnosis.held_out)
     if diagnosis.gap is not None:
         gap = diagnosis.gap.value
         value = score_text(gap.value, share=share).replace(" %", " points")
-        tiles.append(Tile("Gap", value, _margin(gap, share=share)))
+        tiles.append(Tile("Gap", value, margin_text(gap, share=share)))
     return tuple(tiles + tile("Test", diagnosis.test))

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bridle.judging import Estimate
 
-__all__ = ["LABELS", "gap_text", "joined", "label_of", "number", "score_text", "short"]
+__all__ = ["LABELS", "gap_text", "joined", "label_of", "margin_text", "number", "score_text", "short"]
 
 LABELS = {
     "learning_rate": "learning rate",
@@ -58,12 +58,23 @@ def gap_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
     >>> gap_text(Estimate(0.255, 0.195, 0.315), share=True)
     '25.5 ± 6.0 points'
     """
-    sign = "+" if signed else ""
-    if share:
-        text = f"{100 * estimate.value:{sign}.1f} ± {100 * estimate.margin:.1f} points"
-    else:
-        text = f"{estimate.value:{sign}.3f} ± {estimate.margin:.3f}"
-    return text.replace("-", "−")
+    text = f"{100 * estimate.value:.1f}" if share else f"{estimate.value:.3f}"
+    sign = "+" if signed and estimate.value >= 0 else ""
+    margin = margin_text(estimate, share=share)
+    return f"{sign}{text}".replace("-", "−") + (f" {margin}" if margin else "") + share * " points"
+
+
+def margin_text(estimate: Estimate, *, share: bool) -> str:
+    """Return half an interval's width, or nothing where it has none.
+
+    Examples
+    --------
+    >>> margin_text(Estimate(0.5, 0.4, 0.6), share=True)
+    '± 10.0'
+    """
+    if not estimate.margin > 0:
+        return ""
+    return f"± {100 * estimate.margin:.1f}" if share else f"± {estimate.margin:.3f}"
 
 
 def short(text: object, most: int = 80) -> str:

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from bridle.ablation import Ablated, Ablation
+from bridle.fitting import PLAIN
 from bridle.network import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map
 from bridle.report.material import Material
@@ -170,8 +171,8 @@ def _names(layers: list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]) -> l
 def _by_layer(material: Material, network: Network) -> Figure:
     layers = _layers(network)
     plain = None
-    if material.ablation is not None and material.fit is not None:
-        plain = [weight.numpy() for weight in material.ablation.weights("plain")]
+    if material.fit is not None:
+        plain = [weight[PLAIN].detach().numpy() for weight in material.fit.population.weights]
     who = material.chosen_name if material.plain is not None else "regularized"
     panels = []
     for at, (name, weight) in enumerate(zip(_names(layers), layers, strict=True)):

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bridle.diagnosis import WorstRow
-from bridle.report.figures import reliability
+from bridle.report.figures import reliability, truth_and_prediction
 from bridle.report.material import Material
 from bridle.report.records import Grid, Section
 from bridle.report.words import number, short
@@ -20,7 +20,15 @@ CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
 
 
 def calibration(material: Material) -> Section | None:
-    """Say whether probabilities are what they say."""
+    """Say whether probabilities are what they say, or how far off values are."""
+    values = material.test_values
+    if values is not None:
+        caption = (
+            "A dot is a row of the test part. On the dashed line predictions are exact; above it "
+            "they are too high."
+        )
+        figure = truth_and_prediction(*values, caption)
+        return Section("calibration", "How far off is it?", (), (figure,))
     found = None if material.diagnosis is None else material.diagnosis.calibration
     if found is None or not found.bins:
         return None

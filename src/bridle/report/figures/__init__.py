@@ -1,6 +1,6 @@
 """The figures of a report: each a pure function of small records, arrays or DataFrames."""
 
-from bridle.report.figures.calibration import reliability
+from bridle.report.figures.calibration import reliability, truth_and_prediction
 from bridle.report.figures.paths import strength_path
 from bridle.report.figures.scores import Measured, before_and_after, effects, winners_shares
 from bridle.report.figures.search import importance_bars, tried
@@ -18,6 +18,7 @@ __all__ = [
     "search_curves",
     "strength_path",
     "tried",
+    "truth_and_prediction",
     "weight_histograms",
     "winners_shares",
     "zero_map",

@@ -39,11 +39,19 @@ def _frame(measured: Sequence[Measured], *, share: bool, gap: bool) -> pd.DataFr
             "said": gap_text(each.value, share=share) if gap else score_text(
                 each.value.value, share=share
             ),
-            "range": f"{times * each.value.low:.{1 if share else 3}f} to "
-            f"{times * each.value.high:.{1 if share else 3}f}",
+            "range": _range(each.value, share=share),
         }
         for each in measured
     )
+
+
+def _range(value: Estimate, *, share: bool) -> str:
+    if not value.margin > 0:
+        return "–"
+    low, high = (
+        f"{100 * end:.1f}" if share else f"{end:.3f}" for end in (value.low, value.high)
+    )
+    return f"{low} to {high}".replace("-", "−")
 
 
 def _dots(

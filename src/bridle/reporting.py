@@ -1,0 +1,63 @@
+"""From a result and its table to the full report: diagnosis, audit and ablation included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+
+import pandas as pd
+
+from bridle.ablation import ablate
+from bridle.diagnosing import diagnose
+from bridle.diagnosis import Diagnosis
+from bridle.model import TableModel
+from bridle.modelaudit import audit_model
+from bridle.report import Report, report_of
+from bridle.result import FitResult
+from bridle.searching import SearchResult
+
+__all__ = ["full_report"]
+
+Table = str | PathLike[str] | pd.DataFrame
+
+
+def full_report(
+    result: FitResult | SearchResult | Diagnosis,
+    table: Table,
+    *,
+    model: TableModel | None = None,
+    ablation: bool = True,
+    command: str = "",
+    on_epoch: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Diagnose, audit and ablate what was fitted, and put the report together.
+
+    Parameters
+    ----------
+    result : FitResult, SearchResult or Diagnosis
+    table : path or DataFrame
+        What it was fitted to; for a diagnosis, what it was diagnosed on.
+    model : TableModel, optional
+        That a diagnosis is of.
+    ablation : bool
+        Train again with each regularizer alone, and along the paths of L1 and L2; this takes a few
+        times as long as the fit. A diagnosis of a table that the model was not fitted to has none.
+    command : str
+        What was run.
+    on_epoch : callable, optional
+        Called with (epoch, epochs) after each epoch of the ablation.
+    """
+    own = model if isinstance(result, Diagnosis) else result.model
+    diagnosis = result if isinstance(result, Diagnosis) else diagnose(result, table)
+    stated = own is not None and "strengths" in own.facts
+    trained_here = diagnosis.training is not None and diagnosis.training.rows is not None
+    return report_of(
+        result,
+        model=own,
+        diagnosis=diagnosis,
+        audit=audit_model(own, table) if own is not None and stated else None,
+        ablation=ablate(own, table, on_epoch=on_epoch)
+        if own is not None and stated and ablation and trained_here
+        else None,
+        command=command,
+    )
