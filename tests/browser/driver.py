@@ -85,6 +85,7 @@ def look(started, page_path: Path, out: Path | None = None) -> Seen:
     seen.reached = _tab_order(tab)
     if seen.charts:
         seen.tooltip, seen.spoken = _pointer(tab), _arrows(tab)
+    tab.evaluate("document.activeElement.blur()")
     for name, width in WIDTHS.items():
         _resize(tab, width)
         seen.overflow[name] = tab.evaluate(

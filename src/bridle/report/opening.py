@@ -6,12 +6,15 @@ from bridle.diagnosis import Diagnosis, Part
 from bridle.judging import Comparison, Estimate
 from bridle.report.material import Material
 from bridle.report.records import Tile
-from bridle.report.words import gap_text, margin_text, score_text, short
+from bridle.report.words import gap_text, margin_text, score_text, sentence, short
 from bridle.result import FitResult, Fitted
 from bridle.searching import SearchResult
 from bridle.searching.result import SHARES
 
 __all__ = ["advice_of", "evidence_of", "evidence_title_of", "headline_of", "lede_of", "subject_of", "tiles_of"]
+
+FIRST = 4
+"""How many pieces of evidence stand in the opening; the rest is further down."""
 
 PLAIN_SAYS = {
     "overfits": "The plain network overfits",
@@ -62,7 +65,7 @@ def _search_headline(result: SearchResult) -> str:
         "same": f"{who} {predicts} as well as a network without regularization.",
         "worse": f"{who} {predicts} worse than a network without regularization.",
     }
-    doubt = "The search beats no plain network that the test part can tell from it."
+    doubt = "Whether the search beats a network without regularization, the test part cannot tell."
     return said.get(answer, doubt)
 
 
@@ -73,7 +76,7 @@ def lede_of(material: Material) -> tuple[str, ...]:
     if material.search is not None:
         return (material.search.verdict,)
     if material.diagnosis is not None:
-        return material.diagnosis.evidence[:1]
+        return tuple(map(sentence, material.diagnosis.evidence[:1]))
     return ()
 
 
@@ -95,9 +98,9 @@ def subject_of(material: Material) -> str:
         rows = ", ".join(f"{count:,} {name}" for name, count in result.rows.items())
         sizes = "-".join(map(str, result.model.network.sizes))
         members = result.model.network.members
-        many = "" if members == 1 else f"{members} of "
+        many = "network" if members == 1 else f"average of {members} networks"
         name = short(result.model.target_name, 80)
-        return f"Predicting “{name}” ({result.model.task}) · rows: {rows} · {many}network {sizes}"
+        return f"Predicting “{name}” ({result.model.task}) · rows: {rows} · {many} {sizes}"
     if material.diagnosis is not None:
         return f"{short(material.diagnosis.subject, 120)} ({material.diagnosis.task})"
     return ""
@@ -107,7 +110,8 @@ def evidence_of(material: Material) -> tuple[str, ...]:
     """Return what the verdict rests on."""
     if material.diagnosis is not None:
         first = 0 if material.fit or material.search else 1
-        return material.diagnosis.evidence[first:] + material.diagnosis.notes
+        found = material.diagnosis.evidence[first:FIRST] + material.diagnosis.notes
+        return tuple(map(sentence, found))
     if material.plain is None or material.chosen is None:
         return ()
     named = (("Plain", material.plain), (material.chosen_name.capitalize(), material.chosen))
@@ -129,7 +133,7 @@ def evidence_title_of(material: Material) -> str:
 
 def advice_of(material: Material) -> tuple[str, ...]:
     """Return what to try next, in order."""
-    return () if material.diagnosis is None else material.diagnosis.advice
+    return () if material.diagnosis is None else tuple(map(sentence, material.diagnosis.advice))
 
 
 def tiles_of(material: Material) -> tuple[Tile, ...]:
@@ -147,9 +151,11 @@ def _fitted_tiles(material: Material, plain: Fitted, chosen: Fitted) -> tuple[Ti
     def tile(label: str, now: Estimate, before: Estimate, *, gap: bool = False) -> Tile:
         value = score_text(now.value, share=share)
         old = score_text(before.value, share=share)
+        margin = margin_text(now, share=share)
         if gap and share:
-            value, old = (text.replace(" %", " points") for text in (value, old))
-        return Tile(label, value, margin_text(now, share=share), f"plain: {old}")
+            value, margin = value.removesuffix(" %"), f"{margin} points"
+            old = old.replace(" %", " points")
+        return Tile(label, value, margin, f"plain: {old}")
 
     own, bare = chosen.diagnosis, plain.diagnosis
     tiles = [
@@ -185,6 +191,7 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
     tiles = tile("Training", diagnosis.training) + tile("Held-out", diagnosis.held_out)
     if diagnosis.gap is not None:
         gap = diagnosis.gap.value
-        value = score_text(gap.value, share=share).replace(" %", " points")
-        tiles.append(Tile("Gap", value, margin_text(gap, share=share)))
+        value = score_text(gap.value, share=share).removesuffix(" %")
+        margin = margin_text(gap, share=share) + share * " points"
+        tiles.append(Tile("Gap", value, margin))
     return tuple(tiles + tile("Test", diagnosis.test))

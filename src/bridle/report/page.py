@@ -10,8 +10,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -22,6 +24,7 @@ from bridle.version import __version__
 
 __all__ = ["page_of"]
 
+_LOOSE = re.compile(r"(?<=[\d±]) (?=[\d%±])|(?<=\d) (?=points)")
 _FOLDER = Path(__file__).parent / "template"
 
 
@@ -29,7 +32,10 @@ def page_of(report: Report) -> str:
     """Return a report as one HTML page."""
     script, library, style = _text("page.js"), _library(), _style()
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_tied,
     )
     numbers = {figure.name: at for at, figure in enumerate(report.figures, start=1)}
     return environment.get_template("page.html").render(
@@ -42,6 +48,13 @@ def page_of(report: Report) -> str:
         library=Markup(library),  # noqa: S704
         charts=Markup(_charts(report)),  # noqa: S704 - every "<" in it is escaped
     )
+
+
+def _tied(value: Any) -> Any:
+    """Return a text whose numbers keep their signs and units beside them at the end of a line."""
+    if type(value) is str:
+        return _LOOSE.sub("\u00a0", value)
+    return value
 
 
 def _charts(report: Report) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bridle.judging import Estimate
 
-__all__ = ["LABELS", "gap_text", "joined", "label_of", "margin_text", "number", "score_text", "short"]
+__all__ = ["LABELS", "gap_text", "joined", "label_of", "margin_text", "number", "score_text", "sentence", "short"]
 
 LABELS = {
     "learning_rate": "learning rate",
@@ -75,6 +75,17 @@ def margin_text(estimate: Estimate, *, share: bool) -> str:
     if not estimate.margin > 0:
         return ""
     return f"± {100 * estimate.margin:.1f}" if share else f"± {estimate.margin:.3f}"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital first, and a full stop.
+
+    Examples
+    --------
+    >>> sentence("more new rows")
+    'More new rows.'
+    """
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
 
 
 def short(text: object, most: int = 80) -> str:

@@ -156,6 +156,8 @@ def weights(material: Material) -> Section | None:
             "unit that reads nothing. A square is a block of weights where a layer has more than "
             "32 inputs or units."
         )
+        if material.search is not None and any(c.bins for c in material.search.together):
+            caption += " A configuration without bins reads no bins: those inputs count as zeros."
         figures.append(zero_map(layers[:MOST_LAYERS], names[:MOST_LAYERS], caption))
     return Section("weights", "What happened to the weights", tuple(text), tuple(figures))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridle.judging import Estimate
 from bridle.records import History
 from bridle.report.figures import Curve, Measured, before_and_after, learning_curves
 from bridle.report.material import Material
@@ -39,13 +40,19 @@ def before_after(material: Material) -> Section | None:
         f"Regularizing {'narrows' if narrower else 'does not narrow'} the gap here. Whether that "
         "is worth it, the test part says, which was opened once, at the end.",
     )
+    if material.search is not None:
+        text += (
+            "Training and held-out scores are of the folds' networks here, each row judged by "
+            "networks that learned it and by those that did not; the test score is of all of them "
+            "together.",
+        )
     figure = before_and_after(
         scores, gaps, score_name=material.score_name, share=share, caption=caption
     )
     return Section("outcome", "Before and after", text, (figure,))
 
 
-def _score(fitted: Fitted, part: str) -> object:
+def _score(fitted: Fitted, part: str) -> Estimate:
     own = fitted.diagnosis
     return {"training": own.training, "held out": own.held_out, "test": fitted.test}[part]
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import re
+from typing import Any
 
 from bridle.report.chapters.rows import clean
 from bridle.report.material import Material
+from bridle.report.opening import FIRST
 from bridle.report.records import Grid, Section
-from bridle.report.words import gap_text, number, score_text
+from bridle.report.words import gap_text, number, score_text, sentence
 
 __all__ = ["audited", "measured", "reproduce"]
 
 _TENSOR = re.compile(r"tensor\(\[([^\]]*)\][^)]*\)")
+_MOST_VALUES = 3
 
 
 def measured(material: Material) -> Section | None:
@@ -39,11 +41,12 @@ def measured(material: Material) -> Section | None:
         silent = (
             "" if layer.silent_units is None else f", {layer.silent_units} silent for every row"
         )
+        many = "" if layer.members == 1 else f" (of {layer.members} networks together)"
         rows.append(
             (
                 f"{clean(layer.name, 60)}: {layer.inputs} × {layer.units}",
                 f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros, "
-                f"{layer.dead_units} dead units{silent}",
+                f"{layer.dead_units} dead units{silent}{many}",
             )
         )
     if found.subnetworks is not None:
@@ -80,8 +83,9 @@ def measured(material: Material) -> Section | None:
         )
     if not rows:
         return None
-    grid = Grid("What else was measured", ("what", "value"), tuple(rows))
-    return Section("measured", "What else was measured", (), (), (grid,))
+    grid = Grid("All that was measured besides", ("what", "value"), tuple(rows))
+    rest = " ".join(map(sentence, found.evidence[FIRST:]))
+    return Section("measured", "What else was measured", (rest,) if rest else (), (), (grid,))
 
 
 def audited(material: Material) -> Section | None:
@@ -128,7 +132,11 @@ def audited(material: Material) -> Section | None:
                 ),
             )
         )
-    acts = "Every regularizer does what its formula says." if grids else "There is none to audit."
+    acts = "Every regularizer does what its formula says."
+    if found.findings:
+        acts = "Nothing failed; what is remarkable stands below."
+    elif not grids:
+        acts = "There is no regularizer to audit."
     text = (
         "Real steps on a copy of the network, each effect beside its formula. "
         + (acts if found.passed else "Something does not act as it should: see the findings."),
@@ -138,7 +146,23 @@ def audited(material: Material) -> Section | None:
 
 def _named(penalty: str) -> str:
     """Return a penalty as it is written, with the numbers of a tensor alone."""
-    return clean(_TENSOR.sub(r"\1", penalty), 60)
+    return clean(_TENSOR.sub(_values, penalty), 90)
+
+
+def _values(found: re.Match[str]) -> str:
+    """Return the different numbers of a tensor's text, a few of them."""
+    numbers = list(dict.fromkeys(number(float(each)) for each in found[1].split(",")))
+    return ", ".join(numbers[:_MOST_VALUES]) + (", …" if len(numbers) > _MOST_VALUES else "")
+
+
+def _settings(values: dict[str, Any]) -> str:
+    """Return settings as a line, those that are off left out."""
+    said = (
+        f"{name} {number(value) if isinstance(value, float) else value}"
+        for name, value in values.items()
+        if value is not None
+    )
+    return clean(", ".join(said), 600)
 
 
 def reproduce(material: Material) -> Section | None:
@@ -152,7 +176,7 @@ def reproduce(material: Material) -> Section | None:
     rows += [(f"{name}", str(value)) for name, value in facts.get("versions", {}).items()]
     for name in ("strengths", "recipe", "configuration"):
         if name in facts:
-            rows.append((name, clean(json.dumps(facts[name], ensure_ascii=False), 600)))
+            rows.append((name, _settings(facts[name])))
     text = (
         "The same table, seed and versions give the same result, bit for bit on one kind of "
         "device.",

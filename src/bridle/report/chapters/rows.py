@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from bridle.diagnosis import WorstRow
+from bridle.model import TableModel
 from bridle.report.figures import reliability, truth_and_prediction
 from bridle.report.material import Material
 from bridle.report.records import Grid, Section
@@ -14,7 +15,7 @@ from bridle.report.words import number, short
 __all__ = ["calibration", "worst"]
 
 MOST_ROWS = 15
-MOST_COLUMNS = 6
+MOST_COLUMNS = 5
 CELL, HEAD = 60, 40
 CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
 
@@ -60,26 +61,48 @@ def worst(material: Material) -> Section | None:
     rows = () if material.diagnosis is None else material.diagnosis.worst
     if not rows:
         return None
+    columns = [name for name in rows[0].values if name != _target(material)]
+    shown = _weightiest(material.model, columns)
+    text = _worst_text(rows, len(columns), weighed=shown != columns[:MOST_COLUMNS])
     return Section(
-        "worst", "The rows it gets most wrong", (_worst_text(rows),), (), (_worst_grid(rows),)
+        "worst", "The rows it gets most wrong", (text,), (), (_worst_grid(rows, shown),)
     )
 
 
-def _worst_text(rows: tuple[WorstRow, ...]) -> str:
+def _target(material: Material) -> str | None:
+    return None if material.model is None else material.model.target_name
+
+
+def _weightiest(model: TableModel | None, columns: list[str]) -> list[str]:
+    """Return the few columns that the first layer weighs most, the most weighty first."""
+    if model is None or len(columns) <= MOST_COLUMNS:
+        return columns[:MOST_COLUMNS]
+    known = set(columns)
+    sizes = model.network.weights[0].detach().square().sum((0, 2)).tolist()
+    sums = dict.fromkeys(columns, 0.0)
+    for feature, size in zip(model.encoder.feature_names, sizes, strict=True):
+        # "town=Ulm" is of the column "town", whose name may have an equals sign too
+        ends = [len(feature), *(at for at, sign in enumerate(feature) if sign in "= ")]
+        own = next((feature[:at] for at in sorted(ends)[::-1] if feature[:at] in known), None)
+        if own is not None:
+            sums[own] += size
+    return sorted(columns, key=lambda name: -sums[name])[:MOST_COLUMNS]
+
+
+def _worst_text(rows: tuple[WorstRow, ...], columns: int, *, weighed: bool) -> str:
     parts = ", ".join(dict.fromkeys(row.part for row in rows))
     text = (
         f"From the {parts} part, the worst first; rows are counted from 0. Look here for wrong "
         "labels, for rows of another kind, and for what the columns do not tell."
     )
-    columns = max(len(row.values) for row in rows)
     if columns > MOST_COLUMNS:
-        text += f" The table has {columns:,} columns; these are the first {MOST_COLUMNS}."
+        which = "that the first layer weighs most" if weighed else "that come first"
+        text += f" Of the {columns:,} columns the {MOST_COLUMNS} {which} are shown."
     return text
 
 
-def _worst_grid(rows: tuple[WorstRow, ...]) -> Grid:
+def _worst_grid(rows: tuple[WorstRow, ...], names: list[str]) -> Grid:
     classes = any(row.probability is not None for row in rows)
-    names = list(rows[0].values)[:MOST_COLUMNS]
     figure = "probability of the truth" if classes else "squared error"
     head = ("row", "truth", "predicted", figure, *(clean(name, HEAD) for name in names))
     cells = tuple(

@@ -146,8 +146,9 @@ def _response(
             "value": [_value(name, each) for each in both[count:]],
         }
     )
-    ends = alt.Scale(type="log" if name in LOGARITHMIC else "linear", nice=False, zero=False,
-                     padding=8)
+    ends = alt.Scale(type="linear", nice=False, zero=False, padding=8)
+    if name in LOGARITHMIC:
+        ends = alt.Scale(type="log", nice=False, padding=8)
     labels = "format(datum.value, '~g')" if name not in LOGARITHMIC else "format(datum.value, '~e')"
     if name == "max_norm":
         labels = "format(datum.value, '~g')"

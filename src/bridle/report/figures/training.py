@@ -170,17 +170,18 @@ def search_curves(
     scale = alt.Scale(domain=[low, float(frame["score"].max())], nice=True, clamp=True)
     axis = alt.Axis(format="%") if percent else alt.Axis()
     encoded = alt.Chart(frame).encode(
-        x=alt.X("step:Q", title="training steps"),
+        x=alt.X(
+            "step:Q",
+            title="training steps (logarithmic)",
+            scale=alt.Scale(type="log", nice=False),
+            axis=alt.Axis(format="~s", tickCount=5),
+        ),
         y=alt.Y("score:Q", title=f"held-out {score_name}", scale=scale, axis=axis),
         color=by_color("kind", kinds),
         detail="id:N",
     )
-    heavier = alt.condition("datum.kind == 'tried'", alt.value(1), alt.value(2.2))
     chart = alt.layer(
-        encoded.mark_line().encode(
-            strokeWidth=heavier,
-            order=alt.Order("step:Q"),
-        ).transform_filter("datum.kind == 'tried'"),
+        encoded.mark_line(strokeWidth=1).transform_filter("datum.kind == 'tried'"),
         encoded.mark_line(strokeWidth=2.2).transform_filter("datum.kind != 'tried'"),
         encoded.mark_point(size=60, opacity=0, filled=True).encode(
             tooltip=[

@@ -92,12 +92,17 @@ def _histogram(
     frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros: float
 ) -> alt.LayerChart:
     base = alt.Chart(frame).encode(
-        x=alt.X("low:Q", title="weight", scale=alt.Scale(nice=False)),
+        x=alt.X(
+            "low:Q",
+            title="weight",
+            scale=alt.Scale(nice=False),
+            axis=alt.Axis(tickCount=4, format="~g"),
+        ),
         color=by_color("who", named, legend=len(named) > 1),
     )
     # a square root shows few large weights beside many small ones
     y = alt.Y(
-        "share:Q", title="share (root scale)", stack=None, scale=alt.Scale(type="sqrt", domain=[0, top]),
+        "share:Q", title="share (root scale)", stack=None, scale=alt.Scale(type="sqrt", domain=[0, 1.3 * top]),
         axis=alt.Axis(format="~%", tickCount=4),
     )
     tips = [
