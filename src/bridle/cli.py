@@ -240,6 +240,43 @@ def predict(
 
 
 @app.command()
+def diagnose(
+    model: Annotated[Path, typer.Argument(help="A model that `bridle fit --out` wrote.")],
+    table: Table,
+    training: Annotated[
+        Path | None,
+        typer.Option(help="The rows that it was trained on, as a table.", show_default=False),
+    ] = None,
+    refit: Annotated[
+        bool,
+        typer.Option(help="Train again, on shuffled targets and by gradient boosting, to compare."),
+    ] = True,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether MODEL overfits, underfits or is fine, by rows of TABLE that it has not seen.
+
+    The very table that it was fitted to is known again, and taken apart as it was then.
+    """
+    from bridle.diagnosing import diagnose as diagnose_model
+    from bridle.modelfile import load
+    from bridle.printing import show_diagnosis
+
+    found = diagnose_model(
+        load(model),
+        table,
+        training=training,
+        reference=refit,
+        shuffled_labels=refit,
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
+    else:
+        show_diagnosis(found, Console())
+
+
+@app.command()
 def audit(
     model: Annotated[Path, typer.Argument(help="A model that `bridle fit --out` wrote.")],
     table: Annotated[

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import Console
 from rich.table import Table as Grid
 
+from bridle.diagnosis import Diagnosis, Part, size, with_margin
+from bridle.judging import Estimate
 from bridle.result import FitResult
 from bridle.searching import SearchResult
 
-__all__ = ["show", "show_search"]
+__all__ = ["show", "show_diagnosis", "show_search"]
 
 
 def show(result: FitResult, console: Console) -> None:
@@ -133,3 +137,65 @@ def _used(result: SearchResult) -> str:
         if value != plain[name] or name == "learning_rate"
     ]
     return ", ".join(parts)
+
+
+def show_diagnosis(found: Diagnosis, console: Console) -> None:
+    """Print a diagnosis: the scores, what else was measured, the verdict, and what to try."""
+    share = found.is_share
+    unit = " %" if share else ""
+    grid = Grid(title=f"{found.subject} ({found.task})", title_justify="left")
+    for heading in ("", "rows", found.score_name, found.loss_name):
+        grid.add_column(heading, justify="left" if not heading else "right")
+    for part in (found.training, found.held_out, found.test):
+        if part is not None:
+            loss = "" if part.loss is None else _number(part.loss)
+            score = with_margin(part.score, share=share) + unit
+            grid.add_row(part.name, _count(part), score, loss)
+    if found.gap is not None:
+        gap = with_margin(found.gap.value, share=share) + (" points" if share else "")
+        grid.add_row("gap", "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
+    console.print(grid)
+    for name, value in _measured(found):
+        console.print(f"{name}: {value}", markup=False, highlight=False)
+    console.print(f"verdict: {found.verdict}", markup=False, highlight=False, style="bold")
+    for line in found.evidence:
+        console.print(f"  {line}", markup=False, highlight=False)
+    if found.advice:
+        console.print("what to try next:")
+    for place, line in enumerate(found.advice, start=1):
+        console.print(f"  {place}. {line}", markup=False, highlight=False)
+    for note in found.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _count(part: Part) -> str:
+    return "" if part.rows is None else f"{part.rows:,}"
+
+
+def _number(estimate: Estimate) -> str:
+    if estimate.low == estimate.high or math.isnan(estimate.margin):
+        return f"{estimate.value:.3f}"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _measured(found: Diagnosis) -> list[tuple[str, str]]:
+    """Return what a diagnosis measured beside the scores, a line each."""
+    share, lines = found.is_share, []
+    if found.parameters is not None:
+        said = f"{found.parameters:,}"
+        if found.parameters_per_row is not None:
+            said += f", {found.parameters_per_row:.3g} for each training row"
+        lines.append(("parameters", said))
+    if found.layers:
+        zeros = ", ".join(f"{each.zeros / max(1, each.weights):.1%}" for each in found.layers)
+        dead = ", ".join(str(each.dead_units) for each in found.layers)
+        lines.append(("exact zeros by layer", zeros.replace("%", " %")))
+        lines.append(("dead units by layer", dead))
+    if (shuffled := found.shuffled_labels) is not None:
+        score = size(shuffled.training, share=share) + (" %" if share else "")
+        guess = size(shuffled.baseline, share=share) + (" %" if share else "")
+        lines.append(("on shuffled targets", f"{score} of its own training rows, guessing {guess}"))
+    if (fit := found.calibration) is not None:
+        over = with_margin(fit.overconfidence, share=True, signed=True)
+        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfident by {over} points"))
+    return lines

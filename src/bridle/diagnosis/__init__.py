@@ -1,5 +1,6 @@
 """Whether a network overfits: the verdict from two scores, and the full record of a diagnosis."""
 
+from bridle.diagnosis.advice import size, with_margin
 from bridle.diagnosis.assembly import Material, assemble
 from bridle.diagnosis.curves import curves_of, curves_of_looks, member_of
 from bridle.diagnosis.gap import GapJudgement, judge_gap
@@ -46,4 +47,6 @@ __all__ = [
     "judge_gap",
     "mean_interval",
     "member_of",
+    "size",
+    "with_margin",
 ]

@@ -24,7 +24,9 @@ def size(value: float, *, share: bool, signed: bool = False) -> str:
 def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
     """Return a score and half its interval."""
     said = size(estimate.value, share=share, signed=signed)
-    return said if math.isnan(estimate.margin) else f"{said} ± {size(estimate.margin, share=share)}"
+    if math.isnan(estimate.margin) or estimate.low == estimate.high:
+        return said
+    return f"{said} ± {size(estimate.margin, share=share)}"
 
 
 def _unit(share: bool) -> str:

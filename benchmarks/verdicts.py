@@ -1,0 +1,313 @@
+"""The verdict and its intervals on truths that are known.
+
+Rows are drawn from a function that is written down here, so that each network's true score is
+known: the expectation over the target, exactly, on 20,000 rows of inputs. Each simulation draws its
+own training, held-out and test rows and trains its own network; hundreds train as one population.
+Prints how often each verdict was given, how often it was wrong, and how often each 95 % interval
+held the truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from machine import machine
+from torch import Tensor
+
+from bridle import Network, predict, train_step
+from bridle.diagnosis import Diagnosis, Material, Predicted, assemble
+from bridle.diagnosis.gap import TOLERANCE
+from bridle.diagnosis.intervals import corrected_interval
+from bridle.judging import Estimate
+
+INPUTS, TRUTH_ROWS, NOISE, BATCH = 6, 20_000, 0.6, 64
+Values = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows and a network; ``reference`` is another network on the same rows."""
+
+    name: str
+    training: int
+    new: int
+    hidden: tuple[int, ...]
+    steps: int
+    reference: tuple[tuple[int, ...], int]
+    signal: float = 1.0
+    classes: bool = True
+
+
+CASES = (
+    Case("overfitting", 200, 200, (48, 48), 400, ((), 150)),
+    Case("underfitting", 4000, 1000, (), 250, ((24, 24), 500)),
+    Case("fine", 12000, 6000, (24, 24), 900, ((24, 24), 800)),
+    Case("undecidable: few new rows", 2000, 100, (16,), 300, ((24, 24), 300)),
+    Case("on the edge: gap near 2 points", 2500, 1000, (12,), 500, ((24, 24), 400)),
+    Case("nothing to learn", 4000, 2000, (4,), 150, ((24, 24), 150), 0.0),
+    Case("overfitting, values", 200, 200, (48, 48), 400, ((), 200), classes=False),
+    Case("underfitting, values", 3000, 500, (), 300, ((24, 24), 500), classes=False),
+    Case("fine, values", 12000, 4000, (24, 24), 1200, ((24, 24), 1000), classes=False),
+)
+
+
+def function(X: Tensor) -> Tensor:
+    """Return what there is to learn: the log-odds, or the mean."""
+    return 2 * (torch.sin(2 * X[..., 0]) + X[..., 1] * X[..., 2])
+
+
+class World:
+    """Draws rows of a case, and knows the true score of any network."""
+
+    def __init__(self, case: Case, members: int, seed: int) -> None:
+        self.case, self.members = case, members
+        self.generator = torch.Generator().manual_seed(seed)
+        self.inputs = torch.randn(TRUTH_ROWS, INPUTS, generator=self.generator)
+
+    def rows(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return fresh rows ``[members, count, inputs]`` and their target."""
+        X = torch.randn(self.members, count, INPUTS, generator=self.generator)
+        known = self.case.signal * function(X)
+        if self.case.classes:
+            chance = torch.rand(known.shape, generator=self.generator)
+            return X, (chance < known.sigmoid()).long()
+        return X, known + NOISE * torch.randn(known.shape, generator=self.generator)
+
+    def trained(
+        self, X: Tensor, y: Tensor, hidden: tuple[int, ...], steps: int, seed: int
+    ) -> Network:
+        """Return a population, each member trained on its own rows."""
+        outputs = 2 if self.case.classes else 1
+        seeds = list(range(seed, seed + len(X)))
+        network = Network([INPUTS, *hidden, outputs], seeds=seeds)
+        optimizer = torch.optim.Adam(network.parameters(), lr=0.01, fused=True)
+        kind = "cross_entropy" if self.case.classes else "squared_error"
+        for _ in range(steps):
+            rows = torch.randint(X.shape[1], (BATCH,), generator=self.generator)
+            train_step(network, (X[:, rows], y[:, rows]), optimizer=optimizer, objective=kind)
+        return network
+
+    def truth(self, network: Network) -> list[Values]:
+        """Return each member's true score, loss and the like."""
+        known = self.case.signal * function(self.inputs).double()
+        found: list[Values] = []
+        for outputs in predict(network, self.inputs).double():
+            if not self.case.classes:
+                loss = (outputs[:, 0] - known).square().mean() + NOISE**2
+                score = 1 - loss / (known.var(correction=0) + NOISE**2)
+                found.append({"score": float(score), "loss": float(loss)})
+                continue
+            ones, said = known.sigmoid(), outputs.softmax(-1)
+            right = torch.where(outputs.argmax(-1) == 1, ones, 1 - ones)
+            logs = outputs.log_softmax(-1)
+            # the expectation over the two classes of Σ(p - truth)²
+            brier = 2 * (ones * (1 - said[:, 1]).square() + (1 - ones) * said[:, 1].square())
+            found.append(
+                {
+                    "score": float(right.mean()),
+                    "loss": float(-(ones * logs[:, 1] + (1 - ones) * logs[:, 0]).mean()),
+                    "brier": float(brier.mean()),
+                    "overconfidence": float((said.max(1).values - right).mean()),
+                }
+            )
+        return found
+
+    def attainable(self) -> float:
+        """Return the score of the function itself: no learner does better."""
+        known = self.case.signal * function(self.inputs).double()
+        if self.case.classes:
+            return float(torch.maximum(known.sigmoid(), 1 - known.sigmoid()).mean())
+        spread = float(known.var(correction=0))
+        return spread / (spread + NOISE**2)
+
+
+def said_of(outputs: Tensor, y: Tensor) -> Predicted:
+    """Return one member's predictions beside the truth."""
+    if y.is_floating_point():
+        return Predicted(y.double().numpy(), outputs[:, 0].double().numpy())
+    return Predicted.of_probabilities(y.numpy(), outputs.double().softmax(-1).numpy(), (0, 1))
+
+
+@dataclass
+class Tally:
+    """What was counted in one case."""
+
+    verdicts: Counter[str] = field(default_factory=Counter)
+    covered: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    wrong: dict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    gaps: list[float] = field(default_factory=list)
+    leads: list[float] = field(default_factory=list)
+    lags: list[float] = field(default_factory=list)
+
+    def see(self, found: Diagnosis, own: Values, other: Values, attainable: float) -> None:
+        """Count one simulation."""
+        if found.training is None or found.gap is None or found.held_out is None:
+            raise AssertionError("a simulation has all parts")
+        gap, lead = found.training.score.value - own["score"], other["score"] - own["score"]
+        self.gaps.append(gap)
+        self.leads.append(lead)
+        self.lags.append(attainable - own["score"])
+        self.verdicts[found.verdict] += 1
+        if gap <= TOLERANCE:
+            self.wrong["overfits, and the gap is within 2 points"].append(
+                found.verdict == "overfits"
+            )
+        if lead <= TOLERANCE:
+            self.wrong["underfits, and the lead is within 2 points"].append(
+                found.verdict == "underfits"
+            )
+        if gap >= TOLERANCE or lead >= TOLERANCE:
+            self.wrong["fine, and the gap or the lead is above"].append(found.verdict == "fine")
+        self._cover("held-out score", found.held_out.score, own["score"])
+        self._cover("held-out loss", found.held_out.loss, own["loss"])
+        self._cover("gap", found.gap.value, gap)
+        if found.training.loss is not None:
+            self._cover("gap of the loss", found.gap.loss, own["loss"] - found.training.loss.value)
+        if found.test is not None:
+            self._cover("test score", found.test.score, own["score"])
+        self._cover("lead of the reference", found.references[0].comparison.difference, lead)
+        if found.calibration is not None:
+            self._cover("Brier score", found.calibration.brier, own["brier"])
+            overconfidence = found.calibration.overconfidence
+            self._cover("overconfidence", overconfidence, own["overconfidence"])
+
+    def _cover(self, name: str, interval: Estimate | None, truth: float) -> None:
+        if interval is not None:
+            self.covered[name].append(interval.low <= truth <= interval.high)
+
+
+def simulate(case: Case, simulations: int, at_once: int) -> Tally:
+    """Run a case."""
+    tally = Tally()
+    for start in range(0, simulations, at_once):
+        members = min(at_once, simulations - start)
+        world = World(case, members, seed=start)
+        X, y = world.rows(case.training)
+        held, test = world.rows(case.new), world.rows(case.new)
+        own = world.trained(X, y, case.hidden, case.steps, seed=start)
+        other = world.trained(X, y, *case.reference, seed=10**6 + start)
+        parts = {"training": (X, y), "held out": held, "test": test}
+        outputs = {name: predict(own, rows) for name, (rows, _) in parts.items()}
+        beside = predict(other, held[0])
+        pairs = zip(world.truth(own), world.truth(other), strict=True)
+        attainable = world.attainable()
+        for at, (own_truth, other_truth) in enumerate(pairs):
+            material = Material(
+                subject=case.name,
+                task="classification" if case.classes else "regression",
+                predicted={
+                    name: said_of(outputs[name][at], target[at])
+                    for name, (_, target) in parts.items()
+                },
+                references={"another network": said_of(beside[at], held[1][at])},
+                worst=0,
+            )
+            tally.see(assemble(material), own_truth, other_truth, attainable)
+    return tally
+
+
+def folds(simulations: int, at_once: int, *, count: int = 5) -> list[bool]:
+    """Return whether the corrected interval over folds held the folds' own mean true gap."""
+    case = Case("folds", 250, 0, (16,), 150, ((), 0))
+    held: list[bool] = []
+    for start in range(0, simulations, at_once):
+        members = min(at_once, simulations - start)
+        world = World(case, members, seed=start)
+        X, y = world.rows(case.training)
+        fold = torch.arange(case.training) % count
+        seen, unseen, true = torch.zeros_like(y), torch.zeros_like(y), torch.zeros(members)
+        for each in range(count):
+            inside = fold != each
+            network = world.trained(
+                X[:, inside], y[:, inside], case.hidden, case.steps, seed=start + each * 10**6
+            )
+            right = (predict(network, X).argmax(-1) == y).long()
+            unseen[:, ~inside] = right[:, ~inside]
+            seen += right * inside
+            score = torch.tensor([each["score"] for each in world.truth(network)])
+            true += (right[:, inside].double().mean(1) - score) / count
+        for at in range(members):
+            # what was learned by four folds stands for the training score of each
+            gaps = _gaps(seen[at] / (count - 1), unseen[at], fold)
+            found = corrected_interval(gaps, 1 / (count - 1))
+            held.append(bool(found.low <= float(true[at]) <= found.high))
+    return held
+
+
+def _gaps(seen: Tensor, unseen: Tensor, fold: Tensor) -> list[float]:
+    return [
+        float((seen[fold == each] - unseen[fold == each].double()).mean())
+        for each in range(int(fold.max()) + 1)
+    ]
+
+
+def show(tallies: dict[str, Tally], of_folds: Sequence[bool]) -> None:
+    """Print the tables."""
+    words = ("overfits", "underfits", "fine", "cannot tell")
+    print("### Verdicts\n")
+    print(
+        "| case | true gap | true lead | lag behind the best possible | " + " | ".join(words) + " |"
+    )
+    print("|---|---:|---:|---:|" + "---:|" * len(words))
+    for name, tally in tallies.items():
+        total = sum(tally.verdicts.values())
+        middle = [100 * float(np.mean(each)) for each in (tally.gaps, tally.leads, tally.lags)]
+        shares = [f"{100 * tally.verdicts[word] / total:.1f} %" for word in words]
+        print(f"| {name} | " + " | ".join([*(f"{m:.1f}" for m in middle), *shares]) + " |")
+    print("\n### Wrong verdicts\n\n| verdict | times it would be wrong | given | worst case |")
+    print("|---|---:|---:|---|")
+    kinds = dict.fromkeys(kind for tally in tallies.values() for kind in tally.wrong)
+    for kind in kinds:
+        every = [wrong for tally in tallies.values() for wrong in tally.wrong.get(kind, [])]
+        large = {n: t.wrong[kind] for n, t in tallies.items() if len(t.wrong.get(kind, [])) >= 50}
+        worst = max(large, key=lambda name: float(np.mean(large[name])))
+        rate = 100 * float(np.mean(large[worst]))
+        said = f"{worst}: {rate:.1f} % of {len(large[worst])}"
+        print(f"| {kind} | {len(every)} | {100 * float(np.mean(every)):.2f} % | {said} |")
+    print("\n### Coverage of the 95 % intervals\n")
+    names = list(dict.fromkeys(name for tally in tallies.values() for name in tally.covered))
+    print("| case | " + " | ".join(names) + " |\n|---|" + "---:|" * len(names))
+    for name, tally in tallies.items():
+        cells = [_share(tally.covered.get(each)) for each in names]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+    pooled: dict[str, list[bool]] = {
+        each: [hit for tally in tallies.values() for hit in tally.covered.get(each, [])]
+        for each in names
+    }
+    print("| all | " + " | ".join(_share(pooled[each]) for each in names) + " |")
+    inside = [0.93 <= float(np.mean(hits)) <= 0.97 for hits in pooled.values()]
+    print(f"\n- intervals whose coverage is from 93 to 97 %: {sum(inside)} of {len(inside)}")
+    print(f"- corrected interval of the gap over 5 folds: {_share(of_folds)}")
+
+
+def _share(hits: Any) -> str:
+    return "" if not hits else f"{100 * float(np.mean(hits)):.1f} %"
+
+
+def main() -> None:
+    """Run all cases and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--simulations", type=int, default=512)
+    parser.add_argument("--at-once", type=int, default=128)
+    parser.add_argument("--case", help="run the cases whose name has this in it")
+    given = parser.parse_args()
+    began = time.perf_counter()
+    chosen = [case for case in CASES if given.case is None or given.case in case.name]
+    tallies = {}
+    for case in chosen:
+        tallies[case.name] = simulate(case, given.simulations, given.at_once)
+    of_folds = folds(given.simulations, given.at_once)
+    print(f"{machine()}; {given.simulations} simulations of each case\n")
+    show(tallies, of_folds)
+    print(f"\n{time.perf_counter() - began:.0f} seconds")
+
+
+if __name__ == "__main__":
+    main()
