@@ -252,7 +252,11 @@ def diagnose(
         typer.Option(help="Train again, on shuffled targets and by gradient boosting, to compare."),
     ] = True,
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    report: ReportTo = None,
+    figures: FiguresTo = None,
+    ablation: WithAblation = True,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say whether MODEL overfits, underfits or is fine, by rows of TABLE that it has not seen.
 
@@ -262,8 +266,11 @@ def diagnose(
     from bridle.modelfile import load
     from bridle.printing import show_diagnosis
 
+    paper = _Paper(report, figures, ablation)
+    paper.check()
+    loaded = load(model)
     found = diagnose_model(
-        load(model),
+        loaded,
         table,
         training=training,
         reference=refit,
@@ -274,6 +281,7 @@ def diagnose(
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show_diagnosis(found, Console())
+    paper.write(found, table, quiet=quiet or as_json, model=loaded)
 
 
 @app.command()

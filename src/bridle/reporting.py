@@ -15,6 +15,7 @@ from bridle.modelaudit import audit_model
 from bridle.report import Report, report_of
 from bridle.result import FitResult
 from bridle.searching import SearchResult
+from bridle.table import fingerprint, read_table, target_column
 
 __all__ = ["full_report"]
 
@@ -49,15 +50,21 @@ def full_report(
     """
     own = model if isinstance(result, Diagnosis) else result.model
     diagnosis = result if isinstance(result, Diagnosis) else diagnose(result, table)
-    stated = own is not None and "strengths" in own.facts
-    trained_here = diagnosis.training is not None and diagnosis.training.rows is not None
+    stated = own if own is not None and "strengths" in own.facts else None
+    again = stated is not None and ablation and _knows(stated, table)
     return report_of(
         result,
         model=own,
         diagnosis=diagnosis,
-        audit=audit_model(own, table) if own is not None and stated else None,
-        ablation=ablate(own, table, on_epoch=on_epoch)
-        if own is not None and stated and ablation and trained_here
-        else None,
+        audit=None if stated is None else audit_model(stated, table),
+        ablation=ablate(stated, table, on_epoch=on_epoch) if stated and again else None,
         command=command,
     )
+
+
+def _knows(model: TableModel, table: Table) -> bool:
+    """Say whether a table is the one that a model was fitted to."""
+    frame, truth = target_column(read_table(table), model.target_name)
+    columns = list(model.encoder.columns)
+    stated = model.facts.get("table", {}).get("fingerprint")
+    return set(columns) <= set(frame.columns) and stated == fingerprint(frame[columns], truth)

@@ -24,7 +24,8 @@ from bridle.version import __version__
 
 __all__ = ["page_of"]
 
-_LOOSE = re.compile(r"(?<=[\d±]) (?=[\d%±])|(?<=\d) (?=points)")
+_LOOSE = re.compile(r"(?<=\d) (?=[%±]|points)|(?<=±) (?=\d)")
+_MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _FOLDER = Path(__file__).parent / "template"
 
 
@@ -51,9 +52,9 @@ def page_of(report: Report) -> str:
 
 
 def _tied(value: Any) -> Any:
-    """Return a text whose numbers keep their signs and units beside them at the end of a line."""
-    if type(value) is str:
-        return _LOOSE.sub("\u00a0", value)
+    """Return a text whose numbers have a true minus, and keep their units at the end of a line."""
+    if type(value) is str:  # what is Markup is set as it is
+        return _LOOSE.sub("\u00a0", _MINUS.sub("−", value))
     return value
 
 

@@ -115,11 +115,18 @@ def _worst_grid(rows: tuple[WorstRow, ...], names: list[str]) -> Grid:
         )
         for row in rows[:MOST_ROWS]
     )
-    return Grid("The worst-predicted rows", head, cells, frozenset({0, 3}))
+    numeric = {
+        4 + at
+        for at, name in enumerate(names)
+        if all(isinstance(row.values.get(name), int | float) for row in rows)
+    }
+    values = not classes and all(isinstance(row.truth, int | float) for row in rows)
+    numeric |= {0, 3} | ({1, 2} if values else set())
+    return Grid("The worst-predicted rows", head, cells, frozenset(numeric))
 
 
 def _value(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else clean(value, CELL)
+    return f"{value:.5g}" if isinstance(value, float) else clean(value, CELL)
 
 
 def clean(value: Any, most: int) -> str:

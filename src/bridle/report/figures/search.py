@@ -30,7 +30,7 @@ def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
         alt.Chart(frame)
         .mark_bar(color="var(--chosen)", height=10, cornerRadius=2)
         .encode(
-            x=alt.X("drop:Q", title="drop of the forest's R² when shuffled"),
+            x=alt.X("drop:Q", title="R² lost when shuffled"),
             y=alt.Y(
                 "name:N", sort=None, title=None,
                 axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
