@@ -283,7 +283,9 @@ def _noises(members: Sequence[Strengths]) -> dict[str, Any]:
         for name, (_, field) in kinds.items()
     }
     return {
-        name: kinds[name][0](keep_prob=keep) for name, keep in keeps.items() if bool((keep < 1).any())
+        name: kinds[name][0](keep_prob=keep)
+        for name, keep in keeps.items()
+        if bool((keep < 1).any())
     }
 
 

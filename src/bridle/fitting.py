@@ -220,7 +220,9 @@ def weighted(
     return Dataset(data.X, data.y, weights[data.y].float())
 
 
-def judge_members(network: Network, data: Dataset, coding: ClassTarget | ValueTarget) -> list[Judged]:
+def judge_members(
+    network: Network, data: Dataset, coding: ClassTarget | ValueTarget
+) -> list[Judged]:
     """Judge each member on one part, noise off."""
     outputs = predict(network, data.X)
     truth = data.y.numpy()

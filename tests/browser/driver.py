@@ -164,9 +164,7 @@ def _violations(tab) -> list[str]:
 def faults(seen: Seen) -> list[str]:
     """Return what is wrong, a line each."""
     wrong = [f"console: {line}" for line in seen.console]
-    wrong += [
-        f"asked for {url}" for url in seen.requests if not url.startswith(("file:", "data:"))
-    ]
+    wrong += [f"asked for {url}" for url in seen.requests if not url.startswith(("file:", "data:"))]
     if seen.drawn != seen.charts:
         wrong.append(f"{seen.drawn} of {seen.charts} charts are drawn")
     if seen.charts and not seen.tooltip:

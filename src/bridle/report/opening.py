@@ -11,7 +11,15 @@ from bridle.result import FitResult, Fitted
 from bridle.searching import SearchResult
 from bridle.searching.result import SHARES
 
-__all__ = ["advice_of", "evidence_of", "evidence_title_of", "headline_of", "lede_of", "subject_of", "tiles_of"]
+__all__ = [
+    "advice_of",
+    "evidence_of",
+    "evidence_title_of",
+    "headline_of",
+    "lede_of",
+    "subject_of",
+    "tiles_of",
+]
 
 FIRST = 4
 """How many pieces of evidence stand in the opening; the rest is further down."""
@@ -182,8 +190,7 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
         if part is None:
             return []
         guess = (
-            "" if part.baseline is None
-            else f"guessing: {score_text(part.baseline, share=share)}"
+            "" if part.baseline is None else f"guessing: {score_text(part.baseline, share=share)}"
         )
         value = score_text(part.score.value, share=share)
         return [Tile(f"{label} {name}", value, margin_text(part.score, share=share), guess)]

@@ -25,6 +25,7 @@ from bridle.version import __version__
 __all__ = ["page_of"]
 
 _LOOSE = re.compile(r"(?<=\d) (?=[%±]|points)|(?<=±) (?=\d)")
+_LONG = re.compile(r"\S{18}(?=\S)")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _FOLDER = Path(__file__).parent / "template"
 
@@ -39,6 +40,7 @@ def page_of(report: Report) -> str:
         finalize=_tied,
     )
     numbers = {figure.name: at for at, figure in enumerate(report.figures, start=1)}
+    environment.filters["breakable"] = _breakable
     return environment.get_template("page.html").render(
         report=report,
         numbers=numbers,
@@ -56,6 +58,12 @@ def _tied(value: Any) -> Any:
     if type(value) is str:  # what is Markup is set as it is
         return _LOOSE.sub("\u00a0", _MINUS.sub("−", value))
     return value
+
+
+def _breakable(value: str) -> Markup:
+    """Return a cell's text, escaped, which may be broken within long words."""
+    parts = _LONG.sub("\\g<0>\0", str(_tied(value))).split("\0")
+    return Markup("<wbr>").join(parts)
 
 
 def _charts(report: Report) -> str:

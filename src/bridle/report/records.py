@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import altair as alt
 
+    Chart = alt.Chart | alt.LayerChart | alt.FacetChart
+
 __all__ = ["Figure", "Grid", "Panel", "Section", "Tile"]
 
 
@@ -40,12 +42,12 @@ class Panel:
     ----------
     title : str
         Above the chart; empty for a figure of one panel.
-    chart : altair.Chart or altair.LayerChart
+    chart : altair.Chart, LayerChart or FacetChart
         Without width; colours are names of the theme, such as ``var(--training)``.
     """
 
     title: str
-    chart: alt.Chart | alt.LayerChart
+    chart: Chart
 
 
 @dataclass(frozen=True)

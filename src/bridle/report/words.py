@@ -7,7 +7,17 @@ from collections.abc import Sequence
 
 from bridle.judging import Estimate
 
-__all__ = ["LABELS", "gap_text", "joined", "label_of", "margin_text", "number", "score_text", "sentence", "short"]
+__all__ = [
+    "LABELS",
+    "gap_text",
+    "joined",
+    "label_of",
+    "margin_text",
+    "number",
+    "score_text",
+    "sentence",
+    "short",
+]
 
 LABELS = {
     "learning_rate": "learning rate",
@@ -32,10 +42,16 @@ def label_of(name: str) -> str:
 
 
 def number(value: float | None) -> str:
-    """Return a number in three places, or what it is if it is none."""
+    """Return a number in three places; a dash for none.
+
+    Examples
+    --------
+    >>> number(0.12345), number(12345.6), number(None)
+    ('0.123', '12,346', '–')
+    """
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def score_text(value: float, *, share: bool) -> str:

@@ -57,9 +57,7 @@ def regularizers(material: Material) -> Section | None:
         f"{found.rows['training']:,} rows to learn from, {found.rows['held out']:,} held out, "
         f"{found.epochs} epochs at most. The test part stayed closed.",
     )
-    figure = effects(
-        scores, gaps, score_name=material.score_name, share=share, caption=caption
-    )
+    figure = effects(scores, gaps, score_name=material.score_name, share=share, caption=caption)
     return Section("regularizers", "Each regularizer alone", text, (figure,))
 
 
@@ -76,9 +74,7 @@ def path(material: Material) -> Section | None:
         return None
     at = found.best
     zeros = [float(np.mean(list(each.values()))) for each in found.zeros]
-    rows = list(
-        zip(found.strengths, found.training_loss, found.held_out_loss, zeros, strict=True)
-    )
+    rows = list(zip(found.strengths, found.training_loss, found.held_out_loss, zeros, strict=True))
     caption = (
         f"The held-out loss is lowest, {number(found.held_out_loss[at])}, at "
         f"λ = {number(found.strengths[at])}."
@@ -212,8 +208,10 @@ def _side_by_side(found: Ablation, material: Material) -> list[Figure]:
     for name, label in labels.items():
         pooled = [w.numpy().ravel() for w in found.weights(chosen[name].label)]
         panels.append((label, {name: np.concatenate(pooled)}))
-    zeros = {name: float((next(iter(s.values())) == 0).mean()) for (_, s), name in
-             zip(panels, labels, strict=True)}
+    zeros = {
+        name: float((next(iter(s.values())) == 0).mean())
+        for (_, s), name in zip(panels, labels, strict=True)
+    }
     size = {
         name: math.sqrt(float(np.mean(np.square(next(iter(series.values()))))))
         for (_, series), name in zip(panels, labels, strict=True)

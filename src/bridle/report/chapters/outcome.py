@@ -33,7 +33,7 @@ def before_after(material: Material) -> Section | None:
         f"The gap of the plain network is {old}, that of the {material.chosen_name} one {new}. "
         "Lines are 95 % intervals; where a dot has none, the score is a fact about known rows."
     )
-    text = (
+    text: tuple[str, ...] = (
         "The gap is what a training score promises beyond what new rows give. Both scores are of "
         "the same final weights, with noise off and the penalty left out, so that they differ in "
         "nothing but the rows.",
@@ -98,7 +98,7 @@ def _of_fit(result: FitResult, material: Material) -> Section:
 def _of_history(history: History, material: Material) -> Section:
     members = history.train_loss.shape[1]
     curves = [_curve(f"Network {m}", history, m) for m in range(min(members, 6))]
-    text = ()
+    text: tuple[str, ...] = ()
     if members > len(curves):
         text = (f"These are the first {len(curves)} of {members} networks.",)
     return Section("training", "How training went", text, (_figure(curves, material),))
@@ -130,9 +130,7 @@ def _curve(title: str, history: History, member: int) -> Curve:
 
 
 def _figure(curves: list[Curve], material: Material) -> Figure:
-    return learning_curves(
-        curves, loss_name=material.loss_name, caption=_caption(curves, "epoch")
-    )
+    return learning_curves(curves, loss_name=material.loss_name, caption=_caption(curves, "epoch"))
 
 
 def _caption(curves: list[Curve], unit: str) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
+from bridle.diagnosis import Diagnosis
 from bridle.report.chapters.rows import clean
 from bridle.report.material import Material
 from bridle.report.opening import FIRST
 from bridle.report.records import Grid, Section
 from bridle.report.words import gap_text, number, score_text, sentence
+from bridle.searching.result import SHARES
 
 __all__ = ["audited", "measured", "reproduce"]
 
@@ -22,70 +25,69 @@ def measured(material: Material) -> Section | None:
     found = material.diagnosis
     if found is None:
         return None
-    share = found.is_share
-    rows: list[tuple[str, str]] = []
-    if found.parameters is not None:
-        rows.append(("parameters", f"{found.parameters:,}"))
-    if found.parameters_per_row is not None:
-        rows.append(("parameters for each training row", number(found.parameters_per_row)))
-    if found.shuffled_labels is not None:
-        memory = found.shuffled_labels
-        rows.append(
-            (
-                "training score on shuffled targets",
-                f"{score_text(memory.training, share=share)}, where guessing has "
-                f"{score_text(memory.baseline, share=share)} ({memory.rows:,} rows; {memory.how})",
-            )
-        )
-    for layer in found.layers:
-        silent = (
-            "" if layer.silent_units is None else f", {layer.silent_units} silent for every row"
-        )
-        many = "" if layer.members == 1 else f" (of {layer.members} networks together)"
-        rows.append(
-            (
-                f"{clean(layer.name, 60)}: {layer.inputs} × {layer.units}",
-                f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros, "
-                f"{layer.dead_units} dead units{silent}{many}",
-            )
-        )
-    if found.subnetworks is not None:
-        nets = found.subnetworks
-        rows.append(
-            (
-                f"weight scaling against {nets.masks} subnetworks",
-                f"differ by {number(nets.difference.value)} on average "
-                f"({number(nets.sampling)} were they the same); score "
-                f"{score_text(nets.scaled_score, share=share)} against "
-                f"{score_text(nets.averaged_score, share=share)}",
-            )
-        )
-    if found.selection is not None:
-        pick = found.selection
-        rows.append(
-            (
-                f"chosen among {pick.tried}, optimism of the validation score",
-                gap_text(pick.optimism, share=share),
-            )
-        )
-    for other in found.references:
-        rows.append(
-            (
-                f"{other.name} ({other.part})",
-                f"{score_text(other.score.value, share=share)}: "
-                f"{gap_text(other.comparison.difference, share=share, signed=True)} beside this "
-                f"model ({other.comparison.answer})"
-                + (
-                    "" if other.mcnemar_p_value is None
-                    else f", McNemar p = {number(other.mcnemar_p_value)}"
-                ),
-            )
-        )
+    rows = [*_size(found), *_layers(found), *_noise(found), *_beside(found)]
     if not rows:
         return None
     grid = Grid("All that was measured besides", ("what", "value"), tuple(rows))
     rest = " ".join(map(sentence, found.evidence[FIRST:]))
     return Section("measured", "What else was measured", (rest,) if rest else (), (), (grid,))
+
+
+def _size(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    if found.parameters is not None:
+        yield "parameters", f"{found.parameters:,}"
+    if found.parameters_per_row is not None:
+        yield "parameters for each training row", number(found.parameters_per_row)
+    memory = found.shuffled_labels
+    if memory is not None:
+        said, guess = (
+            score_text(each, share=found.is_share) for each in (memory.training, memory.baseline)
+        )
+        yield (
+            "training score on shuffled targets",
+            f"{said}, where guessing has {guess} ({memory.rows:,} rows; {memory.how})",
+        )
+
+
+def _layers(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    for layer in found.layers:
+        silent = "" if layer.silent_units is None else f", {layer.silent_units} silent for all rows"
+        many = "" if layer.members == 1 else f" (of {layer.members} networks together)"
+        yield (
+            f"{clean(layer.name, 60)}: {layer.inputs} × {layer.units}",
+            f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros, "
+            f"{layer.dead_units} dead units{silent}{many}",
+        )
+
+
+def _noise(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    nets = found.subnetworks
+    if nets is None:
+        return
+    scaled, averaged = (
+        score_text(each, share=found.is_share) for each in (nets.scaled_score, nets.averaged_score)
+    )
+    yield (
+        f"weight scaling against {nets.masks} subnetworks",
+        f"differ by {number(nets.difference.value)} on average ({number(nets.sampling)} were they "
+        f"the same); score {scaled} against {averaged}",
+    )
+
+
+def _beside(found: Diagnosis) -> Iterator[tuple[str, str]]:
+    share, pick = found.is_share, found.selection
+    if pick is not None:
+        label = f"chosen among {pick.tried}, optimism of the validation score"
+        yield label, gap_text(pick.optimism, share=pick.scoring in SHARES)
+    for other in found.references:
+        p_value = other.mcnemar_p_value
+        test = "" if p_value is None else f", McNemar p = {number(p_value)}"
+        difference = gap_text(other.comparison.difference, share=share, signed=True)
+        yield (
+            f"{other.name} ({other.part})",
+            f"{score_text(other.score.value, share=share)}: {difference} beside this model "
+            f"({other.comparison.answer}){test}",
+        )
 
 
 def audited(material: Material) -> Section | None:
@@ -101,8 +103,12 @@ def audited(material: Material) -> Section | None:
                 ("parameter", "how", "penalty", "measured", "expected", "error"),
                 tuple(
                     (
-                        clean(e.parameter, 60), e.route, _named(e.penalty),
-                        number(e.measured), number(e.expected), number(e.error),
+                        clean(e.parameter, 60),
+                        e.route,
+                        _named(e.penalty),
+                        number(e.measured),
+                        number(e.expected),
+                        number(e.error),
                     )
                     for e in found.effects
                 ),

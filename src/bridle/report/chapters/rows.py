@@ -35,7 +35,10 @@ def calibration(material: Material) -> Section | None:
         return None
     sure = found.overconfidence
     manner = (
-        "too sure of itself" if sure.low > 0 else "too modest" if sure.high < 0
+        "too sure of itself"
+        if sure.low > 0
+        else "too modest"
+        if sure.high < 0
         else "neither too sure nor too modest, as far as these rows tell"
     )
     caption = (
@@ -63,10 +66,8 @@ def worst(material: Material) -> Section | None:
         return None
     columns = [name for name in rows[0].values if name != _target(material)]
     shown = _weightiest(material.model, columns)
-    text = _worst_text(rows, len(columns), weighed=shown != columns[:MOST_COLUMNS])
-    return Section(
-        "worst", "The rows it gets most wrong", (text,), (), (_worst_grid(rows, shown),)
-    )
+    text = _worst_text(rows, material.model, columns, shown)
+    return Section("worst", "The rows it gets most wrong", (text,), (), (_worst_grid(rows, shown),))
 
 
 def _target(material: Material) -> str | None:
@@ -89,15 +90,19 @@ def _weightiest(model: TableModel | None, columns: list[str]) -> list[str]:
     return sorted(columns, key=lambda name: -sums[name])[:MOST_COLUMNS]
 
 
-def _worst_text(rows: tuple[WorstRow, ...], columns: int, *, weighed: bool) -> str:
+def _worst_text(
+    rows: tuple[WorstRow, ...], model: TableModel | None, columns: list[str], shown: list[str]
+) -> str:
     parts = ", ".join(dict.fromkeys(row.part for row in rows))
     text = (
         f"From the {parts} part, the worst first; rows are counted from 0. Look here for wrong "
         "labels, for rows of another kind, and for what the columns do not tell."
     )
-    if columns > MOST_COLUMNS:
-        which = "that the first layer weighs most" if weighed else "that come first"
-        text += f" Of the {columns:,} columns the {MOST_COLUMNS} {which} are shown."
+    if len(columns) > len(shown):
+        which = "that come first" if model is None else "that the first layer weighs most"
+        whole = len(columns) if model is None else max(len(columns), len(model.encoder.columns))
+        among = "" if whole == len(columns) else f"the first {len(columns)} of "
+        text += f" Of {among}{whole:,} columns the {len(shown)} {which} are shown."
     return text
 
 

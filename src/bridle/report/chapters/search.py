@@ -46,13 +46,17 @@ def searched(material: Material) -> Section | None:
     if any(result.winners.values()):
         most = [label_of(each) for each, share in result.winners.items() if share > 0.5]
         caption = (
-            f"More than half of the last configurations use {joined(most)}." if most
+            f"More than half of the last configurations use {joined(most)}."
+            if most
             else "No regularizer is used by more than half of the last configurations."
         )
         figures.append(winners_shares(result.winners, caption))
     return Section(
-        "search", "What the search tried", _text(result, name, percent=percent),
-        tuple(figures), (_winners(result, name),),
+        "search",
+        "What the search tried",
+        _text(result, name, percent=percent),
+        tuple(figures),
+        (_winners(result, name),),
     )
 
 

@@ -64,8 +64,11 @@ def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
                 "rows:Q",
                 scale=alt.Scale(range=[30, 260], zero=True),
                 legend=alt.Legend(
-                    title="rows", titleOrient="left", symbolFillColor="var(--chosen)",
-                    symbolStrokeWidth=0, tickCount=3,
+                    title="rows",
+                    titleOrient="left",
+                    symbolFillColor="var(--chosen)",
+                    symbolStrokeWidth=0,
+                    tickCount=3,
                 ),
             ),
         ),
@@ -104,7 +107,10 @@ def truth_and_prediction(
     at = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).astype(int))
     frame = pd.DataFrame({"truth": truth[at], "said": said[at]})
     frame["error"] = frame["said"] - frame["truth"]
-    low, high = float(frame[["truth", "said"]].min().min()), float(frame[["truth", "said"]].max().max())
+    low, high = (
+        float(frame[["truth", "said"]].min().min()),
+        float(frame[["truth", "said"]].max().max()),
+    )
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
     x = alt.X("truth:Q", title="truth", scale=scale)
     y = alt.Y("said:Q", title="predicted", scale=scale)

@@ -24,10 +24,13 @@ def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
     return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, most).round().astype(int))]
 
 
-def hover_rule(base: alt.Chart, field: str, tips: Sequence[alt.Tooltip]) -> alt.Chart:
-    """Return a rule that follows the pointer to the nearest value of a field, with a tooltip."""
+def hover_rule(base: alt.Chart, field: str, tips: Sequence[alt.Tooltip], *, name: str) -> alt.Chart:
+    """Return a rule that follows the pointer to the nearest value of a field, with a tooltip.
+
+    Its name must be its own among the panels of a figure.
+    """
     near = alt.selection_point(
-        nearest=True, on="pointerover", clear="pointerout", fields=[field], empty=False
+        name=name, nearest=True, on="pointerover", clear="pointerout", fields=[field], empty=False
     )
     return (
         base.mark_rule(color="var(--ink)", strokeWidth=1)

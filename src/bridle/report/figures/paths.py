@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
@@ -11,6 +12,9 @@ import pandas as pd
 from bridle.report.figures.parts import by_color, hover_rule
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["PathRow", "strength_path"]
 
@@ -48,16 +52,15 @@ def strength_path(
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
     panels, maps, cells = [], [], []
-    for title, rows in paths:
+    for at, (title, rows) in enumerate(paths):
         frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
         marked = _marked((chosen or {}).get(title), mark)
-        chart = _values(frame, value_name, scale, marked, percent=percent)
+        chart = _values(frame, value_name, scale, marked, f"near_{at}", percent=percent)
         panels.append(Panel(f"{title}: {value_name}", chart))
         if frame["zeros"].max() > 0:
-            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, marked)))
+            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, marked, f"near_zeros_{at}")))
         cells += [
-            (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %")
-            for r in rows
+            (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %") for r in rows
         ]
     grid = Grid(
         f"{value_name.capitalize()} and exact zeros by strength",
@@ -90,8 +93,14 @@ def _marked(strength: float | None, label: str) -> list[alt.Chart]:
 
 
 def _values(
-    frame: pd.DataFrame, name: str, scale: alt.Scale, marked: list[alt.Chart], *, percent: bool
-) -> alt.LayerChart:
+    frame: pd.DataFrame,
+    value_name: str,
+    scale: alt.Scale,
+    marked: list[alt.Chart],
+    name: str,
+    *,
+    percent: bool,
+) -> Chart:
     colors = {"training": "var(--training)", "held out": "var(--held-out)"}
     long = pd.concat(
         [
@@ -104,9 +113,11 @@ def _values(
     y = alt.Y("value:Q", title=None, scale=scale, axis=axis)
     tips = [
         alt.Tooltip("strength:Q", title="λ", format=".2e"),
-        alt.Tooltip("training:Q", title=f"training {name}", format=".1%" if percent else ".3f"),
         alt.Tooltip(
-            "held_out:Q", title=f"held-out {name}", format=".1%" if percent else ".3f"
+            "training:Q", title=f"training {value_name}", format=".1%" if percent else ".3f"
+        ),
+        alt.Tooltip(
+            "held_out:Q", title=f"held-out {value_name}", format=".1%" if percent else ".3f"
         ),
     ]
     return alt.layer(
@@ -117,11 +128,11 @@ def _values(
         alt.Chart(long)
         .mark_line(point={"size": 28, "filled": True})
         .encode(x=_x(), y=y, color=by_color("part", colors)),
-        hover_rule(base, "strength", tips),
+        hover_rule(base, "strength", tips, name=name),
     ).properties(height=HEIGHT)
 
 
-def _zeros(frame: pd.DataFrame, marked: list[alt.Chart]) -> alt.LayerChart:
+def _zeros(frame: pd.DataFrame, marked: list[alt.Chart], name: str) -> Chart:
     base = alt.Chart(frame).encode(x=_x())
     tips = [
         alt.Tooltip("strength:Q", title="λ", format=".2e"),
@@ -133,5 +144,5 @@ def _zeros(frame: pd.DataFrame, marked: list[alt.Chart]) -> alt.LayerChart:
         base.mark_line(color="var(--chosen)", point={"size": 28, "color": "var(--chosen)"}).encode(
             y=y
         ),
-        hover_rule(base, "strength", tips),
+        hover_rule(base, "strength", tips, name=name),
     ).properties(height=HEIGHT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import altair as alt
 import pandas as pd
@@ -12,6 +13,9 @@ from bridle.judging import Estimate
 from bridle.report.figures.parts import by_color
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import gap_text, label_of, score_text
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["Measured", "before_and_after", "effects", "winners_shares"]
 
@@ -36,9 +40,9 @@ def _frame(measured: Sequence[Measured], *, share: bool, gap: bool) -> pd.DataFr
             "value": times * each.value.value,
             "low": times * each.value.low,
             "high": times * each.value.high,
-            "said": gap_text(each.value, share=share) if gap else score_text(
-                each.value.value, share=share
-            ),
+            "said": gap_text(each.value, share=share)
+            if gap
+            else score_text(each.value.value, share=share),
             "range": _range(each.value, share=share),
         }
         for each in measured
@@ -48,15 +52,13 @@ def _frame(measured: Sequence[Measured], *, share: bool, gap: bool) -> pd.DataFr
 def _range(value: Estimate, *, share: bool) -> str:
     if not value.margin > 0:
         return "–"
-    low, high = (
-        f"{100 * end:.1f}" if share else f"{end:.3f}" for end in (value.low, value.high)
-    )
+    low, high = (f"{100 * end:.1f}" if share else f"{end:.3f}" for end in (value.low, value.high))
     return f"{low} to {high}".replace("-", "−")
 
 
 def _dots(
     frame: pd.DataFrame, title: str, colors: dict[str, str], *, zero: bool, step: int
-) -> alt.LayerChart:
+) -> Chart:
     # an interval is a line under its dot; a rule stands at 0 where 0 means "no difference"
     parts, who = list(dict.fromkeys(frame["part"])), list(colors)
     y = alt.Y(
@@ -82,7 +84,7 @@ def _dots(
             shape=alt.Shape(
                 "who:N",
                 scale=alt.Scale(domain=who, range=["circle", "square", "diamond"][: len(who)]),
-                **({} if len(who) > 1 else {"legend": None}),
+                legend=alt.Undefined if len(who) > 1 else None,
             ),
         ),
     ]
@@ -124,8 +126,9 @@ def before_and_after(
     gap_frame = _frame(gaps, share=share, gap=True)
     panels = (
         Panel("Scores", _dots(score_frame, unit, colors, zero=False, step=24)),
-        Panel("The gap: training less held out",
-              _dots(gap_frame, points, colors, zero=True, step=24)),
+        Panel(
+            "The gap: training less held out", _dots(gap_frame, points, colors, zero=True, step=24)
+        ),
     )
     grid = _grid(
         "Scores and gaps with their 95 % intervals",
@@ -163,11 +166,13 @@ def effects(
         frames.append(frame)
         colors = {measured[0].who: "var(--chosen)"}
         panels.append(Panel(title, _dots(frame, axis, colors, zero=gap, step=30)))
-    grid = _grid(
-        "Each regularizer alone, with 95 % intervals", [*scores, *gaps], pd.concat(frames)
-    )
+    grid = _grid("Each regularizer alone, with 95 % intervals", [*scores, *gaps], pd.concat(frames))
     return Figure(
-        "by-regularizer", f"Held-out {score_name} and gap, by regularizer", caption, tuple(panels), grid
+        "by-regularizer",
+        f"Held-out {score_name} and gap, by regularizer",
+        caption,
+        tuple(panels),
+        grid,
     )
 
 
@@ -180,12 +185,12 @@ def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
     caption : str
     """
     pairs = sorted(shares.items(), key=lambda pair: -pair[1])
-    frame = pd.DataFrame(
-        {"name": label_of(name), "share": value} for name, value in pairs
-    )
+    frame = pd.DataFrame({"name": label_of(name), "share": value} for name, value in pairs)
     base = alt.Chart(frame).encode(
         y=alt.Y(
-            "name:N", sort=None, title=None,
+            "name:N",
+            sort=None,
+            title=None,
             axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
         ),
         tooltip=[
@@ -194,8 +199,10 @@ def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
         ],
     )
     x = alt.X(
-        "share:Q", title="share of the last configurations that use it",
-        scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"),
+        "share:Q",
+        title="share of the last configurations that use it",
+        scale=alt.Scale(domain=[0, 1]),
+        axis=alt.Axis(format="%"),
     )
     chart = base.mark_bar(color="var(--chosen)", height=10, cornerRadius=2).encode(x=x)
     grid = Grid(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import altair as alt
 import numpy as np
 import pandas as pd
 
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import label_of, number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["importance_bars", "tried"]
 
@@ -32,7 +37,9 @@ def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
         .encode(
             x=alt.X("drop:Q", title="R² lost when shuffled"),
             y=alt.Y(
-                "name:N", sort=None, title=None,
+                "name:N",
+                sort=None,
+                title=None,
                 axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
             ),
             tooltip=[
@@ -105,19 +112,19 @@ def _value(name: str, value: float) -> str:
     return "off" if off else number(value)
 
 
-def _placed(name: str, values: pd.Series[float]) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float]:
+def _placed(
+    name: str, values: pd.Series[float]
+) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float]:
     """Return where values stand on the axis, and where "off" stands; NaN where there is no off."""
-    numbers = values.to_numpy(dtype=float)
+    numbers = values.to_numpy(dtype=np.float64)
     off = ~np.isfinite(numbers) | ((numbers == 0) if name in LOGARITHMIC else False)
     on = numbers[~off]
     if not off.any() or not len(on):
         return numbers, float("nan")
-    upper = name in ("max_norm", "averaging")
-    if name in LOGARITHMIC:
-        at = on.max() * 3 if upper else on.min() / 5
-    else:
-        at = on.max() * 1.4
-    return np.where(off, at, numbers), float(at)
+    least, most = float(on.min()), float(on.max())
+    beyond = {"max_norm": most * 3, "averaging": most * 1.4}
+    at = beyond.get(name, least / 5)
+    return np.where(off, at, numbers).astype(np.float64), at
 
 
 def _response(
@@ -127,7 +134,7 @@ def _response(
     scale: alt.Scale,
     axis: alt.Axis,
     score_name: str,
-) -> alt.LayerChart:
+) -> Chart:
     both = pd.concat([sample[name].astype(float), course["value"].astype(float)])
     places, off = _placed(name, both)
     count = len(sample)
@@ -153,9 +160,12 @@ def _response(
     if name == "max_norm":
         labels = "format(datum.value, '~g')"
     expression = labels if np.isnan(off) else f"datum.value == {off!r} ? 'off' : {labels}"
-    ticks = {} if np.isnan(off) else {"values": _ticks(places, off, log=name in LOGARITHMIC)}
+    ticks = alt.Undefined if np.isnan(off) else _ticks(places, off, log=name in LOGARITHMIC)
     x = alt.X(
-        "at:Q", title=None, scale=ends, axis=alt.Axis(labelExpr=expression, tickCount=3, **ticks)
+        "at:Q",
+        title=None,
+        scale=ends,
+        axis=alt.Axis(labelExpr=expression, tickCount=3, values=ticks),
     )
     format_ = axis.to_dict()["format"]
     tip = alt.Tooltip("score:Q", title=score_name, format=".1%" if format_ == "%" else ".3f")
@@ -178,7 +188,9 @@ def _response(
     ).properties(height=150)
 
 
-def _ticks(places: np.ndarray[tuple[int], np.dtype[np.float64]], off: float, *, log: bool) -> list[float]:
+def _ticks(
+    places: np.ndarray[tuple[int], np.dtype[np.float64]], off: float, *, log: bool
+) -> list[float]:
     on = places[places != off]
     if not log:
         return [*np.linspace(on.min(), on.max(), 3).round(2).tolist(), off]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
 import altair as alt
 import numpy as np
@@ -11,6 +12,9 @@ import pandas as pd
 from bridle.report.figures.parts import by_color, hover_rule, thinned
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["Curve", "learning_curves", "search_curves"]
 
@@ -64,11 +68,16 @@ def learning_curves(
     caption : str
     """
     values = np.concatenate(
-        [each.frame.drop(columns=["epoch", "gap"], errors="ignore").to_numpy().ravel()
-         for each in curves]
+        [
+            each.frame.drop(columns=["epoch", "gap"], errors="ignore").to_numpy().ravel()
+            for each in curves
+        ]
     )
     top = float(np.nanmax(values[np.isfinite(values)], initial=1e-9))
-    panels = [Panel(each.title, _losses(each, top * 1.04, loss_name, unit)) for each in curves]
+    panels = [
+        Panel(each.title, _losses(each, top * 1.04, loss_name, unit, f"near_{at}"))
+        for at, each in enumerate(curves)
+    ]
     rows = []
     for each in curves:
         chosen = sorted({0, len(each.frame) - 1, int(each.frame["held_out"].argmin())})
@@ -84,7 +93,7 @@ def learning_curves(
     return Figure("learning-curves", "Loss by epoch, the gap shaded", caption, tuple(panels), grid)
 
 
-def _losses(curve: Curve, top: float, loss_name: str, unit: str) -> alt.LayerChart:
+def _losses(curve: Curve, top: float, loss_name: str, unit: str, name: str) -> Chart:
     frame = thinned(curve.frame, MOST_POINTS)
     scale = alt.Scale(domain=[0, top], nice=False)
     x = alt.X("epoch:Q", title=unit, axis=alt.Axis(tickMinStep=1, format="d"))
@@ -107,7 +116,7 @@ def _losses(curve: Curve, top: float, loss_name: str, unit: str) -> alt.LayerCha
             color=by_color("part", colors),
             strokeDash=alt.StrokeDash(
                 "part:N",
-                scale=alt.Scale(domain=list(colors), range=[[5, 3], [1, 0]][-len(colors):]),
+                scale=alt.Scale(domain=list(colors), range=[[5, 3], [1, 0]][-len(colors) :]),
             ),
         )
     )
@@ -129,7 +138,7 @@ def _losses(curve: Curve, top: float, loss_name: str, unit: str) -> alt.LayerCha
     tips = [alt.Tooltip("epoch:Q", title=unit)]
     fields = [*series, ("gap", "gap")] if "gap" in frame else series
     tips += [alt.Tooltip(f"{field}:Q", title=label, format=".4f") for field, label in fields]
-    return alt.layer(*layers, hover_rule(base, "epoch", tips)).properties(height=250)
+    return alt.layer(*layers, hover_rule(base, "epoch", tips, name=name)).properties(height=250)
 
 
 def search_curves(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -12,6 +12,9 @@ import pandas as pd
 from bridle.report.figures.parts import by_color
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["WeightArray", "weight_histograms", "zero_map"]
 
@@ -88,9 +91,7 @@ def weight_histograms(
     return Figure(name, title, caption, drawn, grid)
 
 
-def _histogram(
-    frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros: float
-) -> alt.LayerChart:
+def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros: float) -> Chart:
     base = alt.Chart(frame).encode(
         x=alt.X(
             "low:Q",
@@ -102,7 +103,10 @@ def _histogram(
     )
     # a square root shows few large weights beside many small ones
     y = alt.Y(
-        "share:Q", title="share (root scale)", stack=None, scale=alt.Scale(type="sqrt", domain=[0, 1.3 * top]),
+        "share:Q",
+        title="share (root scale)",
+        stack=None,
+        scale=alt.Scale(type="sqrt", domain=[0, 1.3 * top]),
         axis=alt.Axis(format="~%", tickCount=4),
     )
     tips = [
@@ -112,8 +116,15 @@ def _histogram(
         alt.Tooltip("share:Q", title="share of weights", format=".2%"),
     ]
     said = alt.Chart(pd.DataFrame({"said": [f"{100 * zeros:.0f} % exactly 0"]}))
-    told = [said.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
-        text="said:N", x=alt.value("width"), y=alt.value(0))] if zeros > 0.005 else []
+    told = (
+        [
+            said.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
+                text="said:N", x=alt.value("width"), y=alt.value(0)
+            )
+        ]
+        if zeros > 0.005
+        else []
+    )
     return alt.layer(
         *told,
         base.mark_area(interpolate="step-after", opacity=0.16, line=False).encode(y=y),
@@ -183,14 +194,23 @@ def _map(zeros: WeightArray) -> alt.Chart:
         .encode(
             x=alt.X("left:Q", title="input", scale=tight, axis=wide),
             x2="right:Q",
-            y=alt.Y("top:Q", title="unit", scale=alt.Scale(nice=False, zero=False, reverse=True),
-                    axis=tall),
+            y=alt.Y(
+                "top:Q",
+                title="unit",
+                scale=alt.Scale(nice=False, zero=False, reverse=True),
+                axis=tall,
+            ),
             y2="bottom:Q",
             opacity=alt.Opacity(
                 "share:Q",
                 scale=alt.Scale(domain=[0, 1], range=[0.05, 1]),
-                legend=alt.Legend(format=".0%", values=[0, 0.5, 1], symbolType="square",
-                                  symbolFillColor="var(--chosen)", symbolStrokeWidth=0),
+                legend=alt.Legend(
+                    format=".0%",
+                    values=[0, 0.5, 1],
+                    symbolType="square",
+                    symbolFillColor="var(--chosen)",
+                    symbolStrokeWidth=0,
+                ),
             ),
             tooltip=[
                 alt.Tooltip("inputs:N", title="inputs"),
@@ -207,6 +227,4 @@ def _edges(size: int) -> np.ndarray[Any, np.dtype[np.int64]]:
 
 
 def _span(low: pd.Series[Any], high: pd.Series[Any]) -> list[str]:
-    return [
-        f"{a}" if b - a == 1 else f"{a} to {b - 1}" for a, b in zip(low, high, strict=True)
-    ]
+    return [f"{a}" if b - a == 1 else f"{a} to {b - 1}" for a, b in zip(low, high, strict=True)]
