@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["importance_bars", "tried"]
 
+Array = np.ndarray[Any, np.dtype[Any]]
 LOGARITHMIC = frozenset({"learning_rate", "l1", "l2", "max_norm"})
 MOST_POINTS = 600
 
@@ -114,7 +115,7 @@ def _value(name: str, value: float) -> str:
 
 def _placed(
     name: str, values: pd.Series[float]
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.float64]], float]:
+) -> tuple[Array, float]:
     """Return where values stand on the axis, and where "off" stands; NaN where there is no off."""
     numbers = values.to_numpy(dtype=np.float64)
     off = ~np.isfinite(numbers) | ((numbers == 0) if name in LOGARITHMIC else False)
@@ -189,7 +190,7 @@ def _response(
 
 
 def _ticks(
-    places: np.ndarray[tuple[int], np.dtype[np.float64]], off: float, *, log: bool
+    places: Array, off: float, *, log: bool
 ) -> list[float]:
     on = places[places != off]
     if not log:
