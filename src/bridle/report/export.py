@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 import altair as alt
 
@@ -14,6 +14,7 @@ __all__ = ["files_of"]
 
 WIDTH = 640
 GAP = 36
+OWN: Final = "independent"
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
 
@@ -37,7 +38,7 @@ def _drawing(figure: Figure) -> dict[str, Any]:
         charts.append(chart.properties(title=panel.title) if panel.title else chart)
     whole = charts[0] if count == 1 else alt.concat(*charts, columns=columns, spacing=GAP)
     if count > 1:
-        whole = whole.resolve_scale(color="independent", opacity="independent", size="independent")
+        whole = whole.resolve_scale(color=OWN, opacity=OWN, shape=OWN, size=OWN, strokeDash=OWN)
     spec = whole.to_dict()
     config = chart_config() | {"background": PALETTES["light"]["paper"], "font": FONT}
     config["padding"] = 18

@@ -74,7 +74,6 @@ def chart_config() -> dict[str, Any]:
             "tickSize": 4,
             "labelPadding": 4,
             "titlePadding": 8,
-            "labelOverlap": "greedy",
             "labelSeparation": 6,
             "labelLimit": 150,
         },

@@ -41,6 +41,7 @@ def regularizers(material: Material) -> Section | None:
     best = max(shown, key=lambda each: each.judgement.held_out.value)
     told = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
     caption = (
+        "The dotted line is the plain network. "
         f"The gap is smallest with {least.label}: {_gap(least, share=share)}, where the plain "
         f"network has {_gap(plain, share=share)}. The held-out score is highest with "
         f"{'no regularizer' if best is plain else best.label}: "

@@ -74,14 +74,15 @@ def _of_fit(result: FitResult, material: Material) -> Section:
     curves = [_curve(title, history, member) for member, title in enumerate(titles)]
     best, kept = history.best_epochs, history.epochs_kept
     last = len(history.train_loss)
+    lowest, final = (float(history.held_out_loss[at, 0]) for at in (best[0] - 1, last - 1))
+    after = (
+        f"after that its held-out loss rises from {number(lowest)} to {number(final)}, while the "
+        "training loss goes on falling: overfitting as it happens."
+        if final > lowest
+        else "its held-out loss was still falling when training ended."
+    )
     text = [
-        f"The plain network is best at epoch {best[0]} of {last}: "
-        + (
-            "from there on its held-out loss only rises while the training loss falls, which is "
-            "overfitting as it happens."
-            if best[0] < last
-            else "its held-out loss still fell when training ended."
-        ),
+        f"The plain network's held-out loss is lowest at epoch {best[0]} of {last}; {after}",
         f"The regularized network keeps its weights of epoch {kept[1]}.",
     ]
     at = int(kept[1]) - 1

@@ -57,9 +57,16 @@ def _range(value: Estimate, *, share: bool) -> str:
 
 
 def _dots(
-    frame: pd.DataFrame, title: str, colors: dict[str, str], *, zero: bool, step: int
+    frame: pd.DataFrame,
+    title: str,
+    colors: dict[str, str],
+    *,
+    zero: bool,
+    step: int,
+    before: bool = False,
 ) -> Chart:
-    # an interval is a line under its dot; a rule stands at 0 where 0 means "no difference"
+    # an interval is a line under its dot; a rule stands at 0 where 0 means "no difference", and a
+    # dotted one at the first value where all others are to be read beside it
     parts, who = list(dict.fromkeys(frame["part"])), list(colors)
     y = alt.Y(
         "part:N", sort=parts, title=None, axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)")
@@ -91,6 +98,9 @@ def _dots(
     if zero:
         none = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="var(--muted)", opacity=0.8)
         layers.insert(0, none.encode(x="zero:Q"))
+    if before:
+        rule = alt.Chart(frame.head(1)).mark_rule(color="var(--muted)", strokeDash=[2, 3])
+        layers.insert(0, rule.encode(x="value:Q"))
     return alt.layer(*layers).properties(height=len(parts) * len(who) * step)
 
 
@@ -165,7 +175,7 @@ def effects(
         frame = _frame(measured, share=share, gap=gap)
         frames.append(frame)
         colors = {measured[0].who: "var(--chosen)"}
-        panels.append(Panel(title, _dots(frame, axis, colors, zero=gap, step=30)))
+        panels.append(Panel(title, _dots(frame, axis, colors, zero=gap, step=30, before=True)))
     grid = _grid("Each regularizer alone, with 95 % intervals", [*scores, *gaps], pd.concat(frames))
     return Figure(
         "by-regularizer",

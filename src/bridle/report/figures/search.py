@@ -113,9 +113,7 @@ def _value(name: str, value: float) -> str:
     return "off" if off else number(value)
 
 
-def _placed(
-    name: str, values: pd.Series[float]
-) -> tuple[Array, float]:
+def _placed(name: str, values: pd.Series[float]) -> tuple[Array, float]:
     """Return where values stand on the axis, and where "off" stands; NaN where there is no off."""
     numbers = values.to_numpy(dtype=np.float64)
     off = ~np.isfinite(numbers) | ((numbers == 0) if name in LOGARITHMIC else False)
@@ -189,9 +187,7 @@ def _response(
     ).properties(height=150)
 
 
-def _ticks(
-    places: Array, off: float, *, log: bool
-) -> list[float]:
+def _ticks(places: Array, off: float, *, log: bool) -> list[float]:
     on = places[places != off]
     if not log:
         return [*np.linspace(on.min(), on.max(), 3).round(2).tolist(), off]
