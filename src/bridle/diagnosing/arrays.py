@@ -51,7 +51,6 @@ def material_of_arrays(
     labels = _labels(subject, [y for _, y in pairs.values()])
     predicted = {name: _predicted(subject, X, y, labels, name) for name, (X, y) in pairs.items()}
     at = next((name for name in ("held out", "test") if name in predicted), None)
-    network = _network(subject)
     material = Material(
         subject=_name(subject),
         task="regression" if labels is None else "classification",
@@ -63,15 +62,13 @@ def material_of_arrays(
         layers=_layers(subject),
     )
     part = at or "training"
-    X, _ = pairs[part]
-    if network is not None and isinstance(X, Tensor | np.ndarray):
-        inputs = torch.as_tensor(X, dtype=network.weights[0].dtype)
-        truth = predicted[part].truth
-        masks = None
-        if isinstance(subject, Network):
-            masks = compare_subnetworks(
-                network, inputs, truth, part=part, classes=labels is not None, masks=options.masks
-            )
+    inside = _inside(subject, pairs[part][0])
+    if inside is not None:
+        network, inputs = inside
+        classes, truth = labels is not None, predicted[part].truth
+        masks = compare_subnetworks(
+            network, inputs, truth, part=part, classes=classes, masks=options.masks
+        )
         material = replace(material, layers=layers_of_network(network, inputs), subnetworks=masks)
     if "training" not in pairs or at is None:
         return material
@@ -163,11 +160,12 @@ def _pair(name: str, given: Any) -> tuple[Any, Array]:
 def _labels(subject: Any, truths: list[Array]) -> tuple[Any, ...] | None:
     """Return the classes in the order of the subject's outputs, or None for values."""
     known = getattr(subject, "classes_", None)
-    if known is not None and not is_regressor(subject):
-        return tuple(np.asarray(known).tolist())
-    if is_regressor(subject):
+    tagged = hasattr(subject, "__sklearn_tags__")
+    if tagged and is_regressor(subject):
         return None
-    if all(truth.dtype.kind == "f" for truth in truths) and not is_classifier(subject):
+    if known is not None:
+        return tuple(np.asarray(known).tolist())
+    if all(truth.dtype.kind == "f" for truth in truths) and not (tagged and is_classifier(subject)):
         return None
     seen = np.unique(np.concatenate(truths))
     if seen.dtype.kind in "iub":
@@ -281,10 +279,25 @@ def _numbers(X: Any) -> Array | None:
     return X.reshape(len(X), -1)
 
 
-def _network(subject: Any) -> Network | None:
+def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
+    """Return the network in a subject and what it takes of the rows, where they can be had."""
     if isinstance(subject, Network):
-        return subject
-    return None
+        return subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)
+    encoder, model = getattr(subject, "encoder_", None), getattr(subject, "model_", None)
+    if isinstance(model, TableModel):
+        network = model.network
+    elif hasattr(subject, "to_network"):
+        network = subject.to_network()
+    else:
+        return None
+    if encoder is not None:
+        if not isinstance(X, pd.DataFrame):
+            return None
+        X = encoder.transform(X)
+    flat = _numbers(X)
+    return (
+        None if flat is None else (network, torch.as_tensor(flat, dtype=network.weights[0].dtype))
+    )
 
 
 def _name(subject: Any) -> str:

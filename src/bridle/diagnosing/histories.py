@@ -31,6 +31,10 @@ def material_of_history(history: History, options: Options) -> Material:
     }
     counts = dict(zip(scores, rows, strict=True))
     shares = history.score_name == "accuracy"
+    if shares:  # they are counts, whatever was lost in rounding
+        scores = {
+            name: round(score * counts[name]) / counts[name] for name, score in scores.items()
+        }
     nan = float("nan")
     known = {}
     for name, score in scores.items():

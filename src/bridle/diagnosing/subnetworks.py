@@ -89,7 +89,12 @@ def _drawn(network: Network, X: Tensor) -> Tensor:
 
 
 def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
-    return (outputs.double().softmax(-1) if classes else outputs.double()).mean(0)
+    outputs = outputs.double()
+    if not classes:
+        return outputs.mean(0)
+    if outputs.shape[-1] == 1:  # the log-odds of the second of two classes
+        outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=-1)
+    return outputs.softmax(-1).mean(0)
 
 
 def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predicted:

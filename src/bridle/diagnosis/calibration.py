@@ -18,7 +18,6 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 BINS = 10
 _DRAWS = 1000
-_CELLS_AT_ONCE = 10**7
 
 
 def expected_calibration_error(confidence: Array, right: Array, *, bins: int = BINS) -> float:
@@ -39,17 +38,20 @@ def expected_calibration_error(confidence: Array, right: Array, *, bins: int = B
     >>> expected_calibration_error(np.array([0.9, 0.9, 0.6]), np.array([1, 0, 1])).__round__(3)
     0.4
     """
-    return float(_errors(confidence, np.asarray(right, dtype=np.float64)[None], bins)[0])
+    return float(_error(*_sums(confidence, np.asarray(right, dtype=np.float64), bins)))
 
 
-def _places(confidence: Array, bins: int) -> Array:
-    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+def _sums(confidence: Array, right: Array, bins: int) -> tuple[Array, Array, Array]:
+    """Return rows, summed confidence and rights of each bin, ``[bins]``."""
+    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    kinds = (None, confidence, right)
+    rows, sure, hits = (np.bincount(places, weights=each, minlength=bins) for each in kinds)
+    return rows, sure, hits
 
 
-def _errors(confidence: Array, right: Array, bins: int) -> Array:
-    """Return the ECE of each draw of ``right`` ``[draws, rows]``."""
-    members = np.eye(bins)[_places(confidence, bins)]
-    return np.abs((right - confidence) @ members).sum(1) / len(confidence)
+def _error(rows: Array, sure: Array, hits: Array) -> Array:
+    """Return the ECE; ``hits`` is ``[..., bins]``."""
+    return np.abs(hits - sure).sum(-1) / rows.sum()
 
 
 def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibration | None:
@@ -59,16 +61,12 @@ def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibra
         return None
     confidence = shares.max(1)
     right = (predicted.values == predicted.truth).astype(np.float64)
-    found = expected_calibration_error(confidence, right)
-    # if the probabilities are right, the predicted class is right as often as its confidence says
+    rows, sure, hits = _sums(confidence, right, BINS)
+    found = float(_error(rows, sure, hits))
+    # if the probabilities are right, a bin has as many hits as its confidence says
     random = np.random.default_rng([seed, 0xCA11])
-    at_once = max(1, min(_DRAWS, _CELLS_AT_ONCE // len(confidence)))
-    drawn = np.concatenate(
-        [
-            _errors(confidence, random.random((size, len(confidence))) < confidence, BINS)
-            for size in [at_once] * (_DRAWS // at_once) or [at_once]
-        ]
-    )
+    chances = np.clip(sure / np.maximum(rows, 1), 0, 1)
+    drawn = _error(rows, sure, random.binomial(rows.astype(np.int64), chances, (_DRAWS, BINS)))
     truth = np.zeros_like(shares)
     truth[np.arange(len(shares)), predicted.truth] = 1
     return Calibration(
@@ -79,18 +77,15 @@ def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibra
         overconfidence=mean_interval(confidence - right),
         nll=mean_interval(predicted.losses),
         brier=mean_interval(np.square(shares - truth).sum(1)),
-        bins=tuple(_bins(confidence, right)),
+        bins=tuple(
+            _bin(place, int(rows[place]), float(sure[place]), int(hits[place]))
+            for place in range(BINS)
+            if rows[place]
+        ),
     )
 
 
-def _bins(confidence: Array, right: Array) -> list[Bin]:
-    places = _places(confidence, BINS)
-    found = []
-    for place in np.unique(places).tolist():
-        chosen = places == place
-        rows, hits = int(chosen.sum()), int(right[chosen].sum())
-        bounds = binomtest(hits, rows).proportion_ci(method="wilson")
-        accuracy = Estimate(hits / rows, float(bounds.low), float(bounds.high))
-        mean = float(confidence[chosen].mean())
-        found.append(Bin(place / BINS, (place + 1) / BINS, rows, mean, accuracy))
-    return found
+def _bin(place: int, rows: int, sure: float, hits: int) -> Bin:
+    bounds = binomtest(hits, rows).proportion_ci(method="wilson")
+    accuracy = Estimate(hits / rows, float(bounds.low), float(bounds.high))
+    return Bin(place / BINS, (place + 1) / BINS, rows, sure / rows, accuracy)

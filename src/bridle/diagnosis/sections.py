@@ -152,8 +152,8 @@ class Calibration:
         What the ECE of probabilities that are exactly right would be on average for so many rows.
         An ECE is never 0, so that this is what to compare it with.
     p_value : float
-        Of the hypothesis that the probabilities are right: the share of draws of the classes from
-        the subject's own probabilities with an ECE as large (Bröcker & Smith 2007).
+        Of the hypothesis that the probabilities are right: the share of draws of each bin's hits
+        from its mean confidence with an ECE as large (Bröcker & Smith 2007).
     overconfidence : Estimate
         Mean confidence less accuracy; below 0, the subject is too modest.
     nll : Estimate
