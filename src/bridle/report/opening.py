@@ -104,7 +104,7 @@ def subject_of(material: Material) -> str:
     result = material.fit or material.search
     if result is not None:
         rows = ", ".join(f"{count:,} {name}" for name, count in result.rows.items())
-        sizes = " → ".join(map(str, result.model.network.sizes))
+        sizes = "\u00a0→ ".join(map(str, result.model.network.sizes))
         members = result.model.network.members
         many = "network" if members == 1 else f"average of {members} networks"
         name = short(result.model.target_name, 80)

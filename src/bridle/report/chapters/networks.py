@@ -120,6 +120,7 @@ def _of_ablation(found: Ablation, material: Material) -> Section | None:
         value_name=material.score_name,
         percent=material.share,
         chosen={"L1": own.l1, "L2": own.l2},
+        mark="this model" if material.search is None else "the best one",
         caption=" ".join(said) + " The shaded area is the gap.",
     )
     text = (
