@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "browser"))
 import driver  # noqa: E402
 
-COLOURS = 64  # a page of text and thin lines needs no more
+COLOURS = 128  # a page of text and thin lines needs no more
 
 
 def main() -> None:

@@ -449,6 +449,8 @@ def test_every_figure_is_a_png_and_an_svg(report, tmp_path):
 def test_folders_that_are_missing(fitted, tmp_path):
     with pytest.raises(library.UsageError, match="there is no folder"):
         library.write_report(fitted, tmp_path / "absent" / "report.html")
+    with pytest.raises(library.UsageError, match="goes with no table"):
+        library.write_report(fitted.history, tmp_path / "report.html", table=CREDIT)
     with pytest.raises(library.UsageError, match="name a folder"):
         library.report_of(fitted).save_figures(tmp_path / "absent" / "figures")
     (tmp_path / "file").write_text("x")
@@ -496,7 +498,22 @@ def test_a_table_that_the_model_does_not_know_is_not_trained_on(fitted):
     assert "regularizers" not in {section.name for section in report.sections}
 
 
-def test_a_missing_folder_is_told_before_the_training(bridle, tmp_path):
-    ran = bridle("fit", CREDIT, "--target", "class", "--report", tmp_path / "no" / "r.html")
-    assert ran.code == 2
-    assert "there is no folder" in ran.err
+def test_rows_to_ablate_are_spread_over_a_sorted_table():
+    frame = pd.read_csv(CREDIT).sort_values("class")
+    recipe = library.Recipe(hidden=(4,), epochs=1)
+    model = library.fit(frame, "class", recipe=recipe).model
+    found = library.ablate(model, frame, rows=100, factors=(1,))
+    assert found.rows == {"training": 100, "held out": 50}
+    assert 0.6 < found.networks[0].judgement.baseline < 0.8  # of 50 rows; 0.7 of the table
+
+
+def test_where_a_page_cannot_go(bridle, tmp_path):
+    (tmp_path / "file").write_text("x")
+    for option, place, said in (
+        ("--report", tmp_path / "no" / "r.html", "there is no folder"),
+        ("--report", tmp_path, "name a file"),
+        ("--figures", tmp_path / "file", "name a folder"),
+    ):
+        ran = bridle("fit", CREDIT, "--target", "class", option, place)
+        assert ran.code == 2
+        assert said in ran.err

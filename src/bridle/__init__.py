@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from bridle.penalties import L1, L2, ElasticNet, GroupLasso, MaxNorm
     from bridle.recipe import Recipe, Strengths
     from bridle.records import Dataset, History
-    from bridle.report import Report, report_of, write_report
+    from bridle.report import Report, report_of
+    from bridle.reporting import write_report
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
     from bridle.searching import SearchResult, search
@@ -108,7 +109,7 @@ _HOME = {
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
-    "write_report": "report",
+    "write_report": "reporting",
 }
 
 __all__ = [

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from os import PathLike
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -153,8 +154,7 @@ def ablate(
     table : path or DataFrame
         The table that it was fitted to.
     rows : int
-        How many rows to train on, at most, and half as many to hold out: the first ones of the
-        part, which is in the table's order.
+        How many rows to train on, at most, and half as many to hold out, evenly spaced.
     steps : int
         How many steps to train, at most; what a fit would do in fewer is done in full.
     factors : sequence of float
@@ -297,7 +297,7 @@ def _parts(
     classes = isinstance(model.target, ClassTarget)
     parts = three_parts(len(truth), codes if classes else None, seed)
     sizes = {"training": rows, "held out": rows // 2}
-    chosen = {name: parts[name][:size] for name, size in sizes.items()}
+    chosen = {name: _spaced(parts[name], size) for name, size in sizes.items()}
     found = {
         name: Dataset(
             torch.from_numpy(model.encoder.transform(features.iloc[at])),
@@ -308,3 +308,10 @@ def _parts(
     codec = model.target if isinstance(model.target, ClassTarget) else None
     training = found["training"]
     return {name: weighted(part, training, codec, recipe) for name, part in found.items()}
+
+
+def _spaced(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
+    """Return at most so many rows, evenly spaced: a table may be sorted by class."""
+    if len(rows) <= most:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

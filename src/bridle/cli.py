@@ -367,6 +367,10 @@ class _Paper:
         """Refuse what cannot be written before anything is trained."""
         _check_folder(self.page)
         _check_folder(self.figures)
+        if self.page is not None and self.page.is_dir():
+            raise UsageError(f"--report is {str(self.page)!r}, a folder; name a file")
+        if self.figures is not None and self.figures.is_file():
+            raise UsageError(f"--figures is {str(self.figures)!r}, a file; name a folder")
 
     def write(self, result: Any, table: Path, *, quiet: bool, **options: Any) -> None:
         """Write the page and the figures, as far as they are asked for."""

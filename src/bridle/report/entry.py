@@ -1,8 +1,6 @@
-"""``write_report``: a result in, a page out."""
+"""``report_of``: records in, a report out."""
 
 from __future__ import annotations
-
-from os import PathLike
 
 from bridle.ablation import Ablation
 from bridle.auditing import Audit
@@ -26,7 +24,7 @@ from bridle.report.opening import (
 from bridle.result import FitResult
 from bridle.searching import SearchResult
 
-__all__ = ["Reportable", "report_of", "write_report"]
+__all__ = ["Reportable", "report_of"]
 
 Reportable = FitResult | SearchResult | Diagnosis | History | LambdaPath | Audit
 """What a report can be of."""
@@ -104,53 +102,3 @@ def report_of(
         advice=advice_of(material),
         sections=chapters_of(material),
     )
-
-
-def write_report(
-    result: Reportable,
-    path: str | PathLike[str],
-    *,
-    figures: str | PathLike[str] | None = None,
-    model: TableModel | None = None,
-    diagnosis: Diagnosis | None = None,
-    ablation: Ablation | None = None,
-    audit: Audit | None = None,
-    command: str = "",
-) -> None:
-    """Write a report as one HTML page, which needs no network; see :func:`bridle.report_of`.
-
-    Parameters
-    ----------
-    result : FitResult, SearchResult, Diagnosis, History, LambdaPath or Audit
-    path : path
-        The page. Its folder must exist; the file is written whole or not at all.
-    figures : path, optional
-        A folder for every figure as PNG and SVG.
-    model, diagnosis, ablation, audit, command
-        As in :func:`bridle.report_of`.
-
-    Raises
-    ------
-    UsageError
-        If the result is of another kind, or a folder is missing.
-    DataError
-        If a file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> import pandas as pd, bridle
-    >>> table = pd.DataFrame({"x": range(100), "y": ["no"] * 50 + ["yes"] * 50})
-    >>> result = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=3))
-    >>> page = Path(tempfile.mkdtemp()) / "report.html"
-    >>> bridle.write_report(result, page, ablation=bridle.ablate(result.model, table))
-    >>> page.read_text()[:15], page.stat().st_size < 2_000_000
-    ('<!doctype html>', True)
-    """
-    report = report_of(
-        result, model=model, diagnosis=diagnosis, ablation=ablation, audit=audit, command=command
-    )
-    report.save(path)
-    if figures is not None:
-        report.save_figures(figures)
