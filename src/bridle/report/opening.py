@@ -110,7 +110,11 @@ def subject_of(material: Material) -> str:
         name = short(result.model.target_name, 80)
         return f"Predicting “{name}” ({result.model.task}) · rows: {rows} · {many} {sizes}"
     if material.diagnosis is not None:
-        return f"{short(material.diagnosis.subject, 120)} ({material.diagnosis.task})"
+        found = material.diagnosis
+        parts = [part for part in (found.training, found.held_out, found.test) if part is not None]
+        counts = ", ".join(f"{part.rows:,} {part.name}" for part in parts if part.rows is not None)
+        rows = f" · rows: {counts}" if counts else ""
+        return f"{short(found.subject, 120)} ({found.task}){rows}"
     return ""
 
 

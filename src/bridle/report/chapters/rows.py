@@ -48,7 +48,7 @@ def calibration(material: Material) -> Section | None:
     text = (
         f"The model is {manner}: its stated probability is on average "
         f"{100 * abs(sure.value):.1f} points {'above' if sure.value > 0 else 'below'} the share "
-        f"that is right on the {found.part} part.",
+        f"that is right on {_on(found.part)} rows.",
         f"The expected calibration error is {100 * found.ece:.1f} %; probabilities that are "
         f"exactly right would have {100 * found.ece_if_calibrated:.1f} % with so many rows "
         f"(p = {number(found.p_value)}). The negative log-likelihood is "
@@ -57,6 +57,11 @@ def calibration(material: Material) -> Section | None:
     return Section(
         "calibration", "Are its probabilities true?", text, (reliability(found.bins, caption),)
     )
+
+
+def _on(part: str) -> str:
+    """Return a part's name as it stands before "rows"."""
+    return part.replace(" ", "-")
 
 
 def worst(material: Material) -> Section | None:
@@ -93,9 +98,9 @@ def _weightiest(model: TableModel | None, columns: list[str]) -> list[str]:
 def _worst_text(
     rows: tuple[WorstRow, ...], model: TableModel | None, columns: list[str], shown: list[str]
 ) -> str:
-    parts = ", ".join(dict.fromkeys(row.part for row in rows))
+    parts = " and ".join(dict.fromkeys(_on(row.part) for row in rows))
     text = (
-        f"From the {parts} part, the worst first; rows are counted from 0. Look here for wrong "
+        f"Of the {parts} rows, the worst first; they are counted from 0. Look here for wrong "
         "labels, for rows of another kind, and for what the columns do not tell."
     )
     if len(columns) > len(shown):
