@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from bridle.version import __version__
 
 if TYPE_CHECKING:
+    from bridle.ablation import Ablation, ablate
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
     from bridle.coadaptation import CoAdaptation, co_adaptation
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from bridle.planning import Before
     from bridle.recipe import Recipe, Strengths
     from bridle.records import Dataset, History
+    from bridle.report import Report, report_of
+    from bridle.reporting import write_report
     from bridle.result import FitResult
     from bridle.rosetta import DIALECTS, convert_strength
     from bridle.schedules import CosineSchedule, LinearSchedule, StepSchedule
@@ -78,6 +81,7 @@ if TYPE_CHECKING:
     from bridle.training import train, train_step
 
 _HOME = {
+    "Ablation": "ablation",
     "AlphaDropout": "noise",
     "Annealed": "penalties",
     "Attachment": "attaching",
@@ -120,6 +124,7 @@ _HOME = {
     "Receipt": "surgery",
     "Recipe": "recipe",
     "RegularizationWarning": "errors",
+    "Report": "report",
     "Scheduled": "noise",
     "SearchResult": "searching",
     "SpatialDropout": "noise",
@@ -130,6 +135,7 @@ _HOME = {
     "UsageError": "errors",
     "WeightDisplay": "displays",
     "WeightDrop": "noise",
+    "ablate": "ablation",
     "address_of": "ops",
     "all_subnetworks": "ensemble",
     "attach": "attaching",
@@ -152,6 +158,7 @@ _HOME = {
     "predict_ensemble": "ensemble",
     "predict_gaussian": "ensemble",
     "regularize": "surgery",
+    "report_of": "report",
     "save_model": "modelfile",
     "search": "searching",
     "subnetwork": "subnetworks",
@@ -159,12 +166,14 @@ _HOME = {
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
+    "write_report": "reporting",
 }
 
 __all__ = [
     "DIALECTS",
     "L1",
     "L2",
+    "Ablation",
     "AlphaDropout",
     "Annealed",
     "Attachment",
@@ -204,6 +213,7 @@ __all__ = [
     "Receipt",
     "Recipe",
     "RegularizationWarning",
+    "Report",
     "Scheduled",
     "SearchResult",
     "SpatialDropout",
@@ -215,6 +225,7 @@ __all__ = [
     "WeightDisplay",
     "WeightDrop",
     "__version__",
+    "ablate",
     "address_of",
     "all_subnetworks",
     "attach",
@@ -237,6 +248,7 @@ __all__ = [
     "predict_ensemble",
     "predict_gaussian",
     "regularize",
+    "report_of",
     "save_model",
     "search",
     "subnetwork",
@@ -244,6 +256,7 @@ __all__ = [
     "to_sklearn",
     "train",
     "train_step",
+    "write_report",
 ]
 
 

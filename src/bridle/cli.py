@@ -7,8 +7,10 @@ wrongly. Results go to standard output, progress and errors to standard error.
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,6 +38,20 @@ app = typer.Typer(
 Table = Annotated[Path, typer.Argument(help="CSV, CSV.gz or Parquet.", show_default=False)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")]
+ReportTo = Annotated[
+    Path | None,
+    typer.Option("--report", help="Where to write the report, one HTML page.", show_default=False),
+]
+FiguresTo = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures", help="A folder for the report's figures, PNG and SVG.", show_default=False
+    ),
+]
+WithAblation = Annotated[
+    bool,
+    typer.Option(help="In the report: train again with each regularizer alone."),
+]
 Out = Annotated[
     Path | None, typer.Option("--out", "-o", help="Where to write the model.", show_default=False)
 ]
@@ -59,6 +75,9 @@ def fit(
     target: Annotated[str, typer.Option(help="The column to predict.", show_default=False)],
     task: Annotated[str, typer.Option(help="auto, classification or regression.")] = "auto",
     out: Out = None,
+    report: ReportTo = None,
+    figures: FiguresTo = None,
+    ablation: WithAblation = True,
     seed: Annotated[int, typer.Option(help="Of split, weights, batches and masks.")] = 0,
     drop: Annotated[
         list[str] | None, typer.Option(help="A column to leave out; may be given again.")
@@ -167,7 +186,14 @@ def fit(
         options |= {"budget": budget, "configurations": configurations, "test": test}
         options |= {"directory": run, "resume": resume, "engine": engine, "workers": workers}
         _search_and_print(
-            table, target, out, as_json=as_json, quiet=quiet, memory=memory, **options
+            table,
+            target,
+            out,
+            _Paper(report, figures, ablation),
+            as_json=as_json,
+            quiet=quiet,
+            memory=memory,
+            **options,
         )
         return
     given: dict[str, Any] = {"hidden": shape, "epochs": epochs, **training}
@@ -178,6 +204,7 @@ def fit(
         table,
         target,
         out,
+        _Paper(report, figures, ablation),
         as_json=as_json,
         quiet=quiet,
         strengths=strengths,
@@ -229,7 +256,11 @@ def diagnose(
         typer.Option(help="Train again, on shuffled targets and by gradient boosting, to compare."),
     ] = True,
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    report: ReportTo = None,
+    figures: FiguresTo = None,
+    ablation: WithAblation = True,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Say whether MODEL overfits, underfits or is fine, by rows of TABLE that it has not seen.
 
@@ -239,8 +270,11 @@ def diagnose(
     from bridle.modelfile import load
     from bridle.printing import show_diagnosis
 
+    paper = _Paper(report, figures, ablation)
+    paper.check()
+    loaded = load(model)
     found = diagnose_model(
-        load(model),
+        loaded,
         table,
         training=training,
         reference=refit,
@@ -251,6 +285,7 @@ def diagnose(
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show_diagnosis(found, Console())
+    paper.write(found, table, quiet=quiet or as_json, model=loaded)
 
 
 @app.command()
@@ -279,7 +314,7 @@ def audit(
 @app.command()
 def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Do the main job on the table that comes with bridle: German credit data."""
-    _fit_and_print(example_table(), "class", None, as_json=as_json, quiet=quiet)
+    _fit_and_print(example_table(), "class", None, _Paper(), as_json=as_json, quiet=quiet)
 
 
 @app.callback(invoke_without_command=True)
@@ -324,14 +359,63 @@ def _strengths(**given: float | None) -> Strengths | None:
     return Strengths(**chosen) if chosen else None
 
 
+@dataclass(frozen=True)
+class _Paper:
+    """Where a report goes, and what it takes."""
+
+    page: Path | None = None
+    figures: Path | None = None
+    ablation: bool = True
+
+    def check(self) -> None:
+        """Refuse what cannot be written before anything is trained."""
+        _check_folder(self.page)
+        _check_folder(self.figures)
+        if self.page is not None and self.page.is_dir():
+            raise UsageError(f"--report is {str(self.page)!r}, a folder; name a file")
+        if self.figures is not None and self.figures.is_file():
+            raise UsageError(f"--figures is {str(self.figures)!r}, a file; name a folder")
+
+    def write(self, result: Any, table: Path, *, quiet: bool, **options: Any) -> None:
+        """Write the page and the figures, as far as they are asked for."""
+        if self.page is None and self.figures is None:
+            return
+        from bridle.reporting import full_report
+
+        command = shlex.join(["bridle", *sys.argv[1:]])
+        with _progress("reporting", shown=not quiet) as on_epoch:
+            report = full_report(
+                result,
+                table,
+                ablation=self.ablation,
+                command=command,
+                on_epoch=on_epoch,
+                **options,
+            )
+        if self.page is not None:
+            report.save(self.page)
+            Console(stderr=True).print(f"report written to {self.page}")
+        if self.figures is not None:
+            count = len(report.save_figures(self.figures))
+            Console(stderr=True).print(f"{count} figures written to {self.figures}")
+
+
 def _search_and_print(
-    table: Path, target: str, out: Path | None, *, as_json: bool, quiet: bool, **options: Any
+    table: Path,
+    target: str,
+    out: Path | None,
+    paper: _Paper,
+    *,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     from bridle.modelfile import save_model
     from bridle.printing import show_search
     from bridle.searching import search
 
     _check_folder(out)
+    paper.check()
     with _search_progress(shown=not (quiet or as_json)) as on_progress:
         result = search(table, target, on_progress=on_progress, **options)
     if as_json:
@@ -341,6 +425,7 @@ def _search_and_print(
     if out is not None:  # last: where it fails, what was found is on the screen already
         save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")
+    paper.write(result, table, quiet=quiet or as_json)
 
 
 @contextmanager
@@ -373,14 +458,22 @@ def _check_folder(out: Path | None) -> None:
 
 
 def _fit_and_print(
-    table: Path, target: str, out: Path | None, *, as_json: bool, quiet: bool, **options: Any
+    table: Path,
+    target: str,
+    out: Path | None,
+    paper: _Paper,
+    *,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
 ) -> None:
     from bridle.fitting import fit as fit_table
     from bridle.modelfile import save_model
     from bridle.printing import show
 
     _check_folder(out)
-    with _progress(shown=not (quiet or as_json)) as on_epoch:
+    paper.check()
+    with _progress("training", shown=not (quiet or as_json)) as on_epoch:
         result = fit_table(table, target, on_epoch=on_epoch, **options)
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
@@ -389,14 +482,15 @@ def _fit_and_print(
     if out is not None:  # last: where it fails, what was found is on the screen already
         save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")
+    paper.write(result, table, quiet=quiet or as_json)
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
+def _progress(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on standard error, and hand out what moves it."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("training"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     bar = Progress(
         *columns,
         TimeRemainingColumn(),
@@ -405,7 +499,7 @@ def _progress(*, shown: bool) -> Iterator[Callable[[int, int], None]]:
         disable=not shown,
     )
     with bar:
-        task = bar.add_task("training", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda epoch, epochs: bar.update(task, completed=epoch, total=epochs)
 
 

@@ -34,7 +34,7 @@ from bridle.table import (
 from bridle.training import train
 from bridle.version import __version__
 
-__all__ = ["fit", "split_rows", "three_parts", "without_columns"]
+__all__ = ["fit", "judge_members", "split_rows", "three_parts", "weighted", "without_columns"]
 
 FEWEST_ROWS = 10
 PLAIN, REGULARIZED = 0, 1
@@ -126,8 +126,8 @@ def fit(
     )
     history = train(
         population,
-        _weighted(data["training"], data["training"], codec, recipe),
-        _weighted(data["held out"], data["training"], codec, recipe),
+        weighted(data["training"], data["training"], codec, recipe),
+        weighted(data["held out"], data["training"], codec, recipe),
         objective=objective,
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
@@ -137,7 +137,7 @@ def fit(
         seed=seed,
         on_epoch=on_epoch,
     )
-    judged = {name: _judge(population, part, coding) for name, part in data.items()}
+    judged = {name: judge_members(population, part, coding) for name, part in data.items()}
     fitted = [_describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)]
     result_facts = _facts(strengths, recipe, seed, fitted[REGULARIZED])
     result_facts["table"] = facts_of_table(
@@ -198,7 +198,7 @@ def _two_parts(
     return train_test_split(rows, test_size=second, random_state=seed, stratify=groups)
 
 
-def _weighted(
+def weighted(
     data: Dataset, training: Dataset, codec: ClassTarget | None, recipe: Recipe
 ) -> Dataset:
     """Return a part with class weights, which come from the training part for all parts."""
@@ -220,7 +220,9 @@ def _weighted(
     return Dataset(data.X, data.y, weights[data.y].float())
 
 
-def _judge(network: Network, data: Dataset, coding: ClassTarget | ValueTarget) -> list[Judged]:
+def judge_members(
+    network: Network, data: Dataset, coding: ClassTarget | ValueTarget
+) -> list[Judged]:
     """Judge each member on one part, noise off."""
     outputs = predict(network, data.X)
     truth = data.y.numpy()

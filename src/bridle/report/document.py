@@ -1,0 +1,100 @@
+"""A report: its words, figures and tables; written as one page, and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+
+from bridle.errors import UsageError
+from bridle.modelfile import write_atomically
+from bridle.report.records import Figure, Section, Tile
+
+__all__ = ["Report"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report on a fit, a search or a diagnosis.
+
+    Attributes
+    ----------
+    headline : str
+        The verdict in a few words.
+    lede : tuple of str
+        The verdict in sentences.
+    subject : str
+        What was looked at.
+    tiles : tuple of Tile
+        The figures that matter most.
+    evidence_title : str
+    evidence, advice : tuple of str
+        What the verdict rests on, and what to try next, in this order.
+    sections : tuple of Section
+    """
+
+    headline: str
+    lede: tuple[str, ...]
+    subject: str
+    tiles: tuple[Tile, ...] = ()
+    evidence_title: str = "The evidence"
+    evidence: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = field(default=())
+
+    @property
+    def figures(self) -> Iterator[Figure]:
+        """All figures, in the page's order."""
+        return (figure for section in self.sections for figure in section.figures)
+
+    def html(self) -> str:
+        """Return the page: one file that needs no network."""
+        from bridle.report.page import page_of
+
+        return page_of(self)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the page, whole or not at all.
+
+        Raises
+        ------
+        UsageError
+            If there is no such folder.
+        DataError
+            If the file cannot be written.
+        """
+        if not Path(path).resolve().parent.is_dir():
+            folder = str(Path(path).parent)
+            raise UsageError(f"cannot write {str(path)!r}: there is no folder {folder!r}")
+        write_atomically(path, self.html().encode())
+
+    def save_figures(self, folder: str | PathLike[str]) -> list[Path]:
+        """Write every figure as PNG and as SVG, and return the paths.
+
+        Parameters
+        ----------
+        folder : path
+            Made where it does not exist; its parent must.
+
+        Raises
+        ------
+        UsageError
+            If the parent does not exist, or the path is a file.
+        DataError
+            If a file cannot be written.
+        """
+        from bridle.report.export import files_of
+
+        place = Path(folder)
+        if place.is_file() or not place.resolve().parent.is_dir():
+            reason = "it is a file" if place.is_file() else f"there is no {str(place.parent)!r}"
+            raise UsageError(f"cannot write figures to {str(folder)!r}: {reason}; name a folder")
+        place.mkdir(exist_ok=True)
+        written = []
+        for figure in self.figures:
+            for ending, content in files_of(figure).items():
+                path = place / f"{figure.name}.{ending}"
+                write_atomically(path, content)
+                written.append(path)
+        return written

@@ -1,0 +1,25 @@
+"""The figures of a report: each a pure function of small records, arrays or DataFrames."""
+
+from bridle.report.figures.calibration import reliability, truth_and_prediction
+from bridle.report.figures.paths import strength_path
+from bridle.report.figures.scores import Measured, before_and_after, effects, winners_shares
+from bridle.report.figures.search import importance_bars, tried
+from bridle.report.figures.training import Curve, learning_curves, search_curves
+from bridle.report.figures.weights import weight_histograms, zero_map
+
+__all__ = [
+    "Curve",
+    "Measured",
+    "before_and_after",
+    "effects",
+    "importance_bars",
+    "learning_curves",
+    "reliability",
+    "search_curves",
+    "strength_path",
+    "tried",
+    "truth_and_prediction",
+    "weight_histograms",
+    "winners_shares",
+    "zero_map",
+]

@@ -1,0 +1,140 @@
+"""Whether probabilities are what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from bridle.diagnosis import Bin
+from bridle.report.records import Figure, Grid, Panel
+
+__all__ = ["reliability", "truth_and_prediction"]
+
+MOST_POINTS = 800
+
+
+def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
+    """Draw the share that is right by the probability that was stated, beside the diagonal.
+
+    Parameters
+    ----------
+    bins : sequence of Bin
+        Those that have rows.
+    caption : str
+    """
+    frame = pd.DataFrame(
+        {
+            "confidence": each.confidence,
+            "accuracy": each.accuracy.value,
+            "low": each.accuracy.low,
+            "high": each.accuracy.high,
+            "rows": each.rows,
+        }
+        for each in bins
+    )
+    least = max(0.0, float(frame[["confidence", "low"]].min().min()) - 0.03)
+    scale = alt.Scale(domain=[least, 1], nice=False)
+    percent = alt.Axis(format="%", tickCount=5)
+    exact = alt.Chart(pd.DataFrame({"at": [least, 1.0]}))
+    base = alt.Chart(frame).encode(
+        x=alt.X("confidence:Q", title="probability that was stated", scale=scale, axis=percent),
+        tooltip=[
+            alt.Tooltip("confidence:Q", title="stated", format=".1%"),
+            alt.Tooltip("accuracy:Q", title="right", format=".1%"),
+            alt.Tooltip("low:Q", title="at least", format=".1%"),
+            alt.Tooltip("high:Q", title="at most", format=".1%"),
+            alt.Tooltip("rows:Q", title="rows"),
+        ],
+    )
+    y = alt.Y("accuracy:Q", title="share that is right", scale=scale, axis=percent)
+    chart = alt.layer(
+        exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(
+            x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale)
+        ),
+        base.mark_rule(color="var(--chosen)", strokeWidth=2.5, opacity=0.45).encode(
+            y=alt.Y("low:Q", scale=scale), y2="high:Q"
+        ),
+        base.mark_point(color="var(--chosen)", filled=True, opacity=1).encode(
+            y=y,
+            size=alt.Size(
+                "rows:Q",
+                scale=alt.Scale(range=[30, 260], zero=True),
+                legend=alt.Legend(
+                    title="rows",
+                    titleOrient="left",
+                    symbolFillColor="var(--chosen)",
+                    symbolStrokeWidth=0,
+                    tickCount=3,
+                ),
+            ),
+        ),
+    ).properties(height=280)
+    rows = tuple(
+        (
+            f"{100 * each.confidence:.1f} %",
+            f"{100 * each.accuracy.value:.1f} %",
+            f"{100 * each.accuracy.low:.1f} to {100 * each.accuracy.high:.1f} %",
+            str(each.rows),
+        )
+        for each in bins
+    )
+    grid = Grid(
+        "Stated probability and share that is right",
+        ("stated", "right", "95 % interval", "rows"),
+        rows,
+        frozenset({0, 1, 2, 3}),
+    )
+    return Figure("calibration", "Stated and true", caption, (Panel("", chart),), grid)
+
+
+def truth_and_prediction(
+    truth: np.ndarray[Any, np.dtype[np.float64]],
+    said: np.ndarray[Any, np.dtype[np.float64]],
+    caption: str = "",
+) -> Figure:
+    """Draw predicted against true values, beside the diagonal.
+
+    Parameters
+    ----------
+    truth, said : float64 ``[rows]``
+        Of many rows an even sample is drawn.
+    caption : str
+    """
+    at = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).astype(int))
+    frame = pd.DataFrame({"truth": truth[at], "said": said[at]})
+    frame["error"] = frame["said"] - frame["truth"]
+    low, high = (
+        float(frame[["truth", "said"]].min().min()),
+        float(frame[["truth", "said"]].max().max()),
+    )
+    scale = alt.Scale(domain=[low, high], nice=True, zero=False)
+    x = alt.X("truth:Q", title="truth", scale=scale)
+    y = alt.Y("said:Q", title="predicted", scale=scale)
+    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "said": [low, high]}))
+    tips = [
+        alt.Tooltip(f"{field}:Q", title=title, format=".4~g")
+        for field, title in (("truth", "truth"), ("said", "predicted"), ("error", "error"))
+    ]
+    chart = alt.layer(
+        exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y),
+        alt.Chart(frame)
+        .mark_point(color="var(--chosen)", filled=True, size=26, opacity=0.55)
+        .encode(x=x, y=y, tooltip=tips),
+    ).properties(height=300)
+    error = said - truth
+    size = np.abs(error)
+    rows = tuple(
+        (label, f"{value:.4g}")
+        for label, value in (
+            ("mean error", float(error.mean())),
+            ("root mean squared error", float(np.sqrt(np.mean(np.square(error))))),
+            ("median absolute error", float(np.median(size))),
+            ("absolute error that 9 of 10 rows stay below", float(np.quantile(size, 0.9))),
+        )
+    )
+    grid = Grid("Errors, in the target's units", ("what", "value"), rows, frozenset({1}))
+    return Figure("errors", "Predicted against true values", caption, (Panel("", chart),), grid)

@@ -1,0 +1,39 @@
+"""What several figures share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+__all__ = ["by_color", "hover_rule", "thinned"]
+
+
+def by_color(field: str, colors: Mapping[str, str], *, legend: bool = True) -> alt.Color:
+    """Return the encoding of a field of names by the theme's colours."""
+    scale = alt.Scale(domain=list(colors), range=list(colors.values()))
+    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend() if legend else None)
+
+
+def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return at most so many rows, evenly spaced, the first and the last among them."""
+    if len(frame) <= most:
+        return frame
+    return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, most).round().astype(int))]
+
+
+def hover_rule(base: alt.Chart, field: str, tips: Sequence[alt.Tooltip], *, name: str) -> alt.Chart:
+    """Return a rule that follows the pointer to the nearest value of a field, with a tooltip.
+
+    Its name must be its own among the panels of a figure.
+    """
+    near = alt.selection_point(
+        name=name, nearest=True, on="pointerover", clear="pointerout", fields=[field], empty=False
+    )
+    return (
+        base.mark_rule(color="var(--ink)", strokeWidth=1)
+        .encode(opacity=alt.condition(near, alt.value(0.6), alt.value(0)), tooltip=list(tips))
+        .add_params(near)
+    )

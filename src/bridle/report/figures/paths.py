@@ -1,0 +1,148 @@
+"""The λ path: loss or score, and exact zeros, by strength."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from bridle.report.figures.parts import by_color, hover_rule
+from bridle.report.records import Figure, Grid, Panel
+from bridle.report.words import number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
+
+__all__ = ["PathRow", "strength_path"]
+
+PathRow = tuple[float, float, float, float]
+"""λ, training value, held-out value, share of exact zeros."""
+
+HEIGHT = 200
+
+
+def strength_path(
+    paths: Sequence[tuple[str, Sequence[PathRow]]],
+    *,
+    value_name: str,
+    percent: bool = False,
+    chosen: dict[str, float] | None = None,
+    mark: str = "this model",
+    caption: str = "",
+) -> Figure:
+    """Draw training and held-out value by strength, and the zeros, a column for each penalty.
+
+    Parameters
+    ----------
+    paths : sequence of (title, rows)
+    value_name : str
+        Such as "accuracy" or "cross-entropy".
+    percent : bool
+        Whether the value is a share.
+    chosen : dict of str to float, optional
+        By title, the strength to mark.
+    mark : str
+        What stands beside the mark.
+    caption : str
+    """
+    values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    scale = alt.Scale(domain=[low, high], nice=True, zero=False)
+    panels, maps, cells = [], [], []
+    for at, (title, rows) in enumerate(paths):
+        frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
+        marked = _marked((chosen or {}).get(title), mark)
+        chart = _values(frame, value_name, scale, marked, f"near_{at}", percent=percent)
+        panels.append(Panel(f"{title}: {value_name}", chart))
+        if frame["zeros"].max() > 0:
+            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, marked, f"near_zeros_{at}")))
+        cells += [
+            (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %") for r in rows
+        ]
+    grid = Grid(
+        f"{value_name.capitalize()} and exact zeros by strength",
+        ("penalty", "λ", "training", "held out", "exactly 0"),
+        tuple(cells),
+        frozenset({1, 2, 3, 4}),
+    )
+    return Figure("lambda-path", "Score and zeros by strength", caption, (*panels, *maps), grid)
+
+
+def _x(title: str = "λ (stronger to the right)") -> alt.X:
+    return alt.X(
+        "strength:Q",
+        title=title,
+        scale=alt.Scale(type="log", nice=False),
+        axis=alt.Axis(format="~e", tickCount=5),
+    )
+
+
+def _marked(strength: float | None, label: str) -> list[alt.Chart]:
+    if not strength:
+        return []
+    base = alt.Chart(pd.DataFrame({"strength": [strength], "label": [label]})).encode(x=_x())
+    return [
+        base.mark_rule(strokeDash=[2, 3], color="var(--muted)"),
+        base.mark_text(align="left", dx=5, baseline="middle").encode(
+            text="label:N", y=alt.value(HEIGHT / 2)
+        ),
+    ]
+
+
+def _values(
+    frame: pd.DataFrame,
+    value_name: str,
+    scale: alt.Scale,
+    marked: list[alt.Chart],
+    name: str,
+    *,
+    percent: bool,
+) -> Chart:
+    colors = {"training": "var(--training)", "held out": "var(--held-out)"}
+    long = pd.concat(
+        [
+            pd.DataFrame({"strength": frame["strength"], "value": frame[field], "part": label})
+            for field, label in (("training", "training"), ("held_out", "held out"))
+        ]
+    )
+    base = alt.Chart(frame).encode(x=_x())
+    axis = alt.Axis(format="%") if percent else alt.Axis()
+    y = alt.Y("value:Q", title=None, scale=scale, axis=axis)
+    tips = [
+        alt.Tooltip("strength:Q", title="λ", format=".2e"),
+        alt.Tooltip(
+            "training:Q", title=f"training {value_name}", format=".1%" if percent else ".3f"
+        ),
+        alt.Tooltip(
+            "held_out:Q", title=f"held-out {value_name}", format=".1%" if percent else ".3f"
+        ),
+    ]
+    return alt.layer(
+        base.mark_area(color="var(--held-out)", opacity=0.12).encode(
+            y=alt.Y("training:Q", scale=scale), y2="held_out:Q"
+        ),
+        *marked,
+        alt.Chart(long)
+        .mark_line(point={"size": 28, "filled": True})
+        .encode(x=_x(), y=y, color=by_color("part", colors)),
+        hover_rule(base, "strength", tips, name=name),
+    ).properties(height=HEIGHT)
+
+
+def _zeros(frame: pd.DataFrame, marked: list[alt.Chart], name: str) -> Chart:
+    base = alt.Chart(frame).encode(x=_x())
+    tips = [
+        alt.Tooltip("strength:Q", title="λ", format=".2e"),
+        alt.Tooltip("zeros:Q", title="exactly 0", format=".1%"),
+    ]
+    y = alt.Y("zeros:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
+    return alt.layer(
+        *marked,
+        base.mark_line(color="var(--chosen)", point={"size": 28, "color": "var(--chosen)"}).encode(
+            y=y
+        ),
+        hover_rule(base, "strength", tips, name=name),
+    ).properties(height=HEIGHT)

@@ -1,0 +1,196 @@
+"""What a search learned: which strengths mattered, and how the score moves with each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import altair as alt
+import numpy as np
+import pandas as pd
+
+from bridle.report.records import Figure, Grid, Panel
+from bridle.report.words import label_of, number
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
+
+__all__ = ["importance_bars", "tried"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+LOGARITHMIC = frozenset({"learning_rate", "l1", "l2", "max_norm"})
+MOST_POINTS = 600
+
+
+def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
+    """Draw how much of the scores' variation each strength explains.
+
+    Parameters
+    ----------
+    importance : dict of str to float
+    caption : str
+    """
+    frame = pd.DataFrame(
+        {"name": label_of(name), "drop": max(value, 0.0)} for name, value in importance.items()
+    )
+    chart = (
+        alt.Chart(frame)
+        .mark_bar(color="var(--chosen)", height=10, cornerRadius=2)
+        .encode(
+            x=alt.X("drop:Q", title="R² lost when shuffled"),
+            y=alt.Y(
+                "name:N",
+                sort=None,
+                title=None,
+                axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
+            ),
+            tooltip=[
+                alt.Tooltip("name:N", title="strength"),
+                alt.Tooltip("drop:Q", title="importance", format=".3f"),
+            ],
+        )
+        .properties(height=24 * len(frame))
+    )
+    grid = Grid(
+        "Importance of each strength",
+        ("strength", "importance"),
+        tuple((label_of(name), f"{value:.3f}") for name, value in importance.items()),
+        frozenset({1}),
+    )
+    return Figure("importance", "Which strengths mattered", caption, (Panel("", chart),), grid)
+
+
+def tried(
+    configurations: pd.DataFrame,
+    response: pd.DataFrame,
+    *,
+    score_name: str,
+    percent: bool,
+    most: int = 6,
+    caption: str = "",
+) -> Figure:
+    """Draw every configuration's first score by its strengths, and the mean course of the score.
+
+    Parameters
+    ----------
+    configurations : DataFrame
+        A column for each strength, and ``first_score``.
+    response : DataFrame
+        ``strength``, ``value``, ``score``: the strengths to draw, the most important first.
+    score_name : str
+    percent : bool
+    most : int
+        How many strengths to draw.
+    caption : str
+    """
+    names = list(dict.fromkeys(response["strength"]))[:most]
+    sample = configurations.head(MOST_POINTS)
+    scores = sample["first_score"].to_numpy(dtype=float)
+    fine = np.isfinite(scores)
+    low, high = np.quantile(scores[fine], [0.03, 1.0])
+    scale = alt.Scale(domain=[float(low), float(high)], clamp=True, nice=True)
+    axis = alt.Axis(format="%" if percent else ".2f", tickCount=4)
+    panels, rows = [], []
+    for name in names:
+        course = response[response["strength"] == name]
+        panels.append(
+            Panel(label_of(name), _response(name, sample[fine], course, scale, axis, score_name))
+        )
+        rows += [
+            (label_of(name), _value(name, row.value), f"{row.score:.3f}")
+            for row in course.itertuples()
+        ]
+    grid = Grid(
+        f"Mean {score_name} of the first rung by strength",
+        ("strength", "value", score_name),
+        tuple(rows),
+        frozenset({1, 2}),
+    )
+    return Figure("tried", "What was tried, and how the score moves", caption, tuple(panels), grid)
+
+
+def _value(name: str, value: float) -> str:
+    off = not np.isfinite(value) or (name in LOGARITHMIC and value == 0)
+    return "off" if off else number(value)
+
+
+def _placed(name: str, values: pd.Series[float]) -> tuple[Array, float]:
+    """Return where values stand on the axis, and where "off" stands; NaN where there is no off."""
+    numbers = values.to_numpy(dtype=np.float64)
+    off = ~np.isfinite(numbers) | ((numbers == 0) if name in LOGARITHMIC else False)
+    on = numbers[~off]
+    if not off.any() or not len(on):
+        return numbers, float("nan")
+    least, most = float(on.min()), float(on.max())
+    beyond = {"max_norm": most * 3, "averaging": most * 1.4}
+    at = beyond.get(name, least / 5)
+    return np.where(off, at, numbers).astype(np.float64), at
+
+
+def _response(
+    name: str,
+    sample: pd.DataFrame,
+    course: pd.DataFrame,
+    scale: alt.Scale,
+    axis: alt.Axis,
+    score_name: str,
+) -> Chart:
+    both = pd.concat([sample[name].astype(float), course["value"].astype(float)])
+    places, off = _placed(name, both)
+    count = len(sample)
+    dots = pd.DataFrame(
+        {
+            "at": places[:count],
+            "score": sample["first_score"].to_numpy(dtype=float),
+            "value": [_value(name, each) for each in both[:count]],
+            "id": sample["id"].to_numpy(),
+        }
+    )
+    line = pd.DataFrame(
+        {
+            "at": places[count:],
+            "score": course["score"].to_numpy(),
+            "value": [_value(name, each) for each in both[count:]],
+        }
+    )
+    ends = alt.Scale(type="linear", nice=False, zero=False, padding=8)
+    if name in LOGARITHMIC:
+        ends = alt.Scale(type="log", nice=False, padding=8)
+    labels = "format(datum.value, '~g')" if name not in LOGARITHMIC else "format(datum.value, '~e')"
+    if name == "max_norm":
+        labels = "format(datum.value, '~g')"
+    expression = labels if np.isnan(off) else f"datum.value == {off!r} ? 'off' : {labels}"
+    ticks = alt.Undefined if np.isnan(off) else _ticks(places, off, log=name in LOGARITHMIC)
+    x = alt.X(
+        "at:Q",
+        title=None,
+        scale=ends,
+        axis=alt.Axis(labelExpr=expression, tickCount=3, values=ticks),
+    )
+    format_ = axis.to_dict()["format"]
+    tip = alt.Tooltip("score:Q", title=score_name, format=".1%" if format_ == "%" else ".3f")
+    y = alt.Y("score:Q", title=None, scale=scale, axis=axis)
+    return alt.layer(
+        alt.Chart(dots)
+        .mark_point(size=18, filled=True, color="var(--plain)", opacity=0.45)
+        .encode(
+            x=x,
+            y=y,
+            tooltip=[
+                alt.Tooltip("id:N", title="configuration"),
+                alt.Tooltip("value:N", title=label_of(name)),
+                tip,
+            ],
+        ),
+        alt.Chart(line)
+        .mark_line(color="var(--chosen)", point={"color": "var(--chosen)", "size": 30})
+        .encode(x=x, y=y, tooltip=[alt.Tooltip("value:N", title=label_of(name)), tip]),
+    ).properties(height=150)
+
+
+def _ticks(places: Array, off: float, *, log: bool) -> list[float]:
+    on = places[places != off]
+    if not log:
+        return [*np.linspace(on.min(), on.max(), 3).round(2).tolist(), off]
+    powers = np.arange(np.floor(np.log10(on.min())), np.ceil(np.log10(on.max())) + 1)
+    inside = [10.0**p for p in powers if on.min() <= 10.0**p <= on.max()]
+    return [*(inside or [float(on.min()), float(on.max())]), off]

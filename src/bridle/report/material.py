@@ -1,0 +1,110 @@
+"""What a report is made from: records of what was found, each of them where there is one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bridle.ablation import Ablation
+from bridle.auditing import Audit
+from bridle.diagnosis import Diagnosis
+from bridle.model import TableModel
+from bridle.network import predict
+from bridle.paths import LambdaPath
+from bridle.records import History
+from bridle.result import FitResult, Fitted
+from bridle.searching import SearchResult
+from bridle.table import ValueTarget
+
+__all__ = ["Material"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """The records that the sections of a report draw on.
+
+    Attributes
+    ----------
+    fit : FitResult, optional
+    search : SearchResult, optional
+    diagnosis : Diagnosis, optional
+    model : TableModel, optional
+    ablation : Ablation, optional
+    audit : Audit, optional
+    path : LambdaPath, optional
+    history : History, optional
+    command : str
+        What was run; empty where nobody said.
+    """
+
+    fit: FitResult | None = None
+    search: SearchResult | None = None
+    diagnosis: Diagnosis | None = None
+    model: TableModel | None = None
+    ablation: Ablation | None = None
+    audit: Audit | None = None
+    path: LambdaPath | None = None
+    history: History | None = None
+    command: str = ""
+
+    @property
+    def plain(self) -> Fitted | None:
+        """The network without regularization."""
+        result = self.fit or self.search
+        return None if result is None else result.plain
+
+    @property
+    def chosen(self) -> Fitted | None:
+        """The regularized network, or what the search chose."""
+        if self.fit is not None:
+            return self.fit.regularized
+        return None if self.search is None else self.search.chosen
+
+    @property
+    def score_name(self) -> str:
+        """Accuracy or R²."""
+        if self.plain is not None:
+            return self.plain.diagnosis.score_name
+        return self.diagnosis.score_name if self.diagnosis is not None else "score"
+
+    @property
+    def share(self) -> bool:
+        """Whether the score is a share of rows, which people read in per cent."""
+        return self.score_name == "accuracy"
+
+    @property
+    def chosen_name(self) -> str:
+        """What the network is called beside the plain one."""
+        return "regularized" if self.search is None else "chosen"
+
+    @property
+    def loss_name(self) -> str:
+        """Cross-entropy or squared error."""
+        if self.diagnosis is not None:
+            return self.diagnosis.loss_name
+        return "cross-entropy" if self.share else "squared error"
+
+    @property
+    def test_values(self) -> tuple[FloatArray, FloatArray] | None:
+        """Truth and prediction of the test part, in the target's units; None for classes."""
+        result = self.fit or self.search
+        if result is None or not isinstance(result.model.target, ValueTarget):
+            return None
+        if isinstance(result, FitResult):
+            X, y = result.data["test"].X, result.data["test"].y
+        else:
+            X, y = result.observed.X_test, result.observed.y_test
+        said = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
+        inverse = result.model.target.inverse
+        return inverse(y.double().numpy()).to_numpy(), inverse(said).to_numpy()
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Strengths, recipe, seed and versions, as far as they are known."""
+        if self.model is not None:
+            return self.model.facts
+        return {} if self.diagnosis is None else self.diagnosis.facts

@@ -1,0 +1,121 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from bridle.judging import Estimate
+
+__all__ = [
+    "LABELS",
+    "gap_text",
+    "joined",
+    "label_of",
+    "margin_text",
+    "number",
+    "score_text",
+    "sentence",
+    "short",
+]
+
+LABELS = {
+    "learning_rate": "learning rate",
+    "l1": "L1",
+    "l2": "L2",
+    "keep_prob": "dropout (keep)",
+    "input_keep_prob": "input dropout (keep)",
+    "drop_connect_keep_prob": "DropConnect (keep)",
+    "max_norm": "max-norm",
+    "label_smoothing": "label smoothing",
+    "mixup": "mixup",
+    "averaging": "weight averaging",
+    "class_weight": "class weights",
+    "bins": "numbers in bins",
+}
+"""How people call the strengths."""
+
+
+def label_of(name: str) -> str:
+    """Return how people call a strength."""
+    return LABELS.get(name, name.replace("_", " "))
+
+
+def number(value: float | None) -> str:
+    """Return a number in three places; a dash for none.
+
+    Examples
+    --------
+    >>> number(0.12345), number(12345.6), number(None)
+    ('0.123', '12,346', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def score_text(value: float, *, share: bool) -> str:
+    """Return a score: per cent for a share, else three places.
+
+    Examples
+    --------
+    >>> score_text(0.745, share=True), score_text(-0.5, share=False)
+    ('74.5 %', '−0.500')
+    """
+    text = f"{100 * value:.1f} %" if share else f"{value:.3f}"
+    return text.replace("-", "−")
+
+
+def gap_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
+    """Return a difference of scores with its margin.
+
+    Examples
+    --------
+    >>> gap_text(Estimate(0.255, 0.195, 0.315), share=True)
+    '25.5 ± 6.0 points'
+    """
+    text = f"{100 * estimate.value:.1f}" if share else f"{estimate.value:.3f}"
+    sign = "+" if signed and estimate.value >= 0 else ""
+    margin = margin_text(estimate, share=share)
+    return f"{sign}{text}".replace("-", "−") + (f" {margin}" if margin else "") + share * " points"
+
+
+def margin_text(estimate: Estimate, *, share: bool) -> str:
+    """Return half an interval's width, or nothing where it has none.
+
+    Examples
+    --------
+    >>> margin_text(Estimate(0.5, 0.4, 0.6), share=True)
+    '± 10.0'
+    """
+    if not estimate.margin > 0:
+        return ""
+    return f"± {100 * estimate.margin:.1f}" if share else f"± {estimate.margin:.3f}"
+
+
+def sentence(text: str) -> str:
+    """Return a text as a sentence: with a capital first, and a full stop.
+
+    Examples
+    --------
+    >>> sentence("more new rows")
+    'More new rows.'
+    """
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+def short(text: object, most: int = 80) -> str:
+    """Return a text of at most so many characters; what is cut ends in an ellipsis."""
+    flat = " ".join(str(text).split())
+    return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Return names as a sentence has them.
+
+    Examples
+    --------
+    >>> joined(["L1"]), joined(["L1", "L2", "dropout"])
+    ('L1', 'L1, L2 and dropout')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
