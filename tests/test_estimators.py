@@ -254,7 +254,8 @@ def test_stages_are_the_network_after_each_epoch():
     assert list(values.staged_loss(X_VALUES, Y_VALUES))[-1] == pytest.approx(half)
     assert values.partial_fit(X_VALUES, Y_VALUES).stages_[-1].shape == values.stages_[0].shape
     assert len(values.stages_) == 4
-    assert not hasattr(values.compact(), "stages_")
+    with pytest.raises(UsageError, match="the fit kept no stages; fit again"):
+        next(values.compact().staged_predict(X_VALUES))
     assert not hasattr(MLPRegressor(max_iter=3).fit(X_VALUES, Y_VALUES), "staged_predict")
 
 
