@@ -57,11 +57,11 @@ def names_of(k: int | Sequence[int]) -> Sequence[int]:
     return names
 
 
-def at_once(network: Network) -> int:
+def at_once(network: Network, rows: int) -> int:
     """Return how many subnetworks to draw masks of together, so that memory is bounded."""
-    numbers = sum(network.sizes)
+    numbers = sum(network.sizes) + 4 * network.sizes[-1] * rows  # scores, and what becomes of them
     if network.weight_noise is not None:
-        numbers = sum(weight[0].numel() for weight in network.weights)
+        numbers += sum(weight[0].numel() for weight in network.weights)
     return max(1, _BYTES // (8 * numbers))
 
 
