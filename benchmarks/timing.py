@@ -13,14 +13,18 @@ Name = TypeVar("Name", bound=Hashable)
 
 
 def interleaved(
-    variants: Mapping[Name, Callable[[], object]], *, rounds: int, warm_up: int = 3
+    variants: Mapping[Name, Callable[[], object]],
+    *,
+    rounds: int,
+    warm_up: int = 3,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[Name, float]:
     """Return the median milliseconds of each variant."""
     times: dict[Name, list[float]] = {name: [] for name in variants}
     for turn in range(rounds + warm_up):
         for name, run in variants.items():
-            start = time.perf_counter()
+            start = clock()
             run()
             if turn >= warm_up:
-                times[name].append(1e3 * (time.perf_counter() - start))
+                times[name].append(1e3 * (clock() - start))
     return {name: statistics.median(found) for name, found in times.items()}

@@ -17,7 +17,9 @@ from bridle.searching.configuration import Configuration
 from bridle.searching.scoring import scores_of
 from bridle.searching.task import Task
 
-__all__ = ["cross_validate", "network_of"]
+__all__ = ["Builder", "cross_validate", "network_of"]
+
+Builder = Callable[[int, Configuration, int], nn.Module]
 
 
 def network_of(inputs: int, configuration: Configuration, outputs: int) -> nn.Sequential:
@@ -47,9 +49,10 @@ def _train(
     looks: int,
     batch_size: int,
     look: Callable[[nn.Module], None],
+    build: Builder,
 ) -> None:
     X = task.inputs[configuration.bins]
-    network = network_of(X.shape[1], configuration, task.outputs)
+    network = build(X.shape[1], configuration, task.outputs)
     average = None
     if configuration.averaging != float("inf"):
         average = torch.optim.swa_utils.AveragedModel(
@@ -108,10 +111,12 @@ def cross_validate(
     batch_size: int,
     scoring: str,
     after_fold: Callable[[int, float], None] | None = None,
+    build: Builder = network_of,
 ) -> float:
     """Train a network for each fold; return the best look's score over all held-out rows.
 
-    ``after_fold`` gets the number of folds done, and the score of their held-out rows.
+    ``after_fold`` gets the number of folds done, and the score of their held-out rows; ``build``
+    makes the network from its inputs, the configuration and its outputs.
     """
     looked: list[Tensor] = []  # for each look, outputs of all rows
     X = task.inputs[configuration.bins]
@@ -129,7 +134,7 @@ def cross_validate(
             with torch.inference_mode():
                 looked[at][held] = network(X[held])
 
-        _train(task, rows, configuration, steps, looks, batch_size, look)
+        _train(task, rows, configuration, steps, looks, batch_size, look, build)
         best = float(scores_of(torch.stack(looked)[:, done], task.y[done], scoring).max())
         if after_fold is not None:
             after_fold(fold + 1, best)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 # scikit-learn's checks of other array types skip themselves without it; scipy reads it once
 os.environ["SCIPY_ARRAY_API"] = "1"
+os.environ["MPLBACKEND"] = "Agg"  # pictures without a screen
 
 import numpy as np
 import pandas as pd

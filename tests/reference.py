@@ -105,3 +105,26 @@ def mask(seed, stream, step, rows, units, keep_prob):
         [[keep(seed, stream, step, r, u, keep_prob) for u in range(units)] for r in rows],
         dtype=float,
     )
+
+
+def word(seed, stream, step, row, unit):
+    """The 32-bit word of one unit's number."""
+    key = philox((*halves(stream), *halves(step)), halves(seed))[:2]
+    group, place = divmod(unit, 64)
+    index, block = divmod(place, 16)
+    return philox((*halves(16 * group + block), *halves(row)), key)[index]
+
+
+def uniform(seed, stream, step, row, unit):
+    """The uniform number of one unit: exact in double precision."""
+    return (word(seed, stream, step, row, unit) + 0.5) / 2**32
+
+
+def normal(seed, stream, step, row, unit):
+    """The normal number of one unit, by Box and Muller, in double precision."""
+    group, place = divmod(unit, 64)
+    index, block = divmod(place, 16)
+    first = 64 * group + 16 * (index - index % 2) + block
+    radius = np.sqrt(-2 * np.log(uniform(seed, stream, step, row, first)))
+    angle = 2 * np.pi * word(seed, stream, step, row, first + 16) / 2**32
+    return radius * (np.sin(angle) if index % 2 else np.cos(angle))

@@ -1,25 +1,33 @@
 """The estimators: scikit-learn's own rules, its own results, and what it lacks."""
 
+import pickle
 import warnings
+from functools import partial
+from unittest import SkipTest
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 import torch
+from scipy import sparse
 from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_selection import SelectFromModel
+from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
 
 import bridle
 from bridle import MLPClassifier, MLPRegressor
 from bridle.errors import UsageError
 from bridle.estimators.perceptron import LINKS, Masks, Perceptron
+from bridle.estimators.products import product, product_with_bias
 from conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -40,7 +48,21 @@ X_VALUES, Y_VALUES = 20 * X_VALUES, (Y_VALUES - Y_VALUES.mean()) / Y_VALUES.std(
 )
 @pytest.mark.filterwarnings("ignore")
 def test_scikit_learns_checks(estimator, check):
-    check(estimator)
+    try:
+        check(estimator)
+    except SkipTest as skipped:
+        pytest.fail(f"a check does not run here: {skipped}")
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_no_check_of_scikit_learns_own_network_is_missing(kind):
+    def names(estimator):
+        found = [check for _, check in estimator_checks_generator(estimator)]
+        return {(c.func if isinstance(c, partial) else c).__name__ for c in found}
+
+    ours = names(getattr(bridle, kind)())
+    assert ours >= names(getattr(neural_network, kind)())
+    assert len(ours) > 45
 
 
 # ------------------------------------------------------------------- the same as scikit-learn's
@@ -193,6 +215,60 @@ def test_the_validation_loss_is_written_down():
     assert MLPClassifier(max_iter=2).fit(X_DIGITS, Y_DIGITS).validation_loss_curve_ is None
 
 
+def test_the_history_is_honest():
+    """The two losses of training differ by noise and penalty; both of the end are scikit-learn's"""
+    model = MLPClassifier(early_stopping=True, random_state=0, max_iter=15, keep_stages=True)
+    model.set_params(validation_fraction=0.5, keep_prob=0.7, n_iter_no_change=20)
+    history = pd.DataFrame(model.fit(X_DIGITS[:400], Y_DIGITS[:400]).history_)
+    assert history["epoch"].tolist() == list(range(1, 16))
+    assert history["loss"].tolist() == model.loss_curve_
+    assert history["validation_loss"].tolist() == model.validation_loss_curve_
+    assert history["validation_score"].tolist() == model.validation_scores_
+    assert (history["training_loss"] < history["loss"]).all()
+    # half the rows each, so that both halves together are all rows
+    whole = (history["training_loss"] + history["validation_loss"]) / 2
+    np.testing.assert_allclose(list(model.staged_loss(X_DIGITS[:400], Y_DIGITS[:400])), whole)
+    plain = MLPRegressor(max_iter=2).fit(X_VALUES, Y_VALUES)
+    assert sorted(plain.history_) == ["epoch", "loss"]
+    assert not hasattr(MLPRegressor(solver="lbfgs").fit(X_VALUES, Y_VALUES), "history_")
+
+
+def test_stages_are_the_network_after_each_epoch():
+    options = {"random_state": 0, "keep_prob": 0.8, "hidden_layer_sizes": (9, 8)}
+    X, y = X_DIGITS[:300], Y_DIGITS[:300]
+    model = MLPClassifier(max_iter=4, keep_stages=True, **options).fit(X, y)
+    shares, said = list(model.staged_predict_proba(X)), list(model.staged_predict(X))
+    scores, losses = list(model.staged_score(X, y)), list(model.staged_loss(X, y))
+    for epochs in range(1, 5):
+        shorter = MLPClassifier(max_iter=epochs, **options).fit(X, y)
+        np.testing.assert_array_equal(shares[epochs - 1], shorter.predict_proba(X))
+        np.testing.assert_array_equal(said[epochs - 1], shorter.predict(X))
+        assert scores[epochs - 1] == shorter.score(X, y)
+        assert losses[epochs - 1] == pytest.approx(log_loss(y, shorter.predict_proba(X)))
+    values = MLPRegressor(max_iter=3, keep_stages=True, random_state=0).fit(X_VALUES, Y_VALUES)
+    np.testing.assert_array_equal(
+        list(values.staged_predict(X_VALUES))[-1], values.predict(X_VALUES)
+    )
+    assert list(values.staged_score(X_VALUES, Y_VALUES))[-1] == values.score(X_VALUES, Y_VALUES)
+    half = np.square(values.predict(X_VALUES) - Y_VALUES).mean() / 2
+    assert list(values.staged_loss(X_VALUES, Y_VALUES))[-1] == pytest.approx(half)
+    assert values.partial_fit(X_VALUES, Y_VALUES).stages_[-1].shape == values.stages_[0].shape
+    assert len(values.stages_) == 4
+    assert not hasattr(values.compact(), "stages_")
+    assert not hasattr(MLPRegressor(max_iter=3).fit(X_VALUES, Y_VALUES), "staged_predict")
+
+
+def test_the_first_layer_chooses_inputs():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(400, 12))
+    y = X[:, 3] - 2 * X[:, 7]
+    network = MLPRegressor(l1=0.02, max_iter=150, learning_rate_init=0.01, random_state=0)
+    chosen = SelectFromModel(network, max_features=2, threshold=-np.inf).fit(X, y)
+    assert chosen.get_support(indices=True).tolist() == [3, 7]
+    assert network.fit(X, y).coef_.shape == (100, 12)
+    assert sparse.issparse(network.sparsify().coef_)
+
+
 def test_lbfgs_refuses_what_it_cannot_do():
     with pytest.raises(UsageError, match=r"keep_prob is 0\.5 and the solver is 'lbfgs'"):
         MLPClassifier(solver="lbfgs", keep_prob=0.5).fit(X_DIGITS, Y_DIGITS)
@@ -219,6 +295,59 @@ def test_it_lives_in_scikit_learns_world(tmp_path):
     joblib.dump(grid, tmp_path / "grid.joblib")
     said = joblib.load(tmp_path / "grid.joblib").predict(X_DIGITS[300:])
     np.testing.assert_array_equal(said, grid.predict(X_DIGITS[300:]))
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_it_is_kept_by_pickle_and_skops(kind):
+    io = pytest.importorskip("skops.io")
+    X, y = (X_DIGITS[:200], Y_DIGITS[:200]) if kind == "MLPClassifier" else (X_VALUES, Y_VALUES)
+    model = getattr(bridle, kind)(keep_prob=0.7, l1=1e-4, max_iter=3, random_state=0).fit(X, y)
+    content = io.dumps(model)
+    unknown = io.get_untrusted_types(data=content)
+    assert all(name.startswith("bridle.estimators.") for name in unknown)
+    for again in (io.loads(content, trusted=unknown), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(again.predict(X), model.predict(X))
+        further, as_far = again.partial_fit(X, y), clone(model).fit(X, y).partial_fit(X, y)
+        np.testing.assert_array_equal(further.coefs_[0], as_far.coefs_[0])
+
+
+def test_names_weights_and_outputs_find_their_way():
+    frame = pd.DataFrame(X_VALUES, columns=[f"v{at}" for at in range(10)])
+    network = MLPRegressor(max_iter=5, random_state=0)
+    model = make_pipeline(StandardScaler(), network).set_output(transform="pandas")
+    assert model.fit(frame, Y_VALUES)[-1].feature_names_in_.tolist() == frame.columns.tolist()
+    weight = np.linspace(0, 1, len(frame))
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = clone(network).set_fit_request(sample_weight=True)
+        asks.set_score_request(sample_weight=True)
+        options = {"cv": 2, "params": {"sample_weight": weight}, "return_estimator": True}
+        found = cross_validate(asks, X_VALUES, Y_VALUES, **options)
+    half = slice(len(frame) // 2, None)
+    alone = clone(network).fit(X_VALUES[half], Y_VALUES[half], sample_weight=weight[half])
+    np.testing.assert_array_equal(found["estimator"][0].coefs_[0], alone.coefs_[0])
+
+
+@pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_array, sparse.csr_matrix])
+def test_sparse_rows_are_the_dense_ones(make):
+    options = {"random_state": 0, "max_iter": 4, "keep_prob": 0.8, "early_stopping": True}
+    dense = MLPClassifier(**options).fit(X_DIGITS[:200], Y_DIGITS[:200])
+    rows = MLPClassifier(**options).fit(make(X_DIGITS[:200]), Y_DIGITS[:200])
+    np.testing.assert_allclose(rows.loss_curve_, dense.loss_curve_)
+    np.testing.assert_allclose(rows.predict_proba(make(X_DIGITS)), dense.predict_proba(X_DIGITS))
+
+
+@pytest.mark.parametrize("links", [5, 500])
+def test_large_products_are_torchs(links):
+    """Those that oneDNN makes, where it does; in every layout that training gives them."""
+    X, W, d = torch.randn(400, links), torch.randn(links, 60), torch.randn(400, 60)
+    out = torch.empty(links, 60)
+    bias = torch.randn(60)
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
+    close(product(X, W), X @ W)
+    close(product(X.t(), d, out=out), X.t() @ d)
+    close(out, X.t() @ d)
+    close(product(d, W.t()), d @ W.t())
+    close(product_with_bias(bias, X, W), X @ W + bias)
 
 
 def test_partial_fit_goes_on_with_the_masks():

@@ -404,3 +404,29 @@ def test_mlflow_has_every_look(found, tmp_path, monkeypatch):
     written = client.get_metric_history(one.info.run_id, "held_out_loss")
     assert [each.step for each in written] == looks.step.tolist()
     assert [each.value for each in written] == pytest.approx(looks.loss.tolist())
+
+
+def test_a_session_learns_rates_from_run_to_run():
+    """Concrete dropout's rates join the optimizer of the run, and go on in the next."""
+    from bridle.integrations.session import Session
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 2))
+    session, rates = Session(), []
+    for _ in range(2):
+        parts = [{"params": list(model[0].parameters())}, {"params": list(model[2].parameters())}]
+        optimizers = [torch.optim.Adam([part], lr=0.05) for part in parts]
+        rules = {nn.ReLU: bridle.ConcreteDropout(drop_prob=0.3)}
+        options = {"seed": 0, "mode": "proximal", "metric": "euclidean"}
+        receipt = session.begin(model, optimizers, rules, **options)
+        rates.append(receipt.noises[0].noise.keep_prob)
+        for _ in range(5):
+            model(torch.randn(20, 4)).square().mean().backward()
+            for optimizer in optimizers:
+                optimizer.step()
+        rates.append(receipt.noises[0].noise.keep_prob)
+        session.end()
+        assert all(len(o.param_groups[0]["params"]) == 2 for o in optimizers)
+    assert rates[1] != rates[0]
+    assert rates[2] == rates[1]
+    assert rates[3] != rates[2]

@@ -71,6 +71,23 @@ def test_relu_backward_is_the_definition_bit_for_bit(variant, dtype):
         assert torch.equal(ours, reference.relu_dropout_backward(*arguments))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_blocks_are_the_definition(variant, threads, dtype):
+    weight = torch.randn(4, 300, 170).to(dtype)
+    lines, columns = torch.randint(300, (4, 213)), torch.randint(170, (4, 99))
+    for source in (weight, weight[1], weight.transpose(1, 2)[:, :170, :170]):
+        arguments = (source, lines.clamp(max=169), columns)
+        ours = cpu.take_blocks(*arguments, torch.empty(4, 213, 99, dtype=dtype))
+        by_loop = torch.stack(
+            [
+                (source if source.ndim == 2 else source[name])[arguments[1][name]][:, columns[name]]
+                for name in range(4)
+            ]
+        )
+        assert torch.equal(ours, by_loop)
+        assert torch.equal(reference.take_blocks(*arguments, torch.empty_like(ours)), by_loop)
+
+
 def test_masks_are_the_reference_by_hand(variant):
     """An independent NumPy reference, written from the definition and not from this package."""
     x = torch.ones(1, 4, 300)
@@ -103,6 +120,27 @@ def test_any_number_of_threads(variant, threads):
     assert torch.equal(cpu.dropout(x, *mask), reference.dropout(x, *mask))
     wide = torch.randn(1, 1, 200_000)
     assert torch.equal(cpu.dropout(wide, *mask), reference.dropout(wide, *mask))
+
+
+@pytest.mark.parametrize("units", [1, 63, 64, 65, 1000])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_numbers_are_the_definition_bit_for_bit(variant, units, threads):
+    """Drawn by kernels of every variant: rows of all kinds, and populations."""
+    x = torch.randn(3, 40, units)
+    address = address_of([-7, 8, 2**40], stream=3, step=[1, 2**35, 5])
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for rows in (None, torch.arange(40)[None] * 2**33, torch.arange(120).view(3, 40)):
+            keep = torch.tensor([0.3, 0.5, 1.0], dtype=torch.float64)
+            expected = reference.gaussian_dropout(x, address, rows, keep)
+            assert torch.equal(cpu.gaussian_dropout(x, address, rows, keep), expected)
+            expected = reference.uniform_like(x, address, rows)
+            assert torch.equal(cpu.uniform_like(x, address, rows), expected)
+        shared = cpu.uniform_like(x, address, torch.tensor([[5]]))
+        assert (shared == shared[:, :1]).all()
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_any_split_of_the_batch(variant):

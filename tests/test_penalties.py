@@ -12,7 +12,7 @@ from torch.autograd import gradcheck
 
 import reference
 from bridle import L1, L2, ElasticNet, GroupLasso, MaxNorm, UsageError
-from bridle.penalties import Penalty, add_gradients, apply_prox, check_application
+from bridle.penalties import Penalty, Scaled, add_gradients, apply_prox, check_application
 
 CASES = {
     "L2": L2(0.7),
@@ -22,6 +22,9 @@ CASES = {
     "GroupLasso by column": GroupLasso(0.7, dim=-2),
     "MaxNorm": MaxNorm(1.2),
     "MaxNorm by row": MaxNorm(1.2, dim=-1),
+    "Scaled ElasticNet": Scaled(ElasticNet(0.5, 0.3), 0.4),
+    "Scaled GroupLasso": Scaled(GroupLasso(0.7), 1.6),
+    "Scaled MaxNorm": Scaled(MaxNorm(1.2), 0.4),
 }
 MEMBERS = {
     "L2": lambda s: L2(s),

@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom, norm
+from scipy.stats import binom, kstest, norm
 
 import reference
 from bridle.ops import address_of, dropout
-from bridle.ops.philox import keep_mask, mask_key, philox4x32
+from bridle.ops.philox import keep_mask, mask_key, normals, philox4x32, uniforms
 
 # Random123, tests/kat_vectors, "philox4x32 10": counter, key, result
 KNOWN_ANSWERS = [
@@ -146,3 +146,47 @@ def test_steps_streams_and_seeds_are_independent():
     for other in (draw(1, 0, 0), draw(0, 1, 0), draw(0, 0, 1)):
         correlation = (base * other).mean() / 0.25
         assert abs(correlation) < norm.isf(1e-6) / np.sqrt(base.size)
+
+
+# ------------------------------------------------------------------ numbers
+
+
+@pytest.mark.parametrize("units", [1, 15, 64, 65, 150])
+def test_uniform_numbers_follow_the_definition(units):
+    rows = [0, 3, FAR]
+    drawn = uniforms(address_of([-5], stream=2, step=9), torch.tensor([rows]), units)[0]
+    expected = [[reference.uniform(-5, 2, 9, row, unit) for unit in range(units)] for row in rows]
+    assert drawn.tolist() == expected
+
+
+def test_normal_numbers_follow_the_definition():
+    """To the last place of single precision, and nearly all of them to the last bit."""
+    rows, units = list(range(20)), 150
+    drawn = normals(address_of([3], stream=1, step=FAR), torch.tensor([rows]), units)[0].numpy()
+    expected = np.array(
+        [[reference.normal(3, 1, FAR, row, unit) for unit in range(units)] for row in rows]
+    )
+    assert np.allclose(drawn, expected, rtol=2.0**-23, atol=1e-12)
+    assert (drawn == expected.astype(np.float32)).mean() > 0.999
+
+
+def test_normal_numbers_are_normal():
+    rows, units = 1024, 1024
+    drawn = normals(address_of([7]), torch.arange(rows)[None], units)[0].numpy()
+    count, far = drawn.size, norm.isf(1e-6)
+    moments = {1: (0, 1), 2: (1, 2), 3: (0, 15), 4: (3, 96)}  # of z^k: mean and variance
+    for power, (mean, variance) in moments.items():
+        assert abs((drawn**power).mean() - mean) < far * np.sqrt(variance / count)
+    assert kstest(drawn.ravel()[::16], "norm").pvalue > 1e-6
+    for shift in ((0, 1), (0, 16), (0, 32), (0, 64), (1, 0)):  # 16: the pair of one block
+        moved = np.roll(drawn, shift, axis=(0, 1))
+        assert abs((drawn * moved).mean()) < far / np.sqrt(count)
+        assert abs(((drawn**2 - 1) * (moved**2 - 1)).mean()) < far * 2 / np.sqrt(count)
+
+
+def test_numbers_of_a_member_are_those_it_has_alone():
+    rows = torch.tensor([[4, 9]])
+    together = normals(address_of([5, 6], stream=1, step=[2, 3]), rows, 70)
+    for member, (seed, step) in enumerate(((5, 2), (6, 3))):
+        alone = normals(address_of([seed], stream=1, step=step), rows, 70)
+        assert torch.equal(together[member], alone[0])

@@ -8,7 +8,7 @@ import pytest
 
 from conftest import ROOT
 
-DOCUMENTS = ["README.md", "docs/strengths.md", "docs/from-sklearn.md"]
+DOCUMENTS = ["README.md", "docs/strengths.md", "docs/from-sklearn.md", "docs/noises.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n*^```text\n(.*?)^```\n)?", re.M | re.S)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
 

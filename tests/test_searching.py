@@ -21,10 +21,10 @@ from bridle.errors import DataError, TrainingError, UsageError
 from bridle.searching import PLAIN, Configuration, Space
 from bridle.searching.advance import Job, advance
 from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
-from bridle.searching.comparing import outcome_of
+from bridle.searching.comparing import boosting_outputs, boosting_seconds, outcome_of
 from bridle.searching.engine import runner_of
 from bridle.searching.explaining import explain
-from bridle.searching.halving import Contest, Entry, Plan
+from bridle.searching.halving import Contest, Entry, Plan, evenly
 from bridle.searching.scoring import SCORINGS, scores_of
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task, check_device, fold_of_rows
@@ -320,7 +320,7 @@ def test_budgets_that_are_none(text):
 def plan(task, **changes):
     given = {"seconds": None, "configurations": 20, "epochs": 5, "memory": 1e9}
     given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
-    return plan_for(task, [PLAIN.with_shape(SMALL, 0)], **given | changes)
+    return plan_for(task, [PLAIN.with_shape(SMALL, 0)], **given | changes)[0]
 
 
 def test_little_memory_cuts_the_search_into_smaller_jobs():
@@ -335,8 +335,58 @@ def test_little_memory_cuts_the_search_into_smaller_jobs():
 
 
 def test_a_budget_too_short_says_how_long_it_takes():
-    with pytest.raises(UsageError, match=r"the smallest search takes .* here: give \d+s or more"):
+    with pytest.raises(UsageError, match=r"the smallest search takes .* here: give \d+ s more"):
         plan(make_task(), configurations=None, seconds=1e-4)
+
+
+def test_of_many_rows_a_share_is_judged(monkeypatch):
+    """Looks, and the answer's gap, are of at most so many rows, of each fold and each class."""
+    task = make_task()
+    assert torch.equal(task.judged, task.fold >= 0)
+    monkeypatch.setattr("bridle.searching.task.MOST_JUDGED", 30)
+    fewer = make_task()
+    assert 20 <= int(fewer.judged.sum()) <= 30
+    share = torch.bincount(task.y[fewer.judged]) / torch.bincount(task.y)
+    assert float(share.max() - share.min()) < 0.1
+    shard = Shard(fewer, [configured()], [0], seed=0, batch_size=8)
+    outputs = shard.held_out()[0]
+    assert torch.equal(outputs.isfinite().all(-1), fewer.judged)
+    job = Job((configured(),), (0,), None, 0, 4, 1, 0, 0, 8, "accuracy")
+    seen = advance(fewer, job)[0][0]
+    assert seen.scores[0] * int(fewer.judged.sum()) == pytest.approx(
+        round(seen.scores[0] * int(fewer.judged.sum()))
+    )
+    table = pd.DataFrame(np.random.default_rng(0).normal(size=(150, 3)), columns=list("abc"))
+    table["y"] = np.where(table["a"] > 0, "u", "v")
+    found = bridle.search(table, "y", configurations=9, epochs=2, hidden=[(8,)], folds=3)
+    assert found.chosen.diagnosis.held_out.margin > 0.07  # thirty rows, not 120
+
+
+def test_jobs_are_even_where_several_work():
+    entries = [Entry(at, configured()) for at in range(34)]
+    assert [len(part) for part in evenly(entries, 8, 1)] == [7, 7, 6, 7, 7]
+    assert sorted(len(part) for part in evenly(entries, 8, 2)) == [5, 5, 6, 6, 6, 6]
+    assert [len(part) for part in evenly(entries[:1], 8, 2)] == [1]
+    assert [each for part in evenly(entries, 8, 3) for each in part] == entries
+
+
+def test_boosting_is_left_out_where_it_takes_long():
+    X, y = torch.randn(60, 5), torch.arange(60) % 2
+    common = {"classes": 2, "seed": 0}
+    said = boosting_outputs(X, y, X, **common, seconds=5.0)
+    assert torch.equal(said, boosting_outputs(X, y, X, **common))
+    wide = torch.randn(60, 20_000)
+    assert boosting_outputs(wide, y, wide, **common, seconds=60.0) is None
+    assert boosting_seconds(60, 20_000, 2) > 6
+    assert boosting_seconds(1000, 20, 10) == pytest.approx(5 * boosting_seconds(1000, 20, 2) * 2)
+
+
+def test_time_is_kept_for_the_rows_that_the_answer_predicts():
+    shapes = [PLAIN.with_shape(SMALL, 0)]
+    given = {"seconds": 1e3, "configurations": None, "epochs": 5, "memory": 1e9}
+    given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
+    few, many = (plan_for(make_task(), shapes, **given, test_rows=n)[1] for n in (0, 10**6))
+    assert 0 < few < many
 
 
 def test_more_time_is_more_configurations():

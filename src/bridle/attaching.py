@@ -10,12 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import RegularizationWarning, UsageError
-from bridle.penalties import Penalty, apply_prox, check_application
+from bridle.penalties import Annealed, Penalty, apply_prox, at_step, check_application
+from bridle.penalties.annealing import kind_of_penalty
 from bridle.select import Selector, kind_of, select_parameters
 
-__all__ = ["Attachment", "attach", "attachments_of", "decayed_biases", "penalties_by_name"]
+__all__ = [
+    "Attachment",
+    "PenaltyRule",
+    "attach",
+    "attachments_of",
+    "decayed_biases",
+    "penalties_by_name",
+]
 
-Penalties = Penalty | Sequence[Penalty]
+PenaltyRule = Penalty | Annealed
+Penalties = PenaltyRule | Sequence[PenaltyRule]
 
 
 class Attachment:
@@ -24,10 +33,14 @@ class Attachment:
     Attributes
     ----------
     penalties : dict of str to tuple of Penalty
-        What acts on each parameter, by its qualified name.
+        What acts on each parameter, by its qualified name: annealed ones as they are now.
+    rules : dict of str to tuple of Penalty or Annealed
+        The same, as given.
     parameters : dict of str to Parameter
     mode, metric : str
         How they act; see :func:`bridle.attach`.
+    step : int
+        How many steps the optimizer has made since: the step of annealed penalties.
 
     Examples
     --------
@@ -44,17 +57,18 @@ class Attachment:
         self,
         optimizer: torch.optim.Optimizer,
         parameters: dict[str, nn.Parameter],
-        penalties: dict[str, tuple[Penalty, ...]],
+        rules: Mapping[str, tuple[PenaltyRule, ...]],
         *,
         mode: str,
         metric: str,
     ) -> None:
         self.parameters = parameters
-        self.penalties = penalties
+        self.rules = rules
         self.mode = mode
         self.metric = metric
-        alike: dict[tuple[int, ...], tuple[tuple[Penalty, ...], list[nn.Parameter]]] = {}
-        for name, each in penalties.items():
+        self.step = 0
+        alike: dict[tuple[int, ...], tuple[tuple[PenaltyRule, ...], list[nn.Parameter]]] = {}
+        for name, each in rules.items():
             key = tuple(map(id, each))
             alike.setdefault(key, (each, []))[1].append(parameters[name])
         self._alike = list(alike.values())  # one call acts on all weights of the same penalties
@@ -64,16 +78,29 @@ class Attachment:
         ]
 
     def __repr__(self) -> str:
-        return f"<Attachment on {len(self.penalties)} parameters, {self.mode}>"
+        return f"<Attachment on {len(self.rules)} parameters, {self.mode}>"
 
     def __str__(self) -> str:
         """Return a line for each parameter."""
         how = "coupled" if self.mode == "coupled" else f"proximal, {self.metric}"
-        width = max(map(len, self.penalties))
+        width = max(map(len, self.rules), default=0)
         return "\n".join(
             f"{name:<{width}}  {', '.join(map(str, penalties))}  ({how})"
-            for name, penalties in self.penalties.items()
+            for name, penalties in self.rules.items()
         )
+
+    @property
+    def penalties(self) -> dict[str, tuple[Penalty, ...]]:
+        """What acts on each parameter at the next step."""
+        return {name: at_step(each, self.step) for name, each in self.rules.items()}
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the count of steps: save it in a checkpoint where penalties are annealed."""
+        return {"step": self.step}
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on from a checkpoint."""
+        self.step = int(state["step"])
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a scalar that gradients go through."""
@@ -141,15 +168,14 @@ class Attachment:
     def _after(
         self, optimizer: torch.optim.Optimizer, *_: tuple[Any, ...] | dict[str, Any]
     ) -> None:
-        if self.mode != "proximal":
-            return
         overflow = getattr(optimizer, "found_inf", None)
         if overflow is not None and float(overflow):
             return  # the gradient scaler has skipped this step
         held = _held(optimizer)
-        for penalties, weights in self._alike:
+        for rules, weights in self._alike if self.mode == "proximal" else ():
             stepped = [w for w in weights if w.grad is not None and id(w) in held]
-            apply_prox(optimizer, stepped, penalties, metric=self.metric)
+            apply_prox(optimizer, stepped, at_step(rules, self.step), metric=self.metric)
+        self.step += 1
 
 
 def attach(
@@ -172,7 +198,8 @@ def attach(
     penalties : mapping of selector to penalty, or to a sequence of penalties
         See :data:`bridle.select.Selector`; ``"*"`` is all weights, without biases and without
         normalisation layers. A parameter that several selectors match gets them all, and of two
-        penalties of one class the later.
+        penalties of one class the later. :class:`bridle.Annealed` penalties change with the steps
+        of the optimizer.
     model : torch.nn.Module
         Whose names the selectors speak of.
     mode : {"proximal", "coupled"}
@@ -212,7 +239,7 @@ def attach(
     """
     chosen = penalties_by_name(model, penalties)
     for each in chosen.values():
-        check_application(each, mode, metric)
+        check_application(at_step(each, 0), mode, metric)
     _check_optimizer(optimizer, mode, metric)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
@@ -230,21 +257,21 @@ def attachments_of(optimizer: torch.optim.Optimizer) -> list[Attachment]:
 
 def penalties_by_name(
     model: nn.Module, rules: Mapping[Selector, Penalties]
-) -> dict[str, tuple[Penalty, ...]]:
+) -> dict[str, tuple[PenaltyRule, ...]]:
     """Return the penalties of each parameter that a rule selects, in the model's order."""
     if not rules or not hasattr(rules, "items"):
         raise UsageError("there are no penalties; give a mapping such as {'*': bridle.L2(1e-4)}")
-    found: dict[str, dict[type, Penalty]] = {}
+    found: dict[str, dict[type, PenaltyRule]] = {}
     for selector, given in rules.items():
         each: list[Any] = list(given) if isinstance(given, Sequence) and given else [given]
         for penalty in each:
             # a class of penalties has the attributes of one too
-            if isinstance(penalty, type) or not isinstance(penalty, Penalty):
+            if isinstance(penalty, type) or not isinstance(penalty, Penalty | Annealed):
                 raise UsageError(
                     f"{penalty!r} for {selector!r} is no penalty; give one such as bridle.L2(1e-4)"
                 )
         for name in select_parameters(model, selector):
-            found.setdefault(name, {}).update({type(penalty): penalty for penalty in each})
+            found.setdefault(name, {}).update({kind_of_penalty(rule): rule for rule in each})
     order = [name for name, _ in model.named_parameters() if name in found]
     return {name: tuple(found[name].values()) for name in order}
 
@@ -296,13 +323,13 @@ def _warn(
     optimizer: torch.optim.Optimizer,
     model: nn.Module,
     parameters: dict[str, nn.Parameter],
-    chosen: dict[str, tuple[Penalty, ...]],
+    chosen: dict[str, tuple[PenaltyRule, ...]],
 ) -> None:
     held = _held(optimizer)
     earlier = {
         id(other.parameters[name]): name
         for other in attachments_of(optimizer)
-        for name, penalties in other.penalties.items()
+        for name, penalties in other.rules.items()
         if has_l2(penalties)
     }
     for name, penalties in chosen.items():
@@ -321,9 +348,10 @@ def _warn(
         )
 
 
-def has_l2(penalties: Sequence[Penalty]) -> bool:
-    """Whether one of the penalties has a part ``½ λ Σw²``."""
-    pairs = [penalty.elastic for penalty in penalties if penalty.elastic is not None]
+def has_l2(penalties: Sequence[PenaltyRule]) -> bool:
+    """Whether one of the penalties has a part ``½ λ Σw²``; an annealed one at factor 1."""
+    plain = [each.penalty if isinstance(each, Annealed) else each for each in penalties]
+    pairs = [penalty.elastic for penalty in plain if penalty.elastic is not None]
     return any(bool(torch.as_tensor(l2).any()) for _, l2 in pairs)
 
 

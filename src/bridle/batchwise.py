@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.network import ACTIVATIONS, Network
-from bridle.noise import Dropout
+from bridle.noise import Multiplier
 from bridle.penalties import Penalty
 
 __all__ = ["can_compact", "compact_forward", "compacted"]
@@ -90,7 +90,7 @@ class _Part:
                 state[name] = whole
 
 
-def _kept_units(network: Network, noise: Dropout) -> list[Tensor]:
+def _kept_units(network: Network, noise: Multiplier) -> list[Tensor]:
     """Return the kept units of each layer, inputs and outputs included, int64."""
     device = network.weights[0].device
     kept = [torch.arange(network.sizes[0], device=device)]

@@ -221,6 +221,10 @@ def predict(
         Path | None,
         typer.Option("--out", "-o", help="A .csv or .parquet file.", show_default=False),
     ] = None,
+    subnetworks: Annotated[
+        int | None,
+        typer.Option(help="Average so many subnetworks, and give their spread too."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict a class with its probabilities, or a value, for each row of TABLE."""
@@ -228,7 +232,7 @@ def predict(
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"cannot write {str(out)!r}: give --out a name in .csv or .parquet")
-    predictions = load(model).predict(table)
+    predictions = load(model).predict(table, subnetworks=subnetworks)
     if out is not None:
         content = predictions.to_csv(index=False).encode()
         write_atomically(out, content if out.suffix == ".csv" else predictions.to_parquet())

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
+from bridle.ensemble import predict_ensemble
 from bridle.errors import UsageError
 from bridle.network import Network, predict
 from bridle.objectives import CrossEntropy, Objective, SquaredError
@@ -61,24 +64,33 @@ class TableModel:
         """The objective that suits the target."""
         return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
 
-    def predict(self, table: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
+    def predict(
+        self, table: str | PathLike[str] | pd.DataFrame, *, subnetworks: int | None = None
+    ) -> pd.DataFrame:
         """Predict the target of each row.
 
         Parameters
         ----------
         table : path or DataFrame
             With the columns that the model was trained on, in any order; others are ignored.
+        subnetworks : int, optional
+            Average so many subnetworks of each network instead, and say how far they differ; see
+            :func:`bridle.predict_ensemble`.
 
         Returns
         -------
         DataFrame
             One row per row of the table. ``prediction``: the class or the value. For classes also
-            ``probability_<class>``, float64, which sum to one.
+            ``probability_<class>``, float64, which sum to one. With ``subnetworks`` also the
+            standard deviation over them: ``std``, in the target's units, or ``std_<class>`` with
+            ``mutual_information``, in nats.
 
         Raises
         ------
         DataError
             If the table cannot be read or lacks a column.
+        UsageError
+            If ``subnetworks`` is below 1, or the network draws no masks.
 
         Examples
         --------
@@ -87,16 +99,90 @@ class TableModel:
         >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=20)).model
         >>> model.predict(table).columns.tolist()
         ['prediction', 'probability_no', 'probability_yes']
+        >>> model.predict(table, subnetworks=50).columns.tolist()[3:]
+        ['std_no', 'std_yes', 'mutual_information']
         """
         features = torch.from_numpy(self.encoder.transform(read_table(table)))
+        if subnetworks is not None:
+            return self._predict_ensemble(features, subnetworks)
         outputs = predict(self.network, features).double()
         if isinstance(self.target, ValueTarget):
-            values = outputs[..., 0].mean(0).numpy()
-            return pd.DataFrame({"prediction": self.target.inverse(values)})
-        probabilities = outputs.softmax(-1).mean(0).numpy()
+            return self._named(outputs[..., 0].mean(0))
+        return self._named(outputs.softmax(-1).mean(0))
+
+    def _named(self, found: Tensor) -> pd.DataFrame:
+        """Return values ``[rows]``, or probabilities ``[rows, classes]``, as a table."""
+        if isinstance(self.target, ValueTarget):
+            return pd.DataFrame({"prediction": self.target.inverse(found.numpy())})
         columns = {
-            f"probability_{name}": probabilities[:, code]
+            f"probability_{name}": found[:, code].numpy()
             for code, name in enumerate(self.target.classes)
         }
-        codes = np.argmax(probabilities, axis=1)
+        codes = np.argmax(found.numpy(), axis=1)
         return pd.DataFrame({"prediction": self.target.inverse(codes), **columns})
+
+    def _predict_ensemble(self, features: Tensor, subnetworks: int) -> pd.DataFrame:
+        found = predict_ensemble(
+            self.network, features, k=subnetworks, objective=self.objective.name
+        )
+        # members and their subnetworks are one ensemble
+        mean = found.mean.mean(0)
+        std = (found.std.square().mean(0) + found.mean.var(0, correction=0)).sqrt()
+        if isinstance(self.target, ValueTarget):
+            table = self._named(mean[:, 0])
+            table["std"] = std[:, 0].numpy() * self.target.scale
+            return table
+        table = self._named(mean)
+        for code, name in enumerate(self.target.classes):
+            table[f"std_{name}"] = std[:, code].numpy()
+        if found.entropy is not None and found.mutual_information is not None:
+            own = (found.entropy - found.mutual_information).mean(0)
+            doubt = -torch.xlogy(mean, mean).sum(-1) - own
+            table["mutual_information"] = doubt.clamp(min=0).numpy()
+        return table
+
+    def subnetwork(self, k: int, *, member: int = 0) -> TableModel:
+        """Return the model of one subnetwork; see :meth:`bridle.Network.subnetwork`.
+
+        Parameters
+        ----------
+        k : int
+            Its number, from 0.
+        member : int
+            Of which network, where the model averages several.
+
+        Returns
+        -------
+        TableModel
+            With a smaller network of one member, without noise.
+
+        Raises
+        ------
+        UsageError
+            If there is no such member, or the network draws no masks.
+
+        Examples
+        --------
+        >>> import pandas as pd, bridle
+        >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+        >>> recipe = bridle.Recipe(hidden=(8, 8), epochs=2)
+        >>> model = bridle.fit(table, target="y", recipe=recipe).model
+        >>> model.subnetwork(3).network.sizes
+        (1, 3, 4, 2)
+        """
+        if not 0 <= member < self.network.members:
+            raise UsageError(
+                f"member is {member}; the model has {self.network.members} networks, from 0 on"
+            )
+        if not self.network.has_noise:
+            raise UsageError(
+                "the network draws no masks, so that it has no subnetworks: fit with keep_prob, "
+                "input_keep_prob or drop_connect_keep_prob below 1"
+            )
+        small = self.network.take([member]).subnetwork(k)
+        facts = {**self.facts, "subnetwork": {"k": k, "member": member}}
+        return replace(self, network=small, facts=facts)
+
+    def subnetworks(self, names: Iterable[int], *, member: int = 0) -> Iterator[TableModel]:
+        """Return several, each made when it is asked for, such as ``range(50)``."""
+        return (self.subnetwork(k, member=member) for k in names)

@@ -25,7 +25,7 @@ from torch import Tensor
 from bridle.errors import BridleError, DataError, ModelFileError, UsageError
 from bridle.model import TableModel
 from bridle.network import Network
-from bridle.noise import DropConnect, Dropout
+from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Multiplier
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["FORMAT_VERSION", "from_state", "load", "save_model", "state_of", "write_atomically"]
@@ -39,6 +39,7 @@ _NOISES: dict[str, Any] = {
     "weight_noise": DropConnect,
 }
 _OPTIONS = ("shared", "per_example")
+_OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # which say their kind
 
 
 def write_atomically(path: str | PathLike[str], content: bytes) -> None:
@@ -149,11 +150,15 @@ def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
     return document, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def _noise_state(noise: Dropout | DropConnect | None) -> dict[str, Any] | None:
+def _noise_state(noise: Multiplier | None) -> dict[str, Any] | None:
     if noise is None:
         return None
+    kind = type(noise).__name__
+    if not isinstance(noise, Dropout | DropConnect) and kind not in _OTHERS:
+        raise UsageError(f"a model file has no place for {noise}: set the network's to None first")
     keep = noise.keep_prob
     return {
+        **({"kind": kind} if kind in _OTHERS else {}),
         "keep_prob": keep.tolist() if isinstance(keep, Tensor) else keep,
         "scaling": noise.scaling,
         **noise.options(),
@@ -288,5 +293,7 @@ def _noise(kind: type[Any], stated: dict[str, Any] | None) -> Any:
     keep = stated["keep_prob"]
     if isinstance(keep, list):
         keep = torch.tensor(keep, dtype=torch.float64)
+    if "kind" in stated:
+        return _OTHERS[stated["kind"]](keep_prob=keep)
     options = {name: value is True for name, value in stated.items() if name in _OPTIONS}
     return kind(keep_prob=keep, scaling=stated["scaling"], **options)

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.noise import DropConnect, Dropout, Scaling
+from bridle.noise import (
+    AlphaDropout,
+    DropConnect,
+    Dropout,
+    GaussianDropout,
+    Scaling,
+    Scheduled,
+)
+from bridle.thinning import addresses, check_name, keep_factors, thin
 
 __all__ = ["ACTIVATIONS", "Network", "predict"]
+
+UnitNoise = Dropout | GaussianDropout | AlphaDropout | Scheduled
+WeightNoise = DropConnect | Scheduled
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu,
@@ -44,9 +56,10 @@ class Network(nn.Module):
         One per member; an int is one member.
     activation : {"relu", "tanh", "logistic", "identity"}
         Between layers.
-    hidden_noise, input_noise : Dropout, optional
-        On the hidden units, and on the inputs.
-    weight_noise : DropConnect, optional
+    hidden_noise, input_noise : Dropout, GaussianDropout, AlphaDropout or Scheduled, optional
+        On the hidden units, and on the inputs. Other noises need what a multilayer perceptron has
+        not: channels, time, residual branches, or a rate of their own in the optimizer.
+    weight_noise : DropConnect or Scheduled, optional
         On the weights of every layer.
     dtype : torch.dtype
         Of the parameters.
@@ -75,9 +88,9 @@ class Network(nn.Module):
         *,
         seeds: int | Sequence[int] = 0,
         activation: str = "relu",
-        hidden_noise: Dropout | None = None,
-        input_noise: Dropout | None = None,
-        weight_noise: DropConnect | None = None,
+        hidden_noise: UnitNoise | None = None,
+        input_noise: UnitNoise | None = None,
+        weight_noise: WeightNoise | None = None,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -110,6 +123,19 @@ class Network(nn.Module):
             self.biases.append(nn.Parameter(torch.zeros(len(members), 1, fan_out, dtype=dtype)))
 
     def _check_noise(self, members: int) -> None:
+        for name, kinds in (
+            ("hidden_noise", (Dropout, GaussianDropout, AlphaDropout)),
+            ("input_noise", (Dropout, GaussianDropout, AlphaDropout)),
+            ("weight_noise", (DropConnect,)),
+        ):
+            noise = getattr(self, name)
+            inner = noise.noise if isinstance(noise, Scheduled) else noise
+            if inner is not None and not isinstance(inner, kinds):
+                raise UsageError(
+                    f"{name} is {noise}, which this network has no place for: it takes "
+                    f"{', '.join(kind.__name__ for kind in kinds)}; bridle.regularize puts others "
+                    "into a model of your own"
+                )
         for noise in (self.hidden_noise, self.input_noise, self.weight_noise):
             keep = noise.keep_prob if noise is not None else None
             if isinstance(keep, Tensor) and keep.shape[0] != members:
@@ -144,14 +170,15 @@ class Network(nn.Module):
     def _train_forward(self, hidden: Tensor, rows: Tensor | None) -> Tensor:
         activation = ACTIVATIONS[self.activation]
         # with dropout after a ReLU, one pass adds the bias, clips and drops
-        fused = self.hidden_noise is not None and self.activation == "relu"
+        drop: Any = self.hidden_noise  # each kind has options of its own
+        fused = drop is not None and drop.fuses_relu and self.activation == "relu"
         for layer, bias in enumerate(self.biases):
-            if layer and self.hidden_noise is not None:
-                below = self.biases[layer - 1] if fused else None
-                hidden = hidden if fused else activation(hidden)
-                hidden = self.hidden_noise.train(
-                    hidden, self.address(2 * layer), rows=rows, relu=fused, bias=below
-                )
+            if layer and fused:
+                below = self.biases[layer - 1]
+                place = self.address(2 * layer)
+                hidden = drop.train(hidden, place, rows=rows, relu=True, bias=below)
+            elif layer and drop is not None:
+                hidden = drop.train(activation(hidden), self.address(2 * layer), rows=rows)
             elif layer:
                 hidden = activation(hidden)
             elif self.input_noise is not None:
@@ -246,6 +273,116 @@ class Network(nn.Module):
         ).to(self.seeds.device)
         taken.load_state_dict({name: value[index] for name, value in self.state_dict().items()})
         return taken.train(self.training)
+
+    @torch.no_grad()
+    def subnetwork(self, k: int, *, row: int = 0) -> Network:
+        """Return the ``k``-th subnetwork: dropped units are removed, and no noise is left.
+
+        Of a network of one member with the seed ``s``, it is what computes under the masks of the
+        addresses (``s``, stream, step ``k``, row ``row``), where stream ``2 l`` holds the units
+        that enter layer ``l`` and stream ``2 l + 1`` its weights: what trained on row ``row`` of
+        the batch at step ``k``, counted from 0; with masks that the batch shares (row 0), the one
+        network that took the whole step. Its outputs are those of the masked network, to rounding.
+
+        The factors of inverted scaling go into the weights. Dropped inputs stay, with zero
+        weights, so that it takes the same ``X``; so do weights dropped by DropConnect, and
+        :func:`bridle.compact` takes out what those leave dead. Of a layer whose units are all
+        dropped, one stays, with zero weights behind it.
+
+        Parameters
+        ----------
+        k : int
+            Its number, from 0: the step of its masks.
+        row : int
+            The row of its masks, where those differ by row.
+
+        Returns
+        -------
+        Network
+            Of one member, with copies of the weights.
+
+        Raises
+        ------
+        UsageError
+            If the network has several members (``take`` one), or a number is negative.
+
+        Examples
+        --------
+        >>> import torch, bridle
+        >>> noise = bridle.Dropout(keep_prob=0.5, shared=True)
+        >>> network = bridle.Network([4, 8, 8, 3], hidden_noise=noise)
+        >>> network.subnetwork(7).sizes
+        (4, 4, 3, 3)
+        >>> X, step = torch.randn(2, 4), network.steps.fill_(7)
+        >>> torch.allclose(network.subnetwork(7)(X), network(X, noise=True), atol=1e-6)
+        True
+        """
+        check_name(k, row)
+        if self.members != 1:
+            raise UsageError(
+                f"the Network has {self.members} members, each with subnetworks of its own; "
+                "take one of them first: network.take([i])"
+            )
+        weights, factors = [], []
+        for layer, weight in enumerate(self.weights):
+            address = addresses(int(self.seeds), 2 * layer, [k])
+            noise = self.hidden_noise if layer else self.input_noise
+            like, units = weight[0], self.sizes[layer]
+            drawn = None if noise is None else keep_factors(noise, address, units, row, like)[0]
+            factors.append(drawn)
+            if self.weight_noise is not None:
+                address[:, 1] += 1
+                now = cast(DropConnect, self.weight_noise.now(address))
+                weight = now.train(weight, address, row=row if now.per_example else 0)
+            weights.append(weight[0])
+        return self.thinned(weights, factors)
+
+    def subnetworks(self, names: Iterable[int], *, row: int = 0) -> Iterator[Network]:
+        """Return several subnetworks, each made when it is asked for; see :meth:`subnetwork`.
+
+        Parameters
+        ----------
+        names : iterable of int
+            Such as ``range(50)``.
+        row : int
+            As in :meth:`subnetwork`.
+
+        Examples
+        --------
+        >>> import bridle
+        >>> network = bridle.Network([4, 8, 3], hidden_noise=bridle.Dropout(keep_prob=0.5))
+        >>> [small.sizes[1] for small in network.subnetworks(range(5))]
+        [3, 2, 4, 3, 1]
+        """
+        return (self.subnetwork(k, row=row) for k in names)
+
+    @torch.no_grad()
+    def thinned(self, weights: Sequence[Tensor], factors: Sequence[Tensor | None]) -> Network:
+        """Return the network of these weights, without the units whose factor is 0.
+
+        Parameters
+        ----------
+        weights : sequence of Tensor
+            ``[in, out]`` of each layer, with the masks that act on weights applied.
+        factors : sequence of Tensor or None
+            ``[in]`` of each layer: what its units are multiplied by; None keeps all.
+
+        Returns
+        -------
+        Network
+            Of one member, without noise; see :func:`bridle.thinning.thin`.
+        """
+        kept, shifts = thin(weights, [bias[0, 0] for bias in self.biases], factors)
+        small = Network(
+            [self.sizes[0], *(weight.shape[1] for weight in kept)],
+            seeds=self.seeds.tolist(),
+            activation=self.activation,
+            dtype=self.weights[0].dtype,
+        ).to(self.seeds.device)
+        for to, value in zip([*small.weights, *small.biases], [*kept, *shifts], strict=True):
+            to.copy_(value)
+        small.steps.copy_(self.steps)
+        return small.train(self.training)
 
     @torch.no_grad()
     def with_scaling(self, scaling: Scaling) -> Network:

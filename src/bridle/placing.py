@@ -11,9 +11,15 @@ from torch import distributed as dist
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
-from bridle.noise import DropConnect, Dropout
+from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
-__all__ = ["UnitNoise", "WeightNoise", "noises_of"]
+__all__ = ["UnitNoise", "WeightNoise", "is_on_weights", "noises_of", "parameters_of"]
+
+
+def is_on_weights(noise: Any) -> bool:
+    """Whether a noise is one on weights, scheduled or not."""
+    inner = noise.noise if isinstance(noise, Scheduled) else noise
+    return isinstance(inner, DropConnect | WeightDrop)
 
 
 def _rank() -> tuple[int, int]:
@@ -67,9 +73,9 @@ class _Clock:
 
 
 class UnitNoise:
-    """Dropout on what goes into a module or comes out of it."""
+    """Noise on what goes into a module or comes out of it."""
 
-    def __init__(self, name: str, noise: Dropout, *, where: str, seed: int, stream: int) -> None:
+    def __init__(self, name: str, noise: Multiplier, *, where: str, seed: int, stream: int) -> None:
         self.name = name
         self.noise = noise
         self.where = where
@@ -97,22 +103,29 @@ class UnitNoise:
             return (self._on_first(args[0], act), *args[1:]), kwargs
         return args, self._on_first(kwargs, act)
 
-    def _act(self, training: bool) -> Callable[[Tensor], Tensor]:
-        return self._train if training else self.noise.predict
+    def _act(self, training: bool) -> Callable[[Tensor | PackedSequence], Tensor]:
+        return self._train if training else self._predict
 
-    def _train(self, x: Tensor) -> Tensor:
+    def _predict(self, x: Tensor | PackedSequence) -> Tensor:
+        return self.noise.predict(x.data if isinstance(x, PackedSequence) else x)
+
+    def _train(self, x: Tensor | PackedSequence) -> Tensor:
         rank, processes = _rank()
+        noise: Any = self.noise
+        if isinstance(x, PackedSequence):
+            address = self.clock.tick(x.data.device)
+            return noise.train_packed(x, address, rank=rank, processes=processes)
         rows = None
         if processes > 1:  # interleaved, so that no two processes share a row
-            rows = torch.arange(x.shape[0], device=x.device) * processes + rank
-        return self.noise.train(x, self.clock.tick(x.device), rows=rows)
+            rows = torch.arange(noise.rows_of(x), device=x.device) * processes + rank
+        return noise.train(x, self.clock.tick(x.device), rows=rows)
 
-    def _on_first(self, value: Any, act: Callable[[Tensor], Tensor]) -> Any:
+    def _on_first(self, value: Any, act: Callable[[Tensor | PackedSequence], Tensor]) -> Any:
         """Return a module's value with its first tensor replaced."""
         if isinstance(value, Tensor) and value.is_floating_point() and value.ndim:
             return act(value)
         if isinstance(value, PackedSequence):
-            return value._replace(data=act(value.data))
+            return value._replace(data=act(value))
         if isinstance(value, tuple) and value:
             parts = [self._on_first(value[0], act), *value[1:]]
             return value._make(parts) if hasattr(value, "_make") else tuple(parts)
@@ -126,7 +139,7 @@ class UnitNoise:
 
 
 class WeightNoise:
-    """DropConnect on one weight of a module.
+    """DropConnect or weight-drop on one weight of a module.
 
     While the module's forward runs, the masked weight stands before the parameter; parameter,
     names and state stay what they are.
@@ -137,7 +150,7 @@ class WeightNoise:
     def __init__(
         self,
         name: str,
-        noise: DropConnect,
+        noise: Multiplier,
         *,
         host: nn.Module,
         attribute: str,
@@ -167,7 +180,8 @@ class WeightNoise:
         if weight is None:
             return
         if self.host.training:
-            masked = self.noise.train(weight, self.clock.tick(weight.device), row=_rank()[0])
+            noise: Any = self.noise
+            masked = noise.train(weight, self.clock.tick(weight.device), row=_rank()[0])
         else:
             masked = self.noise.predict(weight)
         if masked is weight:
@@ -202,3 +216,13 @@ def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
             if isinstance(owner, UnitNoise | WeightNoise):
                 found.setdefault(id(owner), owner)
     return list(found.values())
+
+
+def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return a model's parameters, and those that its noises learn, by name."""
+    learned = {
+        f"rate {noise.where} {noise.name}": noise.noise.learned
+        for noise in noises_of(model)
+        if noise.noise.learned is not None
+    }
+    return dict(model.named_parameters()) | learned

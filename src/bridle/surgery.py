@@ -3,41 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-from bridle.attaching import Attachment, attach, penalties_by_name
+from bridle.attaching import Attachment, PenaltyRule, attach, penalties_by_name
 from bridle.errors import UsageError
-from bridle.noise import DropConnect, Dropout
-from bridle.penalties import Penalty
+from bridle.learning import LearnedRates, load_rates, rates_of
+from bridle.noise import Multiplier
+from bridle.penalties import Annealed, Penalty, at_step
 from bridle.placing import UnitNoise, WeightNoise, noises_of
-from bridle.select import Selector, select_modules, select_places
+from bridle.planning import Before, Planned, plan
+from bridle.select import Selector
 
 __all__ = ["Before", "Receipt", "promised_penalties", "regularize"]
 
-_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[Penalty, ...]]]] = WeakKeyDictionary()
+_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
+_promises = WeakKeyDictionary()
 
 
-@dataclass(frozen=True)
-class Before:
-    """Dropout in front of a module, on its first input, instead of behind it.
-
-    Examples
-    --------
-    >>> import bridle
-    >>> bridle.Before(bridle.Dropout(keep_prob=0.8))
-    Before(noise=Dropout(keep_prob=0.8, scaling='inverted'))
-    """
-
-    noise: Dropout
-
-
-Rule = Dropout | DropConnect | Before | Penalty
+Rule = Multiplier | Before | PenaltyRule
 Rules = Mapping[Selector, Rule | Sequence[Rule]]
 
 
@@ -48,7 +35,7 @@ class Receipt:
     ----------
     noises : list
         What stands where, in the model's order; each has ``name``, ``noise``, ``where``.
-    penalties : dict of str to tuple of Penalty
+    penalties : dict of str to tuple of Penalty or Annealed
         What is to act on each parameter.
     attachments : list of Attachment
         Where it acts.
@@ -69,26 +56,28 @@ class Receipt:
         model: nn.Module,
         noises: list[UnitNoise | WeightNoise],
         handles: list[Any],
-        rules: dict[Selector, list[Penalty]],
+        rules: dict[Selector, list[PenaltyRule]],
     ) -> None:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
         if rules:  # an audit asks whether they are kept, even if the receipt was thrown away
             _promises.setdefault(model, []).append(self.penalties)
         self.attachments: list[Attachment] = []
+        self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
         self._model = model
         self._rules = rules
         self._handles = handles
 
     def __str__(self) -> str:
-        """Return a line for each noise and each penalized parameter."""
+        """Return a line for each noise, each penalized parameter and each rate to be learned."""
         where = ", ".join(self._optimizers)
         state = f"attached to {where}" if where else "not attached to an optimizer yet"
         lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
         lines += [
             f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
         ]
+        lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
         return "\n".join(lines) or "nothing: undone"
 
     def attach(
@@ -97,20 +86,52 @@ class Receipt:
         *,
         mode: str = "proximal",
         metric: str = "euclidean",
-    ) -> Attachment:
-        """Let the penalties act at the steps of an optimizer; see :func:`bridle.attach`.
+    ) -> Attachment | None:
+        """Let the penalties act at the steps of an optimizer, and the rates of noises be learned.
+
+        See :func:`bridle.attach`. The rates of :class:`bridle.ConcreteDropout` become parameters
+        of the first optimizer, without weight decay.
+
+        Returns
+        -------
+        Attachment or None
+            Of the penalties; None where there are rates alone.
 
         Raises
         ------
         UsageError
-            If the rules have no penalties, or as :func:`bridle.attach` does.
+            If the rules have neither penalties nor rates to learn, or as :func:`bridle.attach`
+            does.
         """
-        if not self._rules:
+        if not self._rules and not self._rates:
             raise UsageError("the rules have no penalties to attach; give one to regularize")
-        attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
-        self.attachments.append(attached)
+        attached = None
+        if self._rules:
+            attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
+            self.attachments.append(attached)
+        try:
+            self.learn(optimizer)
+        except BaseException:
+            if attached is not None:
+                self.attachments.pop().detach()
+            raise
         self._optimizers.append(type(optimizer).__name__)
         return attached
+
+    def learn(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let an optimizer learn the rates of noises, if one does not already; without penalties.
+
+        Raises
+        ------
+        UsageError
+            If it needs a parameter group for them, and its learning-rate scheduler allows none.
+        """
+        self._rates.join(optimizer)
+
+    @property
+    def learns(self) -> bool:
+        """Whether a noise learns its rate, and needs an optimizer."""
+        return bool(self._rates)
 
     def undo(self) -> None:
         """Take everything out again; the model is as it was. Doing it again does nothing."""
@@ -118,14 +139,24 @@ class Receipt:
             handle.remove()
         for attached in self.attachments:
             attached.detach()
+        self._rates.leave()
         self.penalties.clear()
         self._handles, self.noises, self._rules = [], [], {}
 
-    def state_dict(self) -> dict[str, int]:
-        """Return the step of each noise: save it in a checkpoint, so that masks go on from it."""
-        return {f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises}
+    def state_dict(self) -> dict[str, int | float]:
+        """Return what is to be saved in a checkpoint, so that training goes on as if never stopped.
 
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        The step of each noise, the rates that noises have learned (as logits), and the steps of
+        annealed penalties: numbers, that JSON can hold.
+        """
+        state: dict[str, int | float] = {
+            f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises
+        }
+        state |= rates_of(self.noises)
+        state |= {name: each.step for name, each in self._annealed().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, int | float]) -> None:
         """Go on from a checkpoint.
 
         Raises
@@ -142,14 +173,26 @@ class Receipt:
             )
         for noise in self.noises:
             noise.clock.step = int(state[f"{noise.where} {noise.name}"])
+        load_rates(self.noises, state)
+        for name, attached in self._annealed().items():
+            attached.step = int(state[name])
+
+    def _annealed(self) -> dict[str, Attachment]:
+        """Return the attachments that count steps for a schedule, by their keys in the state."""
+        return {
+            f"step of attachment {place}": attached
+            for place, attached in enumerate(self.attachments)
+            if any(isinstance(rule, Annealed) for each in attached.rules.values() for rule in each)
+        }
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties; a scalar that gradients go through."""
         everything = dict(self._model.named_parameters())
+        step = self.attachments[0].step if self.attachments else 0
         values = [
             penalty.value(everything[name]).sum()
-            for name, penalties in self.penalties.items()
-            for penalty in penalties
+            for name, rules in self.penalties.items()
+            for penalty in at_step(rules, step)
         ]
         return torch.stack(values).sum() if values else torch.zeros(())
 
@@ -174,12 +217,13 @@ def regularize(
     ----------
     model : torch.nn.Module
     rules : mapping of selector to a rule, or to a sequence of rules
-        See :data:`bridle.select.Selector`. ``Dropout`` acts on what comes out of the matching
-        modules (of a tuple, on the first), ``Before(Dropout(...))`` on what goes in,
-        ``DropConnect`` on their weights while they run, and a penalty on their weights. Of two
-        rules of one kind for one place, the later.
+        See :data:`bridle.select.Selector`. ``Dropout`` and its kin act on what comes out of the
+        matching modules (of a tuple, on the first), ``Before(Dropout(...))`` on what goes in,
+        ``DropConnect`` on their weights while they run, ``WeightDrop`` on their recurrent weights,
+        and a penalty on their weights. Of two rules of one kind for one place, the later.
     optimizer : torch.optim.Optimizer, optional
-        For the penalties. Without it, call ``receipt.attach(optimizer)`` when there is one.
+        For the penalties, and for the rates that ``ConcreteDropout`` learns. Without it, call
+        ``receipt.attach(optimizer)`` when there is one.
     seed : int
         Of the masks.
     mode, metric : str
@@ -214,20 +258,18 @@ def regularize(
         raise UsageError(
             "there are no rules; give a mapping such as {'fc*': bridle.Dropout(keep_prob=0.5)}"
         )
-    planned: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]] = {}
-    penalties: dict[Selector, list[Penalty]] = {}
+    planned: Planned = {}
+    penalties: dict[Selector, list[PenaltyRule]] = {}
     for selector, given in rules.items():
         for rule in given if isinstance(given, Sequence) else [given]:
-            if isinstance(rule, Dropout | Before):
-                planned |= _units(model, selector, rule)
-            elif isinstance(rule, DropConnect):
-                planned |= _weights(model, selector, rule)
-            elif isinstance(rule, Penalty):
+            if isinstance(rule, Multiplier | Before):
+                planned |= plan(model, selector, rule)
+            elif isinstance(rule, Penalty | Annealed):
                 penalties.setdefault(selector, []).append(rule)
             else:
                 raise UsageError(
-                    f"{rule!r} for {selector!r} is no rule; give a Dropout, Before(Dropout), "
-                    "DropConnect or a penalty"
+                    f"{rule!r} for {selector!r} is no rule; give a noise such as Dropout, "
+                    "Before(Dropout), or a penalty"
                 )
     taken = {(noise.where, noise.name) for noise in noises_of(model)}
     for where, name in planned:
@@ -237,7 +279,7 @@ def regularize(
         penalties_by_name(model, penalties)  # before anything is changed
     noises, handles = _install(planned, seed, len(taken))
     receipt = Receipt(model, noises, handles, penalties)
-    if optimizer is not None and penalties:
+    if optimizer is not None and (penalties or receipt.learns):
         try:
             receipt.attach(optimizer, mode=mode, metric=metric)
         except BaseException:
@@ -246,7 +288,7 @@ def regularize(
     return receipt
 
 
-def promised_penalties(model: nn.Module) -> dict[str, tuple[Penalty, ...]]:
+def promised_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
     """Return what :func:`regularize` was told to let act on each parameter, attached or not."""
     return {
         f"{path}.{name}" if path else name: penalties
@@ -256,57 +298,14 @@ def promised_penalties(model: nn.Module) -> dict[str, tuple[Penalty, ...]]:
     }
 
 
-def _check_noise(noise: Dropout | DropConnect) -> None:
-    if isinstance(noise.keep_prob, Tensor):
-        raise UsageError(f"{noise} has a keep probability for each member; give one number")
-    if any(noise.options().values()):
-        raise UsageError(f"{noise}: shared and per_example are for bridle.Network only")
-
-
-def _units(
-    model: nn.Module, selector: Selector, rule: Dropout | Before
-) -> dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]]:
-    noise, where = (rule.noise, "before") if isinstance(rule, Before) else (rule, "after")
-    _check_noise(noise)
-    found = select_modules(model, selector)
-    for name, module in found.items():
-        if isinstance(module, NonDynamicallyQuantizableLinear):
-            raise UsageError(
-                f"the forward of {name!r} is never called, its attention reads the weights: "
-                f"put dropout {where} {name.rpartition('.')[0]!r}"
-            )
-        if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict):
-            raise UsageError(
-                f"{name!r} is a {type(module).__name__}, which has no forward: select what is in it"
-            )
-    return {(where, name): (module, noise, None) for name, module in found.items()}
-
-
-def _weights(
-    model: nn.Module, selector: Selector, noise: DropConnect
-) -> dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]]:
-    _check_noise(noise)
-    modules = dict(model.named_modules())
-    found: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]] = {}
-    for place in select_places(model, selector):
-        reader = place.module
-        if isinstance(reader, NonDynamicallyQuantizableLinear):  # its attention reads the weight
-            reader = modules[place.path.rpartition(".")[0]]
-        full = f"{place.path}.{place.name}" if place.path else place.name
-        found["on", full] = (reader, noise, place)
-    return found
-
-
 def _install(
-    planned: dict[tuple[str, str], tuple[nn.Module, Dropout | DropConnect, Any]],
-    seed: int,
-    first: int,
+    planned: Planned, seed: int, first: int
 ) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
     noises: list[UnitNoise | WeightNoise] = []
     handles: list[Any] = []
     for stream, ((where, name), (module, noise, place)) in enumerate(planned.items(), first):
         made: UnitNoise | WeightNoise
-        if isinstance(noise, Dropout):
+        if place is None:
             made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
         else:
             made = WeightNoise(

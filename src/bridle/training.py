@@ -12,7 +12,14 @@ from bridle.batchwise import can_compact, compact_forward, compacted
 from bridle.errors import TrainingError, UsageError
 from bridle.network import Network, predict
 from bridle.objectives import Objective, objective_of
-from bridle.penalties import Penalty, add_gradients, apply_prox, check_application
+from bridle.penalties import (
+    Annealed,
+    Penalty,
+    add_gradients,
+    apply_prox,
+    at_step,
+    check_application,
+)
 from bridle.records import Dataset, History
 from bridle.stopping import BestWeights
 
@@ -27,7 +34,7 @@ def train_step(
     *,
     optimizer: torch.optim.Optimizer,
     objective: str | Objective = "cross_entropy",
-    penalties: Sequence[Penalty] = (),
+    penalties: Sequence[Penalty | Annealed] = (),
     mode: str = "proximal",
     metric: str = "euclidean",
 ) -> Tensor:
@@ -52,7 +59,8 @@ def train_step(
     optimizer : torch.optim.Optimizer
         Any of torch's, over ``network.parameters()``.
     objective : {"cross_entropy", "squared_error"} or Objective
-    penalties : sequence of Penalty
+    penalties : sequence of Penalty or Annealed
+        :class:`bridle.Annealed` ones as they are at ``network.steps``.
     mode : {"proximal", "coupled"}
         Coupled adds the penalties to the loss, the article's form. Proximal applies
         ``w ← prox(w, step)`` after the optimizer's step, which gives L1's exact zeros.
@@ -86,21 +94,22 @@ def train_step(
     >>> bool(after < before), network.steps
     (True, tensor([50]))
     """
-    check_application(penalties, mode, metric)
+    acting = at_step(penalties, network.steps)
+    check_application(acting, mode, metric)
     X, y, *rest = batch
     optimizer.zero_grad(set_to_none=True)
-    compact = can_compact(network, optimizer, penalties, mode)
-    _check_shared(network, penalties, metric, compact=compact)
+    compact = can_compact(network, optimizer, acting, mode)
+    _check_shared(network, acting, metric, compact=compact)
     with compacted(network, optimizer) if compact else nullcontext() as times:
         outputs = compact_forward(network, X) if compact else network(X, noise=True)
         losses = objective_of(objective).loss(outputs, y)
         loss = (losses * rest[0] if rest else losses).mean(1)
         loss.sum().backward()
         if mode == "coupled":
-            add_gradients(network.weights, penalties)
+            add_gradients(network.weights, acting)
         optimizer.step()
-        if mode == "proximal" and penalties:
-            apply_prox(optimizer, network.weights, penalties, metric=metric, times=times)
+        if mode == "proximal" and acting:
+            apply_prox(optimizer, network.weights, acting, metric=metric, times=times)
     network.steps += 1
     return loss.detach()
 
@@ -159,7 +168,7 @@ def train(
     learning_rate: float = 1e-3,
     epochs: int = 100,
     batch_size: int = 128,
-    penalties: Sequence[Penalty] = (),
+    penalties: Sequence[Penalty | Annealed] = (),
     mode: str = "proximal",
     metric: str | None = None,
     patience: int | Sequence[int | None] | None = None,
@@ -228,7 +237,7 @@ def train(
         )
     if optimizer is None:
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
-        metric = metric or _default_metric(network, penalties)
+        metric = metric or _default_metric(network, at_step(penalties, network.steps))
     best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
     records: list[Tensor] = []
@@ -245,7 +254,8 @@ def train(
                 mode=mode,
                 metric=metric or "euclidean",
             )
-        records.append(_record(network, training, held_out, fitted, penalties))
+        acting = at_step(penalties, network.steps)
+        records.append(_record(network, training, held_out, fitted, acting))
         if not records[-1][:2].isfinite().all():
             raise TrainingError(
                 f"the loss is not a number after epoch {epoch}; "

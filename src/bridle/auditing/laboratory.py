@@ -15,6 +15,8 @@ from torch.utils._pytree import tree_map
 
 from bridle.attaching import Attachment, attachments_of
 from bridle.errors import UsageError
+from bridle.learning import regularizers_of
+from bridle.placing import parameters_of
 
 __all__ = ["Laboratory", "Loss", "kept_random_state", "unwrapped"]
 
@@ -74,16 +76,13 @@ class Laboratory:
                 if "weight_decay" in group:
                     group["weight_decay"] = 0.0
         if attached:
-            parameters = dict(model.named_parameters())
+            parameters = parameters_of(model)
+            own = {name: (each,) for name, each in regularizers_of(model).items()}
             for each in self.attached:
-                mine = {name: parameters[name] for name in each.penalties if name in parameters}
-                Attachment(
-                    optimizer,
-                    mine,
-                    {name: each.penalties[name] for name in mine},
-                    mode=each.mode,
-                    metric=each.metric,
-                )
+                mine = {name: parameters[name] for name in each.rules if name in parameters}
+                rules = {name: own.get(name, each.rules[name]) for name in mine}
+                again = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
+                again.step = each.step
         return model, optimizer
 
     def loss_of(self, model: nn.Module) -> Tensor:
@@ -116,7 +115,7 @@ class Laboratory:
         gradients: dict[str, Tensor] = {}
 
         def keep(*_: Any) -> None:
-            for name, parameter in model.named_parameters():
+            for name, parameter in parameters_of(model).items():
                 if parameter.grad is not None:
                     gradients[name] = parameter.grad.detach().clone()
 
@@ -127,5 +126,5 @@ class Laboratory:
             if value.requires_grad:
                 value.backward()
             optimizer.step()
-        after = {name: value.detach().clone() for name, value in model.named_parameters()}
+        after = {name: value.detach().clone() for name, value in parameters_of(model).items()}
         return after, gradients, optimizer

@@ -5,16 +5,26 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.utils.rnn import PackedSequence
 
 from bridle.auditing.laboratory import Laboratory
 from bridle.auditing.records import Finding, NoiseSeen
 from bridle.network import Network
+from bridle.noise import (
+    AlphaDropout,
+    Dropout,
+    FeatureAlphaDropout,
+    Multiplier,
+    Scheduled,
+    SpatialDropout,
+)
 from bridle.placing import noises_of
 
 __all__ = ["noises_seen"]
@@ -25,61 +35,108 @@ _FEWEST = 32  # elements below which two masks may well agree by chance
 class _Watched:
     """A noise of bridle's that remembers what it kept."""
 
-    def __init__(self, noise: Any, masks: list[Tensor]) -> None:
+    def __init__(self, noise: Any, record: _Record) -> None:
         self._noise = noise
-        self._masks = masks
+        self._record = record
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._noise, name)
+
+    def _see(self, x: Tensor, y: Tensor, address: Tensor) -> None:
+        keep = self._noise.keep_at(address)
+        self._record.keeps.append(float(torch.as_tensor(keep, dtype=torch.float64).mean()))
+        self._record.draws.append(self._noise.now(address).seen(x.detach(), y.detach()).cpu())
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
         y: Tensor = self._noise.train(x, address, **options)
         if options.get("relu"):
             bias = options.get("bias")
             x = (x if bias is None else x + bias).relu()
-        self._masks.append(_mask(x, y))
+        self._see(x, y, address)
+        return y
+
+    def train_packed(self, x: PackedSequence, address: Tensor, **options: Any) -> Tensor:
+        y: Tensor = self._noise.train_packed(x, address, **options)
+        examples = int(x.batch_sizes[0])  # a noise may keep its mask for all steps
+        self._see(x.data[:examples], y[:examples], address)
         return y
 
     def linear(self, x: Tensor, weight: Tensor, address: Tensor, **options: Any) -> Tensor:
-        self._masks.append(_mask(weight, self._noise.train(weight, address)))
+        self._see(weight, self._noise.train(weight, address), address)
         y: Tensor = self._noise.linear(x, weight, address, **options)
         return y
 
 
-def _mask(x: Tensor, y: Tensor) -> Tensor:
-    """Return what was kept of what was not zero: bool, flat."""
-    return (y.detach() != 0)[x.detach() != 0].flatten().cpu()
+@dataclass
+class _Record:
+    """What one noise was seen to do: in ``draws`` what was kept, or multipliers."""
+
+    kind: str
+    keep_prob: float
+    keeps: list[float] = field(default_factory=list)
+    draws: list[Tensor] = field(default_factory=list)
+
+    @property
+    def keep(self) -> float:
+        """What it was to keep when it ran, which a schedule changes."""
+        return sum(self.keeps) / len(self.keeps) if self.keeps else self.keep_prob
+
+    def taken(self) -> Tensor:
+        """Return what was drawn since the last time."""
+        drawn = torch.cat(self.draws) if self.draws else torch.empty(0)
+        self.draws.clear()
+        return drawn
 
 
-def _watch(model: nn.Module) -> dict[str, tuple[str, float, list[Tensor]]]:
-    """Return each noise of a model by its name: what it is, its keep_prob, the masks to come."""
-    found: dict[str, tuple[str, float, list[Tensor]]] = {}
+def _counterpart(module: _DropoutNd) -> Multiplier:
+    """Return bridle's noise of the same kind as a module of torch's."""
+    kind: type[Multiplier] = Dropout
+    if isinstance(module, nn.Dropout1d | nn.Dropout2d | nn.Dropout3d):
+        kind = SpatialDropout
+    elif isinstance(module, nn.AlphaDropout):
+        kind = AlphaDropout
+    elif isinstance(module, nn.FeatureAlphaDropout):
+        kind = FeatureAlphaDropout
+    return kind(drop_prob=module.p)
+
+
+def _kind(noise: Multiplier) -> str:
+    inner = f" {type(noise.noise).__name__}" if isinstance(noise, Scheduled) else ""
+    return type(noise).__name__ + inner
+
+
+def _watch(model: nn.Module) -> dict[str, _Record]:
+    """Return a record of each noise of a model by its name, to be filled when it runs."""
+    found: dict[str, _Record] = {}
     for name, module in model.named_modules():
         if isinstance(module, _DropoutNd) and 0 < module.p < 1:
-            masks: list[Tensor] = []
-            found[name] = (type(module).__name__, 1 - module.p, masks)
+            record = found[name] = _Record(type(module).__name__, 1 - module.p)
+            own = _counterpart(module)
 
-            def hook(_: nn.Module, args: Any, y: Tensor, masks: list[Tensor] = masks) -> None:
+            def hook(
+                _: nn.Module,
+                args: Any,
+                y: Tensor,
+                record: _Record = record,
+                own: Multiplier = own,
+            ) -> None:
                 if args and args[0] is not y:
-                    masks.append(_mask(args[0], y))
+                    record.draws.append(own.seen(args[0].detach(), y.detach()).cpu())
 
             module.register_forward_hook(hook)
     for name, module in model.named_modules():
         for place in ("input_noise", "hidden_noise", "weight_noise"):
             noise = getattr(module, place, None) if isinstance(module, Network) else None
             if noise is not None:
-                masks = []
                 keep = float(torch.as_tensor(noise.keep_prob).mean())
-                found[f"{name}.{place}".lstrip(".")] = (type(noise).__name__, keep, masks)
-                setattr(module, place, _Watched(noise, masks))
-    for noise in noises_of(model):
-        masks = []
-        found[f"{noise.where} {noise.name}"] = (
-            type(noise.noise).__name__,
-            float(noise.noise.keep_prob),
-            masks,
-        )
-        noise.noise = _Watched(noise.noise, masks)  # type: ignore[assignment]
+                record = _Record(_kind(noise), keep)
+                found[f"{name}.{place}".lstrip(".")] = record
+                setattr(module, place, _Watched(noise, record))
+    for placed in noises_of(model):
+        noise = placed.noise
+        record = _Record(_kind(noise), float(noise.keep_prob))
+        found[f"{placed.where} {placed.name}"] = record
+        placed.noise = _Watched(noise, record)  # type: ignore[assignment]
     return found
 
 
@@ -88,17 +145,15 @@ def noises_seen(lab: Laboratory) -> tuple[list[NoiseSeen], list[Finding]]:
     model, _ = lab.copies()
     watched = _watch(model)
     lab.loss_of(model)
-    first = {name: list(masks) for name, (_, _, masks) in watched.items()}
-    for _, _, masks in watched.values():
-        masks.clear()
+    first = {name: (record.keep, len(record.draws)) for name, record in watched.items()}
+    drawn = {name: record.taken() for name, record in watched.items()}
     lab.loss_of(model)
     seen, findings = [], []
-    for name, (kind, keep, again) in watched.items():
-        mask = torch.cat(first[name]) if first[name] else torch.empty(0)
-        kept = float(mask.double().mean()) if mask.numel() else float("nan")
-        seen.append(NoiseSeen(name, kind, keep, kept))
-        findings += _in_training(name, keep, first[name], mask)
-        other = torch.cat(again) if again else mask[:0]
+    for name, record in watched.items():
+        (keep, runs), mask, other = first[name], drawn[name], record.taken()
+        kept = _kept(mask)
+        seen.append(NoiseSeen(name, record.kind, keep, kept))
+        findings += _in_training(name, keep, kept, runs, mask)
         enough = mask.numel() >= _FEWEST and 0 < kept < 1
         if enough and torch.equal(mask, other):
             message = "draws the same mask at every step: do not seed inside of the step"
@@ -109,20 +164,30 @@ def noises_seen(lab: Laboratory) -> tuple[list[NoiseSeen], list[Finding]]:
     return seen, findings + _in_evaluation(lab)
 
 
-def _in_training(name: str, keep: float, ran: list[Tensor], mask: Tensor) -> list[Finding]:
-    if not ran:
+def _kept(mask: Tensor) -> float:
+    """Return the share that was kept; of multipliers, the p of dropout with their variance."""
+    if not mask.numel():
+        return float("nan")
+    if mask.dtype == torch.bool:
+        return float(mask.double().mean())
+    return 1 / (1 + float(mask.double().var(correction=0)))
+
+
+def _in_training(name: str, keep: float, kept: float, runs: int, mask: Tensor) -> list[Finding]:
+    if not runs:
         message = "does not run in a training pass: nothing calls it"
         return [Finding("noise inactive in training", "fail", name, message)]
     count = mask.numel()
     if not count:
         return []
-    dropped = count - int(mask.sum())
-    if not dropped and keep**count < 1e-6:
+    masked = mask.dtype == torch.bool
+    if kept == 1 and keep < 1 and (not masked or keep**count < 1e-6):
         message = f"drops nothing in training: keep_prob is {keep:g}, and all {count} were kept"
         return [Finding("noise inactive in training", "fail", name, message)]
-    spread = (keep * (1 - keep) / count) ** 0.5
-    if abs(dropped / count - (1 - keep)) > 6 * spread + 1 / count and "Dropout2d" not in name:
-        message = f"keeps {1 - dropped / count:.3f} of {count}, and keep_prob is {keep:g}"
+    # of a variance of normal numbers, where these multiply
+    spread = (keep * (1 - keep)) ** 0.5 if masked else keep * (1 - keep) * 2**0.5
+    if abs(kept - keep) > 6 * spread / count**0.5 + 1 / count:
+        message = f"keeps {kept:.3f} of {count}, and keep_prob is {keep:g}"
         return [Finding("wrong rate", "warn", name, message)]
     return []
 

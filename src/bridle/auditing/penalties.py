@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from bridle.attaching import decayed_biases, has_l2
+from bridle.attaching import attachments_of, decayed_biases, has_l2
 from bridle.auditing.laboratory import Laboratory
 from bridle.auditing.records import Effect, Finding
-from bridle.penalties import apply_prox
+from bridle.penalties import Penalty, Scaled, apply_prox, at_step
+from bridle.placing import parameters_of
 from bridle.select import kind_of
 from bridle.surgery import promised_penalties
 
@@ -64,7 +65,7 @@ def _effect(name: str, route: str, penalty: str, measured: Tensor, expected: Ten
 
 def _held(lab: Laboratory) -> list[Finding]:
     """Compare the model's parameters with those that the optimizer updates."""
-    mine = {id(value): name for name, value in lab.model.named_parameters()}
+    mine = {id(value): name for name, value in parameters_of(lab.model).items()}
     held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
     findings = []
     strangers = held - set(mine)
@@ -74,9 +75,11 @@ def _held(lab: Laboratory) -> list[Finding]:
             "replaced or initialised again: build the optimizer from the model as it is now"
         )
         findings.append(Finding("foreign parameters", "fail", "the optimizer", message))
-    for name, value in lab.model.named_parameters():
+    for name, value in parameters_of(lab.model).items():
         if value.requires_grad and id(value) not in held:
             message = "the optimizer does not have it, and it never changes: build it anew"
+            if name.startswith("rate "):
+                message = "it is not learned: call receipt.attach(optimizer)"
             findings.append(Finding("not optimized", "fail", name, message))
     return findings
 
@@ -106,16 +109,17 @@ def _attached(lab: Laboratory) -> Part:
     if not lab.attached:
         return effects, findings, l2
     plain, gradients, optimizer = lab.step(attached=False)
-    acted, pushed, _ = lab.step()
-    before = dict(lab.model.named_parameters())
+    acted, pushed, acting = lab.step()
+    before = parameters_of(lab.model)
     held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
     copies = {
         id(original): copied
         for ours, theirs in zip(lab.optimizer.param_groups, optimizer.param_groups, strict=True)
         for original, copied in zip(ours["params"], theirs["params"], strict=True)
     }
-    for attachment in lab.attached:
-        for name, penalties in attachment.penalties.items():
+    for attachment, copied in zip(lab.attached, attachments_of(acting), strict=True):
+        for name, rules in attachment.rules.items():
+            penalties = at_step(copied.rules.get(name, rules), attachment.step)
             if name not in gradients or id(before[name]) not in held:
                 message = "is penalized, but gets no gradient or is not optimized: nothing acts"
                 findings.append(Finding("no-op penalty", "fail", name, message))
@@ -134,12 +138,23 @@ def _attached(lab: Laboratory) -> Part:
                 expected = plain[name] - weight.detach()
             route = "coupled" if attachment.mode == "coupled" else "prox"
             effects.append(_effect(name, route, label, measured, expected))
+            if _rests(penalties):
+                message = f"{label} rests at this step of its schedule: audit a later one too"
+                findings.append(Finding("resting penalty", "warn", name, message))
+                continue
+            if name.startswith("rate ") and not before[name].any():
+                continue  # the entropy is flat at a rate of one half
             findings += _judge(effects[-1], slack=float(plain[name].norm()))
             if has_l2(penalties):
                 l2.append((name, route))
                 if route == "coupled" and isinstance(lab.optimizer, _ADAMS):
                     findings.append(_inside(name, lab.optimizer))
     return effects, findings, l2
+
+
+def _rests(penalties: tuple[Penalty, ...]) -> bool:
+    """Whether all of them are annealed, and at strength 0 now."""
+    return all(isinstance(penalty, Scaled) and not penalty.factor for penalty in penalties)
 
 
 def _judge(effect: Effect, *, slack: float) -> list[Finding]:

@@ -48,9 +48,10 @@ class NoiseSeen:
         Of the module or weight.
     noise : str
     keep_prob : float
-        As asked for.
+        As asked for, at the step that was audited.
     kept : float
-        The share that was kept; NaN when it never ran.
+        The share that was kept; of Gaussian dropout, the keep_prob whose variance it showed. NaN
+        when it never ran.
     """
 
     name: str

@@ -1,8 +1,9 @@
 """scikit-learn's estimators, with everything that its networks lack."""
 
+from bridle.estimators.classifier import MLPClassifier
 from bridle.estimators.convert import from_sklearn, to_sklearn
 from bridle.estimators.cv import MLPClassifierCV, MLPRegressorCV
-from bridle.estimators.mlp import MLPClassifier, MLPRegressor
+from bridle.estimators.regressor import MLPRegressor
 
 __all__ = [
     "MLPClassifier",

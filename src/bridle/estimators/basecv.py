@@ -6,7 +6,6 @@ import copy
 import json
 import time
 import warnings
-from collections.abc import Iterable, Sequence
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -17,7 +16,6 @@ from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import get_scorer
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
@@ -30,19 +28,20 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
-from bridle.errors import DataError, UsageError
-from bridle.estimators.frames import has_texts_or_gaps
+from bridle.errors import UsageError
+from bridle.estimators.candidates import NAMES, params_of, results_of, shapes_of
+from bridle.estimators.tabular import has_texts_or_gaps
 from bridle.model import TableModel
 from bridle.modelfile import from_state, state_of
 from bridle.network import predict
 from bridle.searching.answer import ANSWERS, networks_of, refit, winners_of
 from bridle.searching.assembling import facts_of, histories_of
-from bridle.searching.configuration import Configuration, Space
+from bridle.searching.configuration import Space
 from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.explaining import explain
-from bridle.searching.halving import Contest, Entry, Progress
+from bridle.searching.halving import Contest, Progress
 from bridle.searching.holding import Terms, hold
-from bridle.searching.scoring import SCORINGS, check_scoring
+from bridle.searching.scoring import check_scoring
 from bridle.searching.task import Task, check_device, fold_of_rows
 from bridle.table import ClassTarget, TableEncoder, ValueTarget
 
@@ -50,7 +49,6 @@ __all__ = ["BaseMLPCV"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _POSITIVE = Interval(Integral, 1, None, closed="left")
-_NAMES = {"learning_rate": "learning_rate_init", "hidden": "hidden_layer_sizes"}
 
 
 class BaseMLPCV(BaseEstimator):
@@ -123,7 +121,7 @@ class BaseMLPCV(BaseEstimator):
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
         )
-        space = Space(_shapes(self.hidden_layer_sizes), tuple(encoders), classes=bool(classes))
+        space = Space(shapes_of(self.hidden_layer_sizes), tuple(encoders), classes=bool(classes))
         said = _Said() if self.verbose else None
         contest = hold(task, space, terms, began=began, on_progress=said)
         if contest.interrupted:
@@ -260,9 +258,9 @@ class BaseMLPCV(BaseEstimator):
         place = {each.id: at for at, each in enumerate(entries)}
         order = [*contest.finalists, *(e for e in contest.ranked() if e.rung < best.rung)]
         self.best_index_ = entries.index(best)
-        self.best_params_ = _params(best.configuration)
+        self.best_params_ = params_of(best.configuration)
         self.best_score_ = best.best[0] * unit
-        self.cv_results_ = _results(entries, order, task.folds, unit)
+        self.cv_results_ = results_of(entries, order, task.folds, unit)
         histories = histories_of(entries)
         per_epoch = len(task.rows_of(0)[0]) / plan.batch_size
         self.histories_ = {
@@ -272,9 +270,9 @@ class BaseMLPCV(BaseEstimator):
             "loss": histories["loss"].to_numpy(),
         }
         importance, response = explain(contest.ranked(), plan.seed)
-        self.importance_ = {_NAMES.get(name, name): each for name, each in importance.items()}
+        self.importance_ = {NAMES.get(name, name): each for name, each in importance.items()}
         self.path_ = {
-            "strength": np.array([_NAMES.get(n, n) for n in response["strength"]], dtype=str),
+            "strength": np.array([NAMES.get(n, n) for n in response["strength"]], dtype=str),
             "value": response["value"].to_numpy(dtype=float),
             "score": response["score"].to_numpy(dtype=float) * unit,
         }
@@ -327,85 +325,6 @@ class BaseMLPCV(BaseEstimator):
         return tags
 
 
-class SelectedScore:
-    """``score`` by what the search selects by; goes before scikit-learn's mixins."""
-
-    scoring: str | None
-    _kind: str
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score that was selected by: ``scoring``, or the kind's usual one.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or DataFrame ``[rows, features]``
-        y : array ``[rows]``
-        sample_weight : array ``[rows]``, optional
-
-        Returns
-        -------
-        float
-        """
-        name = check_scoring(self.scoring, self._kind)
-        return float(get_scorer(name)(self, X, y, sample_weight=sample_weight))
-
-
-def scorings(kind: str) -> list[Any]:
-    """Return what ``scoring`` may be."""
-    return [None, StrOptions(set(SCORINGS[kind]))]
-
-
-def _shapes(sizes: Any) -> tuple[tuple[int, ...], ...]:
-    """Return the hidden layers to choose from: of a number, a shape, or several shapes."""
-    given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-    several = bool(given) and all(isinstance(each, Iterable) for each in given)
-    shapes = tuple(map(tuple, given)) if several else (tuple(given),)
-    for shape in shapes:
-        if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
-            raise UsageError(
-                f"hidden_layer_sizes is {sizes!r}; give units above 0, such as (256, 256), or "
-                "several such shapes to choose from"
-            )
-    return tuple(tuple(map(int, shape)) for shape in shapes)
-
-
-def _params(configuration: Configuration) -> dict[str, Any]:
-    """Return a configuration by the names that estimators use; None is none."""
-    values = configuration.to_dict() | {"hidden": configuration.hidden}
-    return {_NAMES.get(name, name): value for name, value in values.items()}
-
-
-def _results(
-    entries: Sequence[Entry], order: Sequence[Entry], folds: int, unit: float
-) -> dict[str, Any]:
-    """Return all candidates in the shape of scikit-learn's searches."""
-    params = [_params(each.configuration) for each in entries]
-    place = {each.id: rank for rank, each in enumerate(order, 1)}
-    by_fold = np.full((folds, len(entries)), np.nan)
-    pooled = np.full(len(entries), np.nan)
-    for at, entry in enumerate(entries):
-        if entry.id in place:
-            by_fold[:, at] = entry.fold_scores
-            pooled[at] = entry.best[0]
-    by_fold, pooled = by_fold * unit, pooled * unit
-    found: dict[str, Any] = {"params": params}
-    for name in params[0]:
-        values = np.empty(len(params), dtype=object)
-        values[:] = [each[name] for each in params]
-        found[f"param_{name}"] = np.ma.MaskedArray(values, mask=np.zeros(len(params), dtype=bool))
-    found |= {f"split{v}_test_score": scores for v, scores in enumerate(by_fold)}
-    return found | {
-        "mean_test_score": by_fold.mean(0),
-        "std_test_score": by_fold.std(0),
-        "rank_test_score": np.array(
-            [place.get(each.id, len(place) + 1) for each in entries], dtype=np.int32
-        ),
-        "pooled_test_score": pooled,
-        "rung": np.array([each.rung for each in entries]),
-        "n_steps": np.array([each.steps[-1] if each.steps else 0 for each in entries]),
-    }
-
-
 class _Said:
     """Prints how far a search is, whenever a tenth more is done."""
 
@@ -418,17 +337,3 @@ class _Said:
             print(
                 f"{now.done:4.0%} done, {now.configurations} candidates, best score {now.best:.4f}"
             )
-
-
-def coded_classes(y: Array) -> tuple[ClassTarget, Array, Array]:
-    """Return the coding of classes, the classes, and the code of each row.
-
-    Raises
-    ------
-    DataError
-        If there is one class only.
-    """
-    labels, codes = np.unique(y, return_inverse=True)
-    if len(labels) < 2:
-        raise DataError(f"y has one class only, {labels.tolist()[0]!r}; give rows of two or more")
-    return ClassTarget(tuple(labels.tolist())), labels, codes.astype(np.int64)

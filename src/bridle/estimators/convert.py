@@ -9,7 +9,8 @@ import numpy as np
 from sklearn import neural_network
 
 from bridle.errors import RegularizationWarning, UsageError
-from bridle.estimators.mlp import MLPClassifier, MLPRegressor
+from bridle.estimators.classifier import MLPClassifier
+from bridle.estimators.regressor import MLPRegressor
 from bridle.estimators.solvers import AdamRule, MomentumRule
 
 __all__ = ["from_sklearn", "to_sklearn"]
@@ -18,6 +19,7 @@ PAIRS: dict[type, type] = {
     neural_network.MLPClassifier: MLPClassifier,
     neural_network.MLPRegressor: MLPRegressor,
 }
+_NOT_LOOKED = (float("nan"),) * 4
 FITTED = (
     "classes_",
     "n_iter_",
@@ -75,6 +77,7 @@ def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
         _copy(estimator, made)
         made.mask_seed_, made._steps = 0, 0
         made.validation_loss_curve_ = None
+        made._epochs = [(loss, *_NOT_LOOKED) for loss in getattr(estimator, "loss_curve_", [])]
         theirs = getattr(estimator, "_optimizer", None)
         if theirs is not None:
             made._optimizer = _rule_of(made, theirs)
@@ -129,7 +132,7 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
     lost = [
         name
         for name, value in given.items()
-        if name not in known and name != "device" and value != plain[name]
+        if name not in (*known, "keep_stages", "device") and value != plain[name]
     ]
     if lost:
         said = f"scikit-learn has no {', '.join(lost)}"

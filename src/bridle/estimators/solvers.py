@@ -14,6 +14,7 @@ from bridle.ops.stepping import adam_pass
 __all__ = ["SOLVERS", "AdamRule", "MomentumRule"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_L1 = 6  # its place in adam_pass's strengths
 _SMALLEST_RATE = 1e-6  # an adaptive rate that is below ends training
 
 
@@ -51,21 +52,16 @@ class AdamRule:
         self.learning_rate = self.rate * math.sqrt(correction2) / correction1
         # the ops add eps to the corrected root, so that it is given corrected too
         eps = self.eps / math.sqrt(correction2)
-        numbers = [self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0]
-        parts = (
-            [slice(0, network.penalized), slice(network.penalized, None)] if l1 else [slice(None)]
-        )
-        for part in parts:
-            strengths = torch.tensor([numbers], dtype=torch.float64)
-            adam_pass(
-                network.flat[None, part],
-                network.gradient[None, part],
-                self._moment[:, part],
-                self._square[:, part],
-                None,
-                strengths,
-            )
-            numbers[6] = 0.0  # biases have no penalty
+        numbers = (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
+        strengths = torch.tensor([numbers], dtype=torch.float64)
+        w, slope = network.flat[None], network.gradient[None]
+        if not l1:
+            adam_pass(w, slope, self._moment, self._square, None, strengths)
+            return
+        for part in (slice(network.penalized), slice(network.penalized, None)):
+            moments = self._moment[:, part], self._square[:, part]
+            adam_pass(w[:, part], slope[:, part], *moments, None, strengths)
+            strengths[0, _L1] = 0.0  # biases have no penalty
 
     def epoch_ends(self, rows: int) -> None:
         """Adam's rate does not change."""

@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from bridle.attaching import attach
+from bridle.attaching import PenaltyRule, attach
 from bridle.errors import UsageError
-from bridle.penalties import Penalty
 from bridle.select import Selector
 from bridle.surgery import Receipt, Rules, regularize
 
@@ -24,7 +23,7 @@ class Session:
     def __init__(self) -> None:
         self.receipt: Receipt | None = None
         self._model: weakref.ref[nn.Module] | None = None
-        self._steps: dict[str, int] = {}
+        self._steps: dict[str, int | float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what hangs on a model: a copy begins anew."""
@@ -42,7 +41,7 @@ class Session:
         seed: int,
         mode: str,
         metric: str,
-        steps: Mapping[str, int] | None = None,
+        steps: Mapping[str, int | float] | None = None,
     ) -> Receipt:
         """Regularize a model and its optimizers, and return the receipt.
 
@@ -52,7 +51,7 @@ class Session:
         self.end()  # of a run that an error ended
         receipt = regularize(model, rules, seed=seed)
         try:
-            if receipt.penalties:
+            if receipt.penalties or receipt.learns:
                 _attach(receipt, model, optimizers, mode=mode, metric=metric)
             known = self._model is not None and self._model() is model
             if steps is None and known and set(self._steps) == set(receipt.state_dict()):
@@ -90,12 +89,13 @@ def _attach(
         held = {id(p) for group in optimizer.param_groups for p in group["params"]}
         mine = {n: each for n, each in receipt.penalties.items() if id(weights[n]) in held}
         if mine:
-            rules: dict[Selector, list[Penalty]] = {
+            rules: dict[Selector, list[PenaltyRule]] = {
                 weights[name]: list(each) for name, each in mine.items()
             }
             attached = attach(optimizer, rules, model=model, mode=mode, metric=metric)
             receipt.attachments.append(attached)
         left -= set(mine)
+    receipt.learn(optimizers[0])
     if left:
         raise UsageError(
             f"no optimizer has {', '.join(sorted(left)[:4])}, which the rules penalize: "

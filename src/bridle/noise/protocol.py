@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import torch
@@ -10,12 +11,37 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import RESOLUTION
 
-__all__ = ["KeepProb", "Noise", "Scaling", "check_scaling", "drawn_probability", "resolve"]
+__all__ = [
+    "KeepProb",
+    "Noise",
+    "Scaling",
+    "Spot",
+    "check_scaling",
+    "drawn_probability",
+    "resolve",
+]
 
 KeepProb = float | Tensor
 """A probability to keep: one number, or a tensor ``[members]``."""
 
 Scaling = Literal["inverted", "classic"]
+
+
+@dataclass(frozen=True)
+class Spot:
+    """Where in a model a noise stands."""
+
+    index: int
+    """Which of the places that its rule has, from 0, in the model's order."""
+
+    count: int
+    """How many places its rule has."""
+
+    batch_first: bool | None
+    """Whether examples stand before time there; None where nothing says so."""
+
+    device: torch.device | None
+    """Where the model's parameters are, if it has any."""
 
 
 @runtime_checkable

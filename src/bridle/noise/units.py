@@ -51,6 +51,8 @@ class Dropout(BernoulliMask):
     tensor([0.2500, 0.2500, 0.2500, 0.2500, 0.2500])
     """
 
+    fuses_relu = True
+
     def __init__(
         self,
         *,

@@ -5,7 +5,9 @@ from bridle.ops.dispatch import (
     drop_connect_linear,
     dropout,
     elastic_prox,
+    gaussian_dropout,
     soft_threshold,
+    uniform_like,
 )
 from bridle.ops.philox import RESOLUTION, address_of
 from bridle.ops.stepping import adam_step, max_norm_step
@@ -18,6 +20,8 @@ __all__ = [
     "drop_connect_linear",
     "dropout",
     "elastic_prox",
+    "gaussian_dropout",
     "max_norm_step",
     "soft_threshold",
+    "uniform_like",
 ]

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import reference
+from bridle.ops.philox import BLOCKS_AT_ONCE, GROUP_BLOCKS, WORDS, drawn_words
 from bridle.ops.reference import row_steps
 
 try:
@@ -27,10 +29,13 @@ __all__ = [
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "gaussian_dropout",
     "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "soft_threshold",
+    "take_blocks",
+    "uniform_like",
     "use_variant",
     "variant",
     "variants",
@@ -206,6 +211,41 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     return out
 
 
+def _drawn_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
+    """As :func:`bridle.ops.philox.drawn_words`: drawn at once, and given out in parts."""
+    address, rows = address.to(_CPU, torch.int64).contiguous(), rows.to(torch.int64)
+    members, count = address.shape[0], rows.shape[1]
+    words = torch.empty(members * count, groups, WORDS, GROUP_BLOCKS, dtype=torch.int32)
+    if not words.numel():
+        return
+    _native.draw_words(
+        members,
+        count,
+        groups,
+        words.data_ptr(),
+        address.data_ptr(),
+        rows.data_ptr(),
+        *row_steps(rows),
+        torch.get_num_threads(),
+    )
+    chunk = max(1, BLOCKS_AT_ONCE // (groups * GROUP_BLOCKS))
+    for start in range(0, members * count, chunk):
+        part = slice(start, min(start + chunk, members * count))
+        yield part, words[part]
+
+
+def gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
+    """As :func:`bridle.ops.reference.gaussian_dropout`."""
+    source = _drawn_words if _compiled(x) else drawn_words
+    return reference.gaussian_dropout(x, address, rows, keep_prob, source=source)
+
+
+def uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
+    """As :func:`bridle.ops.reference.uniform_like`."""
+    source = _drawn_words if _compiled(x) else drawn_words
+    return reference.uniform_like(x, address, rows, source=source)
+
+
 def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
     """As :func:`bridle.ops.reference.soft_threshold`."""
     if threshold.numel() != 1 or threshold.ndim > w.ndim or not _compiled(w):
@@ -348,6 +388,28 @@ def drop_connect_linear_backward(
         torch.get_num_threads(),
     )
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)
+
+
+def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+    """As :func:`bridle.ops.reference.take_blocks`."""
+    widths = {torch.float32: 4, torch.float64: 8}
+    if weight.dtype not in widths or not _compiled(weight):
+        return reference.take_blocks(weight, lines, columns, out)
+    if weight.stride(-1) != 1:
+        weight = weight.contiguous()
+    lines, columns = lines.contiguous(), columns.contiguous()
+    _native.take_blocks(
+        widths[weight.dtype],
+        *out.shape,
+        weight.data_ptr(),
+        weight.stride(0) if weight.ndim == 3 else 0,
+        weight.stride(-2),
+        lines.data_ptr(),
+        columns.data_ptr(),
+        out.data_ptr(),
+        torch.get_num_threads(),
+    )
+    return out
 
 
 use_variant(os.environ.get("BRIDLE_CPU") or variants()[0])

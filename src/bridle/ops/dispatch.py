@@ -10,7 +10,15 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import registry
 
-__all__ = ["drop_connect", "drop_connect_linear", "dropout", "elastic_prox", "soft_threshold"]
+__all__ = [
+    "drop_connect",
+    "drop_connect_linear",
+    "dropout",
+    "elastic_prox",
+    "gaussian_dropout",
+    "soft_threshold",
+    "uniform_like",
+]
 
 
 def _as_population(x: Tensor, address: Tensor) -> tuple[Tensor, Tensor]:
@@ -157,6 +165,79 @@ def dropout(
     else:
         y = registry.dropout(flat, address, rows, keep, inverted)
     return y if flat is x else y.reshape(x.shape)
+
+
+def gaussian_dropout(
+    x: Tensor, address: Tensor, keep_prob: float | Tensor, *, rows: Tensor | None = None
+) -> Tensor:
+    """Multiply units by random numbers of mean 1, as Gaussian dropout does in training.
+
+    Follows Srivastava et al. (2014, JMLR 15:1929, section 10): ``y = x ∘ r`` with
+    ``r ~ N(1, (1 - p) / p)``, the variance of inverted dropout's multiplier. The numbers are the
+    pure function of their address that :mod:`bridle.ops.philox` defines, and backward draws them
+    again.
+
+    Parameters
+    ----------
+    x, address, rows
+        As in :func:`dropout`.
+    keep_prob : float or Tensor
+        Above 0, at most 1; a Tensor holds one per member.
+
+    Returns
+    -------
+    Tensor
+        Of the shape and dtype of ``x``. With ``keep_prob=1.0``, ``x`` itself.
+
+    Raises
+    ------
+    UsageError
+        As in :func:`dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import address_of, gaussian_dropout
+    >>> gaussian_dropout(torch.ones(2, 3), address_of(seed=0), 0.9)
+    tensor([[1.1341, 1.0558, 1.0941],
+            [1.1810, 0.5792, 1.1698]])
+    """
+    keep = _keep_probs(keep_prob, x, address.ndim - 1)
+    if keep is None:
+        return x
+    flat, address = _as_population(x, address)
+    y = registry.gaussian_dropout(flat, address, _row_addresses(rows, flat), keep)
+    return y.reshape(x.shape)
+
+
+def uniform_like(x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
+    """Return a uniform random number for each unit: the pure function of its address.
+
+    Parameters
+    ----------
+    x, address, rows
+        As in :func:`dropout`; of ``x`` only the shape counts.
+
+    Returns
+    -------
+    Tensor
+        float64, of the shape of ``x``: above 0 and below 1, and exact
+        (:mod:`bridle.ops.philox`).
+
+    Raises
+    ------
+    UsageError
+        As in :func:`dropout`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from bridle.ops import address_of, uniform_like
+    >>> uniform_like(torch.ones(1, 3), address_of(seed=0))
+    tensor([[0.8307, 0.8833, 0.7297]], dtype=torch.float64)
+    """
+    flat, address = _as_population(x.detach(), address)
+    return registry.uniform_like(flat, address, _row_addresses(rows, flat)).reshape(x.shape)
 
 
 def drop_connect(

@@ -12,17 +12,44 @@ unit of any width writes neighbouring units with one store: within a group of 12
 ``u`` reads block ``u % 16`` of the group, lane ``u // 16``. Lane ``2 w`` is the low half of word
 ``w`` and lane ``2 w + 1`` the high half. A unit is kept when its lane is below
 ``round(keep_prob * 65536)``.
+
+A number takes a whole word: within a group of 64 units, unit ``u`` reads block ``u % 16`` of the
+group, word ``u // 16``. A word ``w`` is the uniform number ``(w + ½) / 2³²``. Words 0 and 1 of a
+block, and words 2 and 3, make two normal numbers each (Box & Muller 1958)::
+
+    √(-2 ln((w₀ + ½) / 2³²)) · cos(2π w₁ / 2³²)   and the same with sin
+
+These are computed in float64 and rounded to float32, whatever takes them. Logarithms, sines and
+cosines of different libraries and devices differ in the last places of float64, by less than 1e-14
+in a normal number: so that all give the same bits, but for some numbers in ten million that differ
+in the last place of float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["GROUP", "LANES", "RESOLUTION", "address_of", "keep_mask", "mask_key", "philox4x32"]
+__all__ = [
+    "BLOCKS_AT_ONCE",
+    "GROUP",
+    "GROUP_BLOCKS",
+    "LANES",
+    "RESOLUTION",
+    "WORDS",
+    "Source",
+    "address_of",
+    "drawn_words",
+    "keep_mask",
+    "mask_key",
+    "normals",
+    "philox4x32",
+    "uniforms",
+]
 
 RESOLUTION = 1 << 16
 """Keep probabilities are multiples of ``1 / RESOLUTION``: a lane has 16 bits."""
@@ -32,10 +59,17 @@ GROUP_BLOCKS = 16
 GROUP = LANES * GROUP_BLOCKS
 """Units in a group of blocks."""
 
+WORDS = 4
+NUMBERS = WORDS * GROUP_BLOCKS
+"""Numbers in a group of blocks."""
+
+Source = Callable[[Tensor, Tensor, int], Iterator[tuple[slice, Tensor]]]
+"""What draws words: see :func:`drawn_words`."""
+
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
-_BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
+BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
 
 
 def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, ...]:
@@ -159,22 +193,41 @@ def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> T
     tensor([[[0, 0, 0, 0, 1],
              [1, 0, 0, 0, 1]]], dtype=torch.int32)
     """
+    members, count = address.shape[0], rows.shape[1]
+    limit = threshold.expand(members).repeat_interleave(count)[:, None, None, None].int()
+    groups = -(-units // GROUP)
+    kept = torch.empty(
+        members * count, groups, LANES, GROUP_BLOCKS, dtype=torch.bool, device=rows.device
+    )
+    for part, words in drawn_words(address, rows, groups):
+        torch.lt(words & 0xFFFF, limit[part], out=kept[part, :, 0::2])
+        torch.lt(words >> 16 & 0xFFFF, limit[part], out=kept[part, :, 1::2])
+    return kept.view(members, count, groups * GROUP)[..., :units].contiguous()
+
+
+def drawn_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
+    """Yield the words of some rows at a time: which, and int32 ``[part, groups, words, blocks]``.
+
+    Parameters
+    ----------
+    address, rows
+        As in :func:`keep_mask`.
+    groups : int
+        How many groups of blocks a row has.
+    """
     device = rows.device
     members = address.shape[0]
     row = rows.expand(members, -1).reshape(-1, 1)
-    if row.numel() == 0 or units == 0:
-        return torch.zeros(members, rows.shape[1], units, dtype=torch.bool, device=device)
+    if row.numel() == 0 or groups == 0:
+        return
     keys = [mask_key(*part) for part in address.tolist()]
-    groups = -(-units // GROUP)
     block = torch.arange(groups * GROUP_BLOCKS, device=device)[None]
-    # one member needs no tensor of keys, nor a row of thresholds for each of its rows
+    # one member needs no tensor of keys
     per_row = members > 1
     key = torch.tensor(keys, device=device).repeat_interleave(rows.shape[1], 0)
-    limit = threshold.expand(members).repeat_interleave(rows.shape[1])[:, None, None, None].int()
-    chunk = max(1, _BLOCKS_AT_ONCE // block.shape[1])
-    kept = torch.empty(row.shape[0], groups, LANES, GROUP_BLOCKS, dtype=torch.bool, device=device)
+    chunk = max(1, BLOCKS_AT_ONCE // block.shape[1])
     words = torch.empty(
-        min(chunk, row.shape[0]), groups, 4, GROUP_BLOCKS, dtype=torch.int32, device=device
+        min(chunk, row.shape[0]), groups, WORDS, GROUP_BLOCKS, dtype=torch.int32, device=device
     )
     for start in range(0, row.shape[0], chunk):
         part = slice(start, min(start + chunk, row.shape[0]))
@@ -182,6 +235,96 @@ def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> T
         drawn = words[: part.stop - start]
         for index, word in enumerate(philox4x32((*_words(block), *_words(row[part])), part_key)):
             drawn[:, :, index] = word.view(-1, groups, GROUP_BLOCKS)
-        torch.lt(drawn & 0xFFFF, limit[part], out=kept[part, :, 0::2])
-        torch.lt(drawn >> 16 & 0xFFFF, limit[part], out=kept[part, :, 1::2])
-    return kept.view(members, rows.shape[1], -1)[..., :units].contiguous()
+        yield part, drawn
+
+
+def _numbers(
+    address: Tensor,
+    rows: Tensor,
+    units: int,
+    dtype: torch.dtype,
+    numbers_of: Callable[[Tensor], Tensor],
+    source: Source,
+) -> Tensor:
+    """Return a number for each word: what ``numbers_of`` makes of float64 words, in ``dtype``."""
+    groups = -(-units // NUMBERS)
+    found = torch.empty(
+        address.shape[0] * rows.shape[1], groups * NUMBERS, dtype=dtype, device=rows.device
+    )
+    for part, words in source(address, rows, groups):
+        found[part] = numbers_of((words.long() & _WORD).double()).flatten(1).to(dtype)
+    return found.view(address.shape[0], rows.shape[1], -1)[..., :units]
+
+
+def uniforms(
+    address: Tensor,
+    rows: Tensor,
+    units: int,
+    dtype: torch.dtype = torch.float64,
+    *,
+    source: Source = drawn_words,
+) -> Tensor:
+    """Return uniform numbers: the middles of 2³² equal parts of the unit interval.
+
+    Parameters
+    ----------
+    address, rows, units
+        As in :func:`keep_mask`.
+    dtype : torch.dtype
+        Computed in float64, which holds them exactly, and rounded once.
+    source : callable
+        What draws the words: :func:`drawn_words`, or a kernel that gives the same.
+
+    Returns
+    -------
+    Tensor
+        ``[members, rows, units]``, above 0 and, in float64, below 1.
+
+    Examples
+    --------
+    >>> uniforms(address_of([0]), torch.tensor([[0]]), 3)
+    tensor([[[0.8307, 0.8833, 0.7297]]], dtype=torch.float64)
+    """
+    return _numbers(address, rows, units, dtype, _middles, source)
+
+
+def normals(
+    address: Tensor,
+    rows: Tensor,
+    units: int,
+    dtype: torch.dtype = torch.float64,
+    *,
+    source: Source = drawn_words,
+) -> Tensor:
+    """Return standard normal numbers, by the definition at the top of this module.
+
+    Parameters
+    ----------
+    address, rows, units
+        As in :func:`keep_mask`.
+    dtype : torch.dtype
+        Of the tensor; the numbers are those of float32.
+    source : callable
+        As in :func:`uniforms`.
+
+    Returns
+    -------
+    Tensor
+        ``[members, rows, units]``, within ±6.77.
+
+    Examples
+    --------
+    >>> normals(address_of([0]), torch.tensor([[0]]), 3)
+    tensor([[[0.4022, 0.1674, 0.2822]]], dtype=torch.float64)
+    """
+    return _numbers(address, rows, units, dtype, _box_muller, source)
+
+
+def _middles(words: Tensor) -> Tensor:
+    return (words + 0.5) * 2.0**-32
+
+
+def _box_muller(words: Tensor) -> Tensor:
+    radius = (-2 * _middles(words[:, :, 0::2]).log()).sqrt()
+    angle = (2 * math.pi * 2.0**-32) * words[:, :, 1::2]
+    return torch.stack([radius * angle.cos(), radius * angle.sin()], dim=3).flatten(2, 3).float()

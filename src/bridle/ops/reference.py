@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bridle.ops.philox import RESOLUTION, keep_mask
+from bridle.ops.philox import RESOLUTION, Source, drawn_words, keep_mask, normals, uniforms
 
 __all__ = [
     "adam_step",
@@ -19,12 +19,15 @@ __all__ = [
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "gaussian_dropout",
     "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "row_steps",
     "soft_threshold",
+    "take_blocks",
     "threshold_of",
+    "uniform_like",
 ]
 
 
@@ -99,6 +102,31 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     """
     scaled = _scaled(grad, _scale(keep_prob, inverted, grad), grad.dtype)
     return torch.where(y <= 0, _zero(grad.dtype, grad.device), scaled).contiguous()
+
+
+def gaussian_dropout(
+    x: Tensor,
+    address: Tensor,
+    rows: Tensor | None,
+    keep_prob: Tensor,
+    *,
+    source: Source = drawn_words,
+) -> Tensor:
+    """Return ``x (1 + σ n)``: ``n`` standard normal, σ² = (1 - p) / p."""
+    wide = _wide(x)
+    keep = keep_prob.double()
+    deviation = ((1 - keep) / keep).sqrt().view(-1, 1, 1).to(wide)
+    places = _rows(x, rows).to(x.device)
+    noise = normals(address, places, x.shape[2], wide.dtype, source=source)
+    return (wide * (1 + deviation * noise)).to(x.dtype).contiguous()
+
+
+def uniform_like(
+    x: Tensor, address: Tensor, rows: Tensor | None, *, source: Source = drawn_words
+) -> Tensor:
+    """Return a uniform number for each of ``x``, float64."""
+    places = _rows(x, rows).to(x.device)
+    return uniforms(address, places, x.shape[2], source=source).expand(x.shape).contiguous()
 
 
 def soft_threshold(w: Tensor, threshold: Tensor) -> Tensor:
@@ -233,3 +261,16 @@ def drop_connect_linear_backward(
         mask = _masked_weight(ones, index, address, rows, keep_prob, scale)
         grad_weight += torch.where(mask > 0, x[:, index, :, None] * above * mask, 0)
     return grad_x, grad_weight
+
+
+def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+    """Write ``weight[n, lines[n, i], columns[n, j]]`` to ``out[n, i, j]``, and return it.
+
+    ``weight`` is ``[in, out]``, the same for all names, or ``[names, in, out]``; ``lines`` and
+    ``columns`` are int64 ``[names, …]``, with places that exist: they are not checked.
+    """
+    places = lines[:, :, None], columns[:, None, :]
+    if weight.ndim == 3:
+        names = torch.arange(len(weight), device=weight.device)[:, None, None]
+        return out.copy_(weight[names, *places])
+    return out.copy_(weight[places])

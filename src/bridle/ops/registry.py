@@ -26,9 +26,11 @@ __all__ = [
     "dropout",
     "elastic_prox",
     "elastic_prox_",
+    "gaussian_dropout",
     "is_eager",
     "relu_dropout",
     "soft_threshold",
+    "uniform_like",
 ]
 
 _ORDINARY = (Tensor, nn.Parameter)
@@ -129,6 +131,47 @@ def _dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 dropout = Op(_dropout, fake=_like_first, backward=_dropout_backward, setup_context=_save_address)
+
+
+# ------------------------------------------------------------------ numbers, not masks
+
+
+def _numbers_of(device: torch.device) -> ModuleType:
+    """Return the module that draws numbers on a device."""
+    # words have kernels; logarithms and sines are torch's, since a kernel's would be other ones
+    return cpu if device.type == "cpu" else reference
+
+
+def _gaussian_dropout(x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor) -> Tensor:
+    return _numbers_of(x.device).gaussian_dropout(x, address, rows, keep_prob)
+
+
+def _save_numbers(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[1:])
+
+
+def _gaussian_dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+    # linear in x, as dropout is
+    return gaussian_dropout(grad, *ctx.saved_tensors), None, None, None
+
+
+gaussian_dropout = Op(
+    _gaussian_dropout,
+    fake=_like_first,
+    backward=_gaussian_dropout_backward,
+    setup_context=_save_numbers,
+)
+
+
+def _uniform_like(x: Tensor, address: Tensor, rows: Tensor | None) -> Tensor:
+    return _numbers_of(x.device).uniform_like(x, address, rows)
+
+
+def _double_like(x: Tensor, *_: Any) -> Tensor:
+    return torch.empty(x.shape, dtype=torch.float64, device=x.device)
+
+
+uniform_like = Op(_uniform_like, fake=_double_like)
 
 
 # ------------------------------------------------------------------ bias, ReLU and dropout

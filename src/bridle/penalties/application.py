@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import elastic_prox
+from bridle.penalties.annealing import refuse_annealed
 from bridle.penalties.protocol import Penalty, Strength, per_member
 
 __all__ = ["add_gradients", "apply_prox", "check_application"]
@@ -23,6 +24,7 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
         raise UsageError(f"mode is {mode!r}; it is one of {', '.join(map(repr, MODES))}")
     if metric not in ("euclidean", "adaptive"):
         raise UsageError(f"metric is {metric!r}; it is 'euclidean' or 'adaptive'")
+    refuse_annealed(penalties)
     for penalty in penalties:
         if mode == "coupled" and penalty.constraint:
             raise UsageError(f"{penalty} is a constraint and has no gradient: use mode='proximal'")
@@ -59,6 +61,7 @@ def add_gradients(weights: Iterable[Tensor], penalties: Sequence[Penalty]) -> No
     >>> w.grad
     tensor([ 0.5000, -1.0000])
     """
+    refuse_annealed(penalties)
     for weight in weights:
         for penalty in penalties:
             gradient = penalty.gradient(weight)
@@ -112,6 +115,7 @@ def apply_prox(
     >>> w.data
     tensor([0.9500, 0.0000])
     """
+    refuse_annealed(penalties)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
     others = [penalty for penalty in penalties if penalty.elastic is None]

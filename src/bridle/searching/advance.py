@@ -69,7 +69,7 @@ class Seen:
     steps : tuple of int
         When it was looked at.
     scores, losses : tuple of float
-        Of all held-out rows, each predicted by the member that held it out; noise off.
+        Of the judged rows, each predicted by the member that held it out; noise off.
     fold_scores : tuple of float
         At the last look, fold by fold.
     state : dict of arrays, or None
@@ -94,8 +94,8 @@ def advance(task: Task, job: Job) -> tuple[list[Seen], float]:
         best = [tuple(state["best_seen"].tolist()) for state in job.states]
     else:
         shard.keep_best(range(len(job.ids)))
-    folds = [task.rows_of(v)[1] for v in range(task.folds)]
-    known = task.fold >= 0
+    folds = [task.judged_rows_of(v) for v in range(task.folds)]
+    known = task.judged
     y = task.y[known]
     stops = np.linspace(job.start, job.stop, job.looks + 1).round().astype(int)[1:]
     steps: list[int] = []

@@ -152,14 +152,15 @@ def averaged(outputs: Tensor, *, classes: bool) -> Tensor:
 
 
 def own_rows(task: Task, network: Network, bins: int) -> tuple[Tensor, Tensor]:
-    """Return the outputs for each row by members that learned it, and by those that did not.
+    """Return outputs for the judged rows by members that learned them, and by those that did not.
 
-    Each ``[rows, outputs]``, averaged over the configurations.
+    Each ``[judged, outputs]``, averaged over the configurations.
     """
-    outputs = predict(network, task.inputs[bins])
+    outputs = predict(network, task.inputs[bins][task.judged])
     by_fold = outputs.unflatten(0, (-1, task.folds))
-    rows = torch.arange(by_fold.shape[2])
-    seen = by_fold[:, (task.fold + 1) % task.folds, rows]
-    unseen = by_fold[:, task.fold, rows]
+    fold = task.fold[task.judged]
+    rows = torch.arange(len(fold))
+    seen = by_fold[:, (fold + 1) % task.folds, rows]
+    unseen = by_fold[:, fold, rows]
     classes = bool(task.classes)
     return averaged(seen, classes=classes), averaged(unseen, classes=classes)

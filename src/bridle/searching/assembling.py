@@ -139,11 +139,9 @@ def _fitted(
     task: Task, entries: Sequence[Entry], of_folds: Network, test: Judged, per_epoch: float
 ) -> Fitted:
     seen, unseen = own_rows(task, of_folds, max(each.configuration.bins for each in entries))
-    classes = bool(task.classes)
+    classes, y = bool(task.classes), task.y[task.judged]
     return Fitted(
-        diagnosis=judge_gap(
-            judged(seen, task.y, classes=classes), judged(unseen, task.y, classes=classes)
-        ),
+        diagnosis=judge_gap(judged(seen, y, classes=classes), judged(unseen, y, classes=classes)),
         test=test.interval(),
         zeros=zeros_of(entries),
         epochs=math.ceil(entries[0].steps[-1] / per_epoch),

@@ -12,6 +12,7 @@ from statistics import fmean
 import torch
 
 from bridle.errors import UsageError
+from bridle.searching.answer import TOGETHER
 from bridle.searching.configuration import Configuration
 from bridle.searching.halving import ETA, Plan
 from bridle.searching.shard import Shard
@@ -96,10 +97,12 @@ def plan_for(
     seed: int,
     scoring: str,
     workers: int,
-) -> Plan:
-    """Return the plan of a search: by the clock, or for a number of configurations.
+    test_rows: int = 0,
+) -> tuple[Plan, float]:
+    """Return the plan of a search, by the clock or for a number of configurations.
 
-    ``shapes`` has a configuration of each shape, which are drawn equally often.
+    ``shapes`` has a configuration of each shape, which are drawn equally often. Returned too is
+    how many seconds the answer will take for its own rows and ``test_rows``, where there is a time.
 
     Raises
     ------
@@ -120,26 +123,35 @@ def plan_for(
     else:
         longest = math.ceil(epochs * rows / batch_size)
     room = max(FEWEST, int(memory / 2 / waiting) * ETA)
+    after = 0.0
     if configurations is not None:
         count = min(configurations, room)
     else:
-        measured = [_seconds_of_step(task, one, together, seed, batch_size) for one in shapes]
-        each = fmean(measured) / workers
+        costs = [_seconds_of(task, one, together, seed, batch_size) for one in shapes]
+        step, look = (fmean(each) for each in zip(*costs, strict=True))
+        judged = max(1, int(task.judged.sum()))
+        after = (TOGETHER + 1) * task.folds * look * (1 + test_rows / judged)
+        available = max(0.0, (seconds or 0.0) - after) * workers
         share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
         share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
-        affordable = (seconds or 0.0) / (each * share)  # configurations × steps of the longest
-        if affordable < FEWEST * RUNGS * ETA**2:
-            least = FEWEST * RUNGS * ETA**2 * each * share
+        step, look = step * share, look * LOOKS * sum(1 / ETA**r for r in range(RUNGS))
+        least = FEWEST * (RUNGS * ETA**2 * step + look)  # step and look are now a configuration's
+        if available < least:
+            needed, left = least / workers + after, seconds or 0.0
             raise UsageError(
-                f"the budget leaves {seconds or 0:.2g} s for training, and the smallest search "
-                f"takes {least:.2g} s here: give {least * 1.5 + 1:.0f}s or more"
+                f"the budget leaves {max(0.0, left):.2g} s for training and answer, and the "
+                f"smallest search takes {needed:.2g} s here: "
+                f"give {math.ceil(1.2 * (needed - left) + 1)} s more, or smaller layers"
             )
+
+        def affordable(many: int) -> int:
+            return int((available / many - look) / step)
+
         # where time is short, first shorter training, so that the last rung has three to average
-        longest = min(longest, max(FEWEST_STEPS, int(affordable / ENOUGH)))
-        longest = int(min(longest, affordable / FEWEST))
-        count = int(min(MOST, room, max(FEWEST, affordable / longest)))
+        longest = min(longest, max(FEWEST_STEPS, affordable(ENOUGH)), affordable(FEWEST))
+        count = int(min(MOST, room, max(FEWEST, available / (longest * step + look))))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
-    return Plan(
+    plan = Plan(
         steps=steps,
         configurations=count,
         together=together,
@@ -147,7 +159,9 @@ def plan_for(
         batch_size=batch_size,
         seed=seed,
         scoring=scoring,
+        workers=workers,
     )
+    return plan, after
 
 
 def _wait(device: str) -> None:
@@ -155,10 +169,10 @@ def _wait(device: str) -> None:
         torch.cuda.synchronize()
 
 
-def _seconds_of_step(
+def _seconds_of(
     task: Task, configuration: Configuration, together: int, seed: int, batch_size: int
-) -> float:
-    """Measure a configuration's step, all folds, the looks' share included."""
+) -> tuple[float, float]:
+    """Measure a configuration's step and its look, with all folds."""
     regularized = Configuration(
         keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     ).with_shape(*configuration.shape)
@@ -170,4 +184,7 @@ def _seconds_of_step(
     shard.train(steps)
     _wait(task.device)
     trained = (time.perf_counter() - began) / steps
-    return trained * 1.1 / together
+    began = time.perf_counter()
+    shard.held_out()
+    looked = time.perf_counter() - began
+    return trained * 1.05 / together, looked / together

@@ -25,18 +25,21 @@ __all__ = ["boosting_outputs", "judged", "outcome_of"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
-_BOOSTING_CELLS = 10**7
+_TREES, _SPLITS, _LEAF = 100, 30, 20
+_MOST_SECONDS = 60.0
 _DRAWS = 500
 
 
 def boosting_outputs(
-    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int
+    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
 ) -> Tensor | None:
     """Return what scikit-learn's default gradient boosting says of the test rows.
 
-    None where the table is so large that it would take longer than the search.
+    None where it would take more than a tenth of the search's ``seconds``, or than a minute where
+    there is no budget: by :func:`boosting_seconds`, so that a search that is resumed does the same.
     """
-    if X.numel() * max(1, classes) > _BOOSTING_CELLS:
+    most = _MOST_SECONDS if seconds is None else seconds / 10
+    if boosting_seconds(X.shape[0], X.shape[1], classes) > most:
         return None
     if not classes:
         model = HistGradientBoostingRegressor(random_state=seed).fit(X.numpy(), y.numpy())
@@ -48,6 +51,15 @@ def boosting_outputs(
         model.predict_proba(X_test.numpy())
     )
     return found.clamp(min=1e-12).log()
+
+
+def boosting_seconds(rows: int, columns: int, classes: int) -> float:
+    """Return about how long scikit-learn's gradient boosting takes, from the table's size alone.
+
+    Each of 100 trees a class reads every cell, and at each of its splits the bins of every column.
+    """
+    splits = min(_SPLITS, max(1, rows // _LEAF - 1))
+    return _TREES * max(1, classes if classes > 2 else 1) * columns * (5e-6 * splits + 8e-9 * rows)
 
 
 def judged(outputs: Tensor, y: Tensor, *, classes: bool) -> Judged:

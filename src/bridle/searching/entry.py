@@ -68,10 +68,10 @@ def search(
 
     Draws configurations (:class:`bridle.searching.Space`), trains each with every fold as one
     tensor program, and lets the better third go on, twice: successive halving (Li et al. 2018). A
-    configuration is scored on all rows, each predicted by the network that did not learn it. The
-    best ones' networks, one for each fold, are averaged into the model that predicts; then the
-    test part is opened, once. Configurations may take numbers in 16 bins too, where that adds 512
-    inputs at most.
+    configuration is scored on all rows, each predicted by the network that did not learn it (on
+    about 20,000 of them where there are more). The best ones' networks, one for each fold, are
+    averaged into the model that predicts; then the test part is opened, once. Configurations may
+    take numbers in 16 bins too, where that adds 512 inputs at most.
 
     Parameters
     ----------
@@ -171,14 +171,24 @@ def search(
     X, X_test = (encoded(encoders, frame) for frame, _ in (learned, tested))
     work = Task(X, y, rows, classes, place)
     space = Space(tuple(map(tuple, hidden)), tuple(encoders), classes=bool(classes))
-    boosted = boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed)
+    boosted = boosting_outputs(
+        X[0], y, X_test[0], classes=classes, seed=seed, seconds=terms.seconds
+    )
     y_test = torch.from_numpy(coding.transform(tested[1]))
     places = {"searched": learned[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
     split = "test part" if test is None else "none"
     facts = facts_of_table(frame[list(encoders[0].columns)], truth, places["searched"], split=split)
     ground = Ground(encoders, coding, target, X_test, y_test, boosted, places, facts)
     journal = None if directory is None else Journal(Path(directory), resume=resume)
-    contest = hold(work, space, terms, began=began, journal=journal, on_progress=on_progress)
+    contest = hold(
+        work,
+        space,
+        terms,
+        began=began,
+        test_rows=len(y_test),
+        journal=journal,
+        on_progress=on_progress,
+    )
     winners = winners_of(contest, answer)
     found = result_of(contest, winners, work, ground, answer)
     if journal is not None:

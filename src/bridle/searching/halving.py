@@ -23,6 +23,15 @@ SAFETY = 0.95
 PLAIN_ID = 0
 
 
+def evenly(group: list[Entry], most: int, workers: int) -> list[list[Entry]]:
+    """Cut a list into parts of at most so many; with workers, as many for each, of one size."""
+    count = math.ceil(len(group) / most)
+    if workers > 1:
+        count = min(len(group), workers * math.ceil(count / workers))
+    ends = [round(at * len(group) / count) for at in range(count + 1)]
+    return [group[a:b] for a, b in pairwise(ends)]
+
+
 class Decisions(Protocol):
     """Remembers what the clock decided, and forgets weights."""
 
@@ -56,6 +65,8 @@ class Plan:
         Evaluations in each rung.
     batch_size, seed : int
     scoring : str
+    workers : int
+        How many work at the same time, so that the jobs of a rung can be of one size.
     """
 
     steps: tuple[int, ...]
@@ -65,6 +76,7 @@ class Plan:
     batch_size: int
     seed: int
     scoring: str
+    workers: int = 1
 
     def kept(self, rung: int, begun: int) -> int:
         """Return how many of those that began go on to a rung."""
@@ -252,8 +264,11 @@ class Contest:
         groups: dict[tuple[tuple[int, ...], int], list[Entry]] = {}
         for entry in sorted(going, key=lambda each: each.id):
             groups.setdefault(entry.configuration.shape, []).append(entry)
-        size = self.plan.together
-        parts = [g[at : at + size] for g in groups.values() for at in range(0, len(g), size)]
+        parts = [
+            part
+            for group in groups.values()
+            for part in evenly(group, self.plan.together, self.plan.workers)
+        ]
         for place, part in enumerate(parts):
             seconds = None
             if self.deadline is not None and rung == len(self.plan.steps) - 1:

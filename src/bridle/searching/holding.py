@@ -69,6 +69,7 @@ def hold(
     terms: Terms,
     *,
     began: float,
+    test_rows: int = 0,
     journal: Journal | None = None,
     on_progress: Callable[[Progress], None] | None = None,
 ) -> Contest:
@@ -81,6 +82,8 @@ def hold(
     terms : Terms
     began : float
         When the budget's time began, by ``time.monotonic()``.
+    test_rows : int
+        How many rows the answer will predict, for which time is kept.
     journal : Journal, optional
         Where all is written down; a search that it holds already goes on.
     on_progress : callable, optional
@@ -96,13 +99,13 @@ def hold(
     TrainingError
         If no configuration gave finite outputs, or workers were lost again and again.
     """
-    seconds, left = terms.seconds, 1 - RESERVED[terms.answer]
+    seconds, left, more = terms.seconds, 1 - RESERVED[terms.answer], 0.0
     if journal is not None and journal.document:
         plan, seconds = journal.resumed(fingerprint(task))
         spent = journal.seconds
     else:
         spent = time.monotonic() - began
-        plan = plan_for(
+        plan, after = plan_for(
             task,
             [PLAIN.with_shape(each, some) for each in space.shapes for some in space.bins],
             seconds=None if seconds is None else seconds * left - spent,
@@ -112,7 +115,9 @@ def hold(
             seed=terms.seed,
             scoring=terms.scoring,
             workers=terms.workers,
+            test_rows=test_rows,
         )
+        more = max(0.0, after - (1 - left) * (seconds or 0.0))
         if journal is not None:
             journal.begin(plan, fingerprint(task), seconds)
         spent = time.monotonic() - began
@@ -121,7 +126,7 @@ def hold(
         plan,
         space,
         runner if journal is None else journal.runner(runner),
-        left=None if seconds is None else seconds * left - spent,
+        left=None if seconds is None else seconds * left - spent - more,
         workers=terms.workers,
         journal=journal,
         on_progress=on_progress,

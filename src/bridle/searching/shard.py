@@ -214,12 +214,12 @@ class Shard:
     def held_out(self) -> Tensor:
         """Return the outputs of each configuration for every row, by the member that held it out.
 
-        float32 ``[configurations, rows, outputs]``; NaN for a row that no fold holds out.
+        float32 ``[configurations, rows, outputs]``; NaN for a row that is not judged.
         """
         task = self.task
         count, rows = len(self.configurations), len(task.y)
         found = torch.full((count, rows, task.outputs), torch.nan)  # on the CPU
-        parts = [task.rows_of(v)[1] for v in range(task.folds)]
+        parts = [task.judged_rows_of(v) for v in range(task.folds)]
         longest = max(map(len, parts))
         table = torch.stack([F.pad(part, (0, longest - len(part))) for part in parts])
         with self.averaged() as network:

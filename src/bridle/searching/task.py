@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ __all__ = ["DEVICES", "Task", "check_device", "fold_of_rows"]
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 DEVICES = ("auto", "cpu", "cuda")
+MOST_JUDGED = 20_000
+"""Where more rows are held out, a share of them is judged: a score is then known to 0.3 points."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +66,20 @@ class Task:
         """Return the rows that a fold trains on, and those that it holds out."""
         held_out = self.fold == fold
         return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+
+    @cached_property
+    def judged(self) -> Tensor:
+        """The held-out rows that scores are of, bool ``[rows]``: all, or 20,000 of all classes."""
+        held_out = self.fold >= 0
+        parts = math.ceil(int(held_out.sum()) / MOST_JUDGED)
+        if parts <= 1:
+            return held_out
+        part = fold_of_rows(self.y.cpu().numpy(), parts, self.classes, 0)
+        return held_out & (torch.from_numpy(part) == 0)
+
+    def judged_rows_of(self, fold: int) -> Tensor:
+        """Return the rows that a fold holds out and that are judged, int64."""
+        return ((self.fold == fold) & self.judged).nonzero()[:, 0]
 
 
 def check_device(device: str) -> str:

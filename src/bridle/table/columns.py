@@ -117,13 +117,14 @@ def _of_texts(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) 
 
 
 def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
-    present = values[values.notna()]
+    present = values[values.notna()] if column.has_missing else values
     if not len(present):
         raise DataError(
             f"column {column.name!r} has no value at all; drop it with --drop {column.name} "
             f"(in Python: drop=[{column.name!r}])"
         )
-    if not column.has_missing and (present == present.iloc[0]).all():
+    plain = present.to_numpy()  # a table may have thousands of columns, and pandas takes its time
+    if not column.has_missing and (plain == plain[0]).all():
         return Column(column.name, "constant")
     return column
 

@@ -47,6 +47,8 @@ struct Kernels {
   void (*scale_by[2])(int64_t count, void* w, const void* factors);
   // bits of the groups [group, group + groups), eight words of 16 each, lowest bit first
   void (*draw_bits)(const RowState&, uint64_t group, int64_t groups, uint16_t* bits);
+  // the four words of each block of these groups, word by word
+  void (*draw_words)(const RowState&, uint64_t group, int64_t groups, uint32_t* words);
   void (*masked_forward[2])(const uint16_t* bits, int64_t offset, const WeightTile&, const void* x,
                             const void* w, void* y, double scale);
   void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,

@@ -249,6 +249,28 @@ void masked_backward(const uint16_t* bits, int64_t offset, const WeightTile& til
   }
 }
 
+// Nothing here is an Isa's own: compilers make vectors of these loops.
+template <class Isa>
+void draw_words(const RowState& row, uint64_t group, int64_t groups, uint32_t* words) {
+  const MaskKey& key = *row.key;
+  for (int64_t g = 0; g < groups; ++g, words += 4 * kBlocks) {
+    const uint64_t first = (group + static_cast<uint64_t>(g)) * kBlocks;
+    uint32_t *c0 = words, *c1 = c0 + kBlocks, *c2 = c1 + kBlocks, *c3 = c2 + kBlocks;
+    for (uint32_t j = 0; j < kBlocks; ++j) {
+      const uint64_t p0 = uint64_t{low(first) + j} * kMul0;
+      c0[j] = row.r0 ^ high(first), c1[j] = row.r1, c2[j] = high(p0) ^ row.r2, c3[j] = low(p0);
+    }
+    for (int round = 1; round < kRounds; ++round) {
+      for (int j = 0; j < kBlocks; ++j) {
+        const uint64_t p0 = uint64_t{c0[j]} * kMul0, p1 = uint64_t{c2[j]} * kMul1;
+        const uint32_t n0 = high(p1) ^ c1[j] ^ key.k0[round];
+        const uint32_t n2 = high(p0) ^ c3[j] ^ key.k1[round];
+        c0[j] = n0, c1[j] = low(p1), c2[j] = n2, c3[j] = low(p0);
+      }
+    }
+  }
+}
+
 template <class Isa>
 const Kernels* table_of() {
   static const Kernels table = {
@@ -261,6 +283,7 @@ const Kernels* table_of() {
       {add_squares<Isa, float>, add_squares<Isa, double>},
       {scale_by<Isa, float>, scale_by<Isa, double>},
       draw_bits<Isa>,
+      draw_words<Isa>,
       {masked_forward<Isa, float>, masked_forward<Isa, double>},
       {masked_backward<Isa, float>, masked_backward<Isa, double>},
   };

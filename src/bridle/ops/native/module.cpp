@@ -188,6 +188,37 @@ void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Addre
   });
 }
 
+// Words of one width from chosen lines and columns: out[n, i, j] = w[n, lines[n, i], columns[n, j]].
+template <class T>
+void take_words(int64_t begin, int64_t end, int64_t lines, int64_t count, const T* w,
+                int64_t name_step, int64_t line_step, const int64_t* line_places,
+                const int64_t* column_places, T* out) {
+  for (int64_t at = begin; at < end; ++at) {
+    const int64_t name = at / lines;
+    const T* from = w + name * name_step + line_places[at] * line_step;
+    const int64_t* places = column_places + name * count;
+    T* to = out + at * count;
+    for (int64_t j = 0; j < count; ++j) to[j] = from[places[j]];
+  }
+}
+
+void take_blocks(int width, int64_t names, int64_t lines, int64_t count, Address w,
+                 int64_t name_step, int64_t line_step, Address line_places, Address column_places,
+                 Address out, int threads) {
+  const int used = threads_for(names * lines * count, threads);
+  split(names * lines, used, [&](int64_t begin, int64_t end) {
+    const auto *at_lines = read<int64_t>(line_places), *at_columns = read<int64_t>(column_places);
+    void* to = mutable_bytes(out, 0, 1);
+    if (width == 8) {
+      take_words(begin, end, lines, count, read<uint64_t>(w), name_step, line_step, at_lines,
+                 at_columns, static_cast<uint64_t*>(to));
+    } else {
+      take_words(begin, end, lines, count, read<uint32_t>(w), name_step, line_step, at_lines,
+                 at_columns, static_cast<uint32_t*>(to));
+    }
+  });
+}
+
 // The sizes of a product with one weight mask for each example.
 struct Product {
   int64_t members, rows, inputs, outputs;
@@ -267,6 +298,22 @@ void masked_backward(int dtype, int64_t members, int64_t rows, int64_t inputs, i
   });
 }
 
+// All words of all rows, [members, rows, groups, 4, blocks].
+void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Address address,
+                Address row, int64_t row_member, int64_t row_step, int threads) {
+  const double all = 1.0;  // no mask is drawn
+  const Masks masks(members, address, row, row_member, row_step, reinterpret_cast<Address>(&all), 0,
+                    false);
+  const int64_t size = groups * 4 * kBlocks;
+  split(members * rows, threads_for(members * rows * size, threads),
+        [&](int64_t first, int64_t last) {
+          for (int64_t line = first; line < last; ++line) {
+            active->draw_words(masks.row(line / rows, line % rows), 0, groups,
+                               reinterpret_cast<uint32_t*>(out) + line * size);
+          }
+        });
+}
+
 // The mask itself, from any group on: what the tests compare.
 std::vector<bool> keep_bits(int64_t seed, int64_t stream, int64_t step, int64_t row, uint64_t group,
                             int64_t groups, uint32_t threshold) {
@@ -331,5 +378,7 @@ NB_MODULE(_native, m) {
   m.def("max_norm", &max_norm, unlocked);
   m.def("masked_forward", &masked_forward, unlocked);
   m.def("masked_backward", &masked_backward, unlocked);
+  m.def("take_blocks", &take_blocks, unlocked);
+  m.def("draw_words", &draw_words, unlocked);
   m.def("keep_bits", &keep_bits);
 }

@@ -1,0 +1,259 @@
+"""Where configurations come from: at random, from a model of the scores, or from the winners.
+
+Run ``python benchmarks/search_samplers.py --data FOLDER``. The same work three times on the same
+split, folds and batches:
+
+- *halving*: random configurations, the better third goes on, twice (what the search does);
+- *model*: the same, but after the first 18 each job's configurations are those that Optuna's TPE
+  (multivariate, with the first rung's scores) proposes;
+- *population*: population-based training (Jaderberg et al. 2017): a quarter as many networks train
+  to the end; twelve times on the way, the worst quarter takes the weights of the best quarter and
+  its strengths, moved by a fifth either way.
+
+Each answers with the average of its best eight configurations. Printed is the balanced accuracy of
+the test part, and the selected score over the held-out rows, in per cent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pandas as pd
+import torch
+from machine import machine
+from sklearn.model_selection import train_test_split
+
+from bridle.network import predict
+from bridle.searching.advance import Job, advance
+from bridle.searching.answer import TOGETHER, averaged, networks_of
+from bridle.searching.budget import plan_for
+from bridle.searching.configuration import PLAIN, Configuration, Space
+from bridle.searching.halving import Contest, Entry, Plan
+from bridle.searching.scoring import scores_of
+from bridle.searching.task import Task, fold_of_rows
+from bridle.table import ClassTarget, TableEncoder
+
+SETS = ("credit-g", "vehicle", "kc1", "australian", "cnae-9", "jasmine")
+SCORING = "balanced_accuracy"
+FOLDS = 5
+AT_RANDOM = 18
+GENERATIONS = 12
+TOGETHER_IN_A_JOB = 8
+
+
+def suggest(trial: optuna.Trial, space: Space) -> Configuration:
+    """Let Optuna choose from the search's own space."""
+
+    def often(name: str, draw: Callable[[], float], off: float) -> float:
+        return draw() if trial.suggest_categorical(f"{name} on", [True, False]) else off
+
+    def log(name: str, low: float, high: float) -> Callable[[], float]:
+        return lambda: trial.suggest_float(name, low, high, log=True)
+
+    def even(name: str, low: float, high: float) -> Callable[[], float]:
+        return lambda: trial.suggest_float(name, low, high)
+
+    return Configuration(
+        learning_rate=log("learning_rate", 3e-4, 1e-2)(),
+        l1=often("l1", log("l1", 1e-6, 1e-3), 0.0),
+        l2=often("l2", log("l2", 1e-5, 1e-1), 0.0),
+        keep_prob=often("keep", even("keep_prob", 0.4, 0.95), 1.0),
+        input_keep_prob=often("input", even("input_keep_prob", 0.7, 0.98), 1.0),
+        drop_connect_keep_prob=often("connect", even("connect_keep_prob", 0.6, 0.95), 1.0),
+        max_norm=often("max_norm", log("max_norm", 0.5, 5.0), math.inf),
+        label_smoothing=often("smoothing", even("smoothing", 0.01, 0.3), 0.0),
+        mixup=often("mixup", even("mixup", 0.05, 1.0), 0.0),
+        averaging=often("average", log("averaging", 4.0, 16.0), math.inf),
+        class_weight=even("class_weight", 0.0, 1.0)(),
+        hidden=space.shapes[0],
+        bins=trial.suggest_categorical("bins", list(space.bins)),
+    )
+
+
+class ModelContest(Contest):
+    """Successive halving, whose first rung is proposed by TPE."""
+
+    def __init__(self, plan: Plan, space: Space, run: Any) -> None:
+        super().__init__(plan, space, run)
+        self.study = optuna.create_study(
+            direction="maximize",
+            sampler=optuna.samplers.TPESampler(
+                n_startup_trials=AT_RANDOM,
+                seed=plan.seed,
+                multivariate=True,
+                group=True,
+                constant_liar=True,
+            ),
+        )
+        self.asked: dict[int, optuna.Trial] = {}
+
+    def _drawn(self, number: int) -> Entry:
+        for known, trial in list(self.asked.items()):
+            entry = self.entries.get(known)
+            if entry is not None and entry.scores:
+                self.study.tell(trial, max(entry.first_score, -1.0))
+                del self.asked[known]
+        if number <= AT_RANDOM:
+            return super()._drawn(number)
+        self.asked[number] = self.study.ask()
+        return Entry(number, suggest(self.asked[number], self.space))
+
+
+def moved(one: Configuration, random: np.random.Generator) -> Configuration:
+    """Return a configuration whose strengths are moved by a fifth, up or down."""
+
+    def by(value: float, low: float, high: float) -> float:
+        return float(np.clip(value * random.choice([0.8, 1.25]), low, high))
+
+    def keep(value: float, least: float) -> float:
+        return value if value == 1 else 1 - by(1 - value, 0.02, 1 - least)
+
+    return replace(
+        one,
+        learning_rate=by(one.learning_rate, 1e-4, 1e-2),
+        l1=by(one.l1, 0.0, 1e-2),
+        l2=by(one.l2, 0.0, 1.0),
+        keep_prob=keep(one.keep_prob, 0.3),
+        input_keep_prob=keep(one.input_keep_prob, 0.6),
+        drop_connect_keep_prob=keep(one.drop_connect_keep_prob, 0.5),
+        max_norm=by(one.max_norm, 0.25, math.inf),
+        label_smoothing=by(one.label_smoothing, 0.0, 0.4),
+        mixup=by(one.mixup, 0.0, 2.0),
+        class_weight=by(one.class_weight, 0.0, 1.0),
+    )
+
+
+def population(task: Task, space: Space, plan: Plan) -> list[Entry]:
+    """Train a population with exploitation and exploration; return it, the best first."""
+    random = np.random.default_rng([plan.seed, 0xB07])
+    work = sum(
+        plan.kept(r, plan.configurations) * (b - a)
+        for r, (a, b) in enumerate(pairwise((0, *plan.steps)))
+    )
+    count = max(4, round(work / plan.steps[-1]))
+    entries = [Entry(i, space.sample(random)) for i in range(count)]
+    ends = np.linspace(0, plan.steps[-1], GENERATIONS + 1).round().astype(int)
+    for generation, (start, stop) in enumerate(pairwise(ends.tolist())):
+        shapes: dict[Any, list[Entry]] = {}
+        for each in entries:
+            shapes.setdefault(each.configuration.shape, []).append(each)
+        for group in shapes.values():
+            for at in range(0, len(group), TOGETHER_IN_A_JOB):
+                part = group[at : at + TOGETHER_IN_A_JOB]
+                states = tuple(each.state for each in part if each.state is not None)
+                job = Job(
+                    configurations=tuple(each.configuration for each in part),
+                    ids=tuple(each.id for each in part),
+                    states=states if generation else None,
+                    start=start,
+                    stop=stop,
+                    looks=1,
+                    rung=0,
+                    seed=plan.seed,
+                    batch_size=plan.batch_size,
+                    scoring=plan.scoring,
+                )
+                for entry, seen in zip(part, advance(task, job)[0], strict=True):
+                    entry.see(seen, 0)
+        entries.sort(key=lambda each: (-each.scores[-1], each.losses[-1]))
+        if generation < GENERATIONS - 1:
+            quarter = count // 4
+            for place in range(quarter):
+                best, worst = entries[place], entries[-1 - place]
+                worst.configuration = moved(best.configuration, random)
+                worst.state = best.state
+                worst.steps, worst.scores = list(best.steps), list(best.scores)
+                worst.losses = list(best.losses)
+    return sorted(entries, key=lambda each: (-each.best[0], -each.best[1]))
+
+
+def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]:
+    """Return the test and the validation score of each way on one split."""
+    rest, test = train_test_split(frame, test_size=0.2, random_state=seed, stratify=frame["target"])
+    rows = rest.drop(columns="target")
+    encoder = TableEncoder().fit(rows)
+    coding = ClassTarget.fit(frame["target"])
+    y = torch.from_numpy(coding.transform(rest["target"]))
+    y_test = torch.from_numpy(coding.transform(test["target"]))
+    bins = (0, 16) if 0 < encoder.numbers * 16 <= 512 else (0,)
+    encoders = {b: encoder.binned(rows, b) for b in bins}
+    inputs = {b: torch.from_numpy(each.transform(rows)) for b, each in encoders.items()}
+    X_test = {b: torch.from_numpy(each.transform(test)) for b, each in encoders.items()}
+    fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
+    task = Task(inputs, y, fold, len(coding.classes))
+    space = Space(((128, 128),), bins)
+    plan, _ = plan_for(
+        task,
+        [PLAIN.with_shape((128, 128), b) for b in bins],
+        seconds=None,
+        configurations=configurations,
+        epochs=None,
+        memory=2e9,
+        seed=seed,
+        scoring=SCORING,
+        workers=1,
+    )
+
+    def run(jobs: Any) -> Any:
+        return (advance(task, job) for job in jobs)
+
+    found: dict[str, float] = {}
+    ways: dict[str, list[Entry]] = {}
+    for name, kind in (("halving", Contest), ("model", ModelContest)):
+        contest = kind(plan, space, run)
+        contest.hold()
+        ways[name] = contest.finalists[:TOGETHER]
+    ways["population"] = population(task, space, plan)[:TOGETHER]
+    for name, winners in ways.items():
+        widest = max(each.configuration.bins for each in winners)
+        outputs = averaged(
+            predict(networks_of(task, winners, widest), X_test[widest]), classes=True
+        )
+        found[name] = 100 * float(scores_of(outputs[None], y_test, SCORING))
+        found[f"{name}, held out"] = 100 * winners[0].best[0]
+    return found
+
+
+def main() -> None:
+    """Print a line for each split, the means, and the paired differences."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--configurations", type=int, default=54)
+    parser.add_argument("--csv", type=Path)
+    options = parser.parse_args()
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    print(f"{machine()}; {options.configurations} configurations, 128-128\n")
+    rows = []
+    for repeat in range(options.repeats):
+        for name in options.sets:
+            frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
+            frame["target"] = frame["target"].astype(str)
+            rows.append({"set": name, **one(frame, 11 + repeat, options.configurations)})
+            print(
+                "  ".join(
+                    f"{k} {v}" if k == "set" else f"{k} {v:.2f}" for k, v in rows[-1].items()
+                ),
+                flush=True,
+            )
+            if options.csv:
+                pd.DataFrame(rows).to_csv(options.csv, index=False)
+    table = pd.DataFrame(rows)
+    print("\n" + table.groupby("set", sort=False).mean().round(2).to_string())
+    for other in ("model", "population"):
+        change = table[other] - table["halving"]
+        spread = change.std(ddof=1) / np.sqrt(len(change))
+        print(f"{other} − halving, in pairs: {change.mean():+.2f} ± {spread:.2f} (standard error)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The candidates of a search, by the names and in the shapes that scikit-learn uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+
+from bridle.errors import UsageError
+from bridle.searching.configuration import Configuration
+from bridle.searching.halving import Entry
+
+__all__ = ["NAMES", "params_of", "results_of", "shapes_of"]
+
+NAMES = {"learning_rate": "learning_rate_init", "hidden": "hidden_layer_sizes"}
+"""What the search names otherwise."""
+
+
+def shapes_of(sizes: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the hidden layers to choose from: of a number, a shape, or several shapes."""
+    given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
+    several = bool(given) and all(isinstance(each, Iterable) for each in given)
+    shapes = tuple(map(tuple, given)) if several else (tuple(given),)
+    for shape in shapes:
+        if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
+            raise UsageError(
+                f"hidden_layer_sizes is {sizes!r}; give units above 0, such as (256, 256), or "
+                "several such shapes to choose from"
+            )
+    return tuple(tuple(map(int, shape)) for shape in shapes)
+
+
+def params_of(configuration: Configuration) -> dict[str, Any]:
+    """Return a configuration by the names that estimators use; None is none."""
+    values = configuration.to_dict() | {"hidden": configuration.hidden}
+    plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
+    return {NAMES.get(name, name): value for name, value in plain.items()}
+
+
+def results_of(
+    entries: Sequence[Entry], order: Sequence[Entry], folds: int, unit: float
+) -> dict[str, Any]:
+    """Return all candidates in the shape of scikit-learn's searches."""
+    params = [params_of(each.configuration) for each in entries]
+    place = {each.id: rank for rank, each in enumerate(order, 1)}
+    by_fold = np.full((folds, len(entries)), np.nan)
+    pooled = np.full(len(entries), np.nan)
+    for at, entry in enumerate(entries):
+        if entry.id in place:
+            by_fold[:, at] = entry.fold_scores
+            pooled[at] = entry.best[0]
+    by_fold, pooled = by_fold * unit, pooled * unit
+    found: dict[str, Any] = {"params": params}
+    for name in params[0]:
+        values = np.empty(len(params), dtype=object)
+        values[:] = [each[name] for each in params]
+        found[f"param_{name}"] = np.ma.MaskedArray(values, mask=np.zeros(len(params), dtype=bool))
+    found |= {f"split{v}_test_score": scores for v, scores in enumerate(by_fold)}
+    return found | {
+        "mean_test_score": by_fold.mean(0),
+        "std_test_score": by_fold.std(0),
+        "rank_test_score": np.array(
+            [place.get(each.id, len(place) + 1) for each in entries], dtype=np.int32
+        ),
+        "pooled_test_score": pooled,
+        "rung": np.array([each.rung for each in entries]),
+        "n_steps": np.array([each.steps[-1] if each.steps else 0 for each in entries]),
+    }

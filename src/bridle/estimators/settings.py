@@ -1,0 +1,103 @@
+"""The arguments that the classifier and the regressor share, and what each may be."""
+
+from __future__ import annotations
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+
+from bridle.errors import UsageError
+from bridle.estimators.solvers import SOLVERS
+from bridle.network import ACTIVATIONS
+
+__all__ = ["Settings"]
+
+_SHARE = Interval(Real, 0, 1, closed="right")
+_PLAIN = {
+    "l1": 0.0,
+    "keep_prob": 1.0,
+    "input_keep_prob": 1.0,
+    "drop_connect_keep_prob": 1.0,
+    "max_norm": None,
+}
+
+
+class Settings(BaseEstimator):
+    """What an instance has by its subclass's constructor."""
+
+    _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS))],
+        "solver": [StrOptions(set(SOLVERS))],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "l1": [Interval(Real, 0, None, closed="left")],
+        "keep_prob": [_SHARE],
+        "input_keep_prob": [_SHARE],
+        "drop_connect_keep_prob": [_SHARE],
+        "max_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "keep_stages": ["boolean"],
+        "device": [StrOptions({"auto", "cpu", "cuda"})],
+    }
+
+    hidden_layer_sizes: Any
+    activation: str
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: str
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    l1: float
+    keep_prob: float
+    input_keep_prob: float
+    drop_connect_keep_prob: float
+    max_norm: float | None
+    keep_stages: bool
+    device: str
+
+    def _check_regularizers(self) -> None:
+        if self.solver != "lbfgs":
+            return
+        given = [name for name, off in _PLAIN.items() if getattr(self, name) != off]
+        if given:
+            raise UsageError(
+                f"{given[0]} is {getattr(self, given[0])} and the solver is 'lbfgs', which takes "
+                "neither masks nor proximal steps; use solver='adam' or 'sgd'"
+            )

@@ -1,0 +1,62 @@
+"""Weight-drop: DropConnect on the recurrent weights of an LSTM or a GRU."""
+
+from __future__ import annotations
+
+from typing import final
+
+from torch import Tensor
+
+from bridle.noise.masks import BernoulliMask
+from bridle.ops import drop_connect
+
+__all__ = ["WeightDrop"]
+
+
+@final
+class WeightDrop(BernoulliMask):
+    """Weight-drop: DropConnect on hidden-to-hidden weights (Merity et al. 2018).
+
+    As a rule of :func:`bridle.regularize` it picks the weights ``weight_hh…`` out of what its
+    selector matches: of ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and their cells. A mask is drawn once
+    for a pass, so that all time steps and all examples have the same.
+
+    Parameters
+    ----------
+    keep_prob, drop_prob : float or Tensor, exactly one of them
+        The probability to keep, or to drop, a weight; see :class:`bridle.Dropout`.
+    scaling : {"inverted", "classic"}
+        Inverted divides by p in training, and prediction uses the weights as they are. Classic
+        multiplies them by p at prediction.
+
+    Raises
+    ------
+    UsageError
+        If both or none are given, or one is out of range.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> lstm = torch.nn.LSTM(4, 8, num_layers=2)
+    >>> print(bridle.regularize(lstm, {"*": bridle.WeightDrop(drop_prob=0.5)}))
+    WeightDrop(keep_prob=0.5, scaling='inverted') on weight_hh_l0 (stream 0)
+    WeightDrop(keep_prob=0.5, scaling='inverted') on weight_hh_l1 (stream 1)
+    """
+
+    def train(self, x: Tensor, address: Tensor, *, row: int = 0) -> Tensor:
+        """Return the weights ``x`` with some of them zeroed, by the mask that a pass shares.
+
+        Parameters
+        ----------
+        x : Tensor
+            Any shape; ``[members, ...]`` with one address per member.
+        address : Tensor
+            int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
+        row : int
+            The row of the mask; processes that train together take one each.
+
+        Returns
+        -------
+        Tensor
+            Of the shape and dtype of ``x``.
+        """
+        return drop_connect(x, address, self.keep_prob, row=row, inverted=self.inverted)

@@ -1,0 +1,163 @@
+"""Penalties whose strength a schedule changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import final
+
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.penalties.protocol import Penalty, Strength
+from bridle.schedules import Schedule
+
+__all__ = ["Annealed", "Scaled", "at_step", "kind_of_penalty", "refuse_annealed"]
+
+
+@final
+class Scaled:
+    """A penalty times a factor: ``f R(w)``. It is what an annealed penalty is at one step.
+
+    Its proximal step of length s is that of R of length ``s f``. A constraint has no strength: it
+    holds where the factor is above 0, and not at 0.
+
+    Parameters
+    ----------
+    penalty : Penalty
+    factor : float
+        0 or more.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> half = bridle.penalties.Scaled(bridle.L1(1.0), 0.5)
+    >>> half, half.prox(torch.tensor([2.0, -0.25]), step=1.0)
+    (Scaled(L1(1.0), 0.5), tensor([1.5000, 0.0000]))
+    """
+
+    def __init__(self, penalty: Penalty, factor: float) -> None:
+        self.penalty = penalty
+        self.factor = factor
+        self.separable = penalty.separable
+        self.constraint = penalty.constraint
+
+    def __repr__(self) -> str:
+        return f"Scaled({self.penalty}, {self.factor:g})"
+
+    @property
+    def elastic(self) -> tuple[Strength, Strength] | None:
+        """``(l1, l2)`` when it is ``l1 Σ|w| + ½ l2 Σw²``, else None."""
+        pair = self.penalty.elastic
+        return None if pair is None else (self.factor * pair[0], self.factor * pair[1])
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return ``f R(w)``: a scalar, or ``[members]``."""
+        value = self.penalty.value(weight)
+        if self.constraint:  # which is infinite outside
+            return value if self.factor else value.new_zeros(value.shape)
+        return self.factor * value
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return f times the gradient of R."""
+        return self.factor * self.penalty.gradient(weight)
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return R's proximal step of length ``step f``."""
+        return self.penalty.prox(weight, step * self.factor) if self.factor else weight.clone()
+
+
+@final
+class Annealed:
+    """A penalty of any kind, with a strength that changes during training.
+
+    At step s it is ``schedule(s) · R(w)``. :func:`bridle.attach` and :func:`bridle.regularize`
+    count the steps of the optimizer, and their ``state_dict`` has the count;
+    :func:`bridle.train_step` and :func:`bridle.train` read ``network.steps``.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        At factor 1. A constraint such as ``MaxNorm`` has no strength: it holds while the factor
+        is above 0.
+    schedule : Schedule
+        :class:`bridle.LinearSchedule`, :class:`bridle.CosineSchedule`,
+        :class:`bridle.StepSchedule`, or one of your own.
+
+    Raises
+    ------
+    UsageError
+        If these are not a penalty and a schedule.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> warm = bridle.Annealed(bridle.L1(1e-2), bridle.LinearSchedule(0.0, 1.0, steps=100))
+    >>> warm.at(25), warm.at(500)
+    (Scaled(L1(0.01), 0.25), Scaled(L1(0.01), 1))
+    """
+
+    def __init__(self, penalty: Penalty, schedule: Schedule) -> None:
+        if isinstance(penalty, type) or not isinstance(penalty, Penalty):
+            raise UsageError(f"{penalty!r} is no penalty; give one such as bridle.L2(1e-4)")
+        if not isinstance(schedule, Schedule):
+            raise UsageError(
+                f"{schedule!r} is no schedule; give one such as "
+                "bridle.LinearSchedule(0.0, 1.0, steps=1000)"
+            )
+        self.penalty = penalty
+        self.schedule = schedule
+
+    def __repr__(self) -> str:
+        return f"Annealed({self.penalty}, {self.schedule})"
+
+    def at(self, step: int) -> Scaled:
+        """Return the penalty as it is at a step, from 0."""
+        return Scaled(self.penalty, self.schedule(step))
+
+
+def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tuple[Penalty, ...]:
+    """Return penalties as they are at a step.
+
+    Parameters
+    ----------
+    penalties : iterable of Penalty or Annealed
+    step : int or Tensor
+        From 0; a Tensor ``[members]`` has a population's.
+
+    Raises
+    ------
+    UsageError
+        If a penalty is annealed and the members of a population stand at different steps.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> from bridle.penalties import at_step
+    >>> cooling = bridle.Annealed(bridle.L2(0.5), bridle.StepSchedule({0: 1.0, 10: 0.1}))
+    >>> at_step([bridle.L1(1.0), cooling], 10)
+    (L1(1.0), Scaled(L2(0.5), 0.1))
+    """
+    given = tuple(penalties)
+    if not any(isinstance(each, Annealed) for each in given):
+        return given  # type: ignore[return-value]
+    steps = set(torch.as_tensor(step).flatten().tolist())
+    if len(steps) > 1:
+        raise UsageError(
+            f"the members stand at steps {sorted(steps)[:4]}, and an annealed penalty has one "
+            "strength for all: train them apart"
+        )
+    now = int(steps.pop())
+    return tuple(each.at(now) if isinstance(each, Annealed) else each for each in given)
+
+
+def refuse_annealed(penalties: Iterable[object]) -> None:
+    """Raise a UsageError when a penalty is annealed, where no step is known."""
+    for penalty in penalties:
+        if isinstance(penalty, Annealed):
+            raise UsageError(f"{penalty} acts at a step: give penalty.at(step)")
+
+
+def kind_of_penalty(penalty: Penalty | Annealed) -> type:
+    """Return the class of a penalty, annealed or not: of two of one class the later acts."""
+    return type(penalty.penalty if isinstance(penalty, Annealed) else penalty)
