@@ -170,9 +170,6 @@ _HOME = {
 }
 
 __all__ = [
-    "DIALECTS",
-    "L1",
-    "L2",
     "Ablation",
     "AlphaDropout",
     "Annealed",
@@ -184,6 +181,7 @@ __all__ = [
     "Compacted",
     "ConcreteDropout",
     "CosineSchedule",
+    "DIALECTS",
     "DataError",
     "Dataset",
     "Diagnosis",
@@ -199,6 +197,8 @@ __all__ = [
     "GaussianPrediction",
     "GroupLasso",
     "History",
+    "L1",
+    "L2",
     "LambdaPath",
     "LinearSchedule",
     "LockedDropout",
