@@ -40,6 +40,7 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 
 autodoc_typehints = "none"  # the docstrings say shapes and dtypes beside the types
+toc_object_entries_show_parents = "hide"
 autodoc_member_order = "bysource"
 # frameworks are large, and a callback's page needs none of them
 autodoc_mock_imports = ["lightning", "mlflow", "pytorch_lightning", "skorch", "transformers"]
