@@ -1,7 +1,16 @@
-"""Draw the picture of the README: ``python docs/figures.py`` writes docs/images/gap.png."""
+"""Draw the pictures of the documents: ``python docs/figures.py [NAME ...]``.
+
+``gap`` is the README's; the others are the scripts of examples/article, whose printed lines are
+written into docs/article.md too.
+"""
 
 from __future__ import annotations
 
+import io
+import re
+import runpy
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import matplotlib as mpl
@@ -10,12 +19,12 @@ import matplotlib.pyplot as plt
 import bridle
 
 HERE = Path(__file__).parent
+SCRIPTS = HERE.parent / "examples" / "article"
 TRAINING, HELD_OUT = "#0072b2", "#d55e00"  # told apart by colour-blind eyes too
 
 
-def main() -> None:
+def gap() -> None:
     """Fit the example table and draw both networks' losses, the gap shaded."""
-    mpl.use("Agg")
     recipe = bridle.Recipe(patience=None)
     result = bridle.fit(HERE.parent / "examples" / "credit-g.csv", target="class", recipe=recipe)
     history = result.history
@@ -35,10 +44,34 @@ def main() -> None:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("cross-entropy, noise off")
     axes[1].legend(frameon=False)
-    out = HERE / "images"
-    out.mkdir(exist_ok=True)
-    figure.savefig(out / "gap.png", dpi=150)
-    print(f"wrote {out / 'gap.png'}")
+    figure.savefig(HERE / "images" / "gap.png", dpi=150)
+
+
+def article(name: str) -> None:
+    """Run a script of the article, keep its figure, and write what it prints into the page."""
+    folder = HERE / "images" / "article"
+    folder.mkdir(parents=True, exist_ok=True)
+    sys.argv = [f"{name}.py", str(folder / f"{name}.png")]
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
+    page = HERE / "article.md"
+    command = f"$ python examples/article/{name}.py\n"
+    block = re.compile(f"^{re.escape(command)}.*?(?=^```)", re.M | re.S)
+    shown = command + printed.getvalue()
+    text, count = block.subn(lambda _: shown, page.read_text(encoding="utf-8"))
+    assert count == 1, f"{page} has {count} blocks for {name}"  # noqa: S101
+    page.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    """Draw what is named, or everything."""
+    mpl.use("Agg")
+    sys.path.insert(0, str(SCRIPTS))
+    scripts = sorted(path.stem for path in SCRIPTS.glob("*.py") if path.stem != "common")
+    for name in sys.argv[1:] or ["gap", *scripts]:
+        gap() if name == "gap" else article(name)
+        print(f"drawn: {name}")
 
 
 if __name__ == "__main__":

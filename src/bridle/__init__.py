@@ -13,6 +13,7 @@ from bridle.version import __version__
 if TYPE_CHECKING:
     from bridle.attaching import Attachment, attach
     from bridle.auditing import Audit, audit
+    from bridle.coadaptation import CoAdaptation, co_adaptation
     from bridle.compaction import Compacted, compact
     from bridle.errors import (
         BridleError,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         from_sklearn,
         to_sklearn,
     )
+    from bridle.features import feature_tiles, tile_sheet
     from bridle.fitting import fit
     from bridle.model import TableModel
     from bridle.modelaudit import audit_model
@@ -53,6 +55,7 @@ _HOME = {
     "Audit": "auditing",
     "Before": "surgery",
     "BridleError": "errors",
+    "CoAdaptation": "coadaptation",
     "Compacted": "compaction",
     "DataError": "errors",
     "Dataset": "records",
@@ -84,8 +87,10 @@ _HOME = {
     "attach": "attaching",
     "audit": "auditing",
     "audit_model": "modelaudit",
+    "co_adaptation": "coadaptation",
     "compact": "compaction",
     "convert_strength": "rosetta",
+    "feature_tiles": "features",
     "fit": "fitting",
     "from_sklearn": "estimators",
     "lambda_max": "paths",
@@ -95,6 +100,7 @@ _HOME = {
     "regularize": "surgery",
     "save_model": "modelfile",
     "search": "searching",
+    "tile_sheet": "features",
     "to_sklearn": "estimators",
     "train": "training",
     "train_step": "training",
@@ -108,6 +114,7 @@ __all__ = [
     "Audit",
     "Before",
     "BridleError",
+    "CoAdaptation",
     "Compacted",
     "DataError",
     "Dataset",
@@ -138,8 +145,10 @@ __all__ = [
     "attach",
     "audit",
     "audit_model",
+    "co_adaptation",
     "compact",
     "convert_strength",
+    "feature_tiles",
     "fit",
     "from_sklearn",
     "lambda_max",
@@ -149,6 +158,7 @@ __all__ = [
     "regularize",
     "save_model",
     "search",
+    "tile_sheet",
     "to_sklearn",
     "train",
     "train_step",
