@@ -81,6 +81,7 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
     "examples/README.md": "examples.md",
+    "examples/article": "article.md",
 }
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)#\s]+)")
 
