@@ -58,6 +58,8 @@ html_theme = "pydata_sphinx_theme"
 html_title = "bridle"
 html_static_path = ["_static"]
 html_css_files = ["bridle.css"]
+# pages that have none below them need no list of them
+html_sidebars = {name: [] for name in ("article", "benchmarks", "quickstart")}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
