@@ -170,6 +170,9 @@ _HOME = {
 }
 
 __all__ = [
+    "DIALECTS",
+    "L1",
+    "L2",
     "Ablation",
     "AlphaDropout",
     "Annealed",
@@ -181,7 +184,6 @@ __all__ = [
     "Compacted",
     "ConcreteDropout",
     "CosineSchedule",
-    "DIALECTS",
     "DataError",
     "Dataset",
     "Diagnosis",
@@ -197,8 +199,6 @@ __all__ = [
     "GaussianPrediction",
     "GroupLasso",
     "History",
-    "L1",
-    "L2",
     "LambdaPath",
     "LinearSchedule",
     "LockedDropout",
