@@ -33,6 +33,11 @@ class GapDisplay:
     estimator_name : str, optional
         The title.
 
+    Raises
+    ------
+    UsageError
+        If the two do not have a number for each epoch.
+
     Attributes
     ----------
     ax_ : matplotlib Axes

@@ -57,6 +57,11 @@ class PathDisplay:
     share_scale : bool
         Whether all panels have one vertical scale.
 
+    Raises
+    ------
+    UsageError
+        If there are no panels.
+
     Attributes
     ----------
     axes_ : list of matplotlib Axes

@@ -31,6 +31,11 @@ class WeightDisplay:
     weights : sequence of array ``[inputs, units]``
         A layer each.
 
+    Raises
+    ------
+    UsageError
+        If a layer is not of two axes.
+
     Attributes
     ----------
     axes_ : list of matplotlib Axes

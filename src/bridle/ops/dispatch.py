@@ -179,10 +179,12 @@ def gaussian_dropout(
 
     Parameters
     ----------
-    x, address, rows
+    x, address
         As in :func:`dropout`.
     keep_prob : float or Tensor
         Above 0, at most 1; a Tensor holds one per member.
+    rows : Tensor, optional
+        As in :func:`dropout`.
 
     Returns
     -------

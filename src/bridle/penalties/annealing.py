@@ -125,6 +125,10 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
     step : int or Tensor
         From 0; a Tensor ``[members]`` has a population's.
 
+    Returns
+    -------
+    tuple of Penalty
+
     Raises
     ------
     UsageError

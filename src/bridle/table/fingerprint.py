@@ -25,6 +25,10 @@ def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
         The features.
     target : Series
 
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> import pandas as pd
@@ -94,6 +98,10 @@ def share_of_known_rows(
     frame : DataFrame
         The features of the rows in question.
     target : Series
+
+    Returns
+    -------
+    float
 
     Examples
     --------
