@@ -59,7 +59,7 @@ html_title = "bridle"
 html_static_path = ["_static"]
 html_css_files = ["bridle.css"]
 # pages that have none below them need no list of them
-html_sidebars = {name: [] for name in ("article", "benchmarks", "quickstart")}
+html_sidebars = {name: [] for name in ("article", "quickstart")}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
@@ -82,21 +82,34 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
     "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/papers/README.md": "papers.md",
     "examples/README.md": "examples.md",
     "examples/article": "article.md",
 }
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)#\s]+)")
 
 
-def links_of_site(app: Any, path: Path, page: str, content: list[str]) -> None:  # noqa: ARG001
-    """Turn an included document's links into those of its page, which lies in ``docs``."""
-    folder = posixpath.dirname(posixpath.normpath(posixpath.join("docs", path.as_posix())))
+def moved(text: str, written: str, shown: str) -> str:
+    """Return a text whose links were written in one folder and are shown on a page in another."""
 
     def here(link: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(folder, link[0]))
-        return PAGES.get(target) or posixpath.relpath(target, "docs")
+        target = posixpath.normpath(posixpath.join(written, link[0]))
+        page = f"docs/{PAGES[target]}" if target in PAGES else target
+        return posixpath.relpath(page, shown)
 
-    content[0] = LINK.sub(here, content[0])
+    return LINK.sub(here, text)
+
+
+def links_of_included(app: Any, path: Path, page: str, content: list[str]) -> None:  # noqa: ARG001
+    """Turn an included document's links into those of its page, which lies in ``docs``."""
+    folder = posixpath.dirname(posixpath.normpath(posixpath.join("docs", path.as_posix())))
+    content[0] = moved(content[0], folder, "docs")
+
+
+def links_of_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001
+    """Turn a page's links to documents of the repository into links to their pages."""
+    folder = posixpath.dirname(f"docs/{page}")
+    content[0] = moved(content[0], folder, folder)
 
 
 def command_line_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001
@@ -117,7 +130,8 @@ def mathml(translator: Any, node: Any, *, block: bool) -> None:
 
 def setup(app: Any) -> None:
     """Register what this site adds to Sphinx."""
-    app.connect("include-read", links_of_site)
+    app.connect("include-read", links_of_included)
+    app.connect("source-read", links_of_page)
     app.connect("source-read", command_line_page)
     app.add_html_math_renderer(
         "mathml",
