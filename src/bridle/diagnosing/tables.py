@@ -201,7 +201,7 @@ def material_of_search(found: SearchResult, data: Any, options: Options) -> Mate
             names[name]: _said(outputs[None], seen.y_test, coding)
             for name, outputs in seen.said.items()
         },
-        table=_frame(data, len(seen.y) + len(seen.y_test)) if within_table else None,
+        table=_frame(data, sum(found.rows.values())) if within_table else None,
         worst=options.worst,
         seed=options.seed,
         parameters=parameters_of(network),

@@ -97,14 +97,14 @@ def result_of(
     facts |= {"fitted": fitted["chosen"].to_dict(), "table": ground.facts}
     _, unseen = own_rows(task, of_folds, bins)
     observed = Observed(
-        X=task.inputs[bins],
-        y=task.y,
-        fold=task.fold,
+        X=task.inputs[bins][task.judged],
+        y=task.y[task.judged],
+        fold=task.fold[task.judged],
         X_test=ground.X_test[bins],
         y_test=y_test,
         unseen=unseen,
         said=others,
-        places=ground.places,
+        places=ground.places | {"searched": ground.places["searched"][task.judged.numpy()]},
     )
     return SearchResult(
         model=TableModel(network, ground.encoders[bins], ground.coding, ground.target, facts),

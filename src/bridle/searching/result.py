@@ -22,12 +22,13 @@ SHARES = ("accuracy", "balanced_accuracy", "roc_auc")
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """The rows of a search, and what was said of them, for a diagnosis.
+    """The rows that a search judged by, and what was said of them, for a diagnosis.
 
     Attributes
     ----------
     X, y, X_test, y_test : Tensor
-        The rows that were searched on and the test part, encoded for the model.
+        The rows that were searched on (about 20,000 of more) and the test part, encoded for the
+        model.
     fold : Tensor
         int64 ``[rows]``: the fold that holds each row out.
     unseen : Tensor
