@@ -120,7 +120,8 @@ def test_memory_does_not_grow_with_the_number_of_subnetworks():
     assert max(asked) * 4 <= batched._CACHED
     wide = Network([800, 800, 800, 10], weight_noise=DropConnect(keep_prob=0.5))
     per_name = sum(weight.numel() for weight in wide.weights)
-    assert batched.at_once(wide) * per_name * 4 <= batched._BYTES
+    assert batched.at_once(wide, 100) * per_name * 4 <= batched._BYTES
+    assert batched.at_once(network, 10**6) * 10**6 * 3 * 4 <= batched._BYTES
 
 
 def test_members_have_subnetworks_of_their_own():

@@ -16,12 +16,13 @@ from sklearn import neural_network
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.feature_selection import SelectFromModel
+from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import estimator_checks_generator, parametrize_with_checks
+from skops import io
 
 import bridle
 from bridle import MLPClassifier, MLPRegressor
@@ -254,7 +255,8 @@ def test_stages_are_the_network_after_each_epoch():
     assert list(values.staged_loss(X_VALUES, Y_VALUES))[-1] == pytest.approx(half)
     assert values.partial_fit(X_VALUES, Y_VALUES).stages_[-1].shape == values.stages_[0].shape
     assert len(values.stages_) == 4
-    assert not hasattr(values.compact(), "stages_")
+    with pytest.raises(UsageError, match="the fit kept no stages; fit again"):
+        next(values.compact().staged_predict(X_VALUES))
     assert not hasattr(MLPRegressor(max_iter=3).fit(X_VALUES, Y_VALUES), "staged_predict")
 
 
@@ -265,6 +267,8 @@ def test_the_first_layer_chooses_inputs():
     network = MLPRegressor(l1=0.02, max_iter=150, learning_rate_init=0.01, random_state=0)
     chosen = SelectFromModel(network, max_features=2, threshold=-np.inf).fit(X, y)
     assert chosen.get_support(indices=True).tolist() == [3, 7]
+    dropped = RFE(network, n_features_to_select=2, step=5).fit(X, y)
+    assert dropped.get_support(indices=True).tolist() == [3, 7]
     assert network.fit(X, y).coef_.shape == (100, 12)
     assert sparse.issparse(network.sparsify().coef_)
 
@@ -299,7 +303,6 @@ def test_it_lives_in_scikit_learns_world(tmp_path):
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
 def test_it_is_kept_by_pickle_and_skops(kind):
-    io = pytest.importorskip("skops.io")
     X, y = (X_DIGITS[:200], Y_DIGITS[:200]) if kind == "MLPClassifier" else (X_VALUES, Y_VALUES)
     model = getattr(bridle, kind)(keep_prob=0.7, l1=1e-4, max_iter=3, random_state=0).fit(X, y)
     content = io.dumps(model)

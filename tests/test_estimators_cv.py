@@ -16,6 +16,7 @@ from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_valid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from skops import io
 
 import bridle
 from bridle import MLPClassifierCV, MLPRegressorCV
@@ -93,7 +94,6 @@ def test_a_pickle_holds_plain_arrays(fitted):
 
 
 def test_skops_needs_to_trust_the_class_alone(fitted):
-    io = pytest.importorskip("skops.io")
     content = io.dumps(fitted)
     unknown = io.get_untrusted_types(data=content)
     assert unknown == ["bridle.estimators.cv.MLPClassifierCV"]

@@ -73,19 +73,17 @@ def test_relu_backward_is_the_definition_bit_for_bit(variant, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_blocks_are_the_definition(variant, threads, dtype):
-    weight = torch.randn(4, 300, 170).to(dtype)
-    lines, columns = torch.randint(300, (4, 213)), torch.randint(170, (4, 99))
+    weight, factors = torch.randn(4, 300, 170).to(dtype), torch.randn(4, 213).to(dtype)
+    lines, columns = torch.randint(170, (4, 213)), torch.randint(170, (4, 99))
     for source in (weight, weight[1], weight.transpose(1, 2)[:, :170, :170]):
-        arguments = (source, lines.clamp(max=169), columns)
-        ours = cpu.take_blocks(*arguments, torch.empty(4, 213, 99, dtype=dtype))
-        by_loop = torch.stack(
-            [
-                (source if source.ndim == 2 else source[name])[arguments[1][name]][:, columns[name]]
-                for name in range(4)
-            ]
-        )
-        assert torch.equal(ours, by_loop)
-        assert torch.equal(reference.take_blocks(*arguments, torch.empty_like(ours)), by_loop)
+        names = [source if source.ndim == 2 else source[name] for name in range(4)]
+        blocks = [
+            each[lines[name]][:, columns[name]] * factors[name][:, None]
+            for name, each in enumerate(names)
+        ]
+        for take in (cpu.take_blocks, reference.take_blocks):
+            out = torch.empty(4, 213, 99, dtype=dtype)
+            assert torch.equal(take(source, lines, columns, factors, out), torch.stack(blocks))
 
 
 def test_masks_are_the_reference_by_hand(variant):

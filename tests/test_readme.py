@@ -1,54 +1,111 @@
-"""Every Python block of the documents runs, and prints what stands under it."""
+"""Every Python block and command of the documents runs, and prints what stands under it."""
 
 import io
 import re
+import shlex
 from contextlib import redirect_stdout
 
 import pytest
 
 from conftest import ROOT
 
-DOCUMENTS = ["README.md", "docs/strengths.md", "docs/from-sklearn.md", "docs/noises.md"]
 BLOCK = re.compile(r"^```python\n(.*?)^```\n(?:\n*^```text\n(.*?)^```\n)?", re.M | re.S)
+CONSOLE = re.compile(r"^```console\n(.*?)^```\n", re.M | re.S)
+FENCED = re.compile(r"^```[a-z]+[^\n]*\n.*?^```\n", re.M | re.S)
+COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n((?:(?!\$ ).*\n)*)", re.M)
 NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?")
+RULE = re.compile(r"[━─]+")
+
+# the Chinese README has the blocks of README.md, as a test below holds
+PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md")))]
+EVERYTHING = [*PAGES, "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"]
+
+
+def _text(name):
+    return (ROOT / name).read_text(encoding="utf-8")
 
 
 def _blocks(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
-    return [match.groups() for match in BLOCK.finditer(text)]
+    return [match.groups() for match in BLOCK.finditer(_text(name))]
+
+
+def _own_blocks(name):
+    """Return a document's blocks; none where they only repeat how README.md begins."""
+    blocks, begun = _blocks(name), _blocks("README.md")
+    return [] if name != "README.md" and blocks == begun[: len(blocks)] else blocks
 
 
 def _shape(text):
     """Forget the figures, which may differ in the last places on another processor."""
-    return " ".join(NUMBER.sub("#", text).split())
+    return " ".join(RULE.sub("─", NUMBER.sub("#", text)).split())
 
 
-@pytest.mark.parametrize("name", DOCUMENTS)
-def test_blocks_run_and_print(name, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    blocks = _blocks(name)
-    assert len(blocks) >= 2
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """Work in an empty folder that has the repository's examples."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if _own_blocks(name)])
+def test_blocks_run_and_print(name, here):
     namespace = {}
-    for code, printed in blocks:
+    for code, printed in _blocks(name):
         out = io.StringIO()
         with redirect_stdout(out):
             exec(compile(code, name, "exec"), namespace)
         assert _shape(out.getvalue()) == _shape(printed or "")
 
 
+@pytest.mark.parametrize("name", [name for name in PAGES if CONSOLE.search(_text(name))])
+def test_commands_run_and_print(name, here, bridle):
+    for block in CONSOLE.findall(_text(name)):
+        for command, printed in COMMAND.findall(block):
+            program, *arguments = shlex.split(command)
+            if program == "python":  # the scripts have tests of their own
+                assert (ROOT / arguments[0]).is_file(), command
+                continue
+            assert program == "bridle", f"{command}: give it another block than console"
+            ran = bridle(*arguments)
+            assert ran.code == 0, ran.err
+            if printed:
+                assert _shape(ran.out + ran.err) == _shape(printed)
+
+
+def test_chinese_readme_has_the_blocks_of_the_english_one():
+    assert FENCED.findall(_text("README.zh-CN.md")) == FENCED.findall(_text("README.md"))
+
+
+def test_chinese_readme_has_the_sections_pictures_and_links_of_the_english_one():
+    def outline(name):
+        text = FENCED.sub("", _text(name))
+        headings = re.findall(r"^(#+) ", text, re.M)
+        links = sorted(re.findall(r"\]\(([^)]+)\)", text))
+        rows = len(re.findall(r"^\|", text, re.M))
+        return headings, [link for link in links if not link.startswith("README")], rows
+
+    assert outline("README.zh-CN.md") == outline("README.md")
+
+
 def test_set_up_takes_two_commands():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^```sh setup\n(.*?)^```\n", text, re.M | re.S)
+    commands = re.findall(r"^```sh setup\n(.*?)^```\n", _text("README.md"), re.M | re.S)
     lines = [line for block in commands for line in block.splitlines()]
     assert len(lines) == 2
     assert "bridle demo" in lines[0]
     assert "pytest" in lines[1]
 
 
-def test_pictures_and_links_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    targets = re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r'src="([^"]+)"', text)
-    local = [target for target in targets if "://" not in target]
-    assert local
-    for target in local:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_pictures_and_links_exist(name):
+    text = FENCED.sub("", _text(name))
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", text) + re.findall(r'src="([^"]+)"', text)
+    for target in targets:
+        if "://" not in target:
+            assert ((ROOT / name).parent / target).exists(), target
+
+
+def test_readme_shows_and_links():
+    assert "](docs/images/gap.png)" in _text("README.md")
+    for name, other in (("README.md", "README.zh-CN.md"), ("README.zh-CN.md", "README.md")):
+        assert f"]({other})" in _text(name)

@@ -154,6 +154,14 @@ def test_where_units_cannot_go_a_fixed_mask_stays():
     assert 0.35 < dropped < 0.65
 
 
+def test_a_mask_on_the_whole_model_stays_and_the_rest_is_cut():
+    model = mlp()
+    regularize(model, {nn.Sequential: HALF, nn.ReLU: HALF})
+    small = subnetwork(model, 1)
+    assert sum(isinstance(m, FixedMask) for m in small.modules()) == 1
+    assert all(units < full for units, full in zip(hidden_units(small), (12, 10), strict=True))
+
+
 def test_a_tied_weight_is_masked_where_its_noise_stands_only():
     model = nn.ModuleDict({"encode": nn.Linear(3, 3, bias=False), "decode": nn.Linear(3, 3)})
 

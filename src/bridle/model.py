@@ -37,6 +37,11 @@ class TableModel:
         The column that is predicted.
     facts : dict
         How the model came about: strengths, scores, seed, versions; JSON values.
+
+    Raises
+    ------
+    UsageError
+        If the network does not take the encoder's features to the target's outputs.
     """
 
     network: Network

@@ -118,6 +118,10 @@ def lambda_max(
     learning_rate : float, optional
         Of the step. Only weights that are all zero can do without.
 
+    Returns
+    -------
+    float
+
     Raises
     ------
     UsageError

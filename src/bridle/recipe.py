@@ -35,6 +35,11 @@ class Strengths:
         The probability that DropConnect keeps a weight.
     max_norm : float, optional
         The bound on the norm of the weights that enter a unit.
+
+    Raises
+    ------
+    UsageError
+        If a strength is out of range.
     """
 
     l1: float = 0.0
@@ -119,6 +124,11 @@ class Recipe:
     class_weight : {None, "balanced"} or mapping
         "balanced" weighs each class by rows / (classes × rows of the class). A mapping gives a
         weight to each class, 1 to those that it leaves out.
+
+    Raises
+    ------
+    UsageError
+        If a value is out of range.
     """
 
     hidden: Sequence[int] = (256, 256)

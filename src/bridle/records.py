@@ -27,6 +27,11 @@ class Dataset:
         ``[rows]``: int64 class codes or float values.
     weight : Tensor, optional
         float ``[rows]``, not negative: how much each row counts in the loss.
+
+    Raises
+    ------
+    UsageError
+        If ``y`` or ``weight`` does not have a value for each row of ``X``.
     """
 
     X: Tensor

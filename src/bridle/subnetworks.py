@@ -158,7 +158,7 @@ def _without_noises(model: nn.Module, k: int) -> tuple[nn.Module, list[Place]]:
                     each.pop(key, None)
                 if isinstance(owner, UnitNoise):
                     places[id(owner)] = path, owner
-                elif isinstance(hook.__self__, WeightNoise) and hooks is module._forward_hooks:
+                elif hooks is module._forward_hooks:  # it has two hooks
                     _mask_weight(owner, k)
     return plain, list(places.values())
 
@@ -253,29 +253,26 @@ def _hook(module: nn.Module, place: UnitNoise, act: Act) -> None:
 def _smaller(model: nn.Module, masks: list[Masked], batch: tuple[Tensor, ...]) -> nn.Module | None:
     """Return the model with masks in its weights where they can be, and dropped units cut out."""
     try:
-        plan = plan_of(Root(copy.deepcopy(model), len(batch)), batch)
-        links = plan.links
-        for name in plan.layers:
-            model.get_submodule(name.removeprefix("model").removeprefix("."))
-    except (Untraceable, AttributeError):
-        return None
-    modules = dict(model.named_modules())
+        links = plan_of(Root(copy.deepcopy(model), len(batch)), batch).links
+    except Untraceable:
+        links = []
+    modules, whole = dict(model.named_modules()), model
     for path, place, mask in masks:
         module = modules[path]
         if _fold(modules, links, path, place.where, mask):
             continue
-        if module is model or not isinstance(module, nn.Module):
-            return None
         both = nn.Sequential()
         parts = [("layer", module), ("mask", FixedMask(mask))]
         for name, part in parts if place.where == "after" else reversed(parts):
             both.add_module(name, part)
+        if module is model:
+            whole = both
         for parent in list(model.modules()):
             for key, child in parent._modules.items():
                 if child is module and parent is not both:
                     parent._modules[key] = both
     try:
-        return compact(model, batch).model
+        return compact(whole, batch).model
     except UsageError:  # a Sequential cannot stand where forward reads a module's attributes
         return None
 

@@ -23,7 +23,7 @@ class CoAdaptation:
     - the interaction of a pair is I(i, j) = Δ(i, j) − Δ(i) − Δ(j), in units of loss. Below 0, the
       two need each other: without the one, the other is worth less. Above 0, they stand in for
       each other: both gone, more is lost than their removals alone tell.
-    - ``share`` = Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|) over the measured pairs, from 0 to 1: what part of
+    - ``share = Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)`` over the measured pairs, from 0 to 1: what part of
       the change of loss belongs to pairs and not to units. It is 0 where removals add up, has no
       unit, and does not change when the loss is multiplied by a number. It falls as a layer gets
       wider, since each unit then does less: compare networks of one width, on the same rows.
@@ -68,7 +68,7 @@ class CoAdaptation:
 
     @property
     def share(self) -> float:
-        """Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|): the summary that compares networks."""
+        """``Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)``: the summary that compares networks."""
         return self.needing + self.standing_in
 
     @property

@@ -84,8 +84,8 @@ def predict_ensemble(
     """
     names = names_of(k)
 
-    def drawn(member: int) -> Drawn:
-        return ((masks, None) for masks in _chunks(network, member, names))
+    def drawn(member: int, rows: int) -> Drawn:
+        return ((masks, None) for masks in _chunks(network, member, names, rows))
 
     _check_noise(network)
     return averaged(network, X, drawn, len(names), mean, objective, batch_rows)
@@ -116,7 +116,7 @@ def subnetwork_scores(
         found = []
         for member in range(network.members):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            chunks = _chunks(network, member, names)
+            chunks = _chunks(network, member, names, part.shape[1])
             found.append(torch.cat([ready.scores(masks).mT for masks in chunks]))
         parts.append(torch.stack(found, dim=1))
     return torch.cat(parts, dim=2)
@@ -126,7 +126,7 @@ def subnetwork_scores(
 def averaged(
     network: Network,
     X: Tensor,
-    drawn: Callable[[int], Drawn],
+    drawn: Callable[[int, int], Drawn],
     count: int,
     mean: Mean,
     objective: str | Objective,
@@ -140,7 +140,7 @@ def averaged(
         moments = [Moments(classes=classes) for _ in range(network.members)]
         for member, each in enumerate(moments):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            for masks, weight in drawn(member):
+            for masks, weight in drawn(member, part.shape[1]):
                 each.add(ready.scores(masks), weight)
         means.append(torch.stack([each.mean(mean) for each in moments]))
         stds.append(torch.stack([each.std() for each in moments]))
@@ -165,7 +165,7 @@ def _check_noise(network: Network) -> None:
         )
 
 
-def _chunks(network: Network, member: int, names: Sequence[int]) -> Iterator[Masks]:
-    count = at_once(network)
+def _chunks(network: Network, member: int, names: Sequence[int], rows: int) -> Iterator[Masks]:
+    count = at_once(network, rows)
     for start in range(0, len(names), count):
         yield drawn_masks(network, member, names[start : start + count])

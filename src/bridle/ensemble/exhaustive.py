@@ -179,10 +179,9 @@ def mean_over_all(
     every = [_Bits(network, member) for member in range(network.members)]
     for bits in every:
         bits.check(limit)
-    size = min(at_once(network), LIMIT)
 
-    def drawn(member: int) -> Iterator[tuple[Masks, Tensor | None]]:
-        for codes in torch.arange(1 << every[member].count).split(size):
+    def drawn(member: int, rows: int) -> Iterator[tuple[Masks, Tensor | None]]:
+        for codes in torch.arange(1 << every[member].count).split(at_once(network, rows)):
             yield every[member].of(codes)
 
     count = 1 << max(bits.count for bits in every)

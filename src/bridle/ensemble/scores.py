@@ -21,7 +21,7 @@ from bridle.thinning import addresses, check_name, keep_factors
 __all__ = ["Evaluator", "Masks", "Scratch", "at_once", "drawn_masks", "names_of", "row_parts"]
 
 _BYTES = 1 << 26  # of the masks that are drawn together
-_CACHED = 1 << 24  # of the weights and units of the subnetworks in one product
+_CACHED = 1 << 23  # of the weights and units of the subnetworks in one product
 
 _IN_PLACE: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
@@ -57,11 +57,11 @@ def names_of(k: int | Sequence[int]) -> Sequence[int]:
     return names
 
 
-def at_once(network: Network) -> int:
+def at_once(network: Network, rows: int) -> int:
     """Return how many subnetworks to draw masks of together, so that memory is bounded."""
-    numbers = sum(network.sizes)
+    numbers = sum(network.sizes) + 4 * network.sizes[-1] * rows  # scores, and what becomes of them
     if network.weight_noise is not None:
-        numbers = sum(weight[0].numel() for weight in network.weights)
+        numbers += sum(weight[0].numel() for weight in network.weights)
     return max(1, _BYTES // (8 * numbers))
 
 
@@ -126,11 +126,12 @@ class _Picks:
         kept = factors != 0
         counts = kept.sum(1)
         first = torch.arange(factors.shape[1], device=factors.device) < counts[:, None]
-        # behind the kept ones, the first of them again: its value is finite where theirs are
-        places = kept.byte().argmax(1, keepdim=True).repeat(1, factors.shape[1])
+        places = torch.zeros_like(factors, dtype=torch.int64)
         places[first] = kept.nonzero()[:, 1]
+        # behind the kept ones, the first of them again: its value is finite where theirs are
+        places = torch.where(first, places, places[:, :1])
         chosen = factors.gather(1, places).masked_fill_(~first, 0)
-        return cls(places, chosen[:, :, None], counts.tolist())
+        return cls(places, chosen, counts.tolist())
 
     def of_names(self, part: slice) -> tuple[Tensor, Tensor]:
         """Return places and factors of some subnetworks, as many as the largest of them has."""
@@ -194,8 +195,6 @@ class Evaluator:
                 hidden = hidden.view(shape)
             elif layer > self._first:
                 hidden = self._activate(hidden)
-            if below is not None:
-                hidden = hidden.mul_(below[1])
             weight = self._taken(layer, masked[layer], below, above, names)
             bias = self._biases[layer][None]
             if above is not None:
@@ -212,19 +211,20 @@ class Evaluator:
         above: _Chosen | None,
         names: int,
     ) -> Tensor:
-        """Return a layer's weights of kept units, ``[names, in, out]``."""
+        """Return a layer's weights of kept units, times their factors, ``[names, in, out]``."""
         weight = self._weights[layer] if masked is None else masked
         if below is None and above is None:
             return weight.expand(names, -1, -1)
         fan_in, fan_out = weight.shape[-2:]
-        lines = self._all(fan_in, names) if below is None else below[0]
-        columns = self._all(fan_out, names) if above is None else above[0]
+        lines, factors = self._all(fan_in, names) if below is None else below
+        columns = self._all(fan_out, names)[0] if above is None else above[0]
         block = self._scratch((layer, "block"), names, lines.shape[1], columns.shape[1])
         take = cpu.take_blocks if weight.is_cpu else reference.take_blocks
-        return take(weight, lines, columns, block)
+        return take(weight, lines, columns, factors, block)
 
-    def _all(self, units: int, names: int) -> Tensor:
-        return torch.arange(units, device=self._hidden.device).expand(names, -1)
+    def _all(self, units: int, names: int) -> _Chosen:
+        places = torch.arange(units, device=self._hidden.device)
+        return places.expand(names, -1), self._hidden.new_ones(1, 1).expand(names, units)
 
 
 _Chosen = tuple[Tensor, Tensor]

@@ -192,12 +192,16 @@ class MLPClassifierCV(SelectedScore, ClassifierMixin, BaseMLPCV):
 class MLPRegressorCV(SelectedScore, RegressorMixin, BaseMLPCV):
     """A network for values that chooses its own regularization: the search.
 
-    See :class:`MLPClassifierCV`, whose arguments and attributes these are, save ``classes_`` and:
+    See :class:`MLPClassifierCV`, whose attributes these are, save ``classes_``.
 
     Parameters
     ----------
+    hidden_layer_sizes, budget, n_candidates, max_iter, cv
+        As in :class:`MLPClassifierCV`.
     scoring : {"r2", "neg_root_mean_squared_error"}, optional
         What to select by, and what :meth:`score` returns; default "r2".
+    answer, n_jobs, random_state, memory, device, verbose
+        As in :class:`MLPClassifierCV`.
 
     Attributes
     ----------

@@ -82,6 +82,9 @@ class Fitted(Settings):
         and penalties left out: ``validation_loss`` and ``validation_score`` of the held-out rows,
         and ``training_loss`` and ``training_score`` of as many rows that were trained on.
         """
+        check_is_fitted(self)
+        if self.solver == "lbfgs":
+            raise AttributeError("there is no history_: lbfgs has no epochs")
         table = np.array(self._epochs, dtype=np.float64).reshape(-1, 5)
         names = ("loss", "training_loss", "validation_loss", "training_score", "validation_score")
         found = dict(zip(names, table.T, strict=True))

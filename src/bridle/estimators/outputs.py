@@ -51,8 +51,11 @@ def taker(X: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
 
 def keeps_stages(estimator: Fitted) -> bool:
     """Whether there are the weights of each epoch; says why not."""
-    if not estimator.keep_stages:
-        raise AttributeError("predictions by epoch need the weights of each: fit with keep_stages")
+    if not estimator.keep_stages or estimator.solver == "lbfgs":
+        raise AttributeError(
+            "predictions by epoch need the weights of each: fit with keep_stages=True, and by adam "
+            "or sgd"
+        )
     return True
 
 
@@ -100,6 +103,8 @@ class Outputs(TabularRows, Fitted):
     def _staged(self, X: Any) -> Iterator[tuple[Perceptron, Tensor]]:
         """Yield the network and its scores after each epoch."""
         check_is_fitted(self)
+        if not hasattr(self, "stages_"):
+            raise UsageError("the fit kept no stages; fit again with keep_stages=True")
         X = self._known_rows(X)
         network = self._empty()
         for stage in self.stages_:

@@ -18,7 +18,8 @@ class DropConnect(BernoulliMask):
     """DropConnect: weights, not units, are zeroed at random (Wan et al. 2013).
 
     One mask is drawn per step and shared by the batch, or one for each example, as in the paper.
-    Prediction uses the mean weights.
+    Prediction uses the mean weights; :func:`bridle.predict_ensemble` samples masks, and
+    :func:`bridle.predict_gaussian` is the paper's inference.
 
     Parameters
     ----------

@@ -390,23 +390,22 @@ def drop_connect_linear_backward(
     return grad_x.to(x.dtype), grad_weight.to(weight.dtype)
 
 
-def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
+def take_blocks(
+    weight: Tensor, lines: Tensor, columns: Tensor, factors: Tensor, out: Tensor
+) -> Tensor:
     """As :func:`bridle.ops.reference.take_blocks`."""
-    widths = {torch.float32: 4, torch.float64: 8}
-    if weight.dtype not in widths or not _compiled(weight):
-        return reference.take_blocks(weight, lines, columns, out)
+    if weight.dtype not in (torch.float32, torch.float64) or not _compiled(weight):
+        return reference.take_blocks(weight, lines, columns, factors, out)
     if weight.stride(-1) != 1:
         weight = weight.contiguous()
-    lines, columns = lines.contiguous(), columns.contiguous()
+    lines, columns, factors = (each.contiguous() for each in (lines, columns, factors))
     _native.take_blocks(
-        widths[weight.dtype],
+        _CODES[weight.dtype],
         *out.shape,
         weight.data_ptr(),
         weight.stride(0) if weight.ndim == 3 else 0,
         weight.stride(-2),
-        lines.data_ptr(),
-        columns.data_ptr(),
-        out.data_ptr(),
+        *(each.data_ptr() for each in (lines, columns, factors, out)),
         torch.get_num_threads(),
     )
     return out

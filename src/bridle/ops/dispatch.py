@@ -257,10 +257,12 @@ def drop_connect(
     ----------
     weight : Tensor
         Any shape; with ``[members, ...]`` first when ``address`` has a row per member.
-    address, keep_prob, inverted
+    address, keep_prob
         As in :func:`dropout`.
     row : int
         The row of the mask; processes that train together take one each.
+    inverted : bool
+        As in :func:`dropout`.
 
     Returns
     -------

@@ -263,14 +263,17 @@ def drop_connect_linear_backward(
     return grad_x, grad_weight
 
 
-def take_blocks(weight: Tensor, lines: Tensor, columns: Tensor, out: Tensor) -> Tensor:
-    """Write ``weight[n, lines[n, i], columns[n, j]]`` to ``out[n, i, j]``, and return it.
+def take_blocks(
+    weight: Tensor, lines: Tensor, columns: Tensor, factors: Tensor, out: Tensor
+) -> Tensor:
+    """Write ``factors[n, i] * weight[n, lines[n, i], columns[n, j]]`` to ``out[n, i, j]``.
 
     ``weight`` is ``[in, out]``, the same for all names, or ``[names, in, out]``; ``lines`` and
-    ``columns`` are int64 ``[names, …]``, with places that exist: they are not checked.
+    ``columns`` are int64 ``[names, …]``, with places that exist: they are not checked. ``factors``
+    and ``out`` have the dtype of ``weight``.
     """
     places = lines[:, :, None], columns[:, None, :]
     if weight.ndim == 3:
         names = torch.arange(len(weight), device=weight.device)[:, None, None]
-        return out.copy_(weight[names, *places])
-    return out.copy_(weight[places])
+        return torch.mul(weight[names, *places], factors[:, :, None], out=out)
+    return torch.mul(weight[places], factors[:, :, None], out=out)

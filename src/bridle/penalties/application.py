@@ -19,7 +19,31 @@ MODES = ("proximal", "coupled")
 
 
 def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> None:
-    """Raise a UsageError when penalties cannot act in that mode and metric."""
+    """Refuse penalties that cannot act in that mode and metric.
+
+    Parameters
+    ----------
+    penalties : sequence of Penalty
+    mode : {"proximal", "coupled"}
+    metric : {"euclidean", "adaptive"}
+
+    Raises
+    ------
+    UsageError
+        If mode or metric is unknown, if a constraint is to be coupled, or if a penalty has no
+        closed proximal step in the metric.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> from bridle.penalties import check_application
+    >>> check_application([bridle.L1(0.1)], "proximal", "adaptive")
+    >>> try:
+    ...     check_application([bridle.MaxNorm(1.0)], "coupled", "euclidean")
+    ... except bridle.UsageError as error:
+    ...     print(str(error).partition(":")[2])
+     use mode='proximal'
+    """
     if mode not in MODES:
         raise UsageError(f"mode is {mode!r}; it is one of {', '.join(map(repr, MODES))}")
     if metric not in ("euclidean", "adaptive"):

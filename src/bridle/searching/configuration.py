@@ -102,6 +102,11 @@ class Space:
         Piecewise-linear encodings to choose from; 0 is none.
     classes : bool
         Whether the target is a class, which has label smoothing and class weights.
+
+    Raises
+    ------
+    UsageError
+        If there is no shape, or no encoding, to choose from.
     """
 
     shapes: tuple[tuple[int, ...], ...] = ((256, 256),)

@@ -188,33 +188,51 @@ void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Addre
   });
 }
 
-// Words of one width from chosen lines and columns: out[n, i, j] = w[n, lines[n, i], columns[n, j]].
+// Asks for a line of weights ahead of its use: the places on it are too irregular to be foreseen.
 template <class T>
-void take_words(int64_t begin, int64_t end, int64_t lines, int64_t count, const T* w,
+void prefetch_line(const T* line, int64_t count) {
+#if defined(__GNUC__)
+  for (int64_t j = 0; j < count; j += 64 / static_cast<int64_t>(sizeof(T))) {
+    __builtin_prefetch(line + j);
+  }
+#else
+  (void)line, (void)count;
+#endif
+}
+
+// Chosen lines and columns, each line times a factor:
+// out[n, i, j] = factors[n, i] * w[n, lines[n, i], columns[n, j]].
+template <class T>
+void take_lines(int64_t begin, int64_t end, int64_t lines, int64_t count, const T* w,
                 int64_t name_step, int64_t line_step, const int64_t* line_places,
-                const int64_t* column_places, T* out) {
+                const int64_t* column_places, const T* factors, T* out) {
   for (int64_t at = begin; at < end; ++at) {
     const int64_t name = at / lines;
     const T* from = w + name * name_step + line_places[at] * line_step;
     const int64_t* places = column_places + name * count;
+    const T factor = factors[at];
     T* to = out + at * count;
-    for (int64_t j = 0; j < count; ++j) to[j] = from[places[j]];
+    if (at + 1 < end) {
+      const T* next = w + (at + 1) / lines * name_step + line_places[at + 1] * line_step;
+      prefetch_line(next, line_step);
+    }
+    for (int64_t j = 0; j < count; ++j) to[j] = factor * from[places[j]];
   }
 }
 
-void take_blocks(int width, int64_t names, int64_t lines, int64_t count, Address w,
+void take_blocks(int dtype, int64_t names, int64_t lines, int64_t count, Address w,
                  int64_t name_step, int64_t line_step, Address line_places, Address column_places,
-                 Address out, int threads) {
+                 Address factors, Address out, int threads) {
   const int used = threads_for(names * lines * count, threads);
   split(names * lines, used, [&](int64_t begin, int64_t end) {
     const auto *at_lines = read<int64_t>(line_places), *at_columns = read<int64_t>(column_places);
     void* to = mutable_bytes(out, 0, 1);
-    if (width == 8) {
-      take_words(begin, end, lines, count, read<uint64_t>(w), name_step, line_step, at_lines,
-                 at_columns, static_cast<uint64_t*>(to));
+    if (dtype == kFloat64) {
+      take_lines(begin, end, lines, count, read<double>(w), name_step, line_step, at_lines,
+                 at_columns, read<double>(factors), static_cast<double*>(to));
     } else {
-      take_words(begin, end, lines, count, read<uint32_t>(w), name_step, line_step, at_lines,
-                 at_columns, static_cast<uint32_t*>(to));
+      take_lines(begin, end, lines, count, read<float>(w), name_step, line_step, at_lines,
+                 at_columns, read<float>(factors), static_cast<float*>(to));
     }
   });
 }

@@ -1,0 +1,126 @@
+"""The documentation site: ``sphinx-build -W -b html docs site``."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+from docutils.nodes import SkipNode
+from docutils.utils.math.latex2mathml import tex2mathml
+from typer.cli import get_docs_for_click
+
+from bridle.cli import app as command_line
+from bridle.version import __version__
+
+ROOT = Path(__file__).parents[1]
+
+project = "bridle"
+author = "The bridle developers"
+copyright = author  # noqa: A001
+version = release = __version__
+language = "en"
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["images/**"]
+html_math_renderer = "mathml"
+nitpicky = True
+# what is not bridle's own has no page here
+nitpick_ignore_regex = [(r"py:.*", r"(?!bridle\.).*")]
+
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_typehints = "none"  # the docstrings say shapes and dtypes beside the types
+toc_object_entries_show_parents = "hide"
+autodoc_member_order = "bysource"
+# frameworks are large, and a callback's page needs none of them
+autodoc_mock_imports = ["lightning", "mlflow", "pytorch_lightning", "skorch", "transformers"]
+autodoc_mock_imports += ["torch.utils.tensorboard"]
+napoleon_numpy_docstring = True
+napoleon_google_docstring = False
+# a field of a record is listed with it, and is no entry of its own
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_rtype = False
+
+copybutton_prompt_text = r"\$ |>>> |\.\.\. "
+copybutton_prompt_is_regexp = True
+
+html_theme = "pydata_sphinx_theme"
+html_title = "bridle"
+html_static_path = ["_static"]
+html_css_files = ["bridle.css"]
+# pages that have none below them need no list of them
+html_sidebars = {name: [] for name in ("article", "benchmarks", "quickstart")}
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navbar_align": "left",
+    "navbar_end": ["theme-switcher"],
+    "header_links_before_dropdown": 6,
+    "show_toc_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": True,
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "pygments_light_style": "a11y-high-contrast-light",
+    "pygments_dark_style": "a11y-high-contrast-dark",
+}
+
+# Documents of the repository that the site includes, and the pages that they are here.
+PAGES = {
+    "README.md": "index.md",
+    "README.zh-CN.md": "zh-CN.md",
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "benchmarks/README.md": "benchmarks.md",
+    "examples/README.md": "examples.md",
+    "examples/article": "article.md",
+}
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)#\s]+)")
+
+
+def links_of_site(app: Any, path: Path, page: str, content: list[str]) -> None:  # noqa: ARG001
+    """Turn an included document's links into those of its page, which lies in ``docs``."""
+    folder = posixpath.dirname(posixpath.normpath(posixpath.join("docs", path.as_posix())))
+
+    def here(link: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(folder, link[0]))
+        return PAGES.get(target) or posixpath.relpath(target, "docs")
+
+    content[0] = LINK.sub(here, content[0])
+
+
+def command_line_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001
+    """Put every command with its options under the page's introduction."""
+    if page == "reference/command-line":
+        group = typer.main.get_command(command_line)
+        context = typer.Context(group, info_name="bridle")
+        written = get_docs_for_click(obj=group, ctx=context, name="bridle")
+        content[0] += written.partition("\n")[2]  # the page has its own heading
+
+
+def mathml(translator: Any, node: Any, *, block: bool) -> None:
+    """Write a formula as MathML, which browsers show without a script or a font from elsewhere."""
+    formula = tex2mathml(node.astext(), as_block=block)
+    translator.body.append(f'<div class="formula">{formula}</div>' if block else formula)
+    raise SkipNode
+
+
+def setup(app: Any) -> None:
+    """Register what this site adds to Sphinx."""
+    app.connect("include-read", links_of_site)
+    app.connect("source-read", command_line_page)
+    app.add_html_math_renderer(
+        "mathml",
+        inline_renderers=(lambda t, n: mathml(t, n, block=False), None),
+        block_renderers=(lambda t, n: mathml(t, n, block=True), None),
+    )
