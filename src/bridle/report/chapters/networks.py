@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from bridle.ablation import Ablated, Ablation
@@ -206,18 +204,13 @@ def _side_by_side(found: Ablation, material: Material) -> list[Figure]:
         "L1": f"L1 alone, λ = {number(chosen['L1'].strengths.l1)}",
         "L2": f"L2 alone, λ = {number(chosen['L2'].strengths.l2)}",
     }
-    panels = []
-    for name, label in labels.items():
-        pooled = [w.numpy().ravel() for w in found.weights(chosen[name].label)]
-        panels.append((label, {name: np.concatenate(pooled)}))
-    zeros = {
-        name: float((next(iter(s.values())) == 0).mean())
-        for (_, s), name in zip(panels, labels, strict=True)
+    pooled = {
+        name: np.concatenate([w.numpy().ravel() for w in found.weights(each.label)])
+        for name, each in chosen.items()
     }
-    size = {
-        name: math.sqrt(float(np.mean(np.square(next(iter(series.values()))))))
-        for (_, series), name in zip(panels, labels, strict=True)
-    }
+    panels = [(label, {name: pooled[name]}) for name, label in labels.items()]
+    zeros = {name: float((weights == 0).mean()) for name, weights in pooled.items()}
+    size = {name: float(np.sqrt(np.mean(np.square(weights)))) for name, weights in pooled.items()}
     within = "5 points" if material.share else "0.05"
     caption = (
         f"L1 makes {100 * zeros['L1']:.0f} % of the weights exactly zero, L2 "

@@ -171,7 +171,7 @@ def search_curves(
     shown = marked | set(others[:MOST_TRIALS])
     frame = histories.loc[histories["id"].isin(shown), ["id", "step", "score"]].copy()
     frame = frame[np.isfinite(frame["score"])]
-    kinds = {"tried": "var(--line)", "plain": "var(--held-out)", "chosen": "var(--chosen)"}
+    kinds = {"tried": "var(--plain)", "plain": "var(--held-out)", "chosen": "var(--chosen)"}
     frame["kind"] = np.where(
         frame["id"] == plain, "plain", np.where(frame["id"].isin(together), "chosen", "tried")
     )
@@ -190,7 +190,7 @@ def search_curves(
         detail="id:N",
     )
     chart = alt.layer(
-        encoded.mark_line(strokeWidth=1).transform_filter("datum.kind == 'tried'"),
+        encoded.mark_line(strokeWidth=1, opacity=0.4).transform_filter("datum.kind == 'tried'"),
         encoded.mark_line(strokeWidth=2.2).transform_filter("datum.kind != 'tried'"),
         encoded.mark_point(size=60, opacity=0, filled=True).encode(
             tooltip=[
