@@ -659,7 +659,9 @@ def test_the_compacted_model_trains_on(tmp_path):
     before = copy.deepcopy(small.state_dict())
     optimizer.step()
     after = small.state_dict()
-    assert all(not torch.equal(before[name], after[name]) for name, _ in small.named_parameters())
+    # a bias under a batch norm has no gradient but for rounding
+    moved = {n for n, _ in small.named_parameters() if not torch.equal(before[n], after[n])}
+    assert {name for name, _ in small.named_parameters()} - moved <= {"4.bias"}
     torch.save(after, tmp_path / "state.pt")
     again = copy.deepcopy(small)
     again.load_state_dict(torch.load(tmp_path / "state.pt"))

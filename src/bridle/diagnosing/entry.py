@@ -101,7 +101,7 @@ def diagnose(
     >>> found.verdict
     'overfits'
     >>> found.evidence[0]
-    'accuracy 100.0 % in training, 74.3 % on held-out rows: a gap of 25.7 ± 4.9 points'
+    'accuracy 100.0 % in training, 73.3 % on held-out rows: a gap of 26.7 ± 5.0 points'
     """
     options = Options(
         member=member,

@@ -45,7 +45,7 @@ def mean_interval(values: Array) -> Estimate:
     >>> import numpy as np
     >>> found = mean_interval(np.array([0.1, 0.2, 0.1, 0.3, 0.2, 4.0] * 20))
     >>> f"{found.value:.2f} from {found.low:.2f} to {found.high:.2f}"
-    '0.82 from 0.58 to 1.10'
+    '0.82 from 0.58 to 1.11'
     """
     rows, mean = len(values), float(values.mean())
     spread = float(values.std(ddof=1)) if rows > 1 else 0.0

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bridle.table.columns import as_texts
+
 __all__ = ["facts_of_table", "fingerprint", "share_of_known_rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -43,8 +45,19 @@ def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
 def _hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
     """Return a hash of each row, uint64 ``[rows]``; the order of columns does not matter."""
     whole = frame.assign(**{str(target.name): target})
-    whole = whole[sorted(whole.columns)]
-    return pd.util.hash_pandas_object(whole, index=False).to_numpy()
+    plain = {name: _plain(whole[name]) for name in sorted(whole.columns)}
+    return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+
+
+def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return values that are the same from whatever kind of file they come."""
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return values.astype("datetime64[ns]").astype("int64")
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+    codes, distinct = pd.factorize(values.astype(object))
+    texts = [*as_texts(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
+    return pd.Series(np.array(texts, dtype=object)[codes], index=values.index, dtype=object)
 
 
 def facts_of_table(
