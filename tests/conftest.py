@@ -9,6 +9,8 @@ from pathlib import Path
 # scikit-learn's checks of other array types skip themselves without it; scipy reads it once
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "Agg"  # pictures without a screen
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch reads it once
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pandas as pd
