@@ -30,7 +30,7 @@ def _file(folder, name, content):
         ("t.csv", b"\xef\xbb\xbf" + ROWS.encode()),
         ("t.csv", ROWS.replace("\n", "\r\n")),
         ("t.csv", ROWS.rstrip("\n")),
-        ("t.csv.gz", gzip.compress(ROWS.encode())),
+        ("t.csv.gz", gzip.compress(ROWS.encode(), mtime=0)),
     ],
 )
 def test_kinds_of_csv(tmp_path, name, content):
@@ -96,7 +96,7 @@ BAD = {
     "twice the same name": ("t.csv", "a,a\n1,2\n", "'a'"),
     "not UTF-8": ("t.csv", "a,b\n1,é\n".encode("latin-1"), "line 2, byte 0xe9"),
     "no gzip": ("t.csv.gz", ROWS, "damaged"),
-    "half a gzip": ("t.csv.gz", gzip.compress(ROWS.encode() * 99)[:30], "damaged"),
+    "half a gzip": ("t.csv.gz", gzip.compress(ROWS.encode() * 99, mtime=0)[:30], "damaged"),
     "no Parquet": ("t.parquet", ROWS, "whole Parquet"),
     "unknown kind": ("t.xlsx", ROWS, "'.xlsx'"),
 }
