@@ -391,8 +391,8 @@ def test_time_is_kept_for_the_rows_that_the_answer_predicts():
 
 def test_more_time_is_more_configurations():
     task = make_task()
-    short = plan(task, configurations=None, seconds=2.0)
-    long = plan(task, configurations=None, seconds=200.0)
+    short = plan(task, configurations=None, seconds=2.0, epochs=200)
+    long = plan(task, configurations=None, seconds=200.0, epochs=200)
     assert short.configurations < long.configurations
     assert short.steps[-1] <= long.steps[-1]
 
