@@ -145,7 +145,9 @@ def test_a_model_beside_new_rows(fitted, table):
 
 def test_a_model_notices_its_training_rows(fitted, table):
     said = bridle.diagnose(fitted.model, table[::-1])
-    assert "100% of a sample of the model's training rows" in said.notes[0]
+    assert "has 100 % of a sample of the rows that the model was trained on" in said.notes[0]
+    assert (said.verdict, said.claims) == ("cannot tell", ())
+    assert "was not trained on" in said.advice[0]
 
 
 def test_a_model_with_its_training_rows_gets_a_reference(fitted, table):

@@ -47,6 +47,9 @@ __all__ = ["material_of_fit", "material_of_model", "material_of_search"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Coding = ClassTarget | ValueTarget
 
+_FEW_KNOWN = 0.1
+"""A larger share of known rows is no accident: a table may have the same row twice."""
+
 _OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
 
 
@@ -250,7 +253,7 @@ def material_of_model(
         raise UsageError("a model alone shows no score; give a table as data")
     frame, truth = _columns(model, data, "data")
     facts = model.facts
-    stated, notes = facts.get("table") or {}, list[str]()
+    stated, notes, tainted = facts.get("table") or {}, list[str](), False
     tables = {"held out": (frame, truth)}
     places: dict[str, Array] = {}
     shown = read_table(data)
@@ -264,10 +267,11 @@ def material_of_model(
             if given is not None:
                 tables[name] = _columns(model, given, name)
         share = share_of_known_rows(stated, frame, truth)
-        if share > 0:
+        tainted = share * stated.get("trained_on", 0) > _FEW_KNOWN * len(truth)
+        if tainted:
             notes.append(
-                f"{share:.0%} of a sample of the model's training rows are in the table: they are "
-                "no new rows, and the scores are too good"
+                f"the table has {100 * share:.0f} % of a sample of the rows that the model was "
+                "trained on: its scores are too good, and tell nothing of the gap"
             )
         if training is None:
             known = _known(facts)
@@ -282,6 +286,7 @@ def material_of_model(
         predicted=predicted,
         known=known,
         chose=_chose(facts) and bool(places),
+        tainted=tainted,
         table=shown,
         worst=options.worst,
         seed=options.seed,

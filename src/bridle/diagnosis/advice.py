@@ -179,6 +179,8 @@ def _against_underfitting(found: Diagnosis) -> list[str]:
 def _to_tell(found: Diagnosis) -> list[str]:
     if found.gap is None:
         return ["give the rows that it was trained on, and rows that it was not: training=, data"]
+    if not found.claims:
+        return ["give rows that it was not trained on, with their truth"]
     holds = {each.claim for each in found.claims if each.holds}
     said = []
     if "does not overfit" in holds and not found.references:

@@ -52,6 +52,9 @@ class Material:
     chose : bool
         Whether the held-out rows chose something (an epoch, a configuration), so that the test
         part is the only honest one.
+    tainted : bool
+        Whether the subject was trained on many of the rows that should be new, so that nothing
+        can be tested on them.
     fold : int64 ``[rows]``, optional
         The fold of each row, where training and held-out predictions are of the same rows.
     fold_gaps : tuple of float
@@ -71,6 +74,7 @@ class Material:
     predicted: Mapping[str, Predicted]
     known: Mapping[str, Part] = field(default_factory=dict)
     chose: bool = False
+    tainted: bool = False
     fold: Array | None = None
     fold_gaps: tuple[float, ...] = ()
     references: Mapping[str, Predicted] = field(default_factory=dict)
@@ -105,11 +109,9 @@ def assemble(material: Material) -> Diagnosis:
     else:
         gap = _bare_gap(training, parts["held out"])
     references = () if new is None or at is None else _references(material, new, at)
-    claims = claims_of(
-        None if training is None else training.score.value,
-        None if new is None else new.judged,
-        references,
-    )
+    score = None if training is None else training.score.value
+    judged = None if new is None or material.tainted else new.judged
+    claims = claims_of(score, judged, references)
     rows = None if training is None else training.rows
     found = Diagnosis(
         subject=material.subject,
