@@ -338,3 +338,26 @@ def test_bad_input(batch, loss, message):
     model = mlp()
     with pytest.raises(UsageError, match=message):
         bridle.audit(model, sgd(model), batch, loss=loss)
+
+
+def test_members_of_other_rates_are_expected_to_keep_what_they_keep():
+    """Members' units are not alike often positive: what is kept is not the rates' plain mean."""
+    keep = torch.tensor([0.3, 0.9], dtype=torch.float64)
+    network = bridle.Network([6, 400, 3], seeds=[0, 1], hidden_noise=bridle.Dropout(keep_prob=keep))
+    with torch.no_grad():
+        network.biases[0][1] -= 2.0  # the second's units are mostly 0
+    X, y = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)), torch.arange(200) % 3
+    penalty = bridle.L2(torch.tensor([1e-3, 1e-2], dtype=torch.float64))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    attachment = bridle.attach(optimizer, {"*": penalty}, model=network)
+
+    def loss(model, batch):
+        return sum(F.cross_entropy(scores, batch[1]) for scores in model(batch[0]))
+
+    audited = bridle.audit(network, optimizer, (X, y), loss=loss)
+    assert [each for each in audited.findings if "keeps" in each.message] == []
+    (seen,) = audited.noises
+    assert seen.keep_prob == pytest.approx(seen.kept, abs=0.01)
+    assert 0.3 < seen.keep_prob < 0.5
+    assert "L2(0.001 … 0.01 of 2 members)" in str(audited)
+    attachment.detach()

@@ -43,8 +43,11 @@ class _Watched:
         return getattr(self._noise, name)
 
     def _see(self, x: Tensor, y: Tensor, address: Tensor) -> None:
-        keep = self._noise.keep_at(address)
-        self._record.keeps.append(float(torch.as_tensor(keep, dtype=torch.float64).mean()))
+        keep = torch.as_tensor(self._noise.keep_at(address), dtype=torch.float64).cpu()
+        if keep.numel() > 1:  # by member: each counts by how much of it was not zero before
+            counts = (x != 0).flatten(1).sum(1).double().cpu()
+            keep = (keep * counts).sum() / counts.sum().clamp(min=1)
+        self._record.keeps.append(float(keep.mean()))
         self._record.draws.append(self._noise.now(address).seen(x.detach(), y.detach()).cpu())
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
+from bridle.wording import shown
 
 __all__ = ["GroupLasso", "MaxNorm"]
 
@@ -58,7 +59,7 @@ class GroupLasso:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"GroupLasso({self.strength}, dim={self.dim})"
+        return f"GroupLasso({shown(self.strength)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ |row|₂``: a scalar, or ``[members]``."""
@@ -118,7 +119,7 @@ class MaxNorm:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"MaxNorm({self.bound}, dim={self.dim})"
+        return f"MaxNorm({shown(self.bound)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return 0 where every norm is within the bound (to rounding), else infinity."""

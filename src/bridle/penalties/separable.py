@@ -8,6 +8,7 @@ from torch import Tensor
 
 from bridle.ops import soft_threshold
 from bridle.penalties.protocol import Strength, check_strength, per_member, total
+from bridle.wording import shown
 
 __all__ = ["L1", "L2", "ElasticNet"]
 
@@ -45,7 +46,7 @@ class L2:
         self.strength = check_strength("the strength of L2", strength)
 
     def __repr__(self) -> str:
-        return f"L2({self.strength})"
+        return f"L2({shown(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -97,7 +98,7 @@ class L1:
         self.strength = check_strength("the strength of L1", strength)
 
     def __repr__(self) -> str:
-        return f"L1({self.strength})"
+        return f"L1({shown(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -152,7 +153,7 @@ class ElasticNet:
         self._parts = (L1(l1), L2(2 * l2))
 
     def __repr__(self) -> str:
-        return f"ElasticNet(l1={self.l1}, l2={self.l2})"
+        return f"ElasticNet(l1={shown(self.l1)}, l2={shown(self.l2)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
