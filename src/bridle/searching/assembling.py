@@ -83,9 +83,11 @@ def result_of(
     y_test = ground.y_test
     per_epoch = len(task.rows_of(0)[0]) / contest.plan.batch_size
     test = {name: judged(each, y_test, classes=classes) for name, each in outputs.items()}
+    own = own_rows(task, of_folds, bins)
+    own_of_plain = own_rows(task, bare, plain.configuration.bins)
     fitted = {
-        "chosen": _fitted(task, winners, of_folds, test["chosen"], per_epoch),
-        "plain": _fitted(task, [plain], bare, test["plain"], per_epoch),
+        "chosen": _fitted(task, winners, own, test["chosen"], per_epoch),
+        "plain": _fitted(task, [plain], own_of_plain, test["plain"], per_epoch),
     }
     others = {name: each for name, each in outputs.items() if name != "chosen"}
     score, comparisons = outcome_of(
@@ -95,14 +97,13 @@ def result_of(
     importance, response = explain(ranked, seed)
     facts = facts_of(contest, winners, answer)
     facts |= {"fitted": fitted["chosen"].to_dict(), "table": ground.facts}
-    _, unseen = own_rows(task, of_folds, bins)
     observed = Observed(
         X=task.inputs[bins][task.judged],
         y=task.y[task.judged],
         fold=task.fold[task.judged],
         X_test=ground.X_test[bins],
         y_test=y_test,
-        unseen=unseen,
+        unseen=own[1],
         said=others,
         places=ground.places | {"searched": ground.places["searched"][task.judged.numpy()]},
     )
@@ -136,9 +137,9 @@ def result_of(
 
 
 def _fitted(
-    task: Task, entries: Sequence[Entry], of_folds: Network, test: Judged, per_epoch: float
+    task: Task, entries: Sequence[Entry], own: tuple[Tensor, Tensor], test: Judged, per_epoch: float
 ) -> Fitted:
-    seen, unseen = own_rows(task, of_folds, max(each.configuration.bins for each in entries))
+    seen, unseen = own
     classes, y = bool(task.classes), task.y[task.judged]
     return Fitted(
         diagnosis=judge_gap(judged(seen, y, classes=classes), judged(unseen, y, classes=classes)),
