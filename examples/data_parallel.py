@@ -86,6 +86,7 @@ def main():
         print("equal weights:", len(set(weights)) == 1)
         print("distinct masks:", len(set(masks)) == len(masks))
         print("resumed bit for bit:", resumed == weights)
+    dist.barrier()  # gloo's threads let go of what was gathered before the interpreter ends
     dist.destroy_process_group()
 
 

@@ -48,11 +48,17 @@ def tables(tmp_path_factory):
 
 @pytest.fixture
 def torchrun(tmp_path):
-    """Run a script in two processes that know each other; it fails where one of them does."""
+    """Run a script in two processes that know each other; it fails where one of them does.
+
+    A script that came to its end leaves without finalizing the interpreter: torch does not join
+    gloo's threads while a DistributedDataParallel lives, and one that asks for the interpreter's
+    lock by then aborts the process.
+    """
+    leave = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n"
 
     def run(code, *arguments):
         script = tmp_path / "script.py"
-        script.write_text(code, encoding="utf-8")
+        script.write_text(code + leave, encoding="utf-8")
         command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
         command += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(script)]
         ran = subprocess.run(

@@ -505,7 +505,7 @@ def test_a_compiled_step_is_penalized(mode, metric, what, backend):
 
 
 RANK = """
-    import sys, torch, torch.distributed as dist
+    import os, sys, torch, torch.distributed as dist
     from torch import nn
     from bridle import L1
     from bridle.attaching import attach
@@ -526,6 +526,7 @@ RANK = """
         optimizer.step()
     torch.save(model.weight.detach(), f"{out}{rank}.pt")
     dist.destroy_process_group()
+    os._exit(0)  # see the fixture torchrun: gloo's threads live as long as the parallel model
 """
 
 
