@@ -84,6 +84,17 @@ def test_an_error_inside_leaves_the_network_whole():
     assert [p.shape for p in network.parameters()] == shapes
 
 
+def test_a_graph_that_is_still_held_is_in_nobody_s_way():
+    network, twin = _network(), _network()
+    optimizer, other = _sgd(network), _sgd(twin)
+    held = network(X).sum()
+    loss = train_step(network, (X, Y), optimizer=optimizer)
+    assert torch.equal(loss, train_step(twin, (X, Y), optimizer=other))
+    assert all(map(torch.equal, network.parameters(), twin.parameters()))
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        held.backward()  # the weights that it was made of are gone, as after any other step
+
+
 def test_where_it_cannot_compact_it_multiplies_by_the_mask():
     network = _network()
     assert not can_compact(network, _sgd(network), [MaxNorm(1.0)], "proximal")

@@ -19,7 +19,7 @@ from bridle.network import ACTIVATIONS, Network
 from bridle.noise import Multiplier
 from bridle.penalties import Penalty
 
-__all__ = ["can_compact", "compact_forward", "compacted"]
+__all__ = ["Compacted", "can_compact", "compacted"]
 
 # whose state is one number for each weight, so that a part of it is the state of a part
 _ELEMENTWISE = (
@@ -102,13 +102,52 @@ def _kept_units(network: Network, noise: Multiplier) -> list[Tensor]:
     return kept
 
 
+class Compacted:
+    """The kept rows and columns of a network's parameters, as leaves of a graph of their own.
+
+    A graph of the whole network that somebody still holds is of the parameters' own shapes, so
+    the step's gradients are made beside them and then given to them.
+
+    Attributes
+    ----------
+    times : list of float
+        For each layer's weights, one over the probability that a weight is kept: an update that
+        is made only when it is kept is made as often as it should be times that.
+    """
+
+    def __init__(self, network: Network, times: list[float]) -> None:
+        self.network = network
+        self.times = times
+        self._leaves = {
+            parameter: parameter.detach().requires_grad_(parameter.requires_grad)
+            for parameter in (*network.weights, *network.biases)
+        }
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the outputs ``[1, rows, outputs]`` under the step's masks."""
+        network = self.network
+        hidden = X if X.ndim == 3 else X[None]
+        noise = network.hidden_noise
+        scale = 1 / float(noise.drawn_keep_prob) if noise is not None and noise.inverted else 1.0
+        if network.input_noise is not None:
+            hidden = network.input_noise.train(hidden, network.address(0))
+        for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
+            hidden = ACTIVATIONS[network.activation](hidden) * scale if layer else hidden
+            hidden = torch.baddbmm(self._leaves[bias], hidden, self._leaves[weight])
+        return hidden
+
+    def give_gradients(self) -> None:
+        """Give the parameters the gradients that the leaves have."""
+        for parameter, leaf in self._leaves.items():
+            parameter.grad = leaf.grad
+
+
 @contextmanager
-def compacted(network: Network, optimizer: torch.optim.Optimizer) -> Iterator[list[float]]:
+def compacted(network: Network, optimizer: torch.optim.Optimizer) -> Iterator[Compacted]:
     """Shrink a network, and its optimizer's state, to the kept units of the current step.
 
     Inside, the parameters hold the kept rows and columns only; afterwards these are back in their
-    places. Yields, for each layer's weights, one over the probability that a weight is kept: an
-    update that is made only when it is kept is made as often as it should be times that.
+    places.
 
     Parameters
     ----------
@@ -135,23 +174,12 @@ def compacted(network: Network, optimizer: torch.optim.Optimizer) -> Iterator[li
     keep = float(noise.drawn_keep_prob)
     last = len(network.weights) - 1
     try:
-        yield [1 / (keep ** ((layer > 0) + (layer < last))) for layer in range(last + 1)]
+        times = [1 / (keep ** ((layer > 0) + (layer < last))) for layer in range(last + 1)]
+        yield Compacted(network, times)
     finally:
         for part, whole in zip(parts, wholes, strict=True):
             part.put(part.parameter.data, part.whole)
             part.parameter.data = part.whole
             part.parameter.grad = None  # of another shape
+            torch.autograd.graph.increment_version(part.parameter)  # as any step in place does
             part.put_state(optimizer.state.get(part.parameter, {}), whole)
-
-
-def compact_forward(network: Network, X: Tensor) -> Tensor:
-    """Return the outputs ``[1, rows, outputs]`` of a compacted network under its step's masks."""
-    hidden = X if X.ndim == 3 else X[None]
-    noise = network.hidden_noise
-    scale = 1 / float(noise.drawn_keep_prob) if noise is not None and noise.inverted else 1.0
-    if network.input_noise is not None:
-        hidden = network.input_noise.train(hidden, network.address(0))
-    for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
-        hidden = ACTIVATIONS[network.activation](hidden) * scale if layer else hidden
-        hidden = torch.baddbmm(bias, hidden, weight)
-    return hidden

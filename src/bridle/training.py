@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from bridle.batchwise import can_compact, compact_forward, compacted
+from bridle.batchwise import can_compact, compacted
 from bridle.errors import TrainingError, UsageError
 from bridle.network import Network, predict
 from bridle.objectives import Objective, objective_of
@@ -100,15 +100,18 @@ def train_step(
     optimizer.zero_grad(set_to_none=True)
     compact = can_compact(network, optimizer, acting, mode)
     _check_shared(network, acting, metric, compact=compact)
-    with compacted(network, optimizer) if compact else nullcontext() as times:
-        outputs = compact_forward(network, X) if compact else network(X, noise=True)
+    with compacted(network, optimizer) if compact else nullcontext() as part:
+        outputs = network(X, noise=True) if part is None else part.forward(X)
         losses = objective_of(objective).loss(outputs, y)
         loss = (losses * rest[0] if rest else losses).mean(1)
         loss.sum().backward()
+        if part is not None:
+            part.give_gradients()
         if mode == "coupled":
             add_gradients(network.weights, acting)
         optimizer.step()
         if mode == "proximal" and acting:
+            times = None if part is None else part.times
             apply_prox(optimizer, network.weights, acting, metric=metric, times=times)
     network.steps += 1
     return loss.detach()
