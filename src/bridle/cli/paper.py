@@ -1,0 +1,63 @@
+"""The report of a command: where it goes, whether it can go there, and its writing."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from bridle.cli.progress import epoch_bar
+from bridle.errors import UsageError
+
+__all__ = ["Paper", "check_folder"]
+
+
+def check_folder(out: Path | None) -> None:
+    """Refuse a file whose folder is not there."""
+    if out is not None and not out.parent.is_dir():
+        raise UsageError(f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a report goes, and what it takes."""
+
+    page: Path | None = None
+    figures: Path | None = None
+    ablation: bool = True
+
+    def check(self) -> None:
+        """Refuse what cannot be written before anything is trained."""
+        check_folder(self.page)
+        check_folder(self.figures)
+        if self.page is not None and self.page.is_dir():
+            raise UsageError(f"--report is {str(self.page)!r}, a folder; name a file")
+        if self.figures is not None and self.figures.is_file():
+            raise UsageError(f"--figures is {str(self.figures)!r}, a file; name a folder")
+
+    def write(self, result: Any, table: Path, *, quiet: bool, **options: Any) -> None:
+        """Write the page and the figures, as far as they are asked for."""
+        if self.page is None and self.figures is None:
+            return
+        from bridle.reporting import full_report
+
+        command = shlex.join(["bridle", *sys.argv[1:]])
+        with epoch_bar("reporting", shown=not quiet) as on_epoch:
+            report = full_report(
+                result,
+                table,
+                ablation=self.ablation,
+                command=command,
+                on_epoch=on_epoch,
+                **options,
+            )
+        if self.page is not None:
+            report.save(self.page)
+            Console(stderr=True).print(f"report written to {self.page}")
+        if self.figures is not None:
+            count = len(report.save_figures(self.figures))
+            Console(stderr=True).print(f"{count} figures written to {self.figures}")

@@ -1,0 +1,45 @@
+"""``bridle predict``: a model's predictions of a table, printed or written to a file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bridle.cli.options import AsJson, Model, Table
+from bridle.errors import UsageError
+
+__all__ = ["predict"]
+
+
+def predict(
+    model: Model,
+    table: Table,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="A .csv or .parquet file.", show_default=False),
+    ] = None,
+    subnetworks: Annotated[
+        int | None,
+        typer.Option(help="Average so many subnetworks, and give their spread too."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Predict a class with its probabilities, or a value, for each row of TABLE."""
+    from bridle.modelfile import load, write_atomically
+
+    if out is not None and out.suffix not in (".csv", ".parquet"):
+        raise UsageError(f"cannot write {str(out)!r}: give --out a name in .csv or .parquet")
+    predictions = load(model).predict(table, subnetworks=subnetworks)
+    if out is not None:
+        content = predictions.to_csv(index=False).encode()
+        write_atomically(out, content if out.suffix == ".csv" else predictions.to_parquet())
+        Console(stderr=True).print(f"{len(predictions)} predictions written to {out}")
+    elif as_json:
+        print(json.dumps(predictions.to_dict(orient="records"), ensure_ascii=False))  # noqa: T201
+    else:
+        sys.stdout.write(predictions.to_csv(index=False))

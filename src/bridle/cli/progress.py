@@ -1,0 +1,55 @@
+"""The bars on standard error: of a training by its epochs, and of a search by its share."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["epoch_bar", "search_bar"]
+
+
+@contextmanager
+def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on standard error, and hand out what moves it."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    bar = Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not shown,
+    )
+    with bar:
+        task = bar.add_task(what, total=None)
+        yield lambda epoch, epochs: bar.update(task, completed=epoch, total=epochs)
+
+
+@contextmanager
+def search_bar(*, shown: bool) -> Iterator[Callable[[Any], None]]:
+    """Show the share that is done, the best score so far and the time left."""
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("searching"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not shown,
+    )
+    with bar:
+        task = bar.add_task("searching", total=1.0, said="")
+
+        def see(progress: Any) -> None:
+            said = f"{progress.configurations} configurations, best {progress.best:.4g}"
+            bar.update(task, completed=progress.done, said=said)
+
+        yield see
