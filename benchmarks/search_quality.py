@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--budget", default="5m")
     parser.add_argument("--sets", nargs="*", default=SETS, help="'values' is the seven of values")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--hidden", type=int, nargs="*", default=[256, 256])
+    parser.add_argument("--hidden", type=int, nargs="*", default=[128, 128])
     parser.add_argument("--answer", default="ensemble")
     parser.add_argument("--against", nargs="*", default=[], help="none, dropout, xgboost, realmlp")
     parser.add_argument("--csv", type=Path)

@@ -57,30 +57,33 @@ def fit(
         float | None, strength_option("The bound on the norm of a unit's incoming weights.")
     ] = None,
     hidden: Annotated[
-        str | None, training_option("Units of each hidden layer, with commas. [default: 256,256]")
+        str | None,
+        training_option(
+            "Units of each hidden layer, with commas. Default: 256,256; in a search, 128,128."
+        ),
     ] = None,
     epochs: Annotated[
-        int | None, training_option("At most. [default: 100; in a search, 120]")
+        int | None, training_option("At most. Default: 100; in a search, 120.")
     ] = None,
     patience: Annotated[
         int | None,
         training_option(
-            "Epochs without a lower held-out loss before stopping; 0 is off. [default: 20]"
+            "Epochs without a lower held-out loss before stopping; 0 is off. Default: 20."
         ),
     ] = None,
-    learning_rate: Annotated[float | None, training_option("Of Adam. [default: 0.001]")] = None,
-    batch_size: Annotated[int | None, training_option("Rows per step. [default: 128]")] = None,
+    learning_rate: Annotated[float | None, training_option("Of Adam. Default: 0.001.")] = None,
+    batch_size: Annotated[int | None, training_option("Rows per step. Default: 128.")] = None,
     class_weight: Annotated[
         str | None, training_option("'balanced' weighs classes against their numbers.")
     ] = None,
     budget: Annotated[
-        str | None, search_option("How long, such as 90s, 2m or 1h. [default: 1m]")
+        str | None, search_option("How long, such as 90s, 2m or 1h. Default: 1m.")
     ] = None,
     configurations: Annotated[
         int | None, search_option("How many to begin with, instead of a time.")
     ] = None,
     scoring: Annotated[
-        str | None, search_option("What to select by. [default: accuracy, or r2]")
+        str | None, search_option("What to select by. Default: accuracy, or r2.")
     ] = None,
     answer: Annotated[
         str, search_option("What predicts: ensemble (of the best), best, or refit (on all rows).")
@@ -137,7 +140,7 @@ def fit(
         )
     if searched or not (fixed or shape or epochs):
         options |= {
-            "hidden": (shape or (256, 256),),
+            "hidden": (shape or (128, 128),),
             "scoring": scoring,
             "folds": folds,
             "answer": answer,

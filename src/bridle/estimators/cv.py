@@ -103,7 +103,7 @@ class MLPClassifierCV(SelectedScore, ClassifierMixin, BaseMLPCV):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (256, 256),
+        hidden_layer_sizes: Any = (128, 128),
         *,
         budget: float | str | None = None,
         n_candidates: int | None = None,
@@ -227,7 +227,7 @@ class MLPRegressorCV(SelectedScore, RegressorMixin, BaseMLPCV):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (256, 256),
+        hidden_layer_sizes: Any = (128, 128),
         *,
         budget: float | str | None = None,
         n_candidates: int | None = None,

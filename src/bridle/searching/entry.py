@@ -53,7 +53,7 @@ def search(
     scoring: str | None = None,
     answer: str = "ensemble",
     folds: int = FOLDS,
-    hidden: Sequence[Sequence[int]] = ((256, 256),),
+    hidden: Sequence[Sequence[int]] = ((128, 128),),
     drop: Sequence[str] = (),
     seed: int = 0,
     engine: str = "local",
