@@ -86,7 +86,7 @@ def main():
         print("equal weights:", len(set(weights)) == 1)
         print("distinct masks:", len(set(masks)) == len(masks))
         print("resumed bit for bit:", resumed == weights)
-    dist.barrier()  # gloo's threads let go of what was gathered before the interpreter ends
+    dist.barrier()  # nobody leaves while another still works
     dist.destroy_process_group()
 
 

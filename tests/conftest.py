@@ -52,7 +52,7 @@ def torchrun(tmp_path):
 
     A script that came to its end leaves without finalizing the interpreter: torch does not join
     gloo's threads while a DistributedDataParallel lives, and one that asks for the interpreter's
-    lock by then aborts the process.
+    lock by then can abort the process.
     """
     leave = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n"
 

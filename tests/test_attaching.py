@@ -3,8 +3,6 @@
 import copy
 import os
 import shutil
-import subprocess
-import sys
 import textwrap
 import warnings
 
@@ -505,14 +503,14 @@ def test_a_compiled_step_is_penalized(mode, metric, what, backend):
 
 
 RANK = """
-    import os, sys, torch, torch.distributed as dist
+    import sys, torch, torch.distributed as dist
     from torch import nn
     from bridle import L1
     from bridle.attaching import attach
 
-    rank, mode, meeting, out = int(sys.argv[1]), *sys.argv[2:]
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method="file://" + meeting, rank=rank, world_size=2)
+    mode, out = sys.argv[1:]
+    dist.init_process_group("gloo")
+    rank = dist.get_rank()
     torch.manual_seed(0)
     model = nn.Linear(6, 3).double()
     parallel = nn.parallel.DistributedDataParallel(model)
@@ -526,27 +524,13 @@ RANK = """
         optimizer.step()
     torch.save(model.weight.detach(), f"{out}{rank}.pt")
     dist.destroy_process_group()
-    os._exit(0)  # see the fixture torchrun: gloo's threads live as long as the parallel model
 """
 
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names the loopback of Linux")
 @MODES
-def test_ranks_of_a_parallel_model_stay_equal(mode, tmp_path):
-    script = tmp_path / "rank.py"
-    script.write_text(textwrap.dedent(RANK))
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
-    tail = [mode, str(tmp_path / "meeting"), str(tmp_path / "weights")]
-    ranks = [
-        subprocess.Popen([sys.executable, str(script), str(rank), *tail], env=environment)
-        for rank in range(2)
-    ]
-    try:
-        assert [rank.wait(timeout=120) for rank in ranks] == [0, 0]
-    finally:
-        for rank in ranks:
-            rank.kill()
+def test_ranks_of_a_parallel_model_stay_equal(mode, torchrun, tmp_path):
+    torchrun(textwrap.dedent(RANK), mode, tmp_path / "weights")
     first, second = (torch.load(tmp_path / f"weights{rank}.pt") for rank in range(2))
     assert torch.equal(first, second)
     assert bool((first == 0).any()) is (mode == "proximal")

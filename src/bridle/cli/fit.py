@@ -139,8 +139,8 @@ def fit(
             "one of them out"
         )
     if searched or not (fixed or shape or epochs):
+        options |= {} if shape is None else {"hidden": (shape,)}
         options |= {
-            "hidden": (shape or (128, 128),),
             "scoring": scoring,
             "folds": folds,
             "answer": answer,

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from bridle.cli.paper import Paper, check_folder
 from bridle.cli.progress import epoch_bar, search_bar
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 __all__ = ["fit_and_print", "search_and_print"]
 
 
-def fit_and_print(
+def fit_and_print(table: Path, target: str, out: Path | None, paper: Paper, **options: Any) -> None:
+    """Train a plain and a regularized network, and say how they compare."""
+    from bridle.fitting import fit as fit_table
+    from bridle.printing import show
+
+    def train(*, shown: bool, **rest: Any) -> Any:
+        with epoch_bar("training", shown=shown) as on_epoch:
+            return fit_table(table, target, on_epoch=on_epoch, **rest)
+
+    _print(train, show, table, out, paper, **options)
+
+
+def search_and_print(
+    table: Path, target: str, out: Path | None, paper: Paper, **options: Any
+) -> None:
+    """Search over all regularizers, and say what was found."""
+    from bridle.printing import show_search
+    from bridle.searching import search
+
+    def find(*, shown: bool, **rest: Any) -> Any:
+        with search_bar(shown=shown) as on_progress:
+            return search(table, target, on_progress=on_progress, **rest)
+
+    _print(find, show_search, table, out, paper, **options)
+
+
+def _print(
+    work: Callable[..., Any],
+    show: Callable[[Any, Console], None],
     table: Path,
-    target: str,
     out: Path | None,
     paper: Paper,
     *,
@@ -24,48 +54,16 @@ def fit_and_print(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Train a plain and a regularized network, and say how they compare."""
-    from bridle.fitting import fit as fit_table
+    """Do the work once its outputs can be written; print, save and report what it gives."""
     from bridle.modelfile import save_model
-    from bridle.printing import show
 
     check_folder(out)
     paper.check()
-    with epoch_bar("training", shown=not (quiet or as_json)) as on_epoch:
-        result = fit_table(table, target, on_epoch=on_epoch, **options)
+    result = work(shown=not (quiet or as_json), **options)
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show(result, Console())
-    if out is not None:  # last: where it fails, what was found is on the screen already
-        save_model(result.model, out)
-        Console(stderr=True).print(f"model written to {out}")
-    paper.write(result, table, quiet=quiet or as_json)
-
-
-def search_and_print(
-    table: Path,
-    target: str,
-    out: Path | None,
-    paper: Paper,
-    *,
-    as_json: bool,
-    quiet: bool,
-    **options: Any,
-) -> None:
-    """Search over all regularizers, and say what was found."""
-    from bridle.modelfile import save_model
-    from bridle.printing import show_search
-    from bridle.searching import search
-
-    check_folder(out)
-    paper.check()
-    with search_bar(shown=not (quiet or as_json)) as on_progress:
-        result = search(table, target, on_progress=on_progress, **options)
-    if as_json:
-        print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
-    else:
-        show_search(result, Console())
     if out is not None:  # last: where it fails, what was found is on the screen already
         save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")

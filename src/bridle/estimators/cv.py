@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 
 from bridle.estimators.basecv import BaseMLPCV
 from bridle.estimators.selecting import SelectedScore, coded_classes, scorings
+from bridle.searching.configuration import HIDDEN
 from bridle.table import ClassTarget, ValueTarget
 
 __all__ = ["MLPClassifierCV", "MLPRegressorCV"]
@@ -103,7 +104,7 @@ class MLPClassifierCV(SelectedScore, ClassifierMixin, BaseMLPCV):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (128, 128),
+        hidden_layer_sizes: Any = HIDDEN,
         *,
         budget: float | str | None = None,
         n_candidates: int | None = None,
@@ -227,7 +228,7 @@ class MLPRegressorCV(SelectedScore, RegressorMixin, BaseMLPCV):
 
     def __init__(
         self,
-        hidden_layer_sizes: Any = (128, 128),
+        hidden_layer_sizes: Any = HIDDEN,
         *,
         budget: float | str | None = None,
         n_candidates: int | None = None,

@@ -10,7 +10,10 @@ import numpy as np
 
 from bridle.errors import UsageError
 
-__all__ = ["PLAIN", "Configuration", "Space"]
+__all__ = ["HIDDEN", "PLAIN", "Configuration", "Space"]
+
+HIDDEN = (128, 128)
+"""Units of each hidden layer, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,7 @@ class Configuration:
     mixup: float = 0.0
     averaging: float = math.inf
     class_weight: float = 0.0
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: tuple[int, ...] = HIDDEN
     bins: int = 0
 
     @property
@@ -111,7 +114,7 @@ class Space:
         If there is no shape, or no encoding, to choose from.
     """
 
-    shapes: tuple[tuple[int, ...], ...] = ((128, 128),)
+    shapes: tuple[tuple[int, ...], ...] = (HIDDEN,)
     bins: tuple[int, ...] = (0,)
     classes: bool = True
 

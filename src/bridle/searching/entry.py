@@ -17,7 +17,7 @@ from bridle.fitting import split_rows, without_columns
 from bridle.searching.answer import winners_of
 from bridle.searching.assembling import Ground, result_of
 from bridle.searching.comparing import boosting_outputs
-from bridle.searching.configuration import Space
+from bridle.searching.configuration import HIDDEN, Space
 from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.engine import check_engine
 from bridle.searching.halving import PLAIN_ID, Progress
@@ -53,7 +53,7 @@ def search(
     scoring: str | None = None,
     answer: str = "ensemble",
     folds: int = FOLDS,
-    hidden: Sequence[Sequence[int]] = ((128, 128),),
+    hidden: Sequence[Sequence[int]] = (HIDDEN,),
     drop: Sequence[str] = (),
     seed: int = 0,
     engine: str = "local",
