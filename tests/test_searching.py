@@ -25,6 +25,7 @@ from bridle.searching.comparing import boosting_outputs, boosting_seconds, outco
 from bridle.searching.engine import runner_of
 from bridle.searching.explaining import explain
 from bridle.searching.halving import Contest, Entry, Plan, evenly
+from bridle.searching.losses import losses_of
 from bridle.searching.scoring import SCORINGS, scores_of
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task, check_device, fold_of_rows
@@ -84,7 +85,7 @@ def test_training_is_adam_with_the_proximal_step_on_each_folds_batches():
     twin = shard.network.take(range(task.folds))
     optimizer = torch.optim.Adam(twin.parameters(), lr=0.01, betas=(0.9, 0.99))
     for _ in range(5):
-        rows = shard._batch()
+        rows = shard._batches(1)[0]
         bridle.train_step(
             twin,
             (task.inputs[0][rows], task.y[rows]),
@@ -102,15 +103,15 @@ def test_the_loss_smooths_mixes_and_weighs():
     task = make_task()
     shard = make_shard(task, [configured(label_smoothing=0.2, mixup=1.0, class_weight=0.5)])
     outputs, y = torch.randn(3, 16, 3), torch.randint(3, (3, 16))
-    shares = torch.tensor([0.3, 0.6, 1.0])[:, None, None]
-    found = shard._losses(outputs, y, shares)
+    shares = torch.tensor([0.3, 0.6, 1.0])[:, None]
+    found = losses_of(outputs, y, shares, shard.smoothing, shard.class_weight)
     for v in range(3):
         counts = torch.bincount(task.y[task.rows_of(v)[0]], minlength=3).double()
         weights = ((counts.sum() / (3 * counts)) ** 0.5).float()
         once = F.cross_entropy(outputs[v], y[v], label_smoothing=0.2, reduction="none")
         other = y[v].roll(1)
         twice = F.cross_entropy(outputs[v], other, label_smoothing=0.2, reduction="none")
-        share = shares[v, 0, 0]
+        share = shares[v, 0]
         expected = share * weights[y[v]] * once + (1 - share) * weights[other] * twice
         # torch leaves class weights out of a smoothed loss in another way than by row
         torch.testing.assert_close(found[v], expected.mean())
@@ -122,7 +123,7 @@ def test_every_epoch_of_a_fold_sees_each_of_its_rows_once():
     seen = []
     for step in range(15):
         shard.step = step
-        seen.append(shard._batch())
+        seen.append(shard._batches(1)[0])
     drawn = torch.cat(seen, dim=1)
     for v in range(task.folds):
         rows = task.rows_of(v)[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -31,6 +31,8 @@ __all__ = [
     "elastic_prox",
     "gaussian_dropout",
     "max_norm_step",
+    "multiplies",
+    "population_steps",
     "relu_dropout",
     "relu_dropout_backward",
     "soft_threshold",
@@ -327,6 +329,41 @@ def max_norm_step(w: Tensor, bound: Tensor) -> None:
     bound = bound.contiguous()
     threads = torch.get_num_threads()
     _native.max_norm(_CODES[w.dtype], *w.shape, w.data_ptr(), bound.data_ptr(), threads)
+
+
+def multiplies() -> bool:
+    """Whether the variant in use multiplies matrices, as :func:`population_steps` needs.
+
+    Examples
+    --------
+    >>> from bridle.ops import cpu
+    >>> cpu.multiplies() == (cpu.variant() in ("avx512", "avx2", "neon"))
+    True
+    """
+    return _chosen != PLAIN_TORCH and _native.multiplies()
+
+
+def population_steps(
+    sizes: Sequence[int],
+    groups: Sequence[Sequence[Tensor]],
+    classes: int,
+    data: Sequence[Tensor | None],
+    first_step: int,
+) -> None:
+    """:func:`bridle.ops.population.population_steps` on a CPU."""
+    steps, folds, batch = data[2].shape  # type: ignore[union-attr]
+    _native.population_steps(
+        groups[0][0].shape[0],
+        folds,
+        steps,
+        batch,
+        first_step,
+        list(sizes),
+        [[each.data_ptr() for each in group] for group in groups],
+        classes,
+        [0 if each is None else each.data_ptr() for each in data],
+        torch.get_num_threads(),
+    )
 
 
 def drop_connect_linear(

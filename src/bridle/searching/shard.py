@@ -14,14 +14,17 @@ from torch.nn import functional as F  # noqa: N812
 from bridle.network import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.ops import max_norm_step
+from bridle.ops.population import PopulationState, can_step, population_steps
 from bridle.ops.stepping import adam_pass, adam_strengths
 from bridle.searching.configuration import Configuration
+from bridle.searching.losses import class_weights, losses_of
 from bridle.searching.task import Task
 
 __all__ = ["Shard"]
 
 BETAS = (0.9, 0.99)
 _ROWS_AT_ONCE = 1024
+_AT_ONCE = 16  # steps of one call, which an interrupt has to wait for
 _DRAWS = 64  # steps whose mixing shares are drawn together
 
 
@@ -67,10 +70,21 @@ class Shard:
         self.l1, self.l2 = self._column("l1"), self._column("l2")
         self.max_norm = self._column("max_norm")
         self.averaging = self._column("averaging")
+        self.mixup = self._column("mixup")
+        self.mixes = bool(self.mixup.any())
+        self.bounded = bool(self.max_norm.isfinite().any())
+        kinds = ("input_keep_prob", "keep_prob", "drop_connect_keep_prob")
+        self.keeps = torch.stack([self._column(kind) for kind in kinds])
         self._trained = [task.rows_of(v)[0] for v in range(task.folds)]
         self._orders: dict[int, tuple[int, Tensor]] = {}
         self._shares: tuple[int, Tensor] = (-1, torch.empty(0))
-        self._prepare_loss()
+        self.smoothing = self._column("label_smoothing").float()[:, None].to(task.device)
+        powers = self._column("class_weight")
+        self.class_weight = (
+            class_weights(task.y.cpu(), self._trained, powers, task.classes).to(task.device)
+            if task.classes
+            else torch.empty(0)
+        )
 
     def _column(self, name: str) -> Tensor:
         """Return a strength of each member, float64 ``[members]``."""
@@ -81,36 +95,20 @@ class Shard:
         keep = self._column(name)
         return kind(keep_prob=keep) if bool((keep < 1).any()) else None
 
-    def _prepare_loss(self) -> None:
-        task = self.task
-        self.smoothing = self._column("label_smoothing").float()[:, None].to(task.device)
-        self.mixup = self._column("mixup")
-        if task.classes:
-            powers, y = self._column("class_weight"), task.y.cpu()
-            tables = []
-            for v in range(task.folds):
-                counts = torch.bincount(y[self._trained[v]], minlength=task.classes)
-                inverse = len(self._trained[v]) / (task.classes * counts.clamp(min=1).double())
-                tables.append(inverse)
-            inverse = torch.stack(tables).repeat(len(self.configurations), 1)
-            self.class_weight = (inverse ** powers[:, None]).float().to(task.device)
-
     # ------------------------------------------------------------------------------- training
 
-    def _batch(self) -> Tensor:
-        """Return the rows of this step, int64 ``[folds, batch]``; each fold has its own."""
-        size = self.batch_size
+    def _batches(self, steps: int) -> Tensor:
+        """Return the rows of the next steps, int64 ``[steps, folds, batch]``; folds differ."""
+        places = torch.arange(self.step * self.batch_size, (self.step + steps) * self.batch_size)
         rows = []
         for v, trained in enumerate(self._trained):
-            count = len(trained)
-            places = torch.arange(self.step * size, (self.step + 1) * size)
-            epochs, within = places // count, places % count
+            epochs, within = places // len(trained), places % len(trained)
             first, last = int(epochs[0]), int(epochs[-1])
             parts = [
                 self._order(v, epoch)[within[epochs == epoch]] for epoch in range(first, last + 1)
             ]
-            rows.append(torch.cat(parts))
-        return torch.stack(rows)
+            rows.append(torch.cat(parts).view(steps, self.batch_size))
+        return torch.stack(rows, dim=1)
 
     def _order(self, fold: int, epoch: int) -> Tensor:
         """Return the rows of a fold in the order of an epoch."""
@@ -124,77 +122,108 @@ class Shard:
             self._orders[fold] = kept
         return kept[1]
 
-    def _mixing(self) -> Tensor:
-        """Return what each member keeps of a row that it mixes, ``[members, 1, 1]``."""
-        chunk = self.step // _DRAWS
-        if self._shares[0] != chunk:
-            shares = np.ones((len(self.mixup), _DRAWS), dtype=np.float32)
-            for member, alpha in enumerate(self.mixup.tolist()):
-                if alpha:
-                    seed = int(self.network.seeds[member])
-                    shares[member] = np.random.default_rng([seed, chunk]).beta(alpha, alpha, _DRAWS)
-            self._shares = (chunk, torch.from_numpy(shares).to(self.task.device))
-        return self._shares[1][:, self.step % _DRAWS, None, None]
+    def _mixing(self, steps: int) -> Tensor:
+        """Return what each member keeps of a row that it mixes, float32 ``[steps, members]``."""
+        shares = []
+        for step in range(self.step, self.step + steps):
+            chunk = step // _DRAWS
+            if self._shares[0] != chunk:
+                self._shares = (chunk, self._drawn_shares(chunk))
+            shares.append(self._shares[1][step % _DRAWS])
+        return torch.stack(shares)
 
-    def _losses(self, outputs: Tensor, y: Tensor, shares: Tensor | None) -> Tensor:
-        """Return the training loss of each member, ``[members]``; y is ``[members, batch]``."""
-        if not self.task.classes:
-            if shares is not None:
-                y = shares[..., 0] * y + (1 - shares[..., 0]) * y.roll(1, 1)
-            return (outputs[..., 0] - y).square().mean(1)
-        logs = F.log_softmax(outputs, -1)
-        weights = self.class_weight.gather(1, y)
-        picked = -logs.gather(2, y[..., None])[..., 0]
-        even = -logs.mean(-1)
-        losses = ((1 - self.smoothing) * picked + self.smoothing * even) * weights
-        if shares is not None:
-            other = y.roll(1, 1)
-            picked = -logs.gather(2, other[..., None])[..., 0]
-            second = (1 - self.smoothing) * picked + self.smoothing * even
-            second = second * weights.roll(1, 1)
-            losses = shares[..., 0] * losses + (1 - shares[..., 0]) * second
-        return losses.mean(1)
+    def _drawn_shares(self, chunk: int) -> Tensor:
+        drawn = np.ones((_DRAWS, len(self.mixup)), dtype=np.float32)
+        for member, alpha in enumerate(self.mixup.tolist()):
+            if alpha:
+                seed = int(self.network.seeds[member])
+                drawn[:, member] = np.random.default_rng([seed, chunk]).beta(alpha, alpha, _DRAWS)
+        return torch.from_numpy(drawn)
+
+    def _strengths(self, steps: int) -> tuple[Tensor, Tensor]:
+        """Return what Adam's pass takes for weights and biases, ``[steps, members, 9]`` each."""
+        t = torch.arange(self.step + 1, self.step + 1 + steps, dtype=torch.float64)[:, None]
+        decay = 1 - ((self.averaging + 1) / (t + self.averaging)).nan_to_num(1.0).clamp(max=1)
+        rates, l1, l2, t = (
+            each.expand(decay.shape).reshape(-1) for each in (self.rates, self.l1, self.l2, t)
+        )
+        shared: dict[str, Any] = {
+            "learning_rate": rates,
+            "average_decay": decay.reshape(-1),
+            "steps": t,
+            "betas": BETAS,
+        }
+        zero = torch.zeros_like(rates)
+        weights = adam_strengths(l1=l1, l2=l2, **shared)
+        biases = adam_strengths(l1=zero, l2=zero, **shared)
+        shape = (steps, len(self.rates), -1)
+        return weights.view(shape), biases.view(shape)
 
     def train(self, steps: int) -> None:
         """Make so many steps with every member."""
-        task, network, count = self.task, self.network, len(self.configurations)
-        network.train()
-        mixes = bool(self.mixup.any())
-        bounded = bool(self.max_norm.isfinite().any())
-        zero = torch.zeros_like(self.rates)
-        for _ in range(steps):
-            rows = self._batch().repeat(count, 1).to(task.device)
-            X = self.X[rows]
-            y = task.y[rows]
-            shares = self._mixing() if mixes else None
-            if shares is not None:
-                X = torch.lerp(X.roll(1, 1), X, shares)
-            losses = self._losses(network(X, noise=True), y, shares)
-            gradients = torch.autograd.grad(losses.sum(), self.parameters)
-            self.step += 1
-            t = float(self.step)
-            decay = 1 - ((self.averaging + 1) / (t + self.averaging)).nan_to_num(1.0).clamp(max=1)
-            shared: dict[str, Any] = {
-                "learning_rate": self.rates,
-                "average_decay": decay,
-                "betas": BETAS,
-            }
-            shared["steps"] = torch.full_like(self.rates, t)
-            weights = adam_strengths(l1=self.l1, l2=self.l2, **shared)
-            biases = adam_strengths(l1=zero, l2=zero, **shared)
-            for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-                adam_pass(
-                    p.data,
-                    g.contiguous(),
-                    self.moments[i],
-                    self.squares[i],
-                    self.average[i],
-                    weights if i < len(network.weights) else biases,
-                )
-            if bounded:
-                for weight in network.weights:
-                    max_norm_step(weight.data, self.max_norm)
-            network.steps += 1
+        self.network.train()
+        end = self.step + steps
+        while self.step < end:
+            self._train(min(_AT_ONCE, end - self.step))
+
+    def _train(self, steps: int) -> None:
+        rows = self._batches(steps)
+        shares = self._mixing(steps) if self.mixes else None
+        weights, biases = self._strengths(steps)
+        if can_step(self.X.device):
+            self._compiled_steps(rows, shares, weights)
+        else:
+            for at in range(steps):
+                share = None if shares is None else shares[at, :, None].to(self.X.device)
+                self._torch_step(rows[at], share, weights[at], biases[at])
+        self.step += steps
+
+    def _compiled_steps(self, rows: Tensor, shares: Tensor | None, strengths: Tensor) -> None:
+        values = [p.detach() for p in self.parameters]
+        population_steps(
+            PopulationState(values, self.moments, self.squares, self.average),
+            sizes=self.network.sizes,
+            classes=self.task.classes,
+            X=self.X,
+            y=self.task.y,
+            rows=rows,
+            shares=shares,
+            strengths=strengths,
+            smoothing=self.smoothing,
+            class_weight=self.class_weight,
+            bounds=self.max_norm,
+            seeds=self.network.seeds,
+            keeps=self.keeps,
+            first_step=self.step,
+        )
+        self.network.steps += len(rows)
+
+    def _torch_step(
+        self, rows: Tensor, share: Tensor | None, weights: Tensor, biases: Tensor
+    ) -> None:
+        """Do what :func:`population_steps` does with torch's own operations, once."""
+        network, task = self.network, self.task
+        picked = rows.repeat(len(self.configurations), 1).to(self.X.device)
+        X = self.X[picked]
+        if share is not None:
+            X = torch.lerp(X.roll(1, 1), X, share[..., None])
+        outputs = network(X, noise=True)
+        losses = losses_of(outputs, task.y[picked], share, self.smoothing, self.class_weight)
+        gradients = torch.autograd.grad(losses.sum(), self.parameters)
+        for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
+            strengths = weights if i < len(network.weights) else biases
+            adam_pass(
+                p.data,
+                g.contiguous(),
+                self.moments[i],
+                self.squares[i],
+                self.average[i],
+                strengths,
+            )
+        if self.bounded:
+            for weight in network.weights:
+                max_norm_step(weight.data, self.max_norm)
+        network.steps += 1
 
     # ----------------------------------------------------------------------------- evaluation
 

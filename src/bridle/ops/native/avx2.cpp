@@ -1,8 +1,8 @@
 // AVX2: sixteen numbers are two registers (four of doubles); a mask is all ones or all zeros.
-#include "loops.h"
+#include "products.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#include "sse.h"
 
 namespace bridle {
 namespace {
@@ -199,6 +199,17 @@ struct Avx2 {
   BRIDLE_EACH(min, _mm256_min_ps, _mm256_min_pd)
 #undef BRIDLE_EACH
 
+  // Of products: sums of 12 registers, out of 16.
+  static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
+  static Single fused(float a, Single b, Single sum) {
+    const __m256 factor = _mm256_set1_ps(a);
+    for (int k = 0; k < 2; ++k) sum.v[k] = _mm256_fmadd_ps(factor, b.v[k], sum.v[k]);
+    return sum;
+  }
+  static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
+    turn_four_by_sse(from, step, to, to_step);
+  }
+
   static Single sqrt(Single x) { return {{_mm256_sqrt_ps(x.v[0]), _mm256_sqrt_ps(x.v[1])}}; }
   static Double sqrt(Double x) {
     for (int k = 0; k < 4; ++k) x.v[k] = _mm256_sqrt_pd(x.v[k]);
@@ -229,7 +240,7 @@ struct Avx2 {
 
 }  // namespace
 
-const Kernels* avx2_kernels() { return table_of<Avx2>(); }
+const Kernels* avx2_kernels() { return table_of<Avx2>(multiply<Avx2>); }
 
 }  // namespace bridle
 

@@ -1,8 +1,8 @@
 // AVX-512: sixteen numbers are one register, and a mask is a mask register.
-#include "loops.h"
+#include "products.h"
 
 #if defined(__x86_64__) || defined(_M_X64)
-#include <immintrin.h>
+#include "sse.h"
 
 namespace bridle {
 namespace {
@@ -146,6 +146,15 @@ struct Avx512 {
   static Single div(Single x, Single y) { return _mm512_div_ps(x, y); }
   static Single sqrt(Single x) { return _mm512_sqrt_ps(x); }
   static double sum(Single x) { return static_cast<double>(_mm512_reduce_add_ps(x)); }
+
+  // Of products: sums of 24 registers and more, out of 32.
+  static constexpr int kVectors = 4, kWideRows = 24, kNarrowRows = 12;
+  static Single fused(float a, Single b, Single sum) {
+    return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
+  }
+  static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
+    turn_four_by_sse(from, step, to, to_step);
+  }
   static Double add(Double x, Double y) {
     return {_mm512_add_pd(x.a, y.a), _mm512_add_pd(x.b, y.b)};
   }
@@ -164,7 +173,7 @@ struct Avx512 {
 
 }  // namespace
 
-const Kernels* avx512_kernels() { return table_of<Avx512>(); }
+const Kernels* avx512_kernels() { return table_of<Avx512>(multiply<Avx512>); }
 
 }  // namespace bridle
 

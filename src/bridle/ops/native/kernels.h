@@ -29,6 +29,21 @@ struct WeightTile {
   int64_t outputs;
 };
 
+// A product of float32 matrices: out[i, j] = sum_k a[i, k] b[k, j]. What is called a step is the
+// distance of two neighbours, in elements; `out` has its rows side by side, and of b either the
+// step of a term or that of a column is 1.
+struct Product {
+  int64_t rows, terms, columns;
+  const float* a;
+  int64_t a_row, a_term;
+  const float* b;
+  int64_t b_term, b_column;
+  float* out;
+};
+
+constexpr int64_t kTerms = 256;          // terms of a product that are packed together
+constexpr int64_t kPanel = kTerms * 64;  // room for packing, in elements
+
 struct Kernels {
   const char* name;
   // one row of units from `unit`, a multiple of kGroup: out = keep(x) * scale, or with bias (may
@@ -54,6 +69,8 @@ struct Kernels {
   void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,
                              const void* x, const void* w, const void* grad, void* grad_x,
                              void* grad_w, double scale);
+  // null where the variant has no fused multiply-add; `panel` has kPanel elements
+  void (*multiply)(const Product&, float* panel);
 };
 
 // null where the variant was not compiled for this processor family

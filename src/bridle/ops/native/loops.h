@@ -272,7 +272,7 @@ void draw_words(const RowState& row, uint64_t group, int64_t groups, uint32_t* w
 }
 
 template <class Isa>
-const Kernels* table_of() {
+const Kernels* table_of(void (*multiply)(const Product&, float*)) {
   static const Kernels table = {
       Isa::name,
       {dropout<Isa, float>, dropout<Isa, double>, dropout<Isa, BFloat16>, dropout<Isa, Float16>},
@@ -286,6 +286,7 @@ const Kernels* table_of() {
       draw_words<Isa>,
       {masked_forward<Isa, float>, masked_forward<Isa, double>},
       {masked_backward<Isa, float>, masked_backward<Isa, double>},
+      multiply,
   };
   return &table;
 }

@@ -17,6 +17,9 @@
 
 #include "cpu.h"
 #include "kernels.h"
+#include "masks.h"
+#include "norms.h"
+#include "population.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -31,13 +34,6 @@ constexpr int64_t kTile = 64 * kGroup;      // weights whose mask a thread holds
 std::atomic<bool> in_child{false};
 const Kernels* active = nullptr;
 
-using Address = uintptr_t;
-
-template <class T>
-const T* read(Address address) {
-  return reinterpret_cast<const T*>(address);
-}
-
 const char* bytes(Address address, int64_t elements, int width) {
   return read<char>(address) + elements * width;
 }
@@ -46,34 +42,6 @@ char* mutable_bytes(Address address, int64_t elements, int width) {
 }
 
 constexpr int kWidth[kDTypes] = {4, 8, 2, 2};
-
-// The masks of a population: a key for each member, and where its rows stand.
-struct Masks {
-  std::vector<MaskKey> keys;
-  std::vector<double> scales;
-  const int64_t* rows;
-  int64_t row_member, row_step;
-
-  Masks(int64_t members, Address address, Address row, int64_t row_member, int64_t row_step,
-        Address keep, int64_t keep_step, bool inverted)
-      : rows(read<int64_t>(row)), row_member(row_member), row_step(row_step) {
-    for (int64_t member = 0; member < members; ++member) {
-      const int64_t* part = read<int64_t>(address) + 3 * member;
-      // to the nearest, ties to even: what torch and NumPy round like
-      const double lanes = std::nearbyint(read<double>(keep)[member * keep_step] * 65536.0);
-      const double threshold = std::min(std::max(lanes, 1.0), 65536.0);
-      keys.emplace_back(static_cast<uint64_t>(part[0]), static_cast<uint64_t>(part[1]),
-                        static_cast<uint64_t>(part[2]), static_cast<uint32_t>(threshold));
-      scales.push_back(inverted ? 65536.0 / threshold : 1.0);
-    }
-  }
-
-  RowState row(int64_t member, int64_t index) const {
-    const int64_t found = rows ? rows[member * row_member + index * row_step] : index;
-    return RowState(keys[static_cast<size_t>(member)], static_cast<uint64_t>(found));
-  }
-  double scale(int64_t member) const { return scales[static_cast<size_t>(member)]; }
-};
 
 int threads_for(int64_t elements, int wanted) {
   return elements < kWorthThreads ? 1 : usable_threads(wanted);
@@ -150,26 +118,6 @@ void adam(int dtype, int64_t members, int64_t count, Address w, Address grad, Ad
   });
 }
 
-// Where the norm of a column of a member's weights is above its bound, it becomes the bound.
-template <class T>
-void bound_columns(int64_t inputs, int64_t outputs, T* w, double bound, int dtype) {
-  std::vector<T> columns(static_cast<size_t>(outputs), T(0));
-  for (int64_t i = 0; i < inputs; ++i) {
-    active->add_squares[dtype](outputs, w + i * outputs, columns.data());
-  }
-  bool outside = false;
-  const T limit = static_cast<T>(bound);
-  for (T& column : columns) {
-    const T norm = std::sqrt(column);
-    outside = outside || norm > limit;
-    column = norm > limit ? limit / norm : T(1);
-  }
-  if (!outside) return;
-  for (int64_t i = 0; i < inputs; ++i) {
-    active->scale_by[dtype](outputs, w + i * outputs, columns.data());
-  }
-}
-
 void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Address w,
               Address bounds, int threads) {
   const int width = kWidth[dtype];
@@ -180,9 +128,9 @@ void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Addre
       if (std::isinf(bound)) continue;
       void* place = mutable_bytes(w, member * inputs * outputs, width);
       if (dtype == kFloat64) {
-        bound_columns(inputs, outputs, static_cast<double*>(place), bound, dtype);
+        bound_columns(*active, inputs, outputs, static_cast<double*>(place), bound, dtype);
       } else {
-        bound_columns(inputs, outputs, static_cast<float*>(place), bound, dtype);
+        bound_columns(*active, inputs, outputs, static_cast<float*>(place), bound, dtype);
       }
     }
   });
@@ -238,7 +186,7 @@ void take_blocks(int dtype, int64_t names, int64_t lines, int64_t count, Address
 }
 
 // The sizes of a product with one weight mask for each example.
-struct Product {
+struct MaskedProduct {
   int64_t members, rows, inputs, outputs;
 
   int64_t tile() const { return std::max<int64_t>(1, kTile / std::max<int64_t>(1, outputs)); }
@@ -249,7 +197,7 @@ struct Product {
 struct Bits {
   std::vector<uint16_t> words;
 
-  explicit Bits(const Product& size)
+  explicit Bits(const MaskedProduct& size)
       : words(static_cast<size_t>((size.tile() * size.outputs / kGroup + 3) * 8 + 2)) {}
 
   // Returns the place of the tile's first weight in `words`.
@@ -266,7 +214,7 @@ void masked_forward(int dtype, int64_t members, int64_t rows, int64_t inputs, in
                     Address x, Address w, Address y, Address address, Address row,
                     int64_t row_member, int64_t row_step, Address keep, int64_t keep_step,
                     bool inverted, int threads) {
-  const Product size{members, rows, inputs, outputs};
+  const MaskedProduct size{members, rows, inputs, outputs};
   const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
   const int width = kWidth[dtype];
   // each thread has examples of its own; a tile of the weights stays in its cache for all of them
@@ -293,7 +241,7 @@ void masked_backward(int dtype, int64_t members, int64_t rows, int64_t inputs, i
                      Address x, Address w, Address grad, Address grad_x, Address grad_w,
                      Address address, Address row, int64_t row_member, int64_t row_step,
                      Address keep, int64_t keep_step, bool inverted, int threads) {
-  const Product size{members, rows, inputs, outputs};
+  const MaskedProduct size{members, rows, inputs, outputs};
   const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
   const int width = kWidth[dtype];
   const int64_t tiles = (inputs + size.tile() - 1) / size.tile();
@@ -330,6 +278,28 @@ void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Addr
                                reinterpret_cast<uint32_t*>(out) + line * size);
           }
         });
+}
+
+// Whether the active variant has what `population_steps` needs.
+bool multiplies() { return active->multiply != nullptr; }
+
+void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
+                         int64_t first_step, const std::vector<int64_t>& sizes,
+                         const std::vector<std::vector<Address>>& states, int64_t classes,
+                         const std::vector<Address>& data, int threads) {
+  const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
+                         states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
+                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9]};
+  population_steps(*active, of, threads);
+}
+
+// out[i, j] = sum_k a[i, k] b[k, j]: what the tests look at.
+void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a_row,
+              int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
+  std::vector<float> panel(static_cast<size_t>(kPanel));
+  active->multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b), b_term,
+                    b_column, reinterpret_cast<float*>(out)},
+                   panel.data());
 }
 
 // The mask itself, from any group on: what the tests compare.
@@ -397,6 +367,9 @@ NB_MODULE(_native, m) {
   m.def("masked_forward", &masked_forward, unlocked);
   m.def("masked_backward", &masked_backward, unlocked);
   m.def("take_blocks", &take_blocks, unlocked);
+  m.def("multiplies", &multiplies, "Whether the active variant multiplies matrices.");
+  m.def("multiply", &multiply, unlocked);
+  m.def("population_steps", &population_steps_of, unlocked);
   m.def("draw_words", &draw_words, unlocked);
   m.def("keep_bits", &keep_bits);
 }

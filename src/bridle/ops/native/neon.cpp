@@ -1,5 +1,5 @@
 // NEON: sixteen numbers are four registers (eight of doubles); a mask is all ones or all zeros.
-#include "loops.h"
+#include "products.h"
 
 #if defined(__aarch64__) || defined(_M_ARM64)
 #include <arm_neon.h>
@@ -187,6 +187,19 @@ struct Neon {
   BRIDLE_EACH(min, vminq_f32, vminq_f64)
 #undef BRIDLE_EACH
 
+  // Of products: sums of 24 registers, out of 32.
+  static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
+  static Single fused(float a, const Single& b, Single sum) {
+    for (int k = 0; k < 4; ++k) sum.v[k] = vfmaq_n_f32(sum.v[k], b.v[k], a);
+    return sum;
+  }
+  static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
+    float turned[16];
+    vst4q_f32(turned, {{vld1q_f32(from), vld1q_f32(from + step), vld1q_f32(from + 2 * step),
+                        vld1q_f32(from + 3 * step)}});
+    for (int k = 0; k < 4; ++k) vst1q_f32(to + k * to_step, vld1q_f32(turned + 4 * k));
+  }
+
   static Single sqrt(Single x) {
     for (auto& part : x.v) part = vsqrtq_f32(part);
     return x;
@@ -216,7 +229,7 @@ struct Neon {
 
 }  // namespace
 
-const Kernels* neon_kernels() { return table_of<Neon>(); }
+const Kernels* neon_kernels() { return table_of<Neon>(multiply<Neon>); }
 
 }  // namespace bridle
 

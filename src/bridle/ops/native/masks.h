@@ -1,0 +1,51 @@
+// Which masks a call draws, from what Python gives.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "philox.h"
+
+namespace bridle {
+
+using Address = uintptr_t;
+
+template <class T>
+const T* read(Address address) {
+  return reinterpret_cast<const T*>(address);
+}
+
+// The lanes of 65536 that are kept: to the nearest, ties to even, as torch and NumPy round.
+inline uint32_t threshold_of(double keep) {
+  return static_cast<uint32_t>(std::min(std::max(std::nearbyint(keep * 65536.0), 1.0), 65536.0));
+}
+
+// The masks of a population: a key for each member, and where its rows stand.
+struct Masks {
+  std::vector<MaskKey> keys;
+  std::vector<double> scales;
+  const int64_t* rows;
+  int64_t row_member, row_step;
+
+  Masks(int64_t members, Address address, Address row, int64_t row_member, int64_t row_step,
+        Address keep, int64_t keep_step, bool inverted)
+      : rows(read<int64_t>(row)), row_member(row_member), row_step(row_step) {
+    for (int64_t member = 0; member < members; ++member) {
+      const int64_t* part = read<int64_t>(address) + 3 * member;
+      const uint32_t threshold = threshold_of(read<double>(keep)[member * keep_step]);
+      keys.emplace_back(static_cast<uint64_t>(part[0]), static_cast<uint64_t>(part[1]),
+                        static_cast<uint64_t>(part[2]), threshold);
+      scales.push_back(inverted ? 65536.0 / threshold : 1.0);
+    }
+  }
+
+  RowState row(int64_t member, int64_t index) const {
+    const int64_t found = rows ? rows[member * row_member + index * row_step] : index;
+    return RowState(keys[static_cast<size_t>(member)], static_cast<uint64_t>(found));
+  }
+  double scale(int64_t member) const { return scales[static_cast<size_t>(member)]; }
+};
+
+}  // namespace bridle
