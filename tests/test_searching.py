@@ -528,7 +528,7 @@ SCRIPT = """
     import sys, pandas as pd, torch, bridle
     torch.set_num_threads(1)
     bridle.search(pd.read_csv(sys.argv[1]), "y", directory=sys.argv[2], configurations=30,
-                  epochs=100, hidden=[(32, 32)], folds=3,
+                  epochs=600, hidden=[(32, 32)], folds=3,
                   on_progress=lambda progress: print(progress.done, flush=True))
 """
 
@@ -546,7 +546,7 @@ def test_a_killed_search_goes_on_to_the_same_result(tmp_path):
     assert not (tmp_path / "run" / "result.json").exists()
     done = len(list((tmp_path / "run").glob("job-*.json")))
     assert done >= 2
-    options = {"configurations": 30, "epochs": 100, "hidden": [(32, 32)], "folds": 3}
+    options = {"configurations": 30, "epochs": 600, "hidden": [(32, 32)], "folds": 3}
     frame = pd.read_csv(table)
     resumed = bridle.search(frame, "y", directory=tmp_path / "run", resume=True, **options)
     whole = bridle.search(frame, "y", directory=tmp_path / "other", **options)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from statistics import fmean
 
@@ -25,6 +26,7 @@ FEWEST_STEPS, MOST_STEPS = 900, 12_000
 RUNGS = 3
 LOOKS = 4
 FEWEST, ENOUGH, MOST = 9, 27, 2000
+SPARE = 1.3
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -149,7 +151,8 @@ def plan_for(
 
         # where time is short, first shorter training, so that the last rung has three to average
         longest = min(longest, max(FEWEST_STEPS, affordable(ENOUGH)), affordable(FEWEST))
-        count = int(min(MOST, room, max(FEWEST, available / (longest * step + look))))
+        # what is counted is more than there is time for, and the clock ends the first rung
+        count = int(min(MOST, room, max(FEWEST, SPARE * available / (longest * step + look))))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
     plan = Plan(
         steps=steps,
@@ -177,14 +180,18 @@ def _seconds_of(
         keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     ).with_shape(*configuration.shape)
     shard = Shard(task, [regularized] * together, range(together), seed=seed, batch_size=batch_size)
-    shard.train(2)
-    steps = 5
-    _wait(task.device)
-    began = time.perf_counter()
-    shard.train(steps)
-    _wait(task.device)
-    trained = (time.perf_counter() - began) / steps
-    began = time.perf_counter()
-    shard.held_out()
-    looked = time.perf_counter() - began
-    return trained * 1.05 / together, looked / together
+
+    def seconds(work: Callable[[], object]) -> float:
+        _wait(task.device)
+        began = time.perf_counter()
+        work()
+        _wait(task.device)
+        return time.perf_counter() - began
+
+    def train(steps: int) -> float:
+        return seconds(partial(shard.train, steps)) / steps
+
+    first = train(2)  # finds cold caches
+    step = train(min(30, max(3, int(0.25 / first))))
+    seconds(shard.held_out)
+    return step * 1.05 / together, seconds(shard.held_out) / together

@@ -220,7 +220,11 @@ class Contest:
             self._seconds += seconds
             self._prune(rung)
             best = self.ranked()
-            done = sum(shares[:rung]) + shares[rung] * min(1.0, seen_now / self._expected(rung))
+            part = seen_now / self._expected(rung)
+            if rung == 0 and self.deadline is not None:  # the clock may end it before
+                spent = time.monotonic() - self.began
+                part = max(part, spent / (shares[0] * (self.deadline - self.began)))
+            done = sum(shares[:rung]) + shares[rung] * min(1.0, part)
             self.on_progress(
                 Progress(done, best[0].best[0] if best else -math.inf, len(self.entries), rung)
             )
