@@ -95,9 +95,7 @@ def main() -> None:
         return whole
 
     print(f"{machine()}; {options.device}; 32-128-128-2, batch {BATCH}\n")
-    print(
-        "| networks | bridle, ms for one | torch's products alone | torch eager, one network | models/s |"
-    )
+    print("| networks | bridle, ms for one | torch's products | torch eager, one | models/s |")
     print("|---:|---:|---:|---:|---:|")
     for members in options.members:
         count = members // folds

@@ -1,0 +1,145 @@
+"""The search with other spaces to draw from, beside the one it has.
+
+Run ``python benchmarks/search_spaces.py --data FOLDER``. Each space is searched for the same
+seconds on the same splits, in turns. Printed is the root mean squared error of the test part (``--sets
+classes``: the balanced accuracy in per cent), and in pairs how much another space has it higher or
+lower, in per cent of the error, or in points.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import pandas as pd
+from machine import machine
+from search_quality import VALUES
+from sklearn.model_selection import train_test_split
+
+import bridle
+from bridle.searching import entry
+from bridle.searching.configuration import HIDDEN, Configuration, Space
+
+CLASSES = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
+
+
+class NoiseOfClasses(Space):
+    """For values, units and rows as noisy as for classes."""
+
+    def sample(self, random: np.random.Generator) -> Configuration:
+        """Draw for classes, without what only a class has."""
+        drawn = Space(self.shapes, self.bins).sample(random)
+        return drawn if self.classes else replace(drawn, label_smoothing=0.0, class_weight=0.0)
+
+
+class Faster(Space):
+    """Learning rates three times as high."""
+
+    def sample(self, random: np.random.Generator) -> Configuration:
+        """Draw, and learn faster."""
+        drawn = super().sample(random)
+        return replace(drawn, learning_rate=3 * drawn.learning_rate)
+
+
+class Quiet(Space):
+    """No noise on units, inputs, weights and rows at all."""
+
+    def sample(self, random: np.random.Generator) -> Configuration:
+        """Draw, and take the noises away."""
+        return replace(
+            super().sample(random),
+            keep_prob=1.0,
+            input_keep_prob=1.0,
+            drop_connect_keep_prob=1.0,
+            mixup=0.0,
+        )
+
+
+class OnlyNumbers(Space):
+    """No bins."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "bins", (0,))
+
+
+SPACES: dict[str, type[Space]] = {
+    "as it is": Space,
+    "noise of classes": NoiseOfClasses,
+    "no noise": Quiet,
+    "faster": Faster,
+    "no bins": OnlyNumbers,
+}
+WIDTHS = {"64-64": (64, 64), "256-256": (256, 256), "128-128-128": (128, 128, 128)}
+
+
+def searched(
+    rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, *, classes: bool
+) -> float:
+    """Return the test score of a search in one space."""
+    with patch.object(entry, "Space", SPACES.get(way, Space)):
+        found = bridle.search(
+            rest,
+            "target",
+            test=test,
+            task="classification" if classes else "regression",
+            budget=seconds,
+            scoring="balanced_accuracy" if classes else "neg_root_mean_squared_error",
+            hidden=[WIDTHS.get(way, HIDDEN)],
+        )
+    score = found.scores["chosen"]
+    return 100 * score if classes else -float(np.std(rest["target"])) * score
+
+
+def main() -> None:
+    """Print a line for each split, and the differences in pairs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument(
+        "--sets", nargs="*", default=["values"], help="'values' or 'classes', or names"
+    )
+    parser.add_argument("--ways", nargs="*", default=[*SPACES, *WIDTHS])
+    parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--seconds", type=float, default=10)
+    options = parser.parse_args()
+    print(f"{machine()}; {options.seconds:g} s\n")
+    named = {"values": VALUES, "classes": CLASSES}
+    sets = [name for given in options.sets for name in named.get(given, [given])]
+    first = options.ways[0]
+    rows, changes = [], []
+    for split in range(21, 21 + options.splits):
+        for name in sets:
+            classes = name not in VALUES
+            frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
+            if classes:
+                frame["target"] = frame["target"].astype(str)
+            by = frame["target"] if classes else None
+            rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
+            found = {
+                way: searched(rest, test, way, options.seconds, classes=classes)
+                for way in options.ways
+            }
+            rows.append({"set": name, "split": split, **found})
+            changes.append(
+                {
+                    way: score - found[first] if classes else 100 * np.log(score / found[first])
+                    for way, score in found.items()
+                }
+            )
+            said = "  ".join(f"{way} {score:.4g}" for way, score in found.items())
+            print(f"{name} {split}  {said}", flush=True)
+    print(
+        "\n"
+        + pd.DataFrame(rows).groupby("set", sort=False).mean().drop(columns="split").to_string()
+    )
+    for way in options.ways[1:]:
+        change = np.array([each[way] for each in changes])
+        error = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
+        print(f"{way} − {first}, in pairs: {change.mean():+.2f} ± {error:.2f} (standard error)")
+
+
+if __name__ == "__main__":
+    main()
