@@ -1,9 +1,9 @@
 """The search with other spaces to draw from, beside the one it has.
 
 Run ``python benchmarks/search_spaces.py --data FOLDER``. Each space is searched for the same
-seconds on the same splits, in turns. Printed is the root mean squared error of the test part (``--sets
-classes``: the balanced accuracy in per cent), and in pairs how much another space has it higher or
-lower, in per cent of the error, or in points.
+seconds on the same splits, in turns. Printed is the root mean squared error of the test part
+(``--sets classes``: the balanced accuracy in per cent), and in pairs how much another space has it
+higher or lower, in per cent of the error, or in points.
 """
 
 from __future__ import annotations
