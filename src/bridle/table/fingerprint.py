@@ -44,8 +44,8 @@ def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
 
 def _hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
     """Return a hash of each row, uint64 ``[rows]``; the order of columns does not matter."""
-    whole = frame.assign(**{str(target.name): target})
-    plain = {name: _plain(whole[name]) for name in sorted(whole.columns)}
+    columns = {name: frame[name] for name in frame.columns} | {str(target.name): target}
+    plain = {name: _plain(columns[name]) for name in sorted(columns)}
     return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
 
 
