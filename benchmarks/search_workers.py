@@ -1,7 +1,7 @@
 """Two workers beside one, of one thread each: seconds for the same search.
 
-Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of 4000
-rows, in turns; the workers' processes are started before the clock.
+Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of 20,000
+rows, in turns; the workers' processes are started before the clock, and import on it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--configurations", type=int, default=96)
+    parser.add_argument("--rows", type=int, default=20_000)
+    parser.add_argument("--epochs", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
-    table = pd.DataFrame(random.normal(size=(4000, 20)), columns=[f"x{i}" for i in range(20)])
-    table["y"] = np.where(table.x0 * table.x1 + table.x2 + random.normal(size=4000) > 0, "a", "b")
+    table = pd.DataFrame(
+        random.normal(size=(options.rows, 20)), columns=[f"x{i}" for i in range(20)]
+    )
+    noise = random.normal(size=options.rows)
+    table["y"] = np.where(table.x0 * table.x1 + table.x2 + noise > 0, "a", "b")
     print(machine())
     times: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(options.rounds):
@@ -38,7 +43,11 @@ def main() -> None:
                     joblib.Parallel(2)(joblib.delayed(time.sleep)(0.1) for _ in range(2))
             began = time.perf_counter()
             bridle.search(
-                table, "y", configurations=options.configurations, workers=workers, epochs=30
+                table,
+                "y",
+                configurations=options.configurations,
+                workers=workers,
+                epochs=options.epochs,
             )
             spent.append(time.perf_counter() - began)
             print(f"{workers}: {spent[-1]:.1f} s", flush=True)

@@ -1,4 +1,4 @@
-"""The fingerprint of a table: its rows, whatever the order of columns and whoever made the frame."""
+"""The fingerprint of a table: its rows, whatever the order of columns and whoever made it."""
 
 import warnings
 
