@@ -1,7 +1,7 @@
 """Two workers beside one, of one thread each: seconds for the same search.
 
-Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of 20,000
-rows, in turns; the workers' processes are started before the clock, and import on it.
+Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of
+20,000 rows, in turns; the workers' processes are started before the clock, and import on it.
 """
 
 from __future__ import annotations
