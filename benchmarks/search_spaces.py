@@ -20,7 +20,7 @@ from search_quality import VALUES
 from sklearn.model_selection import train_test_split
 
 import bridle
-from bridle.searching import entry
+from bridle.searching import configuration, entry
 from bridle.searching.configuration import HIDDEN, Configuration, Space
 
 CLASSES = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
@@ -33,6 +33,15 @@ class NoiseOfClasses(Space):
         """Draw for classes, without what only a class has."""
         drawn = Space(self.shapes, self.bins).sample(random)
         return drawn if self.classes else replace(drawn, label_smoothing=0.0, class_weight=0.0)
+
+
+class HalfAsOften(Space):
+    """For values, noise half as often as for classes."""
+
+    def sample(self, random: np.random.Generator) -> Configuration:
+        """Draw with another share."""
+        with patch.object(configuration, "NOISE_OF_VALUES", 0.5):
+            return super().sample(random)
 
 
 class Faster(Space):
@@ -69,6 +78,7 @@ class OnlyNumbers(Space):
 SPACES: dict[str, type[Space]] = {
     "as it is": Space,
     "noise of classes": NoiseOfClasses,
+    "noise half as often": HalfAsOften,
     "no noise": Quiet,
     "faster": Faster,
     "no bins": OnlyNumbers,
@@ -102,7 +112,7 @@ def main() -> None:
         "--sets", nargs="*", default=["values"], help="'values' or 'classes', or names"
     )
     parser.add_argument("--ways", nargs="*", default=[*SPACES, *WIDTHS])
-    parser.add_argument("--splits", type=int, default=2)
+    parser.add_argument("--splits", type=int, nargs="*", default=[21, 22])
     parser.add_argument("--seconds", type=float, default=10)
     options = parser.parse_args()
     print(f"{machine()}; {options.seconds:g} s\n")
@@ -110,7 +120,7 @@ def main() -> None:
     sets = [name for given in options.sets for name in named.get(given, [given])]
     first = options.ways[0]
     rows, changes = [], []
-    for split in range(21, 21 + options.splits):
+    for split in options.splits:
         for name in sets:
             classes = name not in VALUES
             frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
