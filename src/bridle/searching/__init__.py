@@ -1,7 +1,33 @@
-"""The search: many configurations × folds as one tensor program, and the best of them."""
+"""The search: many configurations × folds as one tensor program, and the best of them.
 
-from bridle.searching.configuration import PLAIN, Configuration, Space
-from bridle.searching.entry import search
-from bridle.searching.result import SearchResult
+The names below load what they need when they are first used: a worker process, which only trains,
+does not wait for what reads tables.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridle.searching.configuration import PLAIN, Configuration, Space
+    from bridle.searching.entry import search
+    from bridle.searching.result import SearchResult
+
+_HOME = {
+    "PLAIN": "configuration",
+    "Configuration": "configuration",
+    "SearchResult": "result",
+    "Space": "configuration",
+    "search": "entry",
+}
 
 __all__ = ["PLAIN", "Configuration", "SearchResult", "Space", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'bridle.searching' has no attribute {name!r}")
+    value = getattr(import_module(f"bridle.searching.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from scipy.stats import rankdata
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
@@ -32,6 +31,8 @@ def _neg_log_loss(outputs: Tensor, y: Tensor) -> Tensor:
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor:
     """Return the area under the ROC curve of each row of scores: Mann and Whitney's statistic."""
+    from scipy.stats import rankdata  # takes half a second, and only this needs it
+
     ranks = torch.from_numpy(rankdata(scores.numpy(), axis=-1))
     ones = int(positive.sum())
     zeros = positive.numel() - ones
