@@ -1,11 +1,13 @@
 """The compiled steps of a population, beside the same steps as torch's own operations."""
 
 import ctypes
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from bridle.errors import UsageError
 from bridle.ops import cpu
 from bridle.searching.configuration import Configuration
 from bridle.searching.shard import Shard
@@ -139,6 +141,17 @@ def test_what_is_no_number_stays_with_its_member():
     shard.train(3)
     assert bool(shard.parameters[0][0].isnan().any())
     assert all(bool(p[1:].isfinite().all()) for p in shard.parameters)
+
+
+def test_what_the_kernel_would_misread_is_refused():
+    shard = shard_of(task_of(0))
+    shard.task = replace(shard.task, y=shard.task.y.double())
+    with pytest.raises(UsageError, match=r"float64 \[90\].*; give torch.float32 on the CPU"):
+        shard.train(1)
+    shard = shard_of(task_of(3))
+    shard.X = shard.X.t().contiguous().t()
+    with pytest.raises(UsageError, match=r"strides \(1, 90\).*contiguous"):
+        shard.train(1)
 
 
 def multiplied(a, b):

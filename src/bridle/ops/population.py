@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
 
+from bridle.errors import UsageError
 from bridle.ops import cpu
 
 __all__ = ["PopulationState", "can_step", "population_steps"]
@@ -62,7 +64,7 @@ def population_steps(
     numbers do not depend on who else is in the population, on the threads, nor, where products are
     fused (AVX-512, AVX2, NEON), on the processor. Masks are those of :class:`bridle.Network`
     (inverted scaling), the update is :func:`adam_step` and then :func:`max_norm_step`. All tensors
-    lie on the CPU without gaps; nothing is looked at.
+    lie on the CPU without gaps; shapes are not looked at.
 
     Parameters
     ----------
@@ -95,7 +97,23 @@ def population_steps(
         float64 ``[3, members]``: the probability to keep an input, a hidden unit, a weight.
     first_step : int
         The step of the first masks.
+
+    Raises
+    ------
+    UsageError
+        If a tensor has another dtype, lies elsewhere, or has gaps.
     """
+    of_y = torch.int64 if classes else torch.float32
+    kinds: dict[torch.dtype, list[Tensor | None]] = {
+        torch.float32: [*chain(*state.groups), X, shares, smoothing, class_weight],
+        torch.float64: [strengths, bounds, keeps],
+        torch.int64: [rows, seeds],
+    }
+    kinds[of_y].append(y)
+    for dtype, tensors in kinds.items():
+        for each in tensors:
+            if each is not None:
+                _check(each, dtype)
     cpu.population_steps(
         sizes,
         state.groups,
@@ -103,3 +121,12 @@ def population_steps(
         (X, y, rows, shares, strengths, smoothing, class_weight, bounds, seeds, keeps),
         first_step,
     )
+
+
+def _check(tensor: Tensor, dtype: torch.dtype) -> None:
+    """Refuse what the kernel would read as something else."""
+    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise UsageError(
+            f"a tensor is {tensor.dtype} {list(tensor.shape)} with strides {tensor.stride()} on "
+            f"{tensor.device}; give {dtype} on the CPU, contiguous"
+        )
