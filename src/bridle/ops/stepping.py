@@ -10,8 +10,10 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import cpu, reference
 
-__all__ = ["adam_pass", "adam_step", "adam_strengths", "max_norm_step"]
+__all__ = ["PENALTIES", "adam_pass", "adam_step", "adam_strengths", "max_norm_step"]
 
+PENALTIES = [6, 7]
+"""Where the strengths of L1 and L2 stand in a row of :func:`adam_strengths`."""
 _DTYPES = (torch.float32, torch.float64)
 
 

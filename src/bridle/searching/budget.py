@@ -100,11 +100,13 @@ def plan_for(
     scoring: str,
     workers: int,
     test_rows: int = 0,
+    clocked: bool = True,
 ) -> tuple[Plan, float]:
     """Return the plan of a search, by the clock or for a number of configurations.
 
     ``shapes`` has a configuration of each shape, which are drawn equally often. Returned too is
     how many seconds the answer will take for its own rows and ``test_rows``, where there is a time.
+    ``clocked`` says that jobs are drawn one by one, so that the clock can end the first rung.
 
     Raises
     ------
@@ -129,11 +131,13 @@ def plan_for(
     if configurations is not None:
         count = min(configurations, room)
     else:
-        costs = [_seconds_of(task, one, together, seed, batch_size) for one in shapes]
+        began = time.perf_counter()
+        costs = [_seconds_of(task, one, together, seed, batch_size, workers) for one in shapes]
         step, look = (fmean(each) for each in zip(*costs, strict=True))
         judged = max(1, int(task.judged.sum()))
         after = (TOGETHER + 1) * task.folds * look * (1 + test_rows / judged)
-        available = max(0.0, (seconds or 0.0) - after) * workers
+        measuring = time.perf_counter() - began
+        available = max(0.0, (seconds or 0.0) - measuring - after) * workers
         share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
         share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
         step, look = step * share, look * LOOKS * sum(1 / ETA**r for r in range(RUNGS))
@@ -151,8 +155,9 @@ def plan_for(
 
         # where time is short, first shorter training, so that the last rung has three to average
         longest = min(longest, max(FEWEST_STEPS, affordable(ENOUGH)), affordable(FEWEST))
-        # what is counted is more than there is time for, and the clock ends the first rung
-        count = int(min(MOST, room, max(FEWEST, SPARE * available / (longest * step + look))))
+        # where the clock ends the first rung, more are planned than there seems to be time for
+        enough = (SPARE if clocked else 1.0) * available / (longest * step + look)
+        count = int(min(MOST, room, max(FEWEST, enough)))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
     plan = Plan(
         steps=steps,
@@ -173,9 +178,14 @@ def _wait(device: str) -> None:
 
 
 def _seconds_of(
-    task: Task, configuration: Configuration, together: int, seed: int, batch_size: int
+    task: Task,
+    configuration: Configuration,
+    together: int,
+    seed: int,
+    batch_size: int,
+    workers: int,
 ) -> tuple[float, float]:
-    """Measure a configuration's step and its look, with all folds."""
+    """Measure a configuration's step and its look, with all folds and a worker's threads."""
     regularized = Configuration(
         keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     ).with_shape(*configuration.shape)
@@ -191,7 +201,13 @@ def _seconds_of(
     def train(steps: int) -> float:
         return seconds(partial(shard.train, steps)) / steps
 
-    first = train(2)  # finds cold caches
-    step = train(min(30, max(3, int(0.25 / first))))
-    seconds(shard.held_out)
-    return step * 1.05 / together, seconds(shard.held_out) / together
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1 if workers > 1 else threads)
+    try:
+        first = train(2)  # finds cold caches
+        step = train(min(30, max(3, int(0.25 / first))))
+        seconds(shard.held_out)
+        look = seconds(shard.held_out)
+    finally:
+        torch.set_num_threads(threads)
+    return step * 1.05 / together, look / together

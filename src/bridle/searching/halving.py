@@ -222,15 +222,16 @@ class Contest:
             best = self.ranked()
             part = seen_now / self._expected(rung)
             if rung == 0 and self.deadline is not None:  # the clock may end it before
-                spent = time.monotonic() - self.began
-                part = max(part, spent / (shares[0] * (self.deadline - self.began)))
+                whole = shares[0] * (self.deadline - self.began)
+                part = max(part, (time.monotonic() - self.began) / whole if whole > 0 else 1.0)
             done = sum(shares[:rung]) + shares[rung] * min(1.0, part)
             self.on_progress(
                 Progress(done, best[0].best[0] if best else -math.inf, len(self.entries), rung)
             )
 
     def _expected(self, rung: int) -> int:
-        return max(1, self.plan.kept(rung, self.plan.configurations))
+        begun = len(self.entries) if rung else self.plan.configurations
+        return max(1, self.plan.kept(rung, begun))
 
     def _first_jobs(self, share: float) -> Iterator[Job]:
         """Draw configurations, until there are enough or the rung's time is over."""

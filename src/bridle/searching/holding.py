@@ -116,6 +116,7 @@ def hold(
             scoring=terms.scoring,
             workers=terms.workers,
             test_rows=test_rows,
+            clocked=terms.engine == "local",
         )
         more = max(0.0, after - (1 - left) * (seconds or 0.0))
         if journal is not None:

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from bridle.errors import UsageError
 from bridle.network import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.ops import max_norm_step
 from bridle.ops.population import PopulationState, can_step, population_steps
-from bridle.ops.stepping import adam_pass, adam_strengths
+from bridle.ops.stepping import PENALTIES, adam_pass, adam_strengths
 from bridle.searching.configuration import Configuration
 from bridle.searching.losses import class_weights, losses_of
 from bridle.searching.task import Task
@@ -45,6 +46,11 @@ class Shard:
         seed: int,
         batch_size: int,
     ) -> None:
+        if task.classes and not 0 <= int(task.y.min()) <= int(task.y.max()) < task.classes:
+            raise UsageError(
+                f"y goes from {int(task.y.min())} to {int(task.y.max())}, and there are "
+                f"{task.classes} classes; give codes from 0"
+            )
         self.task = task = task.placed()
         self.configurations = list(configurations)
         self.ids = list(ids)
@@ -140,24 +146,22 @@ class Shard:
                 drawn[:, member] = np.random.default_rng([seed, chunk]).beta(alpha, alpha, _DRAWS)
         return torch.from_numpy(drawn)
 
-    def _strengths(self, steps: int) -> tuple[Tensor, Tensor]:
-        """Return what Adam's pass takes for weights and biases, ``[steps, members, 9]`` each."""
+    def _strengths(self, steps: int) -> Tensor:
+        """Return what Adam's pass takes for weights, float64 ``[steps, members, 9]``."""
         t = torch.arange(self.step + 1, self.step + 1 + steps, dtype=torch.float64)[:, None]
         decay = 1 - ((self.averaging + 1) / (t + self.averaging)).nan_to_num(1.0).clamp(max=1)
         rates, l1, l2, t = (
             each.expand(decay.shape).reshape(-1) for each in (self.rates, self.l1, self.l2, t)
         )
-        shared: dict[str, Any] = {
-            "learning_rate": rates,
-            "average_decay": decay.reshape(-1),
-            "steps": t,
-            "betas": BETAS,
-        }
-        zero = torch.zeros_like(rates)
-        weights = adam_strengths(l1=l1, l2=l2, **shared)
-        biases = adam_strengths(l1=zero, l2=zero, **shared)
-        shape = (steps, len(self.rates), -1)
-        return weights.view(shape), biases.view(shape)
+        strengths = adam_strengths(
+            learning_rate=rates,
+            l1=l1,
+            l2=l2,
+            average_decay=decay.reshape(-1),
+            steps=t,
+            betas=BETAS,
+        )
+        return strengths.view(steps, len(self.rates), -1)
 
     def train(self, steps: int) -> None:
         """Make so many steps with every member."""
@@ -169,13 +173,13 @@ class Shard:
     def _train(self, steps: int) -> None:
         rows = self._batches(steps)
         shares = self._mixing(steps) if self.mixes else None
-        weights, biases = self._strengths(steps)
+        strengths = self._strengths(steps)
         if can_step(self.X.device):
-            self._compiled_steps(rows, shares, weights)
+            self._compiled_steps(rows, shares, strengths)
         else:
             for at in range(steps):
                 share = None if shares is None else shares[at, :, None].to(self.X.device)
-                self._torch_step(rows[at], share, weights[at], biases[at])
+                self._torch_step(rows[at], share, strengths[at])
         self.step += steps
 
     def _compiled_steps(self, rows: Tensor, shares: Tensor | None, strengths: Tensor) -> None:
@@ -198,9 +202,7 @@ class Shard:
         )
         self.network.steps += len(rows)
 
-    def _torch_step(
-        self, rows: Tensor, share: Tensor | None, weights: Tensor, biases: Tensor
-    ) -> None:
+    def _torch_step(self, rows: Tensor, share: Tensor | None, weights: Tensor) -> None:
         """Do what :func:`population_steps` does with torch's own operations, once."""
         network, task = self.network, self.task
         picked = rows.repeat(len(self.configurations), 1).to(self.X.device)
@@ -210,6 +212,8 @@ class Shard:
         outputs = network(X, noise=True)
         losses = losses_of(outputs, task.y[picked], share, self.smoothing, self.class_weight)
         gradients = torch.autograd.grad(losses.sum(), self.parameters)
+        biases = weights.clone()
+        biases[:, PENALTIES] = 0.0
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
             strengths = weights if i < len(network.weights) else biases
             adam_pass(

@@ -147,7 +147,7 @@ struct Avx512 {
   static Single sqrt(Single x) { return _mm512_sqrt_ps(x); }
   static double sum(Single x) { return static_cast<double>(_mm512_reduce_add_ps(x)); }
 
-  // Of products: sums of 24 registers and more, out of 32.
+  // Of products: sums of 24 registers, or of 12 where a panel has one vector, out of 32.
   static constexpr int kVectors = 4, kWideRows = 24, kNarrowRows = 12;
   static Single fused(float a, Single b, Single sum) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -283,6 +284,12 @@ void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Addr
 // Whether the active variant has what `population_steps` needs.
 bool multiplies() { return active->multiply != nullptr; }
 
+const Kernels& multiplying() {
+  const Kernels* kernels = active;
+  if (kernels->multiply == nullptr) throw std::runtime_error("this variant does not multiply");
+  return *kernels;
+}
+
 void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
                          int64_t first_step, const std::vector<int64_t>& sizes,
                          const std::vector<std::vector<Address>>& states, int64_t classes,
@@ -290,14 +297,14 @@ void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t 
   const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
                          states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
                          data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9]};
-  population_steps(*active, of, threads);
+  population_steps(multiplying(), of, threads);
 }
 
 // out[i, j] = sum_k a[i, k] b[k, j]: what the tests look at.
 void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a_row,
               int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
   std::vector<float> panel(static_cast<size_t>(kPanel));
-  active->multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b), b_term,
+  multiplying().multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b), b_term,
                     b_column, reinterpret_cast<float*>(out)},
                    panel.data());
 }

@@ -195,8 +195,9 @@ struct Neon {
   }
   static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
     float turned[16];
-    vst4q_f32(turned, {{vld1q_f32(from), vld1q_f32(from + step), vld1q_f32(from + 2 * step),
-                        vld1q_f32(from + 3 * step)}});
+    const float32x4x4_t four = {{vld1q_f32(from), vld1q_f32(from + step),
+                                 vld1q_f32(from + 2 * step), vld1q_f32(from + 3 * step)}};
+    vst4q_f32(turned, four);  // a macro in some compilers, which braces would confuse
     for (int k = 0; k < 4; ++k) vst1q_f32(to + k * to_step, vld1q_f32(turned + 4 * k));
   }
 

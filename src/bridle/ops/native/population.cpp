@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 
 #include "norms.h"
 #include "threads.h"
@@ -98,7 +99,7 @@ class Trainer {
       value_slopes(rows, share);
     }
     backward(member, s);
-    const double bound = of_.bounds ? read<double>(of_.bounds)[member] : INFINITY;
+    const double bound = read<double>(of_.bounds)[member];
     if (std::isinf(bound)) return;
     for (int64_t l = 0; l < of_.layers(); ++l) {
       bound_columns(kernels_, inputs(l), outputs(l), weights(of_.values, l, member), bound,
@@ -252,9 +253,18 @@ class Trainer {
 }  // namespace
 
 void population_steps(const Kernels& kernels, const Population& of, int threads) {
-  split(of.members, usable_threads(threads), [&](int64_t first, int64_t last) {
-    Trainer trainer(kernels, of);
-    for (int64_t member = first; member < last; ++member) trainer.train(member);
+  const int64_t parts = std::min<int64_t>(usable_threads(threads), of.members);
+  std::vector<std::unique_ptr<Trainer>> trainers;  // here, where a lack of memory can be thrown
+  for (int64_t part = 0; part < parts; ++part) {
+    trainers.push_back(std::make_unique<Trainer>(kernels, of));
+  }
+  split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t last = (part + 1) * of.members / parts;
+      for (int64_t member = part * of.members / parts; member < last; ++member) {
+        trainers[static_cast<size_t>(part)]->train(member);
+      }
+    }
   });
 }
 

@@ -23,7 +23,7 @@ struct Population {
   Address strengths;     // float64 [steps, members, 9], as Adam has them; biases have no penalty
   Address smoothing;     // float32 [members]
   Address class_weight;  // float32 [members, classes]
-  Address bounds;        // float64 [members], of the norm of a unit's weights; may be null
+  Address bounds;        // float64 [members], of the norm of a unit's weights; infinity is none
   Address seeds;         // int64 [members]
   Address keeps;         // float64 [3, members]: of an input, a hidden unit, a weight
 

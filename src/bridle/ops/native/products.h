@@ -28,6 +28,7 @@ BRIDLE_INLINE void tile(const Product& by, int64_t terms, const float* a, const 
   for (int i = 0; i < kRows; ++i) {
     const float* from = out + i * by.columns;
     if (more && columns < kWidth) {
+      std::memset(line, 0, sizeof line);
       std::memcpy(line, from, sizeof(float) * static_cast<size_t>(columns));
       from = line;
     }
