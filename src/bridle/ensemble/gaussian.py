@@ -103,11 +103,11 @@ def predict_gaussian(
     >>> import torch, bridle
     >>> noise = bridle.DropConnect(keep_prob=0.5)
     >>> network = bridle.Network([100, 50, 3], weight_noise=noise)
-    >>> X = torch.randn(4, 100, generator=torch.Generator().manual_seed(1))
+    >>> X = torch.randn(4, 100)
     >>> found = bridle.predict_gaussian(network, X)
-    >>> exact = bridle.ensemble.subnetwork_scores(network, X, k=1000).mean(0)
+    >>> exact = bridle.ensemble.subnetwork_scores(network, X, k=10_000).mean(0)
     >>> mean_weights = bridle.predict(network, X)
-    >>> bool((found.mean - exact).norm() < 0.5 * (mean_weights - exact).norm())
+    >>> bool((found.mean - exact).norm() < 0.3 * (mean_weights - exact).norm())
     True
     """
     if propagate not in ("mean", "moments"):
