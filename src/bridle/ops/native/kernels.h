@@ -22,6 +22,11 @@ struct Adam {
   double rate, beta1, beta2, eps, correction1, correction2, l1, l2, average;
 };
 
+// From nine numbers in that order.
+BRIDLE_INLINE Adam adam_of(const double* s) {
+  return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]};
+}
+
 // One example's product with masked weights: y[j] += sum_i x[i] m(i, j) w[i, j].
 // Weights are [inputs, outputs], addressed as row `row`, unit i * outputs + j.
 struct WeightTile {

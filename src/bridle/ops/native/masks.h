@@ -22,6 +22,9 @@ inline uint32_t threshold_of(double keep) {
   return static_cast<uint32_t>(std::min(std::max(std::nearbyint(keep * 65536.0), 1.0), 65536.0));
 }
 
+// What is kept is multiplied by this, with inverted scaling.
+inline double scale_of(uint32_t threshold) { return 65536.0 / threshold; }
+
 // The masks of a population: a key for each member, and where its rows stand.
 struct Masks {
   std::vector<MaskKey> keys;
@@ -37,7 +40,7 @@ struct Masks {
       const uint32_t threshold = threshold_of(read<double>(keep)[member * keep_step]);
       keys.emplace_back(static_cast<uint64_t>(part[0]), static_cast<uint64_t>(part[1]),
                         static_cast<uint64_t>(part[2]), threshold);
-      scales.push_back(inverted ? 65536.0 / threshold : 1.0);
+      scales.push_back(inverted ? scale_of(threshold) : 1.0);
     }
   }
 

@@ -111,8 +111,7 @@ void adam(int dtype, int64_t members, int64_t count, Address w, Address grad, Ad
   const int width = kWidth[dtype];
   by_chunk(members, count, threads, [&](int64_t member, int64_t start, int64_t size) {
     const int64_t from = member * count + start;
-    const double* s = read<double>(strengths) + member * 9;
-    const Adam by = {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]};
+    const Adam by = adam_of(read<double>(strengths) + member * 9);
     active->adam[dtype](size, mutable_bytes(w, from, width), bytes(grad, from, width),
                         mutable_bytes(moment, from, width), mutable_bytes(square, from, width),
                         average ? mutable_bytes(average, from, width) : nullptr, by);
@@ -304,9 +303,9 @@ void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t 
 void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a_row,
               int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
   std::vector<float> panel(static_cast<size_t>(kPanel));
-  multiplying().multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b), b_term,
-                    b_column, reinterpret_cast<float*>(out)},
-                   panel.data());
+  multiplying().multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b),
+                          b_term, b_column, reinterpret_cast<float*>(out)},
+                         panel.data());
 }
 
 // The mask itself, from any group on: what the tests compare.

@@ -10,7 +10,8 @@ namespace bridle {
 
 // Where the norm of a column of a member's weights is above its bound, it becomes the bound.
 template <class T>
-void bound_columns(const Kernels& kernels, int64_t inputs, int64_t outputs, T* w, double bound, int dtype) {
+void bound_columns(const Kernels& kernels, int64_t inputs, int64_t outputs, T* w, double bound,
+                   int dtype) {
   std::vector<T> columns(static_cast<size_t>(outputs), T(0));
   for (int64_t i = 0; i < inputs; ++i) {
     kernels.add_squares[dtype](outputs, w + i * outputs, columns.data());

@@ -32,7 +32,7 @@ struct Drawn {
 
   Drawn(uint64_t seed, int64_t stream, int64_t step, uint32_t threshold)
       : key(seed, static_cast<uint64_t>(stream), static_cast<uint64_t>(step), threshold),
-        scale(65536.0 / threshold),
+        scale(scale_of(threshold)),
         drops(threshold < 65536) {}
 };
 
@@ -83,7 +83,10 @@ class Trainer {
 
   Drawn mask(int64_t member, int64_t kind, int64_t stream, int64_t s) const {
     return Drawn(static_cast<uint64_t>(read<int64_t>(of_.seeds)[member]), stream,
-                 of_.first_step + s, read<double>(of_.keeps)[kind * of_.members + member]);
+                 of_.first_step + s, keep(member, kind));
+  }
+  double keep(int64_t member, int64_t kind) const {
+    return read<double>(of_.keeps)[kind * of_.members + member];
   }
 
   void step(int64_t member, int64_t s) {
@@ -143,9 +146,11 @@ class Trainer {
 
   void forward(int64_t member, int64_t s) {
     const int64_t last = of_.layers() - 1;
+    of_weights_.clear();
     for (int64_t l = 0; l <= last; ++l) {
       const float* used = weights(of_.values, l, member);
-      const Drawn dropped = mask(member, 2, 2 * l + 1, s);
+      of_weights_.push_back(mask(member, 2, 2 * l + 1, s));
+      const Drawn& dropped = of_weights_.back();
       if (dropped.drops) {
         kernels_.dropout[kFloat32](RowState(dropped.key, 0), 0, count(l), used, nullptr,
                                    masked_[index(l)], dropped.scale, false);
@@ -205,15 +210,13 @@ class Trainer {
   }
 
   void backward(int64_t member, int64_t s) {
-    const double* strengths = read<double>(of_.strengths) + (s * of_.members + member) * 9;
-    Adam by = {strengths[0], strengths[1], strengths[2], strengths[3], strengths[4],
-               strengths[5], strengths[6], strengths[7], strengths[8]};
+    const Adam by = adam_of(read<double>(of_.strengths) + (s * of_.members + member) * 9);
     Adam bare = by;
     bare.l1 = bare.l2 = 0.0;
     for (int64_t l = of_.layers() - 1; l >= 0; --l) {
       const int64_t in = inputs(l), units = outputs(l);
       const float *slope = slopes_[0], *below = activations_[index(l)];
-      const Drawn dropped = mask(member, 2, 2 * l + 1, s);
+      const Drawn& dropped = of_weights_[index(l)];
       kernels_.multiply({in, of_.batch, units, below, 1, in, slope, units, 1, gradient_}, panel_);
       std::fill_n(bias_gradient_, units, 0.0f);
       for (int64_t b = 0; b < of_.batch; ++b) {
@@ -228,9 +231,8 @@ class Trainer {
       if (l > 0) {
         kernels_.multiply({of_.batch, units, in, slope, units, 1, used, 1, units, slopes_[1]},
                           panel_);
-        const Drawn units_dropped = mask(member, 1, 2 * l, s);
         kernels_.relu_backward[kFloat32](of_.batch * in, slopes_[1], below, slopes_[1],
-                                         units_dropped.scale);
+                                         scale_of(threshold_of(keep(member, 1))));
       }
       kernels_.adam[kFloat32](count(l), weights(of_.values, l, member), gradient_,
                               weights(of_.moments, l, member), weights(of_.squares, l, member),
@@ -245,6 +247,7 @@ class Trainer {
   const Kernels& kernels_;
   const Population& of_;
   std::vector<float> room_;
+  std::vector<Drawn> of_weights_;  // of this step, of each layer
   std::vector<float*> activations_, masked_;  // of each layer: what enters it; its masked weights
   float* slopes_[2];                          // of what a layer gives, and of what enters it
   float *gradient_, *bias_gradient_, *panel_;
@@ -260,8 +263,7 @@ void population_steps(const Kernels& kernels, const Population& of, int threads)
   }
   split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
-      const int64_t last = (part + 1) * of.members / parts;
-      for (int64_t member = part * of.members / parts; member < last; ++member) {
+      for (int64_t member = part; member < of.members; member += parts) {
         trainers[static_cast<size_t>(part)]->train(member);
       }
     }
