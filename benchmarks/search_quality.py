@@ -47,6 +47,7 @@ def one(
         seed=seed,
         hidden=[options.hidden],
         answer=options.answer,
+        device=options.device,
     )
     scale = 100.0 if classes else -float(np.std(rest["target"]))
     row = {name: scale * found.scores.get(name, np.nan) for name in OURS}
@@ -78,11 +79,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128, 128])
     parser.add_argument("--answer", default="ensemble")
+    parser.add_argument("--device", default="cpu", help="where the search trains")
     parser.add_argument("--against", nargs="*", default=[], help="none, dropout, xgboost, realmlp")
     parser.add_argument("--csv", type=Path)
     options = parser.parse_args()
     reference = pd.read_csv(options.data / REFERENCE, index_col="dataset")
-    print(f"{machine()}; budget {options.budget}\n")
+    print(f"{machine(options.device)}; budget {options.budget}\n")
     rows: list[dict[str, Any]] = []
     if options.csv and options.csv.exists():
         rows += [dict(row) for _, row in pd.read_csv(options.csv).iterrows()]

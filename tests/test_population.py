@@ -99,6 +99,29 @@ def test_one_step_is_torchs_to_rounding(using, configuration):
         )
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("configurations", [CONFIGURATIONS, (Configuration(),)])
+def test_a_gpu_takes_the_same_steps(using, classes, configurations):
+    task = task_of(classes)
+    using("torch")
+    expected = trained(task, configurations=configurations)
+    found = trained(replace(task, device="cuda"), configurations=configurations)
+    for what, value in expected.items():
+        torch.testing.assert_close(found[what].cpu(), value, rtol=2e-4, atol=1e-4, msg=what)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_goes_on_from_what_was_learned_and_predicts():
+    here, there = (shard_of(replace(task_of(3), device=name)) for name in ("cpu", "cuda"))
+    here.train(5)
+    there.train(3)  # forgotten
+    there.load(here.state())
+    here.train(9)
+    there.train(9)
+    torch.testing.assert_close(there.held_out(), here.held_out(), rtol=1e-3, atol=1e-3)
+
+
 def test_all_variants_give_the_same_bits(using):
     found = []
     for name in FUSED:

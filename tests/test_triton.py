@@ -73,6 +73,44 @@ def test_elastic_prox(dtype, by_adam):
     assert (ours == 0).any()
 
 
+@pytest.mark.parametrize("inverted", [True, False])
+def test_keep_probabilities_are_rounded_as_the_definition_rounds(inverted):
+    # halves go to the even one, and one of 65536 is the least
+    keep = torch.tensor([1e-9, 0.5, 1.5, 2.5, 3.5, 32767.5, 65535.5, 65536.0]) / 65536
+    address = address_of(range(len(keep)), stream=0, step=0)
+    mask = (address, None, keep.double(), inverted)
+    x = torch.randn(len(keep), 40, 1000)
+    _equal(kernels.dropout(x.to(DEVICE), *mask), reference.dropout(x, *mask))
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+@pytest.mark.parametrize("averaged", [False, True])
+def test_adam_step(dtype, averaged):
+    tensors = [torch.randn(3, 30, 50, dtype=dtype) for _ in range(5)]
+    tensors[3].square_()
+    rate, l1, l2 = [0.1, 0.02, 0.3], [0.0, 30.0, 0.5], [0.0, 0.0, 0.7]
+    fixed = [[0.9] * 3, [0.99] * 3, [1e-8] * 3, [5.0] * 3, [50.0] * 3]
+    strengths = torch.tensor([rate, *fixed, l1, l2, [0.0, 0.5, 0.9]], dtype=torch.float64).T
+    found = [each.to(DEVICE) for each in tensors]
+    for run, own in ((reference, tensors), (kernels, found)):
+        w, gradient, moment, square, average = own
+        run.adam_step(w, gradient, moment, square, average if averaged else None, strengths)
+    for one, other in zip(found, tensors, strict=True):
+        torch.testing.assert_close(one.cpu(), other, rtol=1e-5, atol=1e-6)
+    assert ((tensors[0] == 0) == (found[0].cpu() == 0)).all()
+    assert (found[0][1] == 0).any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES[:2])
+def test_max_norm_step(dtype):
+    w = torch.randn(3, 70, 41, dtype=dtype)
+    w[:, :, 3] = 0
+    found, bound = w.to(DEVICE), torch.tensor([3.0, torch.inf, 8.5], dtype=torch.float64)
+    kernels.max_norm_step(found, bound)
+    reference.max_norm_step(w, bound)
+    torch.testing.assert_close(found.cpu(), w)
+
+
 @pytest.mark.parametrize("rows", ROWS)
 def test_one_mask_per_example(rows):
     x, weight, grad = torch.randn(2, 3, 20), torch.randn(2, 20, 70), torch.randn(2, 3, 70)

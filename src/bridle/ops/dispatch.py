@@ -46,9 +46,9 @@ def _as_population(x: Tensor, address: Tensor) -> tuple[Tensor, Tensor]:
     return x.reshape(shape[0], shape[1], units), address.reshape(-1, 3)
 
 
-def _tensor(value: float) -> Tensor:
+def _tensor(value: float, device: str | torch.device = "cpu") -> Tensor:
     with torch.inference_mode(False):  # so that it can be saved for backward
-        return torch.tensor([value], dtype=torch.float64, device="cpu")
+        return torch.tensor([value], dtype=torch.float64, device=device)
 
 
 _kept_tensor = lru_cache(maxsize=256)(_tensor)
@@ -68,8 +68,9 @@ def _keep_probs(keep_prob: float | Tensor, x: Tensor, leading: int) -> Tensor | 
         raise UsageError(f"keep_prob is {keep_prob}; it must be above 0 and at most 1")
     if keep_prob == 1:
         return None
-    # a tensor made while a graph is traced belongs to that graph, and must not be kept
-    return (_kept_tensor if registry.is_eager(x) else _tensor)(float(keep_prob))
+    if registry.is_eager(x):
+        return _kept_tensor(float(keep_prob), x.device)
+    return _tensor(float(keep_prob))  # made while a graph is traced, it belongs to that graph
 
 
 def _as_bias(bias: Tensor, members: int, units: int) -> Tensor:

@@ -8,11 +8,18 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.ops import cpu, reference
+from bridle.ops.registry import backend_of
 
-__all__ = ["PENALTIES", "adam_pass", "adam_step", "adam_strengths", "max_norm_step"]
+__all__ = [
+    "PENALTIES",
+    "adam_pass",
+    "adam_step",
+    "adam_strengths",
+    "max_norm_pass",
+    "max_norm_step",
+]
 
-PENALTIES = [6, 7]
+PENALTIES = slice(6, 8)
 """Where the strengths of L1 and L2 stand in a row of :func:`adam_strengths`."""
 _DTYPES = (torch.float32, torch.float64)
 
@@ -128,7 +135,7 @@ def adam_pass(
 
     Many tensors share the ``strengths`` of one step, which :func:`adam_strengths` makes.
     """
-    step = cpu.adam_step if weight.device.type == "cpu" else reference.adam_step
+    step = backend_of(weight.device).adam_step
     step(weight, gradient, exp_avg, exp_avg_sq, average, strengths)
 
 
@@ -165,8 +172,12 @@ def max_norm_step(weight: Tensor, bound: Tensor) -> None:
     bounds = _column("bound", bound, weight.shape[0])
     if not bool((bounds > 0).all()):
         raise UsageError(f"bound is {bounds.tolist()}; each must be above 0")
-    step = cpu.max_norm_step if weight.device.type == "cpu" else reference.max_norm_step
-    step(weight.detach(), bounds)
+    max_norm_pass(weight.detach(), bounds)
+
+
+def max_norm_pass(weight: Tensor, bound: Tensor) -> None:
+    """Make the step of :func:`max_norm_step` with nothing looked at."""
+    backend_of(weight.device).max_norm_step(weight, bound)
 
 
 def _check(weight: Tensor, others: dict[str, Tensor]) -> None:

@@ -15,21 +15,28 @@ import triton.language as tl
 from torch import Tensor
 from triton.language.random import philox_impl
 
-from bridle.ops import reference
-from bridle.ops.reference import row_steps, soft_threshold, threshold_of
+from bridle.ops.reference import row_steps, soft_threshold
+from bridle.ops.triton_steps import (
+    ELEMENTS,
+    adam_step,
+    elastic_prox,
+    max_norm_step,
+    wide,
+)
 
 __all__ = [
+    "adam_step",
     "drop_connect_linear",
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "max_norm_step",
     "relu_dropout",
     "relu_dropout_backward",
     "soft_threshold",
 ]
 
 _GROUPS = 16  # of 128 units, that one program of dropout does
-_ELEMENTS = 1024  # that one program of an elementwise kernel does
 
 
 @triton.jit
@@ -63,75 +70,75 @@ def _row_of(rows, member, index, row_member, row_step, HAS_ROWS: tl.constexpr):
 
 
 @triton.jit
+def _odds(keep, member, keep_step, INVERTED: tl.constexpr):
+    """Return :func:`bridle.ops.reference.threshold_of` of a member, and its scale."""
+    share = tl.load(keep + member * keep_step) * 65536.0
+    whole = tl.floor(share + 0.5)
+    odd = whole - 2.0 * tl.floor(0.5 * whole)
+    whole = whole - tl.where(whole - share == 0.5, odd, 0.0)  # a half goes to the even one
+    whole = tl.minimum(tl.maximum(whole, 1.0), 65536.0)
+    if INVERTED:
+        scale = 65536.0 / whole
+    else:
+        scale = whole * 0.0 + 1.0
+    return whole.to(tl.uint32), scale
+
+
+@triton.jit
 def _dropout_kernel(
-    x, bias, out, address, rows, threshold, scale,
-    count, units, x_member, x_row, bias_member, row_member, row_step, keep_step,
-    HAS_ROWS: tl.constexpr, HAS_BIAS: tl.constexpr, RELU: tl.constexpr,
-    WIDE: tl.constexpr, GROUPS: tl.constexpr,
+    x, bias, out, address, rows, keep,
+    count, units, row_tiles, unit_tiles,
+    x_member, x_row, bias_member, row_member, row_step, keep_step,
+    HAS_ROWS: tl.constexpr, HAS_BIAS: tl.constexpr, RELU: tl.constexpr, INVERTED: tl.constexpr,
+    WIDE: tl.constexpr, ROWS: tl.constexpr, GROUPS: tl.constexpr,
 ):  # fmt: skip
-    line = tl.program_id(0).to(tl.int64)
-    member, index = line // count, line % count
-    row = _row_of(rows, member, index, row_member, row_step, HAS_ROWS)
+    pid = tl.program_id(0).to(tl.int64)
+    member = pid // unit_tiles // row_tiles
+    index = (pid // unit_tiles % row_tiles * ROWS + tl.arange(0, ROWS))[:, None]
+    there = index < count
+    row = index
+    if HAS_ROWS:
+        row = tl.load(rows + member * row_member + index * row_step, mask=there, other=0)
     k0, k1 = _key(address, member)
-    limit = tl.load(threshold + member * keep_step).to(tl.uint32)
-    factor = tl.load(scale + member * keep_step).to(WIDE)
-    place = tl.arange(0, 16 * GROUPS)
-    block = tl.program_id(1).to(tl.int64) * 16 * GROUPS + place
-    zero = tl.zeros([16 * GROUPS], tl.uint32)
+    limit, scale = _odds(keep, member, keep_step, INVERTED)
+    factor = scale.to(WIDE)
+    block = (pid % unit_tiles * 16 * GROUPS + tl.arange(0, 16 * GROUPS))[None, :]
+    zero = tl.zeros([ROWS, 16 * GROUPS], tl.uint32)
     words = philox_impl(
-        _low(block), _high(block), zero + _low(row), zero + _high(row), zero + k0, zero + k1, 10
-    )
+        zero + _low(block), zero + _high(block), zero + _low(row), zero + _high(row),
+        zero + k0, zero + k1, 10,
+    )  # fmt: skip
     first = (block // 16) * 128 + block % 16
     for lane in tl.static_range(8):
         unit = first + 16 * lane
-        inside = unit < units
+        inside = there & (unit < units)
         bits = (words[lane // 2] >> (16 * (lane % 2))) & 0xFFFF
         value = tl.load(x + member * x_member + index * x_row + unit, mask=inside, other=0).to(WIDE)
         if HAS_BIAS:
-            value += tl.load(bias + member * bias_member + unit, mask=inside, other=0).to(WIDE)
+            added = tl.load(bias + member * bias_member + unit, mask=unit < units, other=0)
+            value += added.to(WIDE)
         if RELU:
             value = tl.where(value < 0, 0.0, value)
         kept = tl.where(bits < limit, value * factor, 0.0)
-        tl.store(out + line * units + unit, kept.to(out.dtype.element_ty), mask=inside)
+        place = (member * count + index) * units + unit
+        tl.store(out + place, kept.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
 def _relu_backward_kernel(
-    grad, y, out, scale, size, per_member, keep_step, WIDE: tl.constexpr, BLOCK: tl.constexpr
-):
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    factor = tl.load(scale + at // per_member * keep_step, mask=inside, other=0).to(WIDE)
+    grad, y, out, keep, per_member, tiles, keep_step,
+    INVERTED: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    pid = tl.program_id(0).to(tl.int64)
+    member = pid // tiles
+    _, scale = _odds(keep, member, keep_step, INVERTED)
+    place = pid % tiles * BLOCK + tl.arange(0, BLOCK)
+    inside = place < per_member
+    at = member * per_member + place
     above = tl.load(grad + at, mask=inside, other=0).to(WIDE)
     below = tl.load(y + at, mask=inside, other=0).to(WIDE)
-    passed = tl.where(below <= 0, 0.0, above * factor)
+    passed = tl.where(below <= 0, 0.0, above * scale.to(WIDE))
     tl.store(out + at, passed.to(out.dtype.element_ty), mask=inside)
-
-
-@triton.jit
-def _prox_kernel(
-    w, moment, out, l1, l2, numbers, size, per_member, strength_step,
-    HAS_MOMENT: tl.constexpr, WIDE: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
-    inside = at < size
-    member = at // per_member * strength_step
-    first = tl.load(l1 + member, mask=inside, other=0)
-    second = tl.load(l2 + member, mask=inside, other=0)
-    rate = tl.load(numbers)
-    value = tl.load(w + at, mask=inside, other=0).to(WIDE)
-    if HAS_MOMENT:
-        square = tl.load(moment + at, mask=inside, other=0).to(WIDE)
-        root = tl.sqrt(square * tl.load(numbers + 2).to(WIDE))
-        step = rate.to(WIDE) / (root + tl.load(numbers + 1).to(WIDE))
-        limit = step * first.to(WIDE)
-        clipped = tl.where(value < -limit, -limit, tl.where(value > limit, limit, value))
-        found = (value - clipped) / (1 + step * second.to(WIDE))
-    else:
-        limit = (rate * first).to(WIDE)
-        clipped = tl.where(value < -limit, -limit, tl.where(value > limit, limit, value))
-        found = (value - clipped) * (1 / (1 + rate * second)).to(WIDE)
-    tl.store(out + at, found.to(out.dtype.element_ty), mask=inside)
 
 
 @triton.jit
@@ -150,15 +157,16 @@ def _kept(unit, row, k0, k1, limit):
 
 @triton.jit
 def _product_kernel(
-    x, w, y, address, rows, threshold, scale,
+    x, w, y, address, rows, keep,
     count, inputs, outputs, row_member, row_step, keep_step,
-    HAS_ROWS: tl.constexpr, WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
+    HAS_ROWS: tl.constexpr, INVERTED: tl.constexpr,
+    WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
 ):  # fmt: skip
     line = tl.program_id(0).to(tl.int64)
     member, index = line // count, line % count
     row = _row_of(rows, member, index, row_member, row_step, HAS_ROWS)
     k0, k1 = _key(address, member)
-    limit = tl.load(threshold + member * keep_step).to(tl.uint32)
+    limit, scale = _odds(keep, member, keep_step, INVERTED)
     o = tl.program_id(1).to(tl.int64) * OUTS + tl.arange(0, OUTS)
     total = tl.zeros([OUTS], WIDE)
     for start in range(0, inputs, INS):
@@ -169,21 +177,22 @@ def _product_kernel(
         value = tl.load(x + line * inputs + i, mask=i < inputs, other=0).to(WIDE)
         kept = tl.where(_kept(unit, row, k0, k1, limit), weight, 0.0)
         total += tl.sum(kept * value[:, None], axis=0)
-    total *= tl.load(scale + member * keep_step).to(WIDE)
+    total *= scale.to(WIDE)
     tl.store(y + line * outputs + o, total.to(y.dtype.element_ty), mask=o < outputs)
 
 
 @triton.jit
 def _product_by_x_kernel(
-    grad, w, out, address, rows, threshold, scale,
+    grad, w, out, address, rows, keep,
     count, inputs, outputs, row_member, row_step, keep_step,
-    HAS_ROWS: tl.constexpr, WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
+    HAS_ROWS: tl.constexpr, INVERTED: tl.constexpr,
+    WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
 ):  # fmt: skip
     line = tl.program_id(0).to(tl.int64)
     member, index = line // count, line % count
     row = _row_of(rows, member, index, row_member, row_step, HAS_ROWS)
     k0, k1 = _key(address, member)
-    limit = tl.load(threshold + member * keep_step).to(tl.uint32)
+    limit, scale = _odds(keep, member, keep_step, INVERTED)
     i = tl.program_id(1).to(tl.int64) * INS + tl.arange(0, INS)
     total = tl.zeros([INS], WIDE)
     for start in range(0, outputs, OUTS):
@@ -194,15 +203,16 @@ def _product_by_x_kernel(
         above = tl.load(grad + line * outputs + o, mask=o < outputs, other=0).to(WIDE)
         kept = tl.where(_kept(unit, row, k0, k1, limit), weight, 0.0)
         total += tl.sum(kept * above[None, :], axis=1)
-    total *= tl.load(scale + member * keep_step).to(WIDE)
+    total *= scale.to(WIDE)
     tl.store(out + line * inputs + i, total.to(out.dtype.element_ty), mask=i < inputs)
 
 
 @triton.jit
 def _product_by_weight_kernel(
-    grad, x, out, address, rows, threshold, scale,
+    grad, x, out, address, rows, keep,
     count, inputs, outputs, row_member, row_step, keep_step,
-    HAS_ROWS: tl.constexpr, WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
+    HAS_ROWS: tl.constexpr, INVERTED: tl.constexpr,
+    WIDE: tl.constexpr, INS: tl.constexpr, OUTS: tl.constexpr,
 ):  # fmt: skip
     tiles = tl.cdiv(inputs, INS)
     member = (tl.program_id(0) // tiles).to(tl.int64)
@@ -211,7 +221,7 @@ def _product_by_weight_kernel(
     inside = (i[:, None] < inputs) & (o[None, :] < outputs)
     unit = i[:, None] * outputs + o[None, :]
     k0, k1 = _key(address, member)
-    limit = tl.load(threshold + member * keep_step).to(tl.uint32)
+    limit, scale = _odds(keep, member, keep_step, INVERTED)
     total = tl.zeros([INS, OUTS], WIDE)
     for index in range(count):
         line = member * count + index
@@ -220,20 +230,14 @@ def _product_by_weight_kernel(
         above = tl.load(grad + line * outputs + o, mask=o < outputs, other=0).to(WIDE)
         slope = value[:, None] * above[None, :]
         total += tl.where(_kept(unit, row, k0, k1, limit), slope, 0.0)
-    total *= tl.load(scale + member * keep_step).to(WIDE)
+    total *= scale.to(WIDE)
     at = out + member * inputs * outputs + unit
     tl.store(at, total.to(out.dtype.element_ty), mask=inside)
 
 
-def _wide(dtype: torch.dtype) -> Any:
-    return tl.float64 if dtype == torch.float64 else tl.float32
-
-
-def _keep(keep_prob: Tensor, inverted: bool, device: torch.device) -> tuple[Tensor, Tensor, int]:
-    """Return thresholds, scales and the step from one member's to the next, on the device."""
-    threshold = threshold_of(keep_prob)
-    scale = 65536 / threshold.double() if inverted else torch.ones_like(threshold).double()
-    return threshold.to(device), scale.to(device), 1 if threshold.shape[0] > 1 else 0
+def _keep(keep_prob: Tensor, device: torch.device) -> tuple[Tensor, int]:
+    """Return the probabilities on the device, and the step from one member's to the next."""
+    return keep_prob.to(device, torch.float64).contiguous(), 1 if keep_prob.shape[0] > 1 else 0
 
 
 def _rows(rows: Tensor | None, like: Tensor) -> tuple[Tensor, int, int]:
@@ -258,16 +262,19 @@ def _dropout(
         return out
     members, count, units = x.shape
     place = address.to(x.device).contiguous()
-    threshold, scale, keep_step = _keep(keep_prob, inverted, x.device)
+    keep, keep_step = _keep(keep_prob, x.device)
     given, row_member, row_step = _rows(rows, place)
     added = x if bias is None else bias.contiguous()
     bias_member = 0 if bias is None or bias.shape[0] == 1 else bias.shape[1]
-    grid = (members * count, triton.cdiv(units, 128 * _GROUPS))
-    _dropout_kernel[grid](
-        x, added, out, place, given, threshold, scale,
-        count, units, x.stride(0), x.stride(1), bias_member, row_member, row_step, keep_step,
-        HAS_ROWS=rows is not None, HAS_BIAS=bias is not None, RELU=relu,
-        WIDE=_wide(x.dtype), GROUPS=_GROUPS,
+    groups = min(_GROUPS, triton.next_power_of_2(triton.cdiv(units, 128)))
+    row_tiles = triton.cdiv(count, _GROUPS // groups)
+    unit_tiles = triton.cdiv(units, 128 * groups)
+    _dropout_kernel[(members * row_tiles * unit_tiles,)](
+        x, added, out, place, given, keep,
+        count, units, row_tiles, unit_tiles,
+        x.stride(0), x.stride(1), bias_member, row_member, row_step, keep_step,
+        HAS_ROWS=rows is not None, HAS_BIAS=bias is not None, RELU=relu, INVERTED=inverted,
+        WIDE=wide(x.dtype), ROWS=_GROUPS // groups, GROUPS=groups,
     )  # fmt: skip
     return out
 
@@ -297,38 +304,12 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
     out = torch.empty_like(grad)
     if not out.numel():
         return out
-    _, scale, keep_step = _keep(keep_prob, inverted, grad.device)
-    size = grad.numel()
-    _relu_backward_kernel[(triton.cdiv(size, _ELEMENTS),)](
-        grad, y, out, scale, size, size // grad.shape[0], keep_step,
-        WIDE=_wide(grad.dtype), BLOCK=_ELEMENTS,
-    )  # fmt: skip
-    return out
-
-
-def elastic_prox(
-    w: Tensor,
-    second_moment: Tensor | None,
-    l1: Tensor,
-    l2: Tensor,
-    rate: float,
-    eps: float,
-    correction: float,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
-    """As :func:`bridle.ops.reference.elastic_prox`."""
-    if not w.numel():
-        return reference.elastic_prox(w, second_moment, l1, l2, rate, eps, correction, out=out)
-    w = w.contiguous()
-    out = torch.empty_like(w) if out is None else out
-    moment = w if second_moment is None else second_moment.contiguous()
-    strengths = [s.to(w.device, torch.float64).expand(w.shape[0]).contiguous() for s in (l1, l2)]
-    numbers = torch.tensor([rate, eps, correction], dtype=torch.float64, device=w.device)
-    size = w.numel()
-    _prox_kernel[(triton.cdiv(size, _ELEMENTS),)](
-        w, moment, out, *strengths, numbers, size, size // w.shape[0], 1,
-        HAS_MOMENT=second_moment is not None, WIDE=_wide(w.dtype), BLOCK=_ELEMENTS,
+    keep, keep_step = _keep(keep_prob, grad.device)
+    size = grad[0].numel()
+    tiles = triton.cdiv(size, ELEMENTS)
+    _relu_backward_kernel[(grad.shape[0] * tiles,)](
+        grad, y, out, keep, size, tiles, keep_step,
+        INVERTED=inverted, WIDE=wide(grad.dtype), BLOCK=ELEMENTS,
     )  # fmt: skip
     return out
 
@@ -340,12 +321,12 @@ def _product(
     if not out.numel():
         return out
     place = address.to(out.device).contiguous()
-    threshold, scale, keep_step = _keep(keep_prob, inverted, out.device)
+    keep, keep_step = _keep(keep_prob, out.device)
     given, row_member, row_step = _rows(rows, place)
     kernel[grid](
-        first.contiguous(), second.contiguous(), out, place, given, threshold, scale,
+        first.contiguous(), second.contiguous(), out, place, given, keep,
         *sizes, row_member, row_step, keep_step,
-        HAS_ROWS=rows is not None, WIDE=_wide(out.dtype), INS=16, OUTS=64,
+        HAS_ROWS=rows is not None, INVERTED=inverted, WIDE=wide(out.dtype), INS=16, OUTS=64,
     )  # fmt: skip
     return out
 

@@ -144,8 +144,8 @@ def _scattered(state: dict[str, Any], count: int) -> list[Arrays]:
         if name == "step":
             continue
         for layer, value in enumerate(values):
-            for at, part in enumerate(value.chunk(count)):
-                states[at][f"{name}.{layer}"] = part.cpu().numpy().copy()
+            for at, part in enumerate(value.cpu().chunk(count)):
+                states[at][f"{name}.{layer}"] = part.numpy().copy()
     return states
 
 

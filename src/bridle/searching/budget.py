@@ -27,6 +27,8 @@ RUNGS = 3
 LOOKS = 4
 FEWEST, ENOUGH, MOST = 9, 27, 2000
 SPARE = 1.3
+TOGETHER_ON = {"cpu": 8, "cuda": 512}  # configurations of one job, at most
+MEASURED_ON = {"cpu": 8, "cuda": 64}
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -121,27 +123,30 @@ def plan_for(
         )
     rows = min(len(task.rows_of(v)[0]) for v in range(task.folds))
     batch_size = batch_size_for(rows)
-    together = int(min(8, max(1, memory // (2 * workers * training))))
+    together = int(min(TOGETHER_ON[task.device], max(1, memory // (2 * workers * training))))
     if epochs is None:
         longest = int(min(MOST_STEPS, max(FEWEST_STEPS, EPOCHS * rows / batch_size)))
     else:
         longest = math.ceil(epochs * rows / batch_size)
     room = max(FEWEST, int(memory / 2 / waiting) * ETA)
-    after = 0.0
+    after = each_job = 0.0
     if configurations is not None:
         count = min(configurations, room)
     else:
         began = time.perf_counter()
-        costs = [_seconds_of(task, one, together, seed, batch_size, workers) for one in shapes]
-        step, look = (fmean(each) for each in zip(*costs, strict=True))
+        measured = min(together, MEASURED_ON[task.device])
+        costs = [_seconds_of(task, one, measured, seed, batch_size, workers) for one in shapes]
+        fixed, step, look = (fmean(each) for each in zip(*costs, strict=True))
         judged = max(1, int(task.judged.sum()))
         after = (TOGETHER + 1) * task.folds * look * (1 + test_rows / judged)
         measuring = time.perf_counter() - began
         available = max(0.0, (seconds or 0.0) - measuring - after) * workers
         share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
         share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
+        each_job, fixed = fixed / step, fixed * len(shapes)
         step, look = step * share, look * LOOKS * sum(1 / ETA**r for r in range(RUNGS))
-        least = FEWEST * (RUNGS * ETA**2 * step + look)  # step and look are now a configuration's
+        # step and look are now a configuration's
+        least = FEWEST * (RUNGS * ETA**2 * step + look) + RUNGS * ETA**2 * fixed
         if available < least:
             needed, left = least / workers + after, seconds or 0.0
             raise UsageError(
@@ -151,12 +156,14 @@ def plan_for(
             )
 
         def affordable(many: int) -> int:
-            return int((available / many - look) / step)
+            return int((available - many * look) / (many * step + fixed))
 
         # where time is short, first shorter training, so that the last rung has three to average
         longest = min(longest, max(FEWEST_STEPS, affordable(ENOUGH)), affordable(FEWEST))
         # where the clock ends the first rung, more are planned than there seems to be time for
-        enough = (SPARE if clocked else 1.0) * available / (longest * step + look)
+        enough = (available - longest * fixed) / (longest * step + look)
+        if clocked and (task.device == "cpu" or enough > 4 * together):
+            enough *= SPARE
         count = int(min(MOST, room, max(FEWEST, enough)))
     steps = tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS))
     plan = Plan(
@@ -168,6 +175,8 @@ def plan_for(
         seed=seed,
         scoring=scoring,
         workers=workers,
+        shapes=len(shapes),
+        fixed=each_job,
     )
     return plan, after
 
@@ -184,30 +193,63 @@ def _seconds_of(
     seed: int,
     batch_size: int,
     workers: int,
-) -> tuple[float, float]:
-    """Measure a configuration's step and its look, with all folds and a worker's threads."""
+) -> tuple[float, float, float]:
+    """Measure steps and looks, with all folds and a worker's threads.
+
+    Returned is what a step takes whatever the number of configurations (0 on a CPU, where many take
+    as many times what one takes), a step for each of them, and a look for each.
+    """
     regularized = Configuration(
         keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     ).with_shape(*configuration.shape)
-    shard = Shard(task, [regularized] * together, range(together), seed=seed, batch_size=batch_size)
+    many = _Measured(task, [regularized] * together, seed, batch_size, workers)
+    step, look = many.step(), many.look()
+    if task.device == "cpu" or together == 1:
+        return 0.0, step / together, look / together
+    one = min(_Measured(task, [regularized], seed, batch_size, workers).step(), step)
+    each = max((step - one) / (together - 1), 0.1 * step / together)
+    return max(0.0, step - together * each), each, look / together
 
-    def seconds(work: Callable[[], object]) -> float:
-        _wait(task.device)
-        began = time.perf_counter()
-        work()
-        _wait(task.device)
-        return time.perf_counter() - began
 
-    def train(steps: int) -> float:
-        return seconds(partial(shard.train, steps)) / steps
+class _Measured:
+    """Configurations in one part of the search, on trial."""
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1 if workers > 1 else threads)
-    try:
-        first = train(2)  # finds cold caches
-        step = train(min(30, max(3, int(0.25 / first))))
-        seconds(shard.held_out)
-        look = seconds(shard.held_out)
-    finally:
-        torch.set_num_threads(threads)
-    return step * 1.05 / together, look / together
+    def __init__(
+        self,
+        task: Task,
+        configurations: Sequence[Configuration],
+        seed: int,
+        batch_size: int,
+        workers: int,
+    ) -> None:
+        ids = range(len(configurations))
+        self.shard = Shard(task, configurations, ids, seed=seed, batch_size=batch_size)
+        self.device = task.device
+        self.threads = 1 if workers > 1 else torch.get_num_threads()
+
+    def _seconds(self, work: Callable[[], object]) -> float:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            _wait(self.device)
+            began = time.perf_counter()
+            work()
+            _wait(self.device)
+            return time.perf_counter() - began
+        finally:
+            torch.set_num_threads(threads)
+
+    def _train(self, steps: int) -> float:
+        return self._seconds(partial(self.shard.train, steps)) / steps
+
+    def step(self) -> float:
+        """Return the seconds of a step."""
+        first = self._train(2)  # finds cold caches
+        if self.device == "cuda":  # and kernels to compile
+            first = self._train(2)
+        return 1.05 * self._train(min(30, max(3, int(0.25 / first))))
+
+    def look(self) -> float:
+        """Return the seconds of a look at the held-out rows."""
+        self._seconds(self.shard.held_out)
+        return self._seconds(self.shard.held_out)

@@ -67,6 +67,11 @@ class Plan:
     scoring : str
     workers : int
         How many work at the same time, so that the jobs of a rung can be of one size.
+    shapes : int
+        How many there are; configurations of one train together.
+    fixed : float
+        What a job's step takes whatever its configurations, as so many of them: on a GPU, which
+        has room for more, a few cost what many cost.
     """
 
     steps: tuple[int, ...]
@@ -77,6 +82,8 @@ class Plan:
     seed: int
     scoring: str
     workers: int = 1
+    shapes: int = 1
+    fixed: float = 0.0
 
     def kept(self, rung: int, begun: int) -> int:
         """Return how many of those that began go on to a rung."""
@@ -165,7 +172,7 @@ class Contest:
         self.interrupted = False
         self.steps = [plan.steps[0]]  # where each rung ended
         self._random = np.random.default_rng([plan.seed, 0x5EA])
-        self._worked = 0
+        self._worked = 0.0
         self._seconds = 0.0
 
     # -------------------------------------------------------------------------------- ranking
@@ -216,7 +223,7 @@ class Contest:
                 self.entries[seen.id].see(seen, rung)
                 seen_now += 1
             start = self.steps[rung - 1] if rung else 0
-            self._worked += len(found) * (self.steps[rung] - start)
+            self._worked += (len(found) + self.plan.fixed) * (self.steps[rung] - start)
             self._seconds += seconds
             self._prune(rung)
             best = self.ranked()
@@ -327,9 +334,9 @@ class Contest:
 
     def _work(self, rung: int, count: int) -> float:
         """Return the configurations' steps from a rung on, if so many and the plain one go on."""
-        ends = self.plan.steps
+        ends, fixed = self.plan.steps, self.plan.shapes * self.plan.fixed
         return sum(
-            (ends[at] - ends[at - 1]) * (math.ceil(count / ETA ** (at - rung)) + 1)
+            (ends[at] - ends[at - 1]) * (math.ceil(count / ETA ** (at - rung)) + 1 + fixed)
             for at in range(rung, len(ends))
         )
 

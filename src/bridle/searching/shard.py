@@ -14,17 +14,17 @@ from torch.nn import functional as F  # noqa: N812
 from bridle.errors import UsageError
 from bridle.network import Network
 from bridle.noise import DropConnect, Dropout
-from bridle.ops import max_norm_step
 from bridle.ops.population import PopulationState, can_step, population_steps
-from bridle.ops.stepping import PENALTIES, adam_pass, adam_strengths
+from bridle.ops.stepping import PENALTIES, adam_pass, adam_strengths, max_norm_pass
 from bridle.searching.configuration import Configuration
 from bridle.searching.losses import class_weights, losses_of
+from bridle.searching.replaying import Pace, Replay, replays, to_gpu
 from bridle.searching.task import Task
 
 __all__ = ["Shard"]
 
 BETAS = (0.9, 0.99)
-_ROWS_AT_ONCE = 1024
+_ROWS_AT_ONCE, _OUTPUTS_AT_ONCE = 1024, 2**20  # that are predicted together: a member's, and all
 _AT_ONCE = 16  # steps of one call, which an interrupt has to wait for
 _DRAWS = 64  # steps whose mixing shares are drawn together
 
@@ -74,7 +74,7 @@ class Shard:
         self.best = [torch.empty_like(average) for average in self.average]
         self.rates = self._column("learning_rate")
         self.l1, self.l2 = self._column("l1"), self._column("l2")
-        self.max_norm = self._column("max_norm")
+        self.max_norm = self._column("max_norm").to(task.device)
         self.averaging = self._column("averaging")
         self.mixup = self._column("mixup")
         self.mixes = bool(self.mixup.any())
@@ -84,6 +84,8 @@ class Shard:
         self._trained = [task.rows_of(v)[0] for v in range(task.folds)]
         self._orders: dict[int, tuple[int, Tensor]] = {}
         self._shares: tuple[int, Tensor] = (-1, torch.empty(0))
+        self._replay = Replay() if replays(self.X.device) else None
+        self._pace = Pace()
         self.smoothing = self._column("label_smoothing").float()[:, None].to(task.device)
         powers = self._column("class_weight")
         self.class_weight = (
@@ -98,7 +100,7 @@ class Shard:
         return torch.tensor(values, dtype=torch.float64).repeat_interleave(self.task.folds)
 
     def _noise(self, kind: Any, name: str) -> Any:
-        keep = self._column(name)
+        keep = self._column(name).to(self.task.device)
         return kind(keep_prob=keep) if bool((keep < 1).any()) else None
 
     # ------------------------------------------------------------------------------- training
@@ -177,9 +179,7 @@ class Shard:
         if can_step(self.X.device):
             self._compiled_steps(rows, shares, strengths)
         else:
-            for at in range(steps):
-                share = None if shares is None else shares[at, :, None].to(self.X.device)
-                self._torch_step(rows[at], share, strengths[at])
+            self._torch_steps([rows, strengths] if shares is None else [rows, strengths, shares])
         self.step += steps
 
     def _compiled_steps(self, rows: Tensor, shares: Tensor | None, strengths: Tensor) -> None:
@@ -202,11 +202,22 @@ class Shard:
         )
         self.network.steps += len(rows)
 
-    def _torch_step(self, rows: Tensor, share: Tensor | None, weights: Tensor) -> None:
-        """Do what :func:`population_steps` does with torch's own operations, once."""
+    def _torch_steps(self, numbers: Sequence[Tensor]) -> None:
+        """Do what :func:`population_steps` does with torch's own operations."""
+        there = self.X.device
+        if self._replay is None:
+            for each in zip(*(n.to(there) for n in numbers), strict=True):
+                self._torch_step(*each)
+            return
+        for each in zip(*(to_gpu(n, there) for n in numbers), strict=True):
+            self._replay(self._torch_step, *each)
+        self._pace()
+
+    def _torch_step(self, rows: Tensor, weights: Tensor, shares: Tensor | None = None) -> None:
         network, task = self.network, self.task
-        picked = rows.repeat(len(self.configurations), 1).to(self.X.device)
+        picked = rows.repeat(len(self.configurations), 1)
         X = self.X[picked]
+        share = None if shares is None else shares[:, None]
         if share is not None:
             X = torch.lerp(X.roll(1, 1), X, share[..., None])
         outputs = network(X, noise=True)
@@ -226,7 +237,7 @@ class Shard:
             )
         if self.bounded:
             for weight in network.weights:
-                max_norm_step(weight.data, self.max_norm)
+                max_norm_pass(weight.data, self.max_norm)
         network.steps += 1
 
     # ----------------------------------------------------------------------------- evaluation
@@ -255,13 +266,14 @@ class Shard:
         parts = [task.judged_rows_of(v) for v in range(task.folds)]
         longest = max(map(len, parts))
         table = torch.stack([F.pad(part, (0, longest - len(part))) for part in parts])
+        at_once = min(_ROWS_AT_ONCE, max(1, _OUTPUTS_AT_ONCE // (count * task.folds)))
         with self.averaged() as network:
-            for at in range(0, longest, _ROWS_AT_ONCE):
-                block = table[:, at : at + _ROWS_AT_ONCE]
+            for at in range(0, longest, at_once):
+                block = table[:, at : at + at_once]
                 outputs = network(self.X[block.repeat(count, 1).to(task.device)], noise=False).cpu()
                 outputs = outputs.view(count, task.folds, block.shape[1], -1)
                 for v, part in enumerate(parts):
-                    here = part[at : at + _ROWS_AT_ONCE]
+                    here = part[at : at + at_once]
                     found[:, here] = outputs[:, v, : len(here)]
         return found
 
@@ -280,8 +292,10 @@ class Shard:
 
     def state(self) -> dict[str, Any]:
         """Return what it has learned."""
+        return {"step": self.step, **self._learned()}
+
+    def _learned(self) -> dict[str, list[Tensor]]:
         return {
-            "step": self.step,
             "weights": [p.detach() for p in self.parameters],
             "moments": self.moments,
             "squares": self.squares,
@@ -293,8 +307,7 @@ class Shard:
         """Go on from what :meth:`state` returned."""
         self.step = int(state["step"])
         self.network.steps.fill_(self.step)
-        for name in ("moments", "squares", "average", "best"):
-            setattr(self, name, [value.to(self.task.device, copy=True) for value in state[name]])
         with torch.no_grad():
-            for p, value in zip(self.parameters, state["weights"], strict=True):
-                p.copy_(value)
+            for name, mine in self._learned().items():
+                for to, value in zip(mine, state[name], strict=True):
+                    to.copy_(value)
