@@ -228,6 +228,13 @@ def hold(task, **changes):
     return contest
 
 
+def test_what_a_job_takes_whatever_its_size_counts_in_each_rung():
+    plan = make_plan(shapes=2, fixed=5.0)
+    contest = Contest(plan, Space(shapes=(SMALL,)), lambda jobs: iter(()))
+    # three and the plain one for 2 steps, one and the plain one for 4
+    assert contest._work(1, 3) == 2 * (4 + 2 * 5.0) + 4 * (2 + 2 * 5.0)
+
+
 def test_a_third_goes_on_and_the_plain_one_to_the_end():
     contest = hold(make_task())
     rungs = [each.rung for each in contest.entries.values()]
@@ -759,4 +766,6 @@ def test_a_gpu_finds_a_network_too():
     assert found.considered == here.considered
     assert found.scores["plain"] == pytest.approx(here.scores["plain"], abs=0.05)
     assert found.validation_score == pytest.approx(here.validation_score, abs=0.05)
+    longer = bridle.search(a_table(), "y", **FAST | {"epochs": 30}, device="cuda")
+    assert longer.scores["chosen"] > 0.7
     assert next(found.model.network.parameters()).device.type == "cpu"

@@ -28,7 +28,7 @@ LOOKS = 4
 FEWEST, ENOUGH, MOST = 9, 27, 2000
 SPARE = 1.3
 TOGETHER_ON = {"cpu": 8, "cuda": 512}  # configurations of one job, at most
-MEASURED_ON = {"cpu": 8, "cuda": 64}
+MEASURED = 64  # configurations that a step is measured with, at most
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -134,7 +134,7 @@ def plan_for(
         count = min(configurations, room)
     else:
         began = time.perf_counter()
-        measured = min(together, MEASURED_ON[task.device])
+        measured = min(together, MEASURED)
         costs = [_seconds_of(task, one, measured, seed, batch_size, workers) for one in shapes]
         fixed, step, look = (fmean(each) for each in zip(*costs, strict=True))
         judged = max(1, int(task.judged.sum()))

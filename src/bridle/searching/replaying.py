@@ -9,18 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bridle.ops import reference
+from bridle.ops.registry import backend_of
+
 __all__ = ["Pace", "Replay", "replays", "to_gpu"]
 
 
 def replays(device: torch.device) -> bool:
     """Whether a step there can be recorded: on a GPU with kernels that never wait for the host."""
-    if device.type != "cuda":
-        return False
-    try:
-        import triton  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    return device.type == "cuda" and backend_of(device) is not reference
 
 
 def to_gpu(x: Tensor, device: torch.device) -> Tensor:
