@@ -156,6 +156,27 @@ def test_one_call_for_many_steps_is_many_calls():
     )
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_numbers_below_the_normal_range_are_zero_and_the_callers_stay(using, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    tiny = torch.finfo(torch.float32).tiny
+    try:
+        for name in FUSED:
+            using(name)
+            shard = shard_of(task_of(3))
+            shard.train(1)
+            for moment in shard.moments:
+                moment.fill_(1e-3 * tiny)
+            shard.train(1)
+            found = torch.cat([moment.flatten().abs() for moment in shard.moments])
+            assert not ((found > 0) & (found < tiny)).any()
+            kept = torch.full((64,), tiny) * 0.5
+            assert (kept > 0).all()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_what_is_no_number_stays_with_its_member():
     task = task_of(3)
     shard = shard_of(task)

@@ -21,6 +21,7 @@
 #include "masks.h"
 #include "norms.h"
 #include "population.h"
+#include "subnormals.h"
 #include "threads.h"
 
 namespace nb = nanobind;
@@ -111,6 +112,7 @@ void adam(int dtype, int64_t members, int64_t count, Address w, Address grad, Ad
   const int width = kWidth[dtype];
   by_chunk(members, count, threads, [&](int64_t member, int64_t start, int64_t size) {
     const int64_t from = member * count + start;
+    const FlushSubnormals flush;
     const Adam by = adam_of(read<double>(strengths) + member * 9);
     active->adam[dtype](size, mutable_bytes(w, from, width), bytes(grad, from, width),
                         mutable_bytes(moment, from, width), mutable_bytes(square, from, width),

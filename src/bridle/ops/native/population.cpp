@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "norms.h"
+#include "subnormals.h"
 #include "threads.h"
 
 namespace bridle {
@@ -262,6 +263,7 @@ void population_steps(const Kernels& kernels, const Population& of, int threads)
     trainers.push_back(std::make_unique<Trainer>(kernels, of));
   }
   split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
+    const FlushSubnormals flush;
     for (int64_t part = begin; part < end; ++part) {
       for (int64_t member = part; member < of.members; member += parts) {
         trainers[static_cast<size_t>(part)]->train(member);
