@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from threadpoolctl import threadpool_limits
 
 from bridle.diagnosis import Predicted
 
@@ -37,10 +38,11 @@ def boosting(X: Array, y: Array, new: Predicted, X_new: Array, *, seed: int) -> 
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
-    if new.classes is None:
-        model = HistGradientBoostingRegressor(random_state=seed).fit(X, y)
-        return Predicted(new.truth, model.predict(X_new).astype(np.float64))
-    model = HistGradientBoostingClassifier(random_state=seed).fit(X, y)
-    shares = np.zeros((len(X_new), len(new.classes)))
-    shares[:, model.classes_] = model.predict_proba(X_new)
+    with threadpool_limits(1):  # more of them wait for each other, for minutes on busy cores
+        if new.classes is None:
+            model = HistGradientBoostingRegressor(random_state=seed).fit(X, y)
+            return Predicted(new.truth, model.predict(X_new).astype(np.float64))
+        model = HistGradientBoostingClassifier(random_state=seed).fit(X, y)
+        shares = np.zeros((len(X_new), len(new.classes)))
+        shares[:, model.classes_] = model.predict_proba(X_new)
     return Predicted.of_probabilities(new.truth, shares, new.classes)
