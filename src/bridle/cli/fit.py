@@ -95,7 +95,10 @@ def fit(
     engine: Annotated[str, search_option("local, dask, ray or joblib.")] = "local",
     workers: Annotated[int, search_option("Processes, for the local engine.")] = 1,
     device: Annotated[str, search_option("auto, cpu or cuda.")] = "auto",
-    memory: Annotated[str, search_option("What the networks may take at once.")] = "2GB",
+    memory: Annotated[
+        str | None,
+        search_option("What the networks may take at once. Default: 2GB, and on a GPU 8GB."),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:

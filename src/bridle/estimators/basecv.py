@@ -63,7 +63,7 @@ class BaseMLPCV(BaseEstimator):
         "answer": [StrOptions(set(ANSWERS))],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
-        "memory": [str],
+        "memory": [str, None],
         "device": [StrOptions({"auto", "cpu", "cuda"})],
         "verbose": ["verbose"],
     }
@@ -78,7 +78,7 @@ class BaseMLPCV(BaseEstimator):
     answer: str
     n_jobs: int | None
     random_state: Any
-    memory: str
+    memory: str | None
     device: str
     verbose: Any
 

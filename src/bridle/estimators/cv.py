@@ -51,8 +51,8 @@ class MLPClassifierCV(SelectedScore, ClassifierMixin, BaseMLPCV):
         backend of joblib (Dask, Ray) is used where ``joblib.parallel_config`` says so.
     random_state : int, RandomState or None
         Of the folds, the candidates and the networks.
-    memory : str
-        What the networks may take at once, such as "500MB".
+    memory : str, optional
+        What the networks may take at once, such as "500MB". Default: 2 GB, and on a GPU 8 GB.
     device : {"auto", "cpu", "cuda"}
         Where networks train; "auto" is a GPU where there is one.
     verbose : bool
@@ -114,7 +114,7 @@ class MLPClassifierCV(SelectedScore, ClassifierMixin, BaseMLPCV):
         answer: str = "ensemble",
         n_jobs: int | None = None,
         random_state: Any = None,
-        memory: str = "2GB",
+        memory: str | None = None,
         device: str = "cpu",
         verbose: Any = False,
     ) -> None:
@@ -238,7 +238,7 @@ class MLPRegressorCV(SelectedScore, RegressorMixin, BaseMLPCV):
         answer: str = "ensemble",
         n_jobs: int | None = None,
         random_state: Any = None,
-        memory: str = "2GB",
+        memory: str | None = None,
         device: str = "cpu",
         verbose: Any = False,
     ) -> None:

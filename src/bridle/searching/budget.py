@@ -13,22 +13,24 @@ from statistics import fmean
 import torch
 
 from bridle.errors import UsageError
+from bridle.searching.advance import Job, advance
 from bridle.searching.answer import TOGETHER
 from bridle.searching.configuration import Configuration
 from bridle.searching.halving import ETA, Plan
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task
 
-__all__ = ["memory_in_bytes", "plan_for", "seconds_of"]
+__all__ = ["memory_for", "memory_in_bytes", "plan_for", "seconds_of"]
 
 EPOCHS = 120
 FEWEST_STEPS, MOST_STEPS = 900, 12_000
 RUNGS = 3
 LOOKS = 4
 FEWEST, ENOUGH, MOST = 9, 27, 2000
-SPARE = 1.3
+SPARE = 2.0
 TOGETHER_ON = {"cpu": 8, "cuda": 512}  # configurations of one job, at most
 MEASURED = 64  # configurations that a step is measured with, at most
+MEMORY = {"cpu": 2e9, "cuda": 8e9}  # bytes, unless told otherwise
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _BYTES = {"KB": 10**3, "MB": 10**6, "GB": 10**9}
 
@@ -73,6 +75,28 @@ def memory_in_bytes(memory: str) -> float:
     if not found or not float(found[1]):
         raise UsageError(f"memory is {memory!r}; give an amount such as 500MB or 2GB")
     return float(found[1]) * _BYTES[found[2].upper()]
+
+
+def memory_for(memory: str | None, device: str) -> float:
+    """Return the bytes of an amount, or of what a device has by default.
+
+    2 GB; on a GPU 8 GB, and half of what is free there at most.
+
+    Raises
+    ------
+    UsageError
+        If it is not of the form of :func:`memory_in_bytes`.
+
+    Examples
+    --------
+    >>> memory_for(None, "cpu")
+    2000000000.0
+    """
+    if memory is not None:
+        return memory_in_bytes(memory)
+    if device == "cpu":
+        return MEMORY["cpu"]
+    return min(MEMORY[device], torch.cuda.mem_get_info()[0] / 2)
 
 
 def batch_size_for(rows: int) -> int:
@@ -129,13 +153,14 @@ def plan_for(
     else:
         longest = math.ceil(epochs * rows / batch_size)
     room = max(FEWEST, int(memory / 2 / waiting) * ETA)
-    after = each_job = 0.0
+    after = each_job = looking = 0.0
     if configurations is not None:
         count = min(configurations, room)
     else:
         began = time.perf_counter()
         measured = min(together, MEASURED)
-        costs = [_seconds_of(task, one, measured, seed, batch_size, workers) for one in shapes]
+        trial = partial(Job, seed=seed, batch_size=batch_size, scoring=scoring)
+        costs = [_seconds_of(task, one, measured, trial, workers) for one in shapes]
         fixed, step, look = (fmean(each) for each in zip(*costs, strict=True))
         judged = max(1, int(task.judged.sum()))
         after = (TOGETHER + 1) * task.folds * look * (1 + test_rows / judged)
@@ -143,7 +168,7 @@ def plan_for(
         available = max(0.0, (seconds or 0.0) - measuring - after) * workers
         share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
         share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
-        each_job, fixed = fixed / step, fixed * len(shapes)
+        each_job, looking, fixed = fixed / step, LOOKS * look / step, fixed * len(shapes)
         step, look = step * share, look * LOOKS * sum(1 / ETA**r for r in range(RUNGS))
         # step and look are now a configuration's
         least = FEWEST * (RUNGS * ETA**2 * step + look) + RUNGS * ETA**2 * fixed
@@ -177,6 +202,7 @@ def plan_for(
         workers=workers,
         shapes=len(shapes),
         fixed=each_job,
+        looking=looking,
     )
     return plan, after
 
@@ -190,23 +216,24 @@ def _seconds_of(
     task: Task,
     configuration: Configuration,
     together: int,
-    seed: int,
-    batch_size: int,
+    trial: Callable[..., Job],
     workers: int,
 ) -> tuple[float, float, float]:
     """Measure steps and looks, with all folds and a worker's threads.
 
     Returned is what a step takes whatever the number of configurations (0 on a CPU, where many take
-    as many times what one takes), a step for each of them, and a look for each.
+    as many times what one takes), a step for each of them, and a look for each, with all that a job
+    does beside its steps.
     """
     regularized = Configuration(
         keep_prob=0.5, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     ).with_shape(*configuration.shape)
-    many = _Measured(task, [regularized] * together, seed, batch_size, workers)
-    step, look = many.step(), many.look()
+    many = _Measured(task, (regularized,) * together, trial, workers)
+    step = many.step()
+    look = max(0.0, many.job(LOOKS) / LOOKS - step)
     if task.device == "cpu" or together == 1:
         return 0.0, step / together, look / together
-    one = min(_Measured(task, [regularized], seed, batch_size, workers).step(), step)
+    one = min(_Measured(task, (regularized,), trial, workers).step(), step)
     each = max((step - one) / (together - 1), 0.1 * step / together)
     return max(0.0, step - together * each), each, look / together
 
@@ -217,24 +244,25 @@ class _Measured:
     def __init__(
         self,
         task: Task,
-        configurations: Sequence[Configuration],
-        seed: int,
-        batch_size: int,
+        configurations: tuple[Configuration, ...],
+        trial: Callable[..., Job],
         workers: int,
     ) -> None:
-        ids = range(len(configurations))
-        self.shard = Shard(task, configurations, ids, seed=seed, batch_size=batch_size)
-        self.device = task.device
+        self.task = task
+        self.configurations = configurations
+        self.trial = trial
+        job = self._job(1)
+        self.shard = Shard(task, configurations, job.ids, seed=job.seed, batch_size=job.batch_size)
         self.threads = 1 if workers > 1 else torch.get_num_threads()
 
     def _seconds(self, work: Callable[[], object]) -> float:
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
         try:
-            _wait(self.device)
+            _wait(self.task.device)
             began = time.perf_counter()
             work()
-            _wait(self.device)
+            _wait(self.task.device)
             return time.perf_counter() - began
         finally:
             torch.set_num_threads(threads)
@@ -245,11 +273,21 @@ class _Measured:
     def step(self) -> float:
         """Return the seconds of a step."""
         first = self._train(2)  # finds cold caches
-        if self.device == "cuda":  # and kernels to compile
+        if self.task.device == "cuda":  # and kernels to compile
             first = self._train(2)
         return 1.05 * self._train(min(30, max(3, int(0.25 / first))))
 
-    def look(self) -> float:
-        """Return the seconds of a look at the held-out rows."""
-        self._seconds(self.shard.held_out)
-        return self._seconds(self.shard.held_out)
+    def job(self, steps: int) -> float:
+        """Return the seconds of a job of so many steps, each with a look."""
+        return self._seconds(partial(advance, self.task, self._job(steps)))
+
+    def _job(self, steps: int) -> Job:
+        return self.trial(
+            configurations=self.configurations,
+            ids=tuple(range(len(self.configurations))),
+            states=None,
+            start=0,
+            stop=steps,
+            looks=steps,
+            rung=0,
+        )

@@ -58,7 +58,7 @@ def search(
     seed: int = 0,
     engine: str = "local",
     workers: int = 1,
-    memory: str = "2GB",
+    memory: str | None = None,
     device: str = "auto",
     directory: str | PathLike[str] | None = None,
     resume: bool = False,
@@ -105,8 +105,9 @@ def search(
         Who does the work; see :func:`bridle.searching.engine.runner_of`.
     workers : int
         Processes of one thread each, for the local engine; 1 is this process with its threads.
-    memory : str
+    memory : str, optional
         What the networks may take at once, such as "500MB": the search is cut into parts that fit.
+        Default: 2 GB; on a GPU 8 GB, and half of what is free there at most.
     device : {"auto", "cpu", "cuda"}
         Where networks train; "auto" is a GPU where there is one, with one worker.
     directory : path, optional

@@ -72,6 +72,9 @@ class Plan:
     fixed : float
         What a job's step takes whatever its configurations, as so many of them: on a GPU, which
         has room for more, a few cost what many cost.
+    looking : float
+        What a configuration's looks of one rung take, with all that is not training, as so many of
+        its steps.
     """
 
     steps: tuple[int, ...]
@@ -84,6 +87,7 @@ class Plan:
     workers: int = 1
     shapes: int = 1
     fixed: float = 0.0
+    looking: float = 0.0
 
     def kept(self, rung: int, begun: int) -> int:
         """Return how many of those that began go on to a rung."""
@@ -211,7 +215,7 @@ class Contest:
     def _shares(self) -> list[float]:
         """Return the share of the work that each rung has."""
         ends = (0, *self.plan.steps)
-        work = [(b - a) / ETA**r for r, (a, b) in enumerate(pairwise(ends))]
+        work = [(b - a + self.plan.looking) / ETA**r for r, (a, b) in enumerate(pairwise(ends))]
         return [each / sum(work) for each in work]
 
     def _rung(self, rung: int) -> None:
@@ -224,6 +228,7 @@ class Contest:
                 seen_now += 1
             start = self.steps[rung - 1] if rung else 0
             self._worked += (len(found) + self.plan.fixed) * (self.steps[rung] - start)
+            self._worked += len(found) * self.plan.looking
             self._seconds += seconds
             self._prune(rung)
             best = self.ranked()
@@ -257,13 +262,19 @@ class Contest:
             if len(group) == self.plan.together:
                 waiting[entry.configuration.shape] = []
                 yield self._job(group, 0)
-                if limit is not None and time.monotonic() > limit:
+                if limit is not None and self._after(sum(map(len, waiting.values()))) > limit:
                     break
         if self.journal is not None:
             self.journal.decide("configurations", number)
         for group in waiting.values():
             if group:
                 yield self._job(group, 0)
+
+    def _after(self, count: int) -> float:
+        """Return when the first rung would be over, if so many more configurations had to train."""
+        seen = sum(bool(each.scores) for each in self.entries.values())
+        each = self._seconds / seen / self.workers if seen else 0.0
+        return time.monotonic() + count * each
 
     def _drawn(self, number: int) -> Entry:
         if number == PLAIN_ID:
@@ -309,7 +320,7 @@ class Contest:
     def _survivors(self, rung: int) -> list[Entry]:
         """Return who goes on: the better part, and the plain one for comparison.
 
-        Where time is short, fewer go on, and at last for fewer steps.
+        Where time is short, fewer go on, and at last for fewer steps; where it is left, more do.
         """
         begun = sum(bool(each.scores) for each in self.entries.values())
         ready = [each for each in self.ranked() if each.rung == rung - 1]
@@ -317,6 +328,10 @@ class Contest:
         if self.deadline is not None and self._worked:
             left = self.deadline - time.monotonic()
             left *= SAFETY * self.workers * self._worked / self._seconds
+            self._worked = self._seconds = 0.0  # the next rung's pace is nearest to its own
+            most = min(len(ready), self.plan.kept(rung, self.plan.configurations))  # have weights
+            while count < most and self._work(rung, count + 1) <= left:
+                count += 1
             while count > FEWEST and self._work(rung, count) > left:
                 count -= 1
             start = self.steps[rung - 1]
@@ -335,10 +350,11 @@ class Contest:
     def _work(self, rung: int, count: int) -> float:
         """Return the configurations' steps from a rung on, if so many and the plain one go on."""
         ends, fixed = self.plan.steps, self.plan.shapes * self.plan.fixed
-        return sum(
-            (ends[at] - ends[at - 1]) * (math.ceil(count / ETA ** (at - rung)) + 1 + fixed)
-            for at in range(rung, len(ends))
-        )
+        found = 0.0
+        for at in range(rung, len(ends)):
+            going, steps = math.ceil(count / ETA ** (at - rung)) + 1, ends[at] - ends[at - 1]
+            found += steps * (going + fixed) + self.plan.looking * going
+        return found
 
     def _prune(self, rung: int) -> None:
         """Forget the weights of those who cannot go on."""

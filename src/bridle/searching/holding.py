@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from bridle.errors import UsageError
 from bridle.searching.answer import ANSWERS
-from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
+from bridle.searching.budget import memory_for, plan_for, seconds_of
 from bridle.searching.configuration import PLAIN, Space
 from bridle.searching.engine import runner_of
 from bridle.searching.halving import Contest, Progress
@@ -38,7 +38,7 @@ class Terms:
     seed: int = 0
     engine: str = "local"
     workers: int = 1
-    memory: str = "2GB"
+    memory: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**32:
@@ -53,7 +53,7 @@ class Terms:
                 raise UsageError("budget and configurations are both given; give one of them")
             if self.configurations < 2:
                 raise UsageError(f"configurations is {self.configurations}; it must be 2 or more")
-        _ = self.seconds, memory_in_bytes(self.memory)
+        _ = self.seconds, memory_for(self.memory, "cpu")
 
     @property
     def seconds(self) -> float | None:
@@ -111,7 +111,7 @@ def hold(
             seconds=None if seconds is None else seconds * left - spent,
             configurations=terms.configurations,
             epochs=terms.epochs,
-            memory=memory_in_bytes(terms.memory),
+            memory=memory_for(terms.memory, task.device),
             seed=terms.seed,
             scoring=terms.scoring,
             workers=terms.workers,
