@@ -14,13 +14,15 @@ import pandas as pd
 import pytest
 import torch
 from sklearn import metrics
+from sklearn.ensemble import HistGradientBoostingClassifier
+from threadpoolctl import threadpool_info
 from torch.nn import functional as F  # noqa: N812
 
 import bridle
 from bridle.errors import DataError, TrainingError, UsageError
 from bridle.searching import PLAIN, Configuration, Space
 from bridle.searching.advance import Job, advance
-from bridle.searching.budget import memory_in_bytes, plan_for, seconds_of
+from bridle.searching.budget import memory_for, memory_in_bytes, plan_for, seconds_of
 from bridle.searching.comparing import boosting_outputs, boosting_seconds, outcome_of
 from bridle.searching.engine import runner_of
 from bridle.searching.explaining import explain
@@ -235,6 +237,24 @@ def test_what_a_job_takes_whatever_its_size_counts_in_each_rung():
     assert contest._work(1, 3) == 2 * (4 + 2 * 5.0) + 4 * (2 + 2 * 5.0)
 
 
+@pytest.mark.parametrize(("left", "going"), [(1e3, 6), (0.0, 3), (None, 4)])
+def test_more_go_on_where_time_is_left_and_fewer_where_it_is_short(left, going):
+    task = make_task()
+    plan = make_plan(configurations=18, looking=1.0)
+    contest = Contest(
+        plan, Space(shapes=(SMALL,)), lambda jobs: (advance(task, j) for j in jobs), left=left
+    )
+    contest._first_jobs = lambda _: iter(
+        [contest._job([contest._drawn(number) for number in range(12)], 0)]
+    )
+    contest._rung(0)
+    ranked = contest.ranked()
+    chosen = contest._survivors(1)
+    assert chosen[:going] == ranked[:going]  # of twelve a third, or as many as were planned
+    assert len(chosen) <= going + 1  # the plain one
+    assert all(each.state for each in chosen)
+
+
 def test_a_third_goes_on_and_the_plain_one_to_the_end():
     contest = hold(make_task())
     rungs = [each.rung for each in contest.entries.values()]
@@ -292,6 +312,25 @@ class Wild(Space):
         )
 
 
+def test_configurations_are_drawn_for_the_score():
+    def drawn(**given):
+        random = np.random.default_rng(0)
+        return [Space((SMALL,), (0, 16), **given).sample(random) for _ in range(1000)]
+
+    def share(values):
+        return sum(values) / 1000
+
+    weighed = [each.class_weight for each in drawn(balanced=True)]
+    assert share(each == 1 for each in weighed) == pytest.approx(0.7, abs=0.05)
+    assert 0 not in weighed
+    alike = [each.class_weight for each in drawn()]
+    assert share(each == 0 for each in alike) == pytest.approx(0.7, abs=0.05)
+    assert share(each.bins == 16 for each in drawn()) == pytest.approx(0.5, abs=0.05)
+    values = drawn(classes=False)
+    assert share(each.bins == 16 for each in values) == pytest.approx(0.75, abs=0.05)
+    assert not any(each.class_weight or each.label_smoothing for each in values)
+
+
 def test_members_that_diverge_are_dropped_and_the_rest_is_unharmed():
     task = make_task()
     jobs = lambda jobs: (advance(task, job) for job in jobs)  # noqa: E731
@@ -342,6 +381,14 @@ def test_little_memory_cuts_the_search_into_smaller_jobs():
         memory_in_bytes("much")
 
 
+def test_a_gpu_has_more_memory_by_default_and_half_of_it_at_most(monkeypatch):
+    assert memory_for("1KB", "cuda") == 1e3
+    assert memory_for(None, "cpu") == 2e9
+    for free, most in ((64e9, 8e9), (6e9, 3e9)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 80e9))
+        assert memory_for(None, "cuda") == most
+
+
 def test_a_budget_too_short_says_how_long_it_takes():
     with pytest.raises(UsageError, match=r"the smallest search takes .* here: give \d+ s more"):
         plan(make_task(), configurations=None, seconds=1e-4)
@@ -387,6 +434,21 @@ def test_boosting_is_left_out_where_it_takes_long():
     assert boosting_outputs(wide, y, wide, **common, seconds=60.0) is None
     assert boosting_seconds(60, 20_000, 2) > 6
     assert boosting_seconds(1000, 20, 10) == pytest.approx(5 * boosting_seconds(1000, 20, 2) * 2)
+
+
+def test_boosting_takes_one_thread(monkeypatch):
+    """Where cores are busy its threads wait for each other, a hundred times as long."""
+    seen = []
+    fit = HistGradientBoostingClassifier.fit
+
+    def noted(self, *given):
+        seen.extend(pool["num_threads"] for pool in threadpool_info())
+        return fit(self, *given)
+
+    monkeypatch.setattr(HistGradientBoostingClassifier, "fit", noted)
+    X, y = torch.randn(60, 5), torch.arange(60) % 2
+    boosting_outputs(X, y, X, classes=2, seed=0)
+    assert set(seen) == {1}
 
 
 def test_time_is_kept_for_the_rows_that_the_answer_predicts():

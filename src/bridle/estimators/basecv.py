@@ -121,7 +121,12 @@ class BaseMLPCV(BaseEstimator):
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
         )
-        space = Space(shapes_of(self.hidden_layer_sizes), tuple(encoders), classes=bool(classes))
+        space = Space(
+            shapes_of(self.hidden_layer_sizes),
+            tuple(encoders),
+            classes=bool(classes),
+            balanced=terms.scoring == "balanced_accuracy",
+        )
         said = _Said() if self.verbose else None
         contest = hold(task, space, terms, began=began, on_progress=said)
         if contest.interrupted:

@@ -171,7 +171,12 @@ def search(
     rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
     X, X_test = (encoded(encoders, frame) for frame, _ in (learned, tested))
     work = Task(X, y, rows, classes, place)
-    space = Space(tuple(map(tuple, hidden)), tuple(encoders), classes=bool(classes))
+    space = Space(
+        tuple(map(tuple, hidden)),
+        tuple(encoders),
+        classes=bool(classes),
+        balanced=terms.scoring == "balanced_accuracy",
+    )
     boosted = boosting_outputs(
         X[0], y, X_test[0], classes=classes, seed=seed, seconds=terms.seconds
     )
