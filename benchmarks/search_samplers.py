@@ -189,7 +189,7 @@ def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]
     X_test = {b: torch.from_numpy(each.transform(test)) for b, each in encoders.items()}
     fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
     task = Task(inputs, y, fold, len(coding.classes))
-    space = Space(((128, 128),), bins)
+    space = Space(((128, 128),), bins, balanced=True)
     plan, _ = plan_for(
         task,
         [PLAIN.with_shape((128, 128), b) for b in bins],

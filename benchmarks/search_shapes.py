@@ -83,7 +83,7 @@ def main() -> None:
         frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
         frame["target"] = frame["target"].astype(str)
         task = task_of(frame, 0)
-        space = Space(bins=tuple(sorted(task.inputs)))
+        space = Space(bins=tuple(sorted(task.inputs)), balanced=True)
         random = np.random.default_rng(7)
         scores: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(options.configurations):

@@ -2,8 +2,8 @@
 
 Run ``python benchmarks/search_spaces.py --data FOLDER``. Each space is searched for the same
 seconds on the same splits, in turns. Printed is the root mean squared error of the test part
-(``--sets classes``: the balanced accuracy in per cent), and in pairs how much another space has it
-higher or lower, in per cent of the error, or in points.
+(``--sets classes``: the balanced accuracy in per cent, or what ``--scoring`` says), and in pairs
+how much another space has it higher or lower, in per cent of the error, or in points.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 from machine import machine
+from search_draws import Wide
 from search_quality import VALUES
 from sklearn.model_selection import train_test_split
 
@@ -31,7 +32,7 @@ class NoiseOfClasses(Space):
 
     def sample(self, random: np.random.Generator) -> Configuration:
         """Draw for classes, without what only a class has."""
-        drawn = Space(self.shapes, self.bins).sample(random)
+        drawn = Space(self.shapes, self.bins, balanced=self.balanced).sample(random)
         return drawn if self.classes else replace(drawn, label_smoothing=0.0, class_weight=0.0)
 
 
@@ -42,6 +43,14 @@ class HalfAsOften(Space):
         """Draw with another share."""
         with patch.object(configuration, "NOISE_OF_VALUES", 0.5):
             return super().sample(random)
+
+
+class Before(Wide):
+    """Wider learning rates and L2, classes always weighed, and no more bins than numbers."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "balanced", True)
 
 
 class Faster(Space):
@@ -77,6 +86,7 @@ class OnlyNumbers(Space):
 
 SPACES: dict[str, type[Space]] = {
     "as it is": Space,
+    "before": Before,
     "noise of classes": NoiseOfClasses,
     "noise half as often": HalfAsOften,
     "no noise": Quiet,
@@ -87,7 +97,7 @@ WIDTHS = {"64-64": (64, 64), "256-256": (256, 256), "128-128-128": (128, 128, 12
 
 
 def searched(
-    rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, *, classes: bool
+    rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, scoring: str, *, classes: bool
 ) -> float:
     """Return the test score of a search in one space."""
     with patch.object(entry, "Space", SPACES.get(way, Space)):
@@ -97,7 +107,7 @@ def searched(
             test=test,
             task="classification" if classes else "regression",
             budget=seconds,
-            scoring="balanced_accuracy" if classes else "neg_root_mean_squared_error",
+            scoring=scoring if classes else "neg_root_mean_squared_error",
             hidden=[WIDTHS.get(way, HIDDEN)],
         )
     score = found.scores["chosen"]
@@ -114,6 +124,7 @@ def main() -> None:
     parser.add_argument("--ways", nargs="*", default=[*SPACES, *WIDTHS])
     parser.add_argument("--splits", type=int, nargs="*", default=[21, 22])
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--scoring", default="balanced_accuracy", help="of classes")
     options = parser.parse_args()
     print(f"{machine()}; {options.seconds:g} s\n")
     named = {"values": VALUES, "classes": CLASSES}
@@ -129,7 +140,7 @@ def main() -> None:
             by = frame["target"] if classes else None
             rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
             found = {
-                way: searched(rest, test, way, options.seconds, classes=classes)
+                way: searched(rest, test, way, options.seconds, options.scoring, classes=classes)
                 for way in options.ways
             }
             rows.append({"set": name, "split": split, **found})

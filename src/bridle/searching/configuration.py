@@ -16,8 +16,6 @@ HIDDEN = (128, 128)
 """Units of each hidden layer, unless told otherwise."""
 NOISE_OF_VALUES = 0.25
 """How often a noise is on where values are predicted, of how often it is for classes."""
-MORE_BINS = 0.5
-"""How often values take the finest bins without drawing."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ class Space:
     cocktail (Kadra et al. 2021). For values, each noise (on units, inputs, weights and rows) is on
     a quarter as often, and a unit is then dropped a third as often: what is drawn for classes gives
     higher errors there (``benchmarks/search_spaces.py``). What is drawn was chosen by what 256
-    configurations did on 30 tables (``benchmarks/search_portfolio.py``).
+    configurations did on 30 tables (``benchmarks/search_draws.py``).
 
     Attributes
     ----------
@@ -153,16 +151,22 @@ class Space:
             averaging=often(0.9, random.choice([4.0, 8.0, 16.0]), math.inf),
             class_weight=often(0.7, float(self.balanced), random.uniform(0.0, 1.0)),
             hidden=self.shapes[random.integers(len(self.shapes))],
-            bins=self.bins[random.integers(len(self.bins))],
+            bins=self._drawn_bins(random),
         )
         return drawn if self.classes else self._lighter(drawn, random)
 
-    def _lighter(self, drawn: Configuration, random: np.random.Generator) -> Configuration:
+    def _drawn_bins(self, random: np.random.Generator) -> int:
+        """Return bins; for values the finest ones in half of the draws, and one of all else."""
+        count = len(self.bins)
+        place = int(random.integers(count if self.classes else 2 * count))
+        return sorted(self.bins)[min(place, count - 1)]
+
+    @staticmethod
+    def _lighter(drawn: Configuration, random: np.random.Generator) -> Configuration:
         """Return what values take of a configuration that was drawn for classes."""
         units, inputs, weights, mixed = random.random(4) < NOISE_OF_VALUES
         return replace(
             drawn,
-            bins=max(self.bins) if random.random() < MORE_BINS else drawn.bins,
             keep_prob=1 - (1 - drawn.keep_prob) / 3 if units else 1.0,
             input_keep_prob=drawn.input_keep_prob if inputs else 1.0,
             drop_connect_keep_prob=drawn.drop_connect_keep_prob if weights else 1.0,

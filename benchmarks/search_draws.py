@@ -1,0 +1,275 @@
+"""The same random configurations on many tables, and what to draw a search's from.
+
+Run ``python benchmarks/search_draws.py measure --data FOLDER --csv FILE`` (``--device cuda``: some
+minutes for each table) and then ``python benchmarks/search_draws.py compare --csv FILE``. The first
+trains configurations from a space that is wider than the search's, with five folds on each table,
+and writes the scores of the held-out rows and of a test part down. The second draws 27 of them at a
+time, from all and from a part of the space, and compares the best ones' test scores; and it chooses
+eight greedily that serve many tables (Feurer et al. 2022, "portfolio"), and compares draws that
+begin with them with draws that do not, on a table that they were not chosen on: each is left out in
+turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from machine import machine
+from search_quality import VALUES
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from bridle.searching.answer import averaged
+from bridle.searching.budget import EPOCHS, FEWEST_STEPS, MOST_STEPS, batch_size_for
+from bridle.searching.configuration import HIDDEN, Configuration, Space
+from bridle.searching.encoding import encoded, encodings_of
+from bridle.searching.scoring import mean_losses, scores_of
+from bridle.searching.shard import Shard
+from bridle.searching.task import Task, fold_of_rows
+from bridle.table import ClassTarget, ValueTarget
+
+CLASSES = (
+    *("wdbc", "sonar", "ionosphere", "vowel", "lung-small", "credit-approval", "australian"),
+    *("ilpd", "diabetes", "vehicle", "credit-g", "car", "arrhythmia", "colon", "cnae-9", "kc1"),
+    *("jasmine", "splice", "madelon", "spambase", "phoneme", "satimage", "adult"),
+)
+FOLDS, SPLIT = 5, 31
+LOOKS = (1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
+TOGETHER = 256
+SCORINGS = {True: ("balanced_accuracy", "accuracy"), False: ("neg_root_mean_squared_error",)}
+
+
+class Wide(Space):
+    """Learning rates from 3e-4 on, L2 up to 0.1, and bins for half of the configurations."""
+
+    def sample(self, random: np.random.Generator) -> Configuration:
+        """Draw, and stretch what is narrower in the search's space."""
+        drawn = super().sample(random)
+        longer = np.log(1e-2 / 3e-4) / np.log(1e-2 / 1e-3)
+        return replace(
+            drawn,
+            learning_rate=1e-2 * (drawn.learning_rate / 1e-2) ** longer,
+            l2=1e-5 * (drawn.l2 / 1e-5) ** (4 / 3) if drawn.l2 else 0.0,
+        )
+
+    def _drawn_bins(self, random: np.random.Generator) -> int:
+        return self.bins[random.integers(len(self.bins))]
+
+
+def drawn(count: int, *, classes: bool) -> list[Configuration]:
+    """Return the configurations: the same ones for each table."""
+    random = np.random.default_rng(0)
+    space = Wide((HIDDEN,), (0, 16), classes=classes, balanced=True)
+    return [space.sample(random) for _ in range(count)]
+
+
+class Table:
+    """A table's rows, encoded as the search does it, and a test part."""
+
+    def __init__(self, name: str, folder: Path, device: str) -> None:
+        classes = name not in VALUES
+        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
+        if classes:
+            frame["target"] = frame["target"].astype(str)
+        by = frame["target"] if classes else None
+        rest, test = train_test_split(frame, test_size=0.2, random_state=SPLIT, stratify=by)
+        encoders = encodings_of(rest.drop(columns="target"))
+        coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
+        y, self.y_test = (
+            torch.from_numpy(coding.transform(part["target"])) for part in (rest, test)
+        )
+        count = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+        fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, count, 0))
+        X, self.X_test = (encoded(encoders, part) for part in (rest, test))
+        self.task = Task(X, y, fold, count, device)
+
+    @torch.no_grad()
+    def tested(self, shard: Shard, bins: int) -> Tensor:
+        """Return each configuration's outputs for the test part, averaged over its folds."""
+        X = self.X_test[bins].to(self.task.device)
+        found = []
+        with shard.averaged() as network:
+            for block in X.split(max(1, 2**20 // len(network.seeds))):
+                outputs = network(block.expand(len(network.seeds), -1, -1), noise=False)
+                found.append(outputs.unflatten(0, (-1, FOLDS)).cpu())
+        outputs = torch.cat(found, dim=2)
+        return torch.stack([averaged(each, classes=bool(self.task.classes)) for each in outputs])
+
+    def measured(self, configurations: list[Configuration]) -> pd.DataFrame:
+        """Train them all, and return a row for each look at each."""
+        task = self.task
+        rows = min(len(task.rows_of(v)[0]) for v in range(FOLDS))
+        size = batch_size_for(rows)
+        longest = int(min(MOST_STEPS, max(FEWEST_STEPS, EPOCHS * rows / size)))
+        found: list[pd.DataFrame] = []
+        for bins in task.inputs:
+            here = [
+                at
+                for at, each in enumerate(configurations)
+                if (each.bins if each.bins in task.inputs else 0) == bins
+            ]
+            for begin in range(0, len(here), TOGETHER):
+                ids = here[begin : begin + TOGETHER]
+                shard = Shard(
+                    task,
+                    [configurations[at].with_shape(HIDDEN, bins) for at in ids],
+                    ids,
+                    seed=0,
+                    batch_size=size,
+                )
+                for share in LOOKS:
+                    shard.train(round(share * longest) - shard.step)
+                    found.append(self._look(shard, bins).assign(id=ids, part=round(share, 3)))
+        return pd.concat(found)
+
+    def _look(self, shard: Shard, bins: int) -> pd.DataFrame:
+        task, classes = self.task, bool(self.task.classes)
+        known, said = shard.held_out()[:, task.judged], self.tested(shard, bins)
+        y = task.y[task.judged]
+        return pd.DataFrame(
+            {"step": shard.step, "loss": mean_losses(known, y, classes=classes).numpy()}
+            | {name: scores_of(known, y, name).numpy() for name in SCORINGS[classes]}
+            | {
+                f"test {name}": scores_of(said, self.y_test, name).numpy()
+                for name in SCORINGS[classes]
+            }
+        )
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Write every look at every configuration down, table by table."""
+    print(f"{machine(options.device)}; {options.configurations} configurations\n")
+    found = []
+    for name in options.sets:
+        began = time.perf_counter()
+        table = Table(name, options.data, options.device)
+        configurations = drawn(options.configurations, classes=bool(table.task.classes))
+        found.append(table.measured(configurations).assign(set=name))
+        pd.concat(found).to_csv(options.csv, index=False, float_format="%.5g")
+        print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
+
+
+PARTS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "learning rate from 1e-3": lambda c: c.learning_rate >= 1e-3,
+    "learning rate from 2e-3": lambda c: c.learning_rate >= 2e-3,
+    "L2 up to 1e-2": lambda c: c.l2 <= 1e-2,
+    "L2 up to 1e-3": lambda c: c.l2 <= 1e-3,
+    "no L1": lambda c: c.l1 == 0,
+    "no dropout": lambda c: c.keep_prob == 1,
+    "no dropout of inputs": lambda c: c.input_keep_prob == 1,
+    "no mixup": lambda c: c.mixup == 0,
+    "no label smoothing": lambda c: c.label_smoothing == 0,
+    "averaged": lambda c: np.isfinite(c.averaging),
+    "classes weighed in full": lambda c: c.class_weight == 1,
+    "classes not weighed in full": lambda c: c.class_weight < 1,
+    "finest bins 3:1": lambda c: 1 + 2 * (c.bins > 0),
+    "rate from 1e-3, L2 up to 1e-2, bins 3:1": lambda c: (
+        (c.learning_rate >= 1e-3) * (c.l2 <= 1e-2) * (1 + 2 * (c.bins > 0))
+    ),
+}
+DRAWN, AVERAGED, PORTFOLIO, ROUNDS = 27, 4, 8, 600
+Scores = pd.DataFrame  # a row for each configuration, a column for each table
+
+
+def best_looks(measured: pd.DataFrame, scoring: str) -> tuple[Scores, Scores]:
+    """Return each configuration's validation and test score at its best look."""
+    rows = measured[np.isfinite(measured[scoring])].reset_index(drop=True)
+    best = rows.loc[rows.groupby(["set", "id"])[scoring].idxmax()]
+    known, said = (
+        best.pivot(index="id", columns="set", values=name) for name in (scoring, f"test {scoring}")
+    )
+    return known.fillna(known.min()), said.fillna(said.min())
+
+
+def simulated(
+    known: pd.Series, said: pd.Series, weights: np.ndarray, first: list[int]
+) -> tuple[float, float]:
+    """Return what a draw finds: its best validation score, and the best ones' mean test score."""
+    random = np.random.default_rng(0)
+    weights = weights.astype(float)
+    weights[first] = 0
+    found = []
+    for _ in range(ROUNDS):
+        more = random.choice(
+            len(known), DRAWN - len(first), replace=False, p=weights / weights.sum()
+        )
+        ids = np.concatenate([np.array(first, dtype=int), more])
+        best = ids[np.argsort(-known.to_numpy()[ids])][:AVERAGED]
+        found.append((known.iloc[best[0]], said.iloc[best].mean()))
+    return tuple(np.mean(found, axis=0))
+
+
+def portfolio(known: Scores) -> list[int]:
+    """Return the configurations that, one after the other, add most to the best of them."""
+    middle = known.median()
+    share = ((known - middle) / (known.max() - middle)).clip(lower=-1).to_numpy()
+    best, chosen = np.full(share.shape[1], -1.0), []
+    for _ in range(PORTFOLIO):
+        chosen.append(int(np.argmax(np.maximum(best, share).mean(axis=1))))
+        best = np.maximum(best, share[chosen[-1]])
+    return chosen
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print what parts of the space and a portfolio are worth, for each score."""
+    measured = pd.read_csv(options.csv)
+    for scoring in (*SCORINGS[True], *SCORINGS[False]):
+        classes = scoring in SCORINGS[True]
+        rows = measured[measured["set"].isin(CLASSES if classes else VALUES)]
+        if rows.empty:
+            continue
+        known, said = best_looks(rows, scoring)
+        table = pd.DataFrame([asdict(each) for each in drawn(len(known), classes=classes)])
+        everything = np.ones(len(known))
+        ways = {name: np.asarray(part(table), dtype=float) for name, part in PARTS.items()}
+        ways = {name: each for name, each in ways.items() if each.std() and sum(each > 0) >= DRAWN}
+        ways["portfolio first"] = everything
+        print(f"{scoring}: {known.shape[1]} tables; change of validation and of test score")
+        changes: dict[str, list[list[float]]] = {way: [] for way in ways}
+        for name in known:
+            one = known[name], said[name]
+            before = simulated(*one, everything, [])
+            for way, weights in ways.items():
+                first = portfolio(known.drop(columns=name)) if way == "portfolio first" else []
+                changes[way].append(changed(simulated(*one, weights, first), before))
+        for way, found in changes.items():
+            means = np.mean(found, axis=0)
+            errors = np.std(found, axis=0, ddof=1) / np.sqrt(len(found))
+            figures = "  ".join(f"{m:+.2f} ± {e:.2f}" for m, e in zip(means, errors, strict=True))
+            print(f"  {way:42} {figures}", flush=True)
+
+
+def changed(now: tuple[float, float], before: tuple[float, float]) -> list[float]:
+    """Return points for a score of classes, and for an error per cent of it."""
+    if before[0] > 0:
+        return [100 * (b - a) for a, b in zip(before, now, strict=True)]
+    return [100 * float(np.log(b / a)) for a, b in zip(before, now, strict=True)]
+
+
+def main() -> None:
+    """Measure, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["measure", "compare"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=[*CLASSES, *VALUES])
+    parser.add_argument("--configurations", type=int, default=256)
+    parser.add_argument("--device", default="cpu")
+    options = parser.parse_args()
+    if options.command == "compare":
+        compare(options)
+    elif options.data is None:
+        parser.error("measure needs --data FOLDER")
+    else:
+        measure(options)
+
+
+if __name__ == "__main__":
+    main()
