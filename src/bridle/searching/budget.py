@@ -29,6 +29,7 @@ LOOKS = 4
 FEWEST, ENOUGH, MOST = 9, 27, 2000
 SPARE = 2.0
 TOGETHER_ON = {"cpu": 8, "cuda": 512}  # configurations of one job, at most
+FOR_WORKERS = 4  # ... where workers wait for each other at the end of a rung
 MEASURED = 64  # configurations that a step is measured with, at most
 MEMORY = {"cpu": 2e9, "cuda": 8e9}  # bytes, unless told otherwise
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -147,7 +148,8 @@ def plan_for(
         )
     rows = min(len(task.rows_of(v)[0]) for v in range(task.folds))
     batch_size = batch_size_for(rows)
-    together = int(min(TOGETHER_ON[task.device], max(1, memory // (2 * workers * training))))
+    most = TOGETHER_ON[task.device] if workers == 1 else FOR_WORKERS
+    together = int(min(most, max(1, memory // (2 * workers * training))))
     if epochs is None:
         longest = int(min(MOST_STEPS, max(FEWEST_STEPS, EPOCHS * rows / batch_size)))
     else:

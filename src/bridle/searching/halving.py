@@ -178,6 +178,7 @@ class Contest:
         self._random = np.random.default_rng([plan.seed, 0x5EA])
         self._worked = 0.0
         self._seconds = 0.0
+        self._took: dict[tuple[tuple[int, ...], int], float] = {}  # each of a shape, in seconds
 
     # -------------------------------------------------------------------------------- ranking
 
@@ -230,6 +231,8 @@ class Contest:
             self._worked += (len(found) + self.plan.fixed) * (self.steps[rung] - start)
             self._worked += len(found) * self.plan.looking
             self._seconds += seconds
+            shape = self.entries[found[0].id].configuration.shape
+            self._took[shape] = max(seconds / len(found), 1e-9)
             self._prune(rung)
             best = self.ranked()
             part = seen_now / self._expected(rung)
@@ -292,12 +295,15 @@ class Contest:
             for group in groups.values()
             for part in evenly(group, self.plan.together, self.plan.workers)
         ]
-        for place, part in enumerate(parts):
+        costs = [self._took.get(part[0].configuration.shape, 1.0) * len(part) for part in parts]
+        waiting = sum(costs)
+        for place in sorted(range(len(parts)), key=lambda at: -costs[at]):  # no worker ends late
             seconds = None
             if self.deadline is not None and rung == len(self.plan.steps) - 1:
                 left = max(0.0, self.deadline - time.monotonic())
-                seconds = left * self.workers / max(self.workers, len(parts) - place)
-            yield self._job(part, rung, seconds)
+                seconds = left * min(1.0, self.workers * costs[place] / waiting)
+            waiting -= costs[place]
+            yield self._job(parts[place], rung, seconds)
 
     def _job(self, group: list[Entry], rung: int, seconds: float | None = None) -> Job:
         for entry in group:
