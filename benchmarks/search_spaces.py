@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -130,7 +131,7 @@ def main() -> None:
     named = {"values": VALUES, "classes": CLASSES}
     sets = [name for given in options.sets for name in named.get(given, [given])]
     first = options.ways[0]
-    rows, changes = [], []
+    rows: list[dict[str, Any]] = []
     for split in options.splits:
         for name in sets:
             classes = name not in VALUES
@@ -144,22 +145,19 @@ def main() -> None:
                 for way in options.ways
             }
             rows.append({"set": name, "split": split, **found})
-            changes.append(
-                {
-                    way: score - found[first] if classes else 100 * np.log(score / found[first])
-                    for way, score in found.items()
-                }
-            )
             said = "  ".join(f"{way} {score:.4g}" for way, score in found.items())
             print(f"{name} {split}  {said}", flush=True)
-    print(
-        "\n"
-        + pd.DataFrame(rows).groupby("set", sort=False).mean().drop(columns="split").to_string()
-    )
-    for way in options.ways[1:]:
-        change = np.array([each[way] for each in changes])
-        error = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
-        print(f"{way} − {first}, in pairs: {change.mean():+.2f} ± {error:.2f} (standard error)")
+    table = pd.DataFrame(rows).set_index("set").drop(columns="split")
+    print("\n" + table.groupby("set", sort=False).mean().to_string())
+    values = table.index.isin(VALUES)
+    ratios = table[values].div(table.loc[values, first], axis=0)
+    for unit, change in (
+        ("points", table[~values].sub(table.loc[~values, first], axis=0)),
+        ("% of the error", 100 * ratios.apply(np.log)),
+    ):
+        for way in options.ways[1:] if len(change) else ():
+            figures = f"{change[way].mean():+.2f} ± {change[way].sem():.2f} {unit}"
+            print(f"{way} − {first}, in pairs: {figures} (standard error)")
 
 
 if __name__ == "__main__":

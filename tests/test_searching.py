@@ -421,8 +421,26 @@ def test_jobs_are_even_where_several_work():
     entries = [Entry(at, configured()) for at in range(34)]
     assert [len(part) for part in evenly(entries, 8, 1)] == [7, 7, 6, 7, 7]
     assert sorted(len(part) for part in evenly(entries, 8, 2)) == [5, 5, 6, 6, 6, 6]
+    assert sorted(len(part) for part in evenly(entries[:9], 8, 2)) == [1, 1, 1, 2, 2, 2]
     assert [len(part) for part in evenly(entries[:1], 8, 2)] == [1]
     assert [each for part in evenly(entries, 8, 3) for each in part] == entries
+
+
+def test_the_costly_jobs_begin_and_share_the_time_that_is_left():
+    task = make_task()
+    plan = make_plan(configurations=12, together=3)
+    space = Space(shapes=(SMALL, (8, 8)))
+    contest = Contest(plan, space, lambda jobs: (advance(task, j) for j in jobs), left=60.0)
+    for rung in (0, 1):
+        contest._rung(rung)
+    contest._took = {((8, 8), 0): 9.0, (SMALL, 0): 1.0}
+    contest.deadline = time.monotonic() + 60
+    jobs = list(contest._next_jobs(2))
+    costs = [(9 if j.configurations[0].hidden == (8, 8) else 1) * len(j.ids) for j in jobs]
+    assert len(costs) > 1
+    assert costs == sorted(costs, reverse=True)
+    shares = [cost / sum(costs[at:]) for at, cost in enumerate(costs)]
+    assert [job.seconds for job in jobs] == pytest.approx([60 * s for s in shares], rel=0.05)
 
 
 def test_boosting_is_left_out_where_it_takes_long():

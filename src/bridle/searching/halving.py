@@ -24,10 +24,14 @@ PLAIN_ID = 0
 
 
 def evenly(group: list[Entry], most: int, workers: int) -> list[list[Entry]]:
-    """Cut a list into parts of at most so many; with workers, as many for each, of one size."""
+    """Cut a list into parts of at most so many; with workers, as many for each, of one size.
+
+    They are three at least then, of one configuration if need be: who is done early has less to
+    wait for.
+    """
     count = math.ceil(len(group) / most)
     if workers > 1:
-        count = min(len(group), workers * math.ceil(count / workers))
+        count = min(len(group), workers * max(3, math.ceil(count / workers)))
     ends = [round(at * len(group) / count) for at in range(count + 1)]
     return [group[a:b] for a, b in pairwise(ends)]
 
