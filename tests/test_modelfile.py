@@ -117,7 +117,10 @@ def test_it_is_plain_safetensors_with_readable_json(path):
 
 
 def test_no_pickle_in_the_package():
-    for source in Path(bridle.__file__).parent.rglob("*.py"):
+    package = Path(bridle.__file__).parent
+    for source in package.rglob("*.py"):
+        if "examples" in source.relative_to(package).parts:  # an installed one has them inside
+            continue
         for node in ast.walk(ast.parse(source.read_text())):
             names = []
             if isinstance(node, ast.Import):

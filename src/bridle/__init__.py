@@ -5,9 +5,9 @@ The names below load what they need when they are first used, so that ``import b
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from bridle.lazy import loader
 from bridle.version import __version__
 
 if TYPE_CHECKING:
@@ -259,13 +259,7 @@ __all__ = [
     "write_report",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'bridle' has no attribute {name!r}")
-    value = getattr(import_module(f"bridle.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOME, globals())
 
 
 def __dir__() -> list[str]:

@@ -6,8 +6,9 @@ does not wait for what reads tables.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bridle.lazy import loader
 
 if TYPE_CHECKING:
     from bridle.searching.configuration import PLAIN, Configuration, Space
@@ -24,10 +25,4 @@ _HOME = {
 
 __all__ = ["PLAIN", "Configuration", "SearchResult", "Space", "search"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'bridle.searching' has no attribute {name!r}")
-    value = getattr(import_module(f"bridle.searching.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = loader(__name__, _HOME, globals())
