@@ -426,11 +426,13 @@ def test_jobs_are_even_where_several_work():
     assert [each for part in evenly(entries, 8, 3) for each in part] == entries
 
 
-def test_the_costly_jobs_begin_and_share_the_time_that_is_left():
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_costly_jobs_begin_and_share_the_time_that_is_left(workers):
     task = make_task()
     plan = make_plan(configurations=12, together=3)
     space = Space(shapes=(SMALL, (8, 8)))
-    contest = Contest(plan, space, lambda jobs: (advance(task, j) for j in jobs), left=60.0)
+    run = lambda jobs: (advance(task, job) for job in jobs)  # noqa: E731
+    contest = Contest(plan, space, run, left=60.0, workers=workers)
     for rung in (0, 1):
         contest._rung(rung)
     contest._took = {((8, 8), 0): 9.0, (SMALL, 0): 1.0}
@@ -439,7 +441,8 @@ def test_the_costly_jobs_begin_and_share_the_time_that_is_left():
     costs = [(9 if j.configurations[0].hidden == (8, 8) else 1) * len(j.ids) for j in jobs]
     assert len(costs) > 1
     assert costs == sorted(costs, reverse=True)
-    shares = [cost / sum(costs[at:]) for at, cost in enumerate(costs)]
+    among = [sum(costs[at:] if workers == 1 else costs) for at in range(len(costs))]
+    shares = [min(1, workers * cost / of) for cost, of in zip(costs, among, strict=True)]
     assert [job.seconds for job in jobs] == pytest.approx([60 * s for s in shares], rel=0.05)
 
 

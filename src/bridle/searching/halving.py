@@ -300,13 +300,16 @@ class Contest:
             for part in evenly(group, self.plan.together, self.plan.workers)
         ]
         costs = [self._took.get(part[0].configuration.shape, 1.0) * len(part) for part in parts]
-        waiting = sum(costs)
+        waiting, began = sum(costs), time.monotonic()
         for place in sorted(range(len(parts)), key=lambda at: -costs[at]):  # no worker ends late
             seconds = None
             if self.deadline is not None and rung == len(self.plan.steps) - 1:
-                left = max(0.0, self.deadline - time.monotonic())
-                seconds = left * min(1.0, self.workers * costs[place] / waiting)
-            waiting -= costs[place]
+                # several workers ask for jobs ahead, one when it has done those before
+                now = began if self.workers > 1 else time.monotonic()
+                share = min(1.0, self.workers * costs[place] / waiting)
+                seconds = max(0.0, self.deadline - now) * share
+            if self.workers == 1:
+                waiting -= costs[place]
             yield self._job(parts[place], rung, seconds)
 
     def _job(self, group: list[Entry], rung: int, seconds: float | None = None) -> Job:
