@@ -1,7 +1,7 @@
 """The same random configurations on many tables, and what to draw a search's from.
 
 Run ``python benchmarks/search_draws.py measure --data FOLDER --csv FILE`` (``--device cuda``: some
-minutes for each table) and then ``python benchmarks/search_draws.py compare --csv FILE``. The first
+minutes) and then ``python benchmarks/search_draws.py compare --csv FILE``. The first
 trains configurations from a space that is wider than the search's, with five folds on each table,
 and writes the scores of the held-out rows and of a test part down. The second draws 27 of them at a
 time, from all and from a part of the space, and compares the best ones' test scores; and it chooses
@@ -195,14 +195,13 @@ def simulated(
     random = np.random.default_rng(0)
     weights = weights.astype(float)
     weights[first] = 0
-    found = []
+    weights /= weights.sum()
+    seen, tested, found = known.to_numpy(), said.to_numpy(), []
     for _ in range(ROUNDS):
-        more = random.choice(
-            len(known), DRAWN - len(first), replace=False, p=weights / weights.sum()
-        )
-        ids = np.concatenate([np.array(first, dtype=int), more])
-        best = ids[np.argsort(-known.to_numpy()[ids])][:AVERAGED]
-        found.append((known.iloc[best[0]], said.iloc[best].mean()))
+        more = random.choice(len(seen), DRAWN - len(first), replace=False, p=weights)
+        places = np.concatenate([np.array(first, dtype=int), more])
+        best = places[np.argsort(-seen[places])][:AVERAGED]
+        found.append((seen[best[0]], tested[best].mean()))
     return tuple(np.mean(found, axis=0))
 
 
@@ -226,7 +225,8 @@ def compare(options: argparse.Namespace) -> None:
         if rows.empty:
             continue
         known, said = best_looks(rows, scoring)
-        table = pd.DataFrame([asdict(each) for each in drawn(len(known), classes=classes)])
+        every = drawn(int(measured["id"].max()) + 1, classes=classes)
+        table = pd.DataFrame([asdict(every[at]) for at in known.index])
         everything = np.ones(len(known))
         ways = {name: np.asarray(part(table), dtype=float) for name, part in PARTS.items()}
         ways = {name: each for name, each in ways.items() if each.std() and sum(each > 0) >= DRAWN}

@@ -36,10 +36,11 @@ from bridle.searching.advance import Job, advance
 from bridle.searching.answer import TOGETHER, averaged, networks_of
 from bridle.searching.budget import plan_for
 from bridle.searching.configuration import PLAIN, Configuration, Space
+from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.halving import Contest, Entry, Plan
 from bridle.searching.scoring import scores_of
 from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget, TableEncoder
+from bridle.table import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "cnae-9", "jasmine")
 SCORING = "balanced_accuracy"
@@ -179,14 +180,12 @@ def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]
     """Return the test and the validation score of each way on one split."""
     rest, test = train_test_split(frame, test_size=0.2, random_state=seed, stratify=frame["target"])
     rows = rest.drop(columns="target")
-    encoder = TableEncoder().fit(rows)
+    encoders = encodings_of(rows)
+    bins = tuple(encoders)
     coding = ClassTarget.fit(frame["target"])
     y = torch.from_numpy(coding.transform(rest["target"]))
     y_test = torch.from_numpy(coding.transform(test["target"]))
-    bins = (0, 16) if 0 < encoder.numbers * 16 <= 512 else (0,)
-    encoders = {b: encoder.binned(rows, b) for b in bins}
-    inputs = {b: torch.from_numpy(each.transform(rows)) for b, each in encoders.items()}
-    X_test = {b: torch.from_numpy(each.transform(test)) for b, each in encoders.items()}
+    inputs, X_test = (encoded(encoders, part) for part in (rows, test))
     fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
     task = Task(inputs, y, fold, len(coding.classes))
     space = Space(((128, 128),), bins, balanced=True)

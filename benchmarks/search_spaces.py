@@ -22,7 +22,7 @@ from search_quality import VALUES
 from sklearn.model_selection import train_test_split
 
 import bridle
-from bridle.searching import configuration, entry
+from bridle.searching import configuration, holding
 from bridle.searching.configuration import HIDDEN, Configuration, Space
 
 CLASSES = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
@@ -101,7 +101,7 @@ def searched(
     rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, scoring: str, *, classes: bool
 ) -> float:
     """Return the test score of a search in one space."""
-    with patch.object(entry, "Space", SPACES.get(way, Space)):
+    with patch.object(holding, "Space", SPACES.get(way, Space)):
         found = bridle.search(
             rest,
             "target",

@@ -40,10 +40,11 @@ from torch_loop import cross_validate
 import bridle
 from bridle.searching.budget import LOOKS, RUNGS, batch_size_for
 from bridle.searching.configuration import Configuration
+from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.halving import ETA, Progress
 from bridle.searching.shard import Shard
 from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget, TableEncoder
+from bridle.table import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "phoneme", "australian")
 SCORING = "balanced_accuracy"
@@ -53,13 +54,10 @@ FOLDS = 5
 def task_of(frame: pd.DataFrame, seed: int) -> Task:
     """Encode a table as the search does."""
     rows = frame.drop(columns="target")
-    encoder = TableEncoder().fit(rows)
     coding = ClassTarget.fit(frame["target"])
     y = torch.from_numpy(coding.transform(frame["target"]))
     fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
-    bins = (0, 16) if 0 < encoder.numbers * 16 <= 512 else (0,)
-    inputs = {b: torch.from_numpy(encoder.binned(rows, b).transform(rows)) for b in bins}
-    return Task(inputs, y, fold, len(coding.classes))
+    return Task(encoded(encodings_of(rows), rows), y, fold, len(coding.classes))
 
 
 def sample(trial: optuna.Trial, bins: list[int]) -> Configuration:

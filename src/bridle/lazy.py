@@ -20,6 +20,11 @@ def loader(package: str, home: Mapping[str, str], names: dict[str, Any]) -> Call
     names : dict
         The package's ``globals()``.
 
+    Returns
+    -------
+    callable
+        Raises an AttributeError that names the package and what it does not have.
+
     Examples
     --------
     >>> names = {}

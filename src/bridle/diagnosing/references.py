@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 
+from bridle.boosting import boosted
 from bridle.diagnosis import Predicted
 
 __all__ = ["BOOSTING", "boosting"]
@@ -38,11 +37,7 @@ def boosting(X: Array, y: Array, new: Predicted, X_new: Array, *, seed: int) -> 
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
-    with threadpool_limits(1):  # more of them wait for each other, for minutes on busy cores
-        if new.classes is None:
-            model = HistGradientBoostingRegressor(random_state=seed).fit(X, y)
-            return Predicted(new.truth, model.predict(X_new).astype(np.float64))
-        model = HistGradientBoostingClassifier(random_state=seed).fit(X, y)
-        shares = np.zeros((len(X_new), len(new.classes)))
-        shares[:, model.classes_] = model.predict_proba(X_new)
-    return Predicted.of_probabilities(new.truth, shares, new.classes)
+    found = boosted(X, y, X_new, classes=len(new.classes or ()), seed=seed)
+    if new.classes is None:
+        return Predicted(new.truth, found)
+    return Predicted.of_probabilities(new.truth, found, new.classes)

@@ -36,7 +36,6 @@ from bridle.modelfile import from_state, state_of
 from bridle.network import predict
 from bridle.searching.answer import ANSWERS, networks_of, refit, winners_of
 from bridle.searching.assembling import facts_of, histories_of
-from bridle.searching.configuration import Space
 from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.explaining import explain
 from bridle.searching.halving import Contest, Progress
@@ -121,14 +120,9 @@ class BaseMLPCV(BaseEstimator):
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
         )
-        space = Space(
-            shapes_of(self.hidden_layer_sizes),
-            tuple(encoders),
-            classes=bool(classes),
-            balanced=terms.scoring == "balanced_accuracy",
-        )
         said = _Said() if self.verbose else None
-        contest = hold(task, space, terms, began=began, on_progress=said)
+        shapes = shapes_of(self.hidden_layer_sizes)
+        contest = hold(task, shapes, terms, began=began, on_progress=said)
         if contest.interrupted:
             warnings.warn(
                 "the search was interrupted; what it had found by then predicts",

@@ -44,7 +44,8 @@ def adam_step(
     Adam (Kingma & Ba 2015) with the bias corrections of each member's own count of steps; then
     ``soft(w, s l1) / (1 + s l2)`` with the step ``s = rate / (√v̂ + eps)`` that Adam took, the
     proximal step of ``l1 Σ|w| + ½ l2 Σw²`` (see :func:`elastic_prox`); then
-    ``average ← decay · average + (1 - decay) · w``. All in place.
+    ``average ← decay · average + (1 - decay) · w``. All in place. bridle's compiled kernels take
+    numbers below float32's or float64's normal range for zero, here and in what they write.
 
     Parameters
     ----------

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
+from bridle.boosting import boosted
 from bridle.judging import (
     SAME,
     Comparison,
@@ -42,16 +41,9 @@ def boosting_outputs(
     most = _MOST_SECONDS if seconds is None else seconds / 10
     if boosting_seconds(X.shape[0], X.shape[1], classes) > most:
         return None
-    with threadpool_limits(1):  # more of them wait for each other, for minutes on busy cores
-        if not classes:
-            model = HistGradientBoostingRegressor(random_state=seed).fit(X.numpy(), y.numpy())
-            return torch.from_numpy(model.predict(X_test.numpy()))[:, None]
-        model = HistGradientBoostingClassifier(random_state=seed, early_stopping=False)
-        model.fit(X.numpy(), y.numpy())
-        shares = torch.from_numpy(model.predict_proba(X_test.numpy()))
-    found = torch.full((len(X_test), classes), 1e-12, dtype=torch.float64)
-    found[:, torch.from_numpy(model.classes_)] = shares
-    return found.clamp(min=1e-12).log()
+    rows = X.numpy(), y.numpy(), X_test.numpy()
+    found = torch.from_numpy(boosted(*rows, classes=classes, seed=seed, early_stopping=False))
+    return found.clamp(min=1e-12).log() if classes else found[:, None]
 
 
 def boosting_seconds(rows: int, columns: int, classes: int) -> float:

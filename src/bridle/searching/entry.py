@@ -17,7 +17,7 @@ from bridle.fitting import split_rows, without_columns
 from bridle.searching.answer import winners_of
 from bridle.searching.assembling import Ground, result_of
 from bridle.searching.comparing import boosting_outputs
-from bridle.searching.configuration import HIDDEN, Space
+from bridle.searching.configuration import HIDDEN
 from bridle.searching.encoding import encoded, encodings_of
 from bridle.searching.engine import check_engine
 from bridle.searching.halving import PLAIN_ID, Progress
@@ -171,12 +171,6 @@ def search(
     rows = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
     X, X_test = (encoded(encoders, frame) for frame, _ in (learned, tested))
     work = Task(X, y, rows, classes, place)
-    space = Space(
-        tuple(map(tuple, hidden)),
-        tuple(encoders),
-        classes=bool(classes),
-        balanced=terms.scoring == "balanced_accuracy",
-    )
     boosted = boosting_outputs(
         X[0], y, X_test[0], classes=classes, seed=seed, seconds=terms.seconds
     )
@@ -188,7 +182,7 @@ def search(
     journal = None if directory is None else Journal(Path(directory), resume=resume)
     contest = hold(
         work,
-        space,
+        tuple(map(tuple, hidden)),
         terms,
         began=began,
         test_rows=len(y_test),

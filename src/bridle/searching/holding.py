@@ -65,7 +65,7 @@ class Terms:
 
 def hold(
     task: Task,
-    space: Space,
+    shapes: tuple[tuple[int, ...], ...],
     terms: Terms,
     *,
     began: float,
@@ -78,7 +78,8 @@ def hold(
     Parameters
     ----------
     task : Task
-    space : Space
+    shapes : tuple of tuple of int
+        Units of the hidden layers, to choose from.
     terms : Terms
     began : float
         When the budget's time began, by ``time.monotonic()``.
@@ -99,6 +100,12 @@ def hold(
     TrainingError
         If no configuration gave finite outputs, or workers were lost again and again.
     """
+    space = Space(
+        shapes,
+        tuple(task.inputs),
+        classes=bool(task.classes),
+        balanced=terms.scoring == "balanced_accuracy",
+    )
     seconds, left, more = terms.seconds, 1 - RESERVED[terms.answer], 0.0
     if journal is not None and journal.document:
         plan, seconds = journal.resumed(fingerprint(task))

@@ -1,5 +1,5 @@
-// Moments of a weight without gradient shrink for ever, and many processors take a hundred times as
-// long with numbers below float32's normal range: Adam takes such numbers for zero.
+// Moments of a weight without gradient shrink for ever, and many processors are slow with numbers
+// below the normal range: Adam takes such numbers for zero.
 #pragma once
 
 #include <cstdint>
