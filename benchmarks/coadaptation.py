@@ -29,7 +29,7 @@ from bridle import (
     tile_sheet,
     train_step,
 )
-from bridle.coadaptation import CoAdaptation
+from bridle.inspection import CoAdaptation
 
 SIZES = (784, 128, 128, 10)
 SEEDS, ROWS, STEPS, TESTED = 5, 2000, 400, 200

@@ -17,7 +17,7 @@ from machine import machine
 from timing import interleaved
 from torch import Tensor, nn
 
-from bridle.compaction import compact
+from bridle.sparsity.compaction import compact
 
 DEAD = 0.75
 

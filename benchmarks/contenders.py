@@ -20,13 +20,13 @@ from sklearn.metrics import balanced_accuracy_score, root_mean_squared_error
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
-from bridle.network import predict
-from bridle.searching.answer import averaged
-from bridle.searching.budget import batch_size_for
-from bridle.searching.configuration import Configuration
-from bridle.searching.shard import Shard
-from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget, TableEncoder, ValueTarget
+from bridle.networks.population import predict
+from bridle.search.answer import averaged
+from bridle.search.budget import batch_size_for
+from bridle.search.configuration import Configuration
+from bridle.search.shard import Shard
+from bridle.search.task import Task, fold_of_rows
+from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["CONTENDERS", "score"]
 

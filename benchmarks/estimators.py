@@ -27,7 +27,7 @@ from sklearn.datasets import load_digits, make_classification
 from timing import interleaved
 
 import bridle
-from bridle.table import TableEncoder
+from bridle.tables import TableEncoder
 
 TARGET = 3.0
 DTYPES = ("float32", "float64")

@@ -19,9 +19,9 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch_loop import network_of
 
-from bridle.searching.configuration import Configuration
-from bridle.searching.shard import Shard
-from bridle.searching.task import Task
+from bridle.search.configuration import Configuration
+from bridle.search.shard import Shard
+from bridle.search.task import Task
 
 SIZES = (32, 128, 128, 2)
 BATCH = 128

@@ -26,14 +26,14 @@ from search_quality import VALUES
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from bridle.searching.answer import averaged
-from bridle.searching.budget import EPOCHS, FEWEST_STEPS, MOST_STEPS, batch_size_for
-from bridle.searching.configuration import HIDDEN, Configuration, Space
-from bridle.searching.encoding import encoded, encodings_of
-from bridle.searching.scoring import mean_losses, scores_of
-from bridle.searching.shard import Shard
-from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget, ValueTarget
+from bridle.search.answer import averaged
+from bridle.search.budget import EPOCHS, FEWEST_STEPS, MOST_STEPS, batch_size_for
+from bridle.search.configuration import HIDDEN, Configuration, Space
+from bridle.search.encoding import encoded, encodings_of
+from bridle.search.scoring import mean_losses, scores_of
+from bridle.search.shard import Shard
+from bridle.search.task import Task, fold_of_rows
+from bridle.tables import ClassTarget, ValueTarget
 
 CLASSES = (
     *("wdbc", "sonar", "ionosphere", "vowel", "lung-small", "credit-approval", "australian"),

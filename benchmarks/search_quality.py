@@ -21,7 +21,7 @@ from machine import machine
 from sklearn.model_selection import train_test_split
 
 import bridle
-from bridle.searching.budget import seconds_of
+from bridle.search.budget import seconds_of
 
 SETS = (
     "arrhythmia credit-g vehicle kc1 adult phoneme cnae-9 australian car jasmine".split()  # noqa: SIM905

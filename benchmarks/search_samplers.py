@@ -31,16 +31,16 @@ import torch
 from machine import machine
 from sklearn.model_selection import train_test_split
 
-from bridle.network import predict
-from bridle.searching.advance import Job, advance
-from bridle.searching.answer import TOGETHER, averaged, networks_of
-from bridle.searching.budget import plan_for
-from bridle.searching.configuration import PLAIN, Configuration, Space
-from bridle.searching.encoding import encoded, encodings_of
-from bridle.searching.halving import Contest, Entry, Plan
-from bridle.searching.scoring import scores_of
-from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget
+from bridle.networks.population import predict
+from bridle.search.advance import Job, advance
+from bridle.search.answer import TOGETHER, averaged, networks_of
+from bridle.search.budget import plan_for
+from bridle.search.configuration import PLAIN, Configuration, Space
+from bridle.search.encoding import encoded, encodings_of
+from bridle.search.halving import Contest, Entry, Plan
+from bridle.search.scoring import scores_of
+from bridle.search.task import Task, fold_of_rows
+from bridle.tables import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "cnae-9", "jasmine")
 SCORING = "balanced_accuracy"

@@ -20,8 +20,8 @@ from search_speed import SCORING, task_of
 from torch import Tensor, nn
 from torch_loop import Builder, cross_validate, network_of
 
-from bridle.searching.budget import batch_size_for
-from bridle.searching.configuration import Configuration, Space
+from bridle.search.budget import batch_size_for
+from bridle.search.configuration import Configuration, Space
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "phoneme", "cnae-9")
 STEPS, LOOKS = 900, 12

@@ -22,8 +22,8 @@ from search_quality import VALUES
 from sklearn.model_selection import train_test_split
 
 import bridle
-from bridle.searching import configuration, holding
-from bridle.searching.configuration import HIDDEN, Configuration, Space
+from bridle.search import configuration, holding
+from bridle.search.configuration import HIDDEN, Configuration, Space
 
 CLASSES = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
 

@@ -38,13 +38,13 @@ from sklearn.neural_network import MLPClassifier
 from torch_loop import cross_validate
 
 import bridle
-from bridle.searching.budget import LOOKS, RUNGS, batch_size_for
-from bridle.searching.configuration import Configuration
-from bridle.searching.encoding import encoded, encodings_of
-from bridle.searching.halving import ETA, Progress
-from bridle.searching.shard import Shard
-from bridle.searching.task import Task, fold_of_rows
-from bridle.table import ClassTarget
+from bridle.search.budget import LOOKS, RUNGS, batch_size_for
+from bridle.search.configuration import Configuration
+from bridle.search.encoding import encoded, encodings_of
+from bridle.search.halving import ETA, Progress
+from bridle.search.shard import Shard
+from bridle.search.task import Task, fold_of_rows
+from bridle.tables import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "phoneme", "australian")
 SCORING = "balanced_accuracy"

@@ -22,7 +22,7 @@ import bridle
 
 def _imported() -> None:
     """Load what a worker needs: joblib replaces one that grows after its first call."""
-    import_module("bridle.searching.entry")
+    import_module("bridle.search.search")
     time.sleep(1)  # so that each process has a call
 
 

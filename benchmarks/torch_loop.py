@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.searching.configuration import Configuration
-from bridle.searching.scoring import scores_of
-from bridle.searching.task import Task
+from bridle.search.configuration import Configuration
+from bridle.search.scoring import scores_of
+from bridle.search.task import Task
 
 __all__ = ["Builder", "cross_validate", "network_of"]
 

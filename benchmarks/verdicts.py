@@ -23,10 +23,12 @@ from torch import Tensor
 from torch.quasirandom import SobolEngine
 
 from bridle import Network, predict, train_step
-from bridle.diagnosis import Diagnosis, Material, Predicted, assemble
-from bridle.diagnosis.gap import TOLERANCE
-from bridle.diagnosis.intervals import corrected_interval
-from bridle.judging import Estimate
+from bridle.diagnosis import Diagnosis
+from bridle.diagnosis.assembly import Material, assemble
+from bridle.diagnosis.predicted import Predicted
+from bridle.statistics.gap import TOLERANCE
+from bridle.statistics.intervals import corrected_interval
+from bridle.statistics.scores import Estimate
 
 INPUTS, TRUTH_ROWS, NOISE, BATCH = 6, 2**14, 0.6, 64
 Values = dict[str, float]

@@ -114,7 +114,7 @@ def links_of_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG
 
 def command_line_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001
     """Put every command with its options under the page's introduction."""
-    if page == "reference/command-line":
+    if page == "reference/cli":
         group = typer.main.get_command(command_line)
         context = typer.Context(group, info_name="bridle")
         written = get_docs_for_click(obj=group, ctx=context, name="bridle")

@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 import bridle
-from bridle.reporting import full_report
+from bridle.report.write import full_report
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "tests" / "browser"))

@@ -11,14 +11,9 @@ import pytest
 
 from conftest import ROOT
 
-MODULES = [
-    "bridle",
-    "bridle.noise",
-    "bridle.ops",
-    "bridle.penalties",
-    "bridle.searching",
-    "bridle.table",
-]
+PACKAGES = {path.parent.name for path in (ROOT / "src" / "bridle").glob("*/__init__.py")}
+STUBBED = {path.parent.name for path in (ROOT / "src" / "bridle").glob("*/__init__.pyi")}
+MODULES = ["bridle", *(f"bridle.{name}" for name in sorted(STUBBED))]
 PUBLIC = {
     f"{module}.{name}": getattr(import_module(module), name)
     for module in MODULES
@@ -47,6 +42,15 @@ def _frameworks():
 def _object(name):
     module, _, attribute = name.rpartition(".")
     return getattr(import_module(module), attribute)
+
+
+def test_packages_pages_and_tests_are_named_alike():
+    pages = {path.stem for path in (ROOT / "docs" / "reference").glob("*.md")}
+    folders = {path.parent.name for path in (ROOT / "tests").glob("*/test_*.py")}
+    loose = {path.stem for path in (ROOT / "src" / "bridle").glob("[a-z]*.py")}
+    assert loose == {"errors", "schedules", "version"}
+    assert folders == PACKAGES
+    assert pages == PACKAGES | {"errors", "schedules", "index"}
 
 
 def test_no_name_is_listed_twice():

@@ -50,7 +50,7 @@ def test_formulas_are_written_as_mathml(site):
 
 
 def test_every_command_and_option_is_on_the_page(site):
-    page = (site / "reference" / "command-line.html").read_text(encoding="utf-8")
+    page = (site / "reference" / "cli.html").read_text(encoding="utf-8")
     commands = typer.main.get_command(app).commands
     assert {"fit", "predict", "audit", "demo"} <= set(commands)
     for name, command in commands.items():

@@ -13,7 +13,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from bridle import Network, predict, predict_gaussian
-from bridle.judging import Estimate, judge_classes
+from bridle.statistics.scores import Estimate, judge_classes
 
 __all__ = [
     "Paired",

@@ -23,9 +23,9 @@ from torch import Tensor
 
 from bridle import L1, L2, DropConnect, Dropout, Network, train_step
 from bridle.errors import DataError, UsageError
-from bridle.modelfile import write_atomically
+from bridle.models.file import write_atomically
+from bridle.networks.objectives import Objective, objective_of
 from bridle.noise import Scaling
-from bridle.objectives import Objective, objective_of
 from bridle.ops import max_norm_step
 from bridle.penalties import Penalty
 

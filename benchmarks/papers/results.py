@@ -14,7 +14,7 @@ import torch
 
 import bridle
 from bridle.errors import DataError
-from bridle.modelfile import write_atomically
+from bridle.models.file import write_atomically
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from machine import machine

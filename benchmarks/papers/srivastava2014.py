@@ -20,10 +20,10 @@ from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
 from srivastava_figures import FIGURES, print_figure
 from srivastava_recipe import BATCH, MOMENTUM, SIZES, UPDATES, rates_of
-from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
 from torch import Tensor
 
 from bridle.errors import BridleError, UsageError
+from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
 
 SEEDS = 5
 HELD_OUT = 10_000

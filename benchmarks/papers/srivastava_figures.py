@@ -13,11 +13,11 @@ from evidence import classes_of, error_of, mcnemar, probabilities, spread, vote
 from populations import Column, Orders, Plan, crossed, train
 from results import Row
 from srivastava_recipe import BATCH, MOMENTUM, SIZES, rates_of
-from tables import seeded_batches, test_part
 from torch import Tensor
 
 from bridle import predict
-from bridle.ensemble import subnetwork_scores
+from bridle.subnetworks import subnetwork_scores
+from tables import seeded_batches, test_part
 
 __all__ = ["FIGURES", "Figure", "print_figure"]
 

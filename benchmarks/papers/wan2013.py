@@ -17,10 +17,10 @@ import torch
 from evidence import gaussian_probabilities, probabilities
 from populations import Column, Plan, crossed
 from results import provenance, read_rows, write_rows
-from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
 from torch import Tensor
 
 from bridle.errors import BridleError, UsageError
+from tables import add_options, judged, populations_of, print_errors, run_columns, test_part
 
 SIZES = (800, 800)
 BATCH = 128

@@ -25,8 +25,8 @@ def audit(
 
     Exits with 0 when everything acts as it should, else with 1.
     """
-    from bridle.modelaudit import audit_model
-    from bridle.modelfile import load
+    from bridle.models.audit import audit_model
+    from bridle.models.file import load
 
     audited = audit_model(load(model), table)
     if as_json:

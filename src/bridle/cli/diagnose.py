@@ -37,9 +37,9 @@ def diagnose(
 
     The very table that it was fitted to is known again, and taken apart as it was then.
     """
-    from bridle.diagnosing import diagnose as diagnose_model
-    from bridle.modelfile import load
-    from bridle.printing import show_diagnosis
+    from bridle.cli.printing import show_diagnosis
+    from bridle.diagnosis import diagnose as diagnose_model
+    from bridle.models.file import load
 
     paper = Paper(report, figures, ablation)
     paper.check()

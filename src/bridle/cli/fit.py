@@ -109,7 +109,7 @@ def fit(
     With training options alone: L1 1e-4, L2 1e-3, and a keep probability of 0.5 for classes, 0.95
     for values.
     """
-    from bridle.recipe import Recipe
+    from bridle.models.recipe import Recipe
 
     strengths = strengths_of(
         l1=l1,

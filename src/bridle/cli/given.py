@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bridle.errors import UsageError
 
 if TYPE_CHECKING:
-    from bridle.recipe import Strengths
+    from bridle.models.recipe import Strengths
 
 __all__ = ["hidden_of", "keep_prob_of", "strengths_of"]
 
@@ -31,7 +31,7 @@ def keep_prob_of(keep_prob: float | None, drop_prob: float | None) -> float | No
 
 def strengths_of(**given: float | None) -> Strengths | None:
     """Return the strengths that were given, or None when there are none."""
-    from bridle.recipe import Strengths
+    from bridle.models.recipe import Strengths
 
     chosen = {name: value for name, value in given.items() if value is not None}
     return Strengths(**chosen) if chosen else None

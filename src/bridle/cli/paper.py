@@ -43,7 +43,7 @@ class Paper:
         """Write the page and the figures, as far as they are asked for."""
         if self.page is None and self.figures is None:
             return
-        from bridle.reporting import full_report
+        from bridle.report.write import full_report
 
         command = shlex.join(["bridle", *sys.argv[1:]])
         with epoch_bar("reporting", shown=not quiet) as on_epoch:

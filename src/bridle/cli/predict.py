@@ -30,7 +30,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict a class with its probabilities, or a value, for each row of TABLE."""
-    from bridle.modelfile import load, write_atomically
+    from bridle.models.file import load, write_atomically
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"cannot write {str(out)!r}: give --out a name in .csv or .parquet")

@@ -19,8 +19,8 @@ __all__ = ["fit_and_print", "search_and_print"]
 
 def fit_and_print(table: Path, target: str, out: Path | None, paper: Paper, **options: Any) -> None:
     """Train a plain and a regularized network, and say how they compare."""
-    from bridle.fitting import fit as fit_table
-    from bridle.printing import show
+    from bridle.cli.printing import show
+    from bridle.models.fit import fit as fit_table
 
     def train(*, shown: bool, **rest: Any) -> Any:
         with epoch_bar("training", shown=shown) as on_epoch:
@@ -33,8 +33,8 @@ def search_and_print(
     table: Path, target: str, out: Path | None, paper: Paper, **options: Any
 ) -> None:
     """Search over all regularizers, and say what was found."""
-    from bridle.printing import show_search
-    from bridle.searching import search
+    from bridle.cli.printing import show_search
+    from bridle.search import search
 
     def find(*, shown: bool, **rest: Any) -> Any:
         with search_bar(shown=shown) as on_progress:
@@ -55,7 +55,7 @@ def _print(
     **options: Any,
 ) -> None:
     """Do the work once its outputs can be written; print, save and report what it gives."""
-    from bridle.modelfile import save_model
+    from bridle.models.file import save_model
 
     check_folder(out)
     paper.check()

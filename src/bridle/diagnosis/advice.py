@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from bridle.diagnosis.gap import TOLERANCE
 from bridle.diagnosis.record import Diagnosis
-from bridle.judging import Estimate
+from bridle.statistics.gap import TOLERANCE
+from bridle.statistics.scores import Estimate
 
 __all__ = ["advice_of", "evidence_of", "size", "with_margin"]
 

@@ -12,7 +12,6 @@ import pandas as pd
 
 from bridle.diagnosis.advice import advice_of, evidence_of
 from bridle.diagnosis.calibration import calibration_of
-from bridle.diagnosis.intervals import corrected_interval, mcnemar_p_value, mean_interval
 from bridle.diagnosis.predicted import Predicted, part_of
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.rule import claims_of, verdict_of
@@ -28,7 +27,8 @@ from bridle.diagnosis.sections import (
     WorstRow,
 )
 from bridle.errors import UsageError
-from bridle.judging import Estimate, compare, gap_between
+from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
+from bridle.statistics.scores import Estimate, compare, gap_between
 
 __all__ = ["Material", "assemble"]
 

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
-from bridle.diagnosis.intervals import mean_interval
 from bridle.diagnosis.predicted import Predicted
 from bridle.diagnosis.sections import Bin, Calibration
-from bridle.judging import Estimate
+from bridle.statistics.intervals import mean_interval
+from bridle.statistics.scores import Estimate
 
 __all__ = ["calibration_of", "expected_calibration_error"]
 

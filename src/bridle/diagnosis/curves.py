@@ -8,7 +8,7 @@ import numpy as np
 
 from bridle.diagnosis.sections import Curves
 from bridle.errors import UsageError
-from bridle.records import History
+from bridle.networks.history import History
 
 __all__ = ["curves_of", "curves_of_looks", "member_of"]
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.intervals import mean_interval
 from bridle.diagnosis.sections import Part
 from bridle.errors import DataError, UsageError
-from bridle.judging import Estimate, Judged, judge_classes, judge_values
+from bridle.statistics.intervals import mean_interval
+from bridle.statistics.scores import Estimate, Judged, judge_classes, judge_values
 
 __all__ = ["Predicted", "part_of"]
 

@@ -16,9 +16,9 @@ from bridle.diagnosis.sections import (
     Selection,
     ShuffledLabels,
     Subnetworks,
-    Verdict,
     WorstRow,
 )
+from bridle.statistics import Verdict
 
 __all__ = ["Diagnosis"]
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bridle.diagnosis.gap import TOLERANCE
-from bridle.diagnosis.intervals import lead_p_values, p_value_above, p_value_below
-from bridle.diagnosis.sections import Claim, Reference, Verdict
-from bridle.judging import Judged
+from bridle.diagnosis.sections import Claim, Reference
+from bridle.statistics import Verdict
+from bridle.statistics.gap import TOLERANCE
+from bridle.statistics.intervals import lead_p_values, p_value_above, p_value_below
+from bridle.statistics.scores import Judged
 
 __all__ = ["LEVEL", "claims_of", "verdict_of"]
 
@@ -30,6 +31,7 @@ def claims_of(
     Parameters
     ----------
     training_score : float, optional
+        Accuracy or R² on the training rows.
     new : Judged, optional
         The subject on rows that had no part in its training or selection.
     references : sequence of Reference
@@ -39,6 +41,16 @@ def claims_of(
     -------
     tuple of Claim
         Those that could be tested.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bridle.statistics import judge_classes
+    >>> truth = np.array([0, 1] * 50)
+    >>> for claim in claims_of(1.0, judge_classes(truth * 0, truth), []):
+    ...     print(claim.verdict, f"{claim.p_value:.3f}")
+    overfits 0.000
+    does not overfit 1.000
     """
     claims = []
     if training_score is not None and new is not None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-from bridle.judging import Comparison, Estimate
+from bridle.statistics.scores import Comparison, Estimate
 
 __all__ = [
     "Bin",
@@ -19,11 +19,8 @@ __all__ = [
     "Selection",
     "ShuffledLabels",
     "Subnetworks",
-    "Verdict",
     "WorstRow",
 ]
-
-Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
 
 
 @dataclass(frozen=True)

@@ -31,18 +31,18 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.candidates import NAMES, params_of, results_of, shapes_of
 from bridle.estimators.tabular import has_texts_or_gaps
-from bridle.model import TableModel
-from bridle.modelfile import from_state, state_of
-from bridle.network import predict
-from bridle.searching.answer import ANSWERS, networks_of, refit, winners_of
-from bridle.searching.assembling import facts_of, histories_of
-from bridle.searching.encoding import encoded, encodings_of
-from bridle.searching.explaining import explain
-from bridle.searching.halving import Contest, Progress
-from bridle.searching.holding import Terms, hold
-from bridle.searching.scoring import check_scoring
-from bridle.searching.task import Task, check_device, fold_of_rows
-from bridle.table import ClassTarget, TableEncoder, ValueTarget
+from bridle.models.file import from_state, state_of
+from bridle.models.table_model import TableModel
+from bridle.networks.population import predict
+from bridle.search.answer import ANSWERS, networks_of, refit, winners_of
+from bridle.search.assembling import facts_of, histories_of
+from bridle.search.encoding import encoded, encodings_of
+from bridle.search.explaining import explain
+from bridle.search.halving import Contest, Progress
+from bridle.search.holding import Terms, hold
+from bridle.search.scoring import check_scoring
+from bridle.search.task import Task, check_device, fold_of_rows
+from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["BaseMLPCV"]
 

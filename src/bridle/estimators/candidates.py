@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bridle.errors import UsageError
-from bridle.searching.configuration import Configuration
-from bridle.searching.halving import Entry
+from bridle.search.configuration import Configuration
+from bridle.search.halving import Entry
 
 __all__ = ["NAMES", "params_of", "results_of", "shapes_of"]
 

@@ -108,7 +108,7 @@ best_validation_score_
         The seed in every mask's address.
     encoder_ : TableEncoder
         Where ``X`` was a DataFrame with texts, categories, dates or missing values: what made
-        numbers of it (:class:`bridle.table.TableEncoder`). A DataFrame of numbers alone is taken
+        numbers of it (:class:`bridle.tables.TableEncoder`). A DataFrame of numbers alone is taken
         as it is, as scikit-learn does.
 
     Examples

@@ -12,8 +12,8 @@ from sklearn.utils.validation import column_or_1d
 
 from bridle.estimators.basecv import BaseMLPCV
 from bridle.estimators.selecting import SelectedScore, coded_classes, scorings
-from bridle.searching.configuration import HIDDEN
-from bridle.table import ClassTarget, ValueTarget
+from bridle.search.configuration import HIDDEN
+from bridle.tables import ClassTarget, ValueTarget
 
 __all__ = ["MLPClassifierCV", "MLPRegressorCV"]
 

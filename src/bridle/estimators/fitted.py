@@ -10,12 +10,12 @@ import scipy.sparse
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from bridle.compaction import compact
 from bridle.estimators.perceptron import Masks, Perceptron
 from bridle.estimators.settings import Settings
 from bridle.estimators.solvers import AdamRule, MomentumRule
-from bridle.network import Network
+from bridle.networks.population import Network
 from bridle.noise import DropConnect, Dropout
+from bridle.sparsity.compaction import compact
 
 __all__ = ["Fitted"]
 

@@ -11,11 +11,11 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from bridle.ensemble import subnetwork_scores
 from bridle.errors import UsageError
 from bridle.estimators.fitted import Fitted
 from bridle.estimators.perceptron import LINKS, Perceptron
 from bridle.estimators.tabular import TabularRows
+from bridle.subnetworks import subnetwork_scores
 
 __all__ = ["Outputs", "keeps_stages", "taker"]
 

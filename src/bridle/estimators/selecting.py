@@ -9,8 +9,8 @@ from sklearn.metrics import get_scorer
 from sklearn.utils._param_validation import StrOptions
 
 from bridle.errors import DataError
-from bridle.searching.scoring import SCORINGS, check_scoring
-from bridle.table import ClassTarget
+from bridle.search.scoring import SCORINGS, check_scoring
+from bridle.tables import ClassTarget
 
 __all__ = ["SelectedScore", "coded_classes", "scorings"]
 

@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from bridle.errors import UsageError
 from bridle.estimators.solvers import SOLVERS
-from bridle.network import ACTIVATIONS
+from bridle.networks.population import ACTIVATIONS
 
 __all__ = ["Settings"]
 

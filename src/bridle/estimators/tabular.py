@@ -11,7 +11,7 @@ from sklearn.utils.validation import validate_data
 
 from bridle.errors import UsageError
 from bridle.estimators.settings import Settings
-from bridle.table import TableEncoder
+from bridle.tables import TableEncoder
 
 __all__ = ["TabularRows", "has_texts_or_gaps"]
 

@@ -13,7 +13,7 @@ except ImportError:
         raise ImportError("Lightning is not installed: pip install 'bridle[lightning]'") from error
 
 from bridle.integrations.session import Session
-from bridle.surgery import Receipt, Rules
+from bridle.modules.regularize import Receipt, Rules
 
 __all__ = ["BridleCallback"]
 

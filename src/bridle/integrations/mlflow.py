@@ -9,7 +9,7 @@ try:
 except ImportError as error:
     raise ImportError("MLflow is not installed: pip install 'bridle[mlflow]'") from error
 
-from bridle.searching import SearchResult
+from bridle.search import SearchResult
 
 __all__ = ["log_search"]
 

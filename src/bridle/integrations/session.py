@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from bridle.attaching import PenaltyRule, attach
 from bridle.errors import UsageError
-from bridle.select import Selector
-from bridle.surgery import Receipt, Rules, regularize
+from bridle.modules.attach import PenaltyRule, attach
+from bridle.modules.regularize import Receipt, Rules, regularize
+from bridle.modules.select import Selector
 
 __all__ = ["Session"]
 

@@ -10,7 +10,7 @@ except ImportError as error:
     raise ImportError("skorch is not installed: pip install 'bridle[skorch]'") from error
 
 from bridle.integrations.session import Session
-from bridle.surgery import Receipt, Rules
+from bridle.modules.regularize import Receipt, Rules
 
 __all__ = ["BridleCallback"]
 

@@ -10,7 +10,7 @@ try:
 except ImportError as error:
     raise ImportError("TensorBoard is not installed: pip install 'bridle[tensorboard]'") from error
 
-from bridle.searching import SearchResult
+from bridle.search import SearchResult
 
 __all__ = ["log_search"]
 

@@ -13,7 +13,7 @@ except ImportError as error:
     ) from error
 
 from bridle.integrations.session import Session
-from bridle.surgery import Receipt, Rules
+from bridle.modules.regularize import Receipt, Rules
 
 __all__ = ["BridleCallback"]
 

@@ -19,7 +19,7 @@ from bridle.noise.protocol import (
     drawn_probability,
     resolve,
 )
-from bridle.wording import shown
+from bridle.ops.members import shown
 
 __all__ = ["BernoulliMask", "Multiplier"]
 

@@ -1,22 +1,5 @@
 """Penalties: functions R of a weight tensor, with value, gradient and prox."""
 
-from bridle.penalties.annealing import Annealed, Scaled, at_step
-from bridle.penalties.application import add_gradients, apply_prox, check_application
-from bridle.penalties.grouped import GroupLasso, MaxNorm
-from bridle.penalties.protocol import Penalty
-from bridle.penalties.separable import L1, L2, ElasticNet
+from lazy_loader import attach_stub
 
-__all__ = [
-    "L1",
-    "L2",
-    "Annealed",
-    "ElasticNet",
-    "GroupLasso",
-    "MaxNorm",
-    "Penalty",
-    "Scaled",
-    "add_gradients",
-    "apply_prox",
-    "at_step",
-    "check_application",
-]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

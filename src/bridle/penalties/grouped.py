@@ -7,8 +7,8 @@ from typing import final
 import torch
 from torch import Tensor
 
+from bridle.ops.members import shown
 from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
-from bridle.wording import shown
 
 __all__ = ["GroupLasso", "MaxNorm"]
 

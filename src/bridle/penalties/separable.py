@@ -7,8 +7,8 @@ from typing import final
 from torch import Tensor
 
 from bridle.ops import soft_threshold
+from bridle.ops.members import shown
 from bridle.penalties.protocol import Strength, check_strength, per_member, total
-from bridle.wording import shown
 
 __all__ = ["L1", "L2", "ElasticNet"]
 

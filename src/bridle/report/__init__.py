@@ -1,6 +1,5 @@
 """The report: what was found, for people, as one HTML page and as files."""
 
-from bridle.report.document import Report
-from bridle.report.entry import Reportable, report_of
+from lazy_loader import attach_stub
 
-__all__ = ["Report", "Reportable", "report_of"]
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,22 +1,21 @@
-"""A report: its words, figures and tables; written as one page, and as files."""
+"""A report as people get it: written as one page, and as files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
-from bridle.modelfile import write_atomically
-from bridle.report.records import Figure, Section, Tile
+from bridle.models.file import write_atomically
+from bridle.report.export import files_of
+from bridle.report.page import page_of
+from bridle.report.records import Content
 
 __all__ = ["Report"]
 
 
-@dataclass(frozen=True)
-class Report:
-    """A report on a fit, a search or a diagnosis.
+class Report(Content):
+    """A report on a fit, a search or a diagnosis, which can be written.
 
     Attributes
     ----------
@@ -34,24 +33,8 @@ class Report:
     sections : tuple of Section
     """
 
-    headline: str
-    lede: tuple[str, ...]
-    subject: str
-    tiles: tuple[Tile, ...] = ()
-    evidence_title: str = "The evidence"
-    evidence: tuple[str, ...] = ()
-    advice: tuple[str, ...] = ()
-    sections: tuple[Section, ...] = field(default=())
-
-    @property
-    def figures(self) -> Iterator[Figure]:
-        """All figures, in the page's order."""
-        return (figure for section in self.sections for figure in section.figures)
-
     def html(self) -> str:
         """Return the page: one file that needs no network."""
-        from bridle.report.page import page_of
-
         return page_of(self)
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -84,8 +67,6 @@ class Report:
         DataError
             If a file cannot be written.
         """
-        from bridle.report.export import files_of
-
         place = Path(folder)
         if place.is_file() or not place.resolve().parent.is_dir():
             reason = "it is a file" if place.is_file() else f"there is no {str(place.parent)!r}"

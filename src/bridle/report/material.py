@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from bridle.ablation import Ablation
-from bridle.auditing import Audit
+from bridle.audit import Audit
 from bridle.diagnosis import Diagnosis
-from bridle.model import TableModel
-from bridle.network import predict
-from bridle.paths import LambdaPath
-from bridle.records import History
-from bridle.result import FitResult, Fitted
-from bridle.searching import SearchResult
-from bridle.table import ValueTarget
+from bridle.models.ablation import Ablation
+from bridle.models.result import FitResult, Fitted
+from bridle.models.table_model import TableModel
+from bridle.networks.history import History
+from bridle.networks.population import predict
+from bridle.search import SearchResult
+from bridle.sparsity.lambda_path import LambdaPath
+from bridle.tables import ValueTarget
 
 __all__ = ["Material"]
 

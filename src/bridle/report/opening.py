@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from bridle.diagnosis import Diagnosis, Part
-from bridle.judging import Comparison, Estimate
+from bridle.models.result import FitResult, Fitted
 from bridle.report.material import Material
 from bridle.report.records import Tile
 from bridle.report.words import gap_text, margin_text, score_text, sentence, short
-from bridle.result import FitResult, Fitted
-from bridle.searching import SearchResult
-from bridle.searching.result import SHARES
+from bridle.search import SearchResult
+from bridle.search.result import SHARES
+from bridle.statistics.scores import Comparison, Estimate
 
 __all__ = [
     "advice_of",

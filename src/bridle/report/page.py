@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bridle.report.document import Report
+from bridle.report.records import Content
 from bridle.report.theme import chart_config, style_variables
 from bridle.version import __version__
 
@@ -30,7 +30,7 @@ _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _FOLDER = Path(__file__).parent / "template"
 
 
-def page_of(report: Report) -> str:
+def page_of(report: Content) -> str:
     """Return a report as one HTML page."""
     script, library, style = _text("page.js"), _library(), _style()
     environment = Environment(
@@ -66,7 +66,7 @@ def _breakable(value: str) -> Markup:
     return Markup("<wbr>").join(parts)
 
 
-def _charts(report: Report) -> str:
+def _charts(report: Content) -> str:
     """Return the charts as JSON that can stand in a script element, whatever the data say."""
     charts = {
         f"chart-{figure.name}-{at}": panel.chart.properties(width="container").to_dict()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
 
     Chart = alt.Chart | alt.LayerChart | alt.FacetChart
 
-__all__ = ["Figure", "Grid", "Panel", "Section", "Tile"]
+__all__ = ["Content", "Figure", "Grid", "Panel", "Section", "Tile"]
 
 
 @dataclass(frozen=True)
@@ -107,3 +108,38 @@ class Tile:
     value: str
     margin: str = ""
     before: str = ""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a report says and shows.
+
+    Attributes
+    ----------
+    headline : str
+        The verdict in a few words.
+    lede : tuple of str
+        The verdict in sentences.
+    subject : str
+        What was looked at.
+    tiles : tuple of Tile
+        The figures that matter most.
+    evidence_title : str
+    evidence, advice : tuple of str
+        What the verdict rests on, and what to try next, in this order.
+    sections : tuple of Section
+    """
+
+    headline: str
+    lede: tuple[str, ...]
+    subject: str
+    tiles: tuple[Tile, ...] = ()
+    evidence_title: str = "The evidence"
+    evidence: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    sections: tuple[Section, ...] = field(default=())
+
+    @property
+    def figures(self) -> Iterator[Figure]:
+        """All figures, in the page's order."""
+        return (figure for section in self.sections for figure in section.figures)

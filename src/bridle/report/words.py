@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bridle.judging import Estimate
+from bridle.statistics.scores import Estimate
 
 __all__ = [
     "LABELS",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridle.ablation import Ablated, Ablation
-from bridle.fitting import PLAIN
-from bridle.network import Network
+from bridle.models.ablation import Ablated, Ablation
+from bridle.models.fit import PLAIN
+from bridle.networks.population import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map
 from bridle.report.material import Material
 from bridle.report.records import Figure, Section

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from bridle.judging import Estimate
-from bridle.records import History
+from bridle.models.result import FitResult, Fitted
+from bridle.networks.history import History
 from bridle.report.figures import Curve, Measured, before_and_after, learning_curves
 from bridle.report.material import Material
 from bridle.report.records import Figure, Section
 from bridle.report.words import gap_text, number
-from bridle.result import FitResult, Fitted
+from bridle.statistics.scores import Estimate
 
 __all__ = ["before_after", "training"]
 

@@ -12,7 +12,7 @@ from bridle.report.material import Material
 from bridle.report.opening import FIRST
 from bridle.report.records import Grid, Section
 from bridle.report.words import gap_text, number, score_text, sentence
-from bridle.searching.result import SHARES
+from bridle.search.result import SHARES
 
 __all__ = ["audited", "measured", "reproduce"]
 

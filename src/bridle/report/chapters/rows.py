@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from bridle.diagnosis import WorstRow
-from bridle.model import TableModel
+from bridle.models.table_model import TableModel
 from bridle.report.figures import reliability, truth_and_prediction
 from bridle.report.material import Material
 from bridle.report.records import Grid, Section

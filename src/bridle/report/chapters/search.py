@@ -6,8 +6,8 @@ from bridle.report.figures import importance_bars, search_curves, tried, winners
 from bridle.report.material import Material
 from bridle.report.records import Figure, Grid, Section
 from bridle.report.words import joined, label_of, number
-from bridle.searching import SearchResult
-from bridle.searching.result import SHARES
+from bridle.search import SearchResult
+from bridle.search.result import SHARES
 
 __all__ = ["searched"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from bridle.judging import Estimate
 from bridle.report.figures.parts import by_color
 from bridle.report.records import Figure, Grid, Panel
 from bridle.report.words import gap_text, label_of, score_text
+from bridle.statistics.scores import Estimate
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart

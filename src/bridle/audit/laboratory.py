@@ -1,0 +1,130 @@
+"""A copy of a model and its optimizer, to make real steps with."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from bridle.errors import UsageError
+from bridle.modules.attach import Attachment, attachments_of
+from bridle.modules.learned_rates import regularizers_of
+from bridle.modules.placing import parameters_of
+
+__all__ = ["Laboratory", "Loss", "kept_random_state", "unwrapped"]
+
+Loss = Callable[[nn.Module, Any], Tensor]
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """Return the module inside of data-parallel and compiled wrappers."""
+    while True:
+        if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
+            model = model.module
+        elif hasattr(model, "_orig_mod"):
+            model = cast(nn.Module, model._orig_mod)
+        else:
+            return model
+
+
+@contextmanager
+def kept_random_state() -> Iterator[None]:
+    """Leave torch's, NumPy's and Python's random state as it was."""
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    with torch.random.fork_rng():
+        try:
+            yield
+        finally:
+            np.random.set_state(numpy_state)
+            random.setstate(python_state)
+
+
+class Laboratory:
+    """Makes copies, each the same, and steps with them; the originals are only read."""
+
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, loss: Loss
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.batch = batch
+        self.loss = loss
+        self.attached = attachments_of(optimizer)
+
+    def copies(
+        self, *, attached: bool = True, decay: bool = True
+    ) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return a copy of both, the optimizer over the copy's parameters."""
+        try:
+            model, optimizer = copy.deepcopy((self.model, self.optimizer))
+        except RuntimeError as error:
+            raise UsageError(
+                f"the model cannot be copied ({str(error).splitlines()[0]}): "
+                "audit it before its first forward pass"
+            ) from error
+        if not model.training:
+            model.train()
+        if not decay:
+            for group in optimizer.param_groups:
+                if "weight_decay" in group:
+                    group["weight_decay"] = 0.0
+        if attached:
+            parameters = parameters_of(model)
+            own = {name: (each,) for name, each in regularizers_of(model).items()}
+            for each in self.attached:
+                mine = {name: parameters[name] for name in each.rules if name in parameters}
+                rules = {name: own.get(name, each.rules[name]) for name in mine}
+                again = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
+                again.step = each.step
+        return model, optimizer
+
+    def loss_of(self, model: nn.Module) -> Tensor:
+        """Return the loss of a copy on a copy of the batch, and check what it is."""
+        batch = tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, self.batch)
+        value = self.loss(model, batch)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            raise UsageError(f"loss(model, batch) gave {value!r}; it must give a scalar tensor")
+        return value
+
+    def check_loss(self) -> None:
+        """Make sure that the loss is of the model that it is given."""
+        model, _ = self.copies(attached=False)
+        value = self.loss_of(model)
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        grads: tuple[Tensor | None, ...] = ()
+        if value.requires_grad:
+            grads = torch.autograd.grad(value, trainable, allow_unused=True)
+        if all(grad is None for grad in grads):
+            raise UsageError(
+                "loss(model, batch) has no gradient for the model that it is given, a copy: "
+                "use its first argument throughout"
+            )
+
+    def step(
+        self, *, attached: bool = True, decay: bool = True
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], torch.optim.Optimizer]:
+        """Make a step with a copy: weights after it, gradients as the optimizer had them."""
+        model, optimizer = self.copies(attached=attached, decay=decay)
+        gradients: dict[str, Tensor] = {}
+
+        def keep(*_: Any) -> None:
+            for name, parameter in parameters_of(model).items():
+                if parameter.grad is not None:
+                    gradients[name] = parameter.grad.detach().clone()
+
+        optimizer.register_step_pre_hook(keep)  # after the attachments' own
+        with torch.random.fork_rng():  # so that every copy draws the same noise
+            optimizer.zero_grad()
+            value = self.loss_of(model)
+            if value.requires_grad:
+                value.backward()
+            optimizer.step()
+        after = {name: value.detach().clone() for name, value in parameters_of(model).items()}
+        return after, gradients, optimizer

@@ -1,0 +1,1 @@
+"""What a diagnosis can be of: models, searches, histories, estimators, modules, predictions."""

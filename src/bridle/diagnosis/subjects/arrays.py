@@ -1,0 +1,332 @@
+"""Subjects that know arrays: an estimator of scikit-learn, a torch module, a function."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import is_classifier, is_regressor
+from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
+from torch import Tensor, nn
+
+from bridle.diagnosis.assembly import Material
+from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.subjects.memory import shuffled_estimator
+from bridle.diagnosis.subjects.options import Options
+from bridle.diagnosis.subjects.references import BOOSTING, boosting
+from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
+from bridle.diagnosis.subjects.weights import (
+    layers_of_arrays,
+    layers_of_module,
+    layers_of_network,
+    parameters_of,
+)
+from bridle.errors import DataError, UsageError
+from bridle.models.table_model import TableModel
+from bridle.networks.population import Network, predict
+
+__all__ = ["is_estimator", "material_of_arrays"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_TUPLE = "give (X, y): inputs, and the truth"
+_ROWS_AT_ONCE = 4096
+
+
+def is_estimator(subject: Any) -> bool:
+    """Return whether a subject has scikit-learn's ``predict`` and is no torch module."""
+    return hasattr(subject, "predict") and not isinstance(subject, nn.Module)
+
+
+def material_of_arrays(
+    subject: Any, data: Any, training: Any, test: Any, options: Options
+) -> Material:
+    """Return what a subject gives that predicts arrays (or tables) whose truth is beside them."""
+    given = {"training": training, "held out": data, "test": test}
+    pairs = {name: _pair(name, each) for name, each in given.items() if each is not None}
+    if not pairs:
+        raise UsageError(f"there are no rows to diagnose {_name(subject)} on; {_TUPLE}")
+    labels = _labels(subject, [y for _, y in pairs.values()])
+    predicted = {name: _predicted(subject, X, y, labels, name) for name, (X, y) in pairs.items()}
+    at = next((name for name in ("held out", "test") if name in predicted), None)
+    material = Material(
+        subject=_name(subject),
+        task="regression" if labels is None else "classification",
+        predicted=predicted,
+        table=pairs[at][0] if at and isinstance(pairs[at][0], pd.DataFrame) else None,
+        worst=options.worst,
+        seed=options.seed,
+        parameters=_parameters(subject),
+        layers=_layers(subject),
+    )
+    part = at or "training"
+    inside = _inside(subject, pairs[part][0])
+    if inside is not None:
+        network, inputs = inside
+        classes, truth = labels is not None, predicted[part].truth
+        masks = compare_subnetworks(
+            network, inputs, truth, part=part, classes=classes, masks=options.masks
+        )
+        material = replace(material, layers=layers_of_network(network, inputs), subnetworks=masks)
+    if "training" not in pairs or at is None:
+        return material
+    return _with_training(subject, material, pairs["training"], pairs[at][0], at, labels, options)
+
+
+def _with_training(
+    subject: Any,
+    material: Material,
+    training: tuple[Any, Array],
+    X_new: Any,
+    at: str,
+    labels: tuple[Any, ...] | None,
+    options: Options,
+) -> Material:
+    """Add what fitting again shows: boosting, shuffled targets, folds."""
+    X, y = training
+    references, notes = {}, list(material.notes)
+    if options.reference:
+        flat, flat_new = _numbers(X), _numbers(X_new)
+        if flat is None or flat_new is None:
+            notes.append("no gradient boosting beside it: the inputs are not a table of numbers")
+        else:
+            truth = material.predicted["training"].truth
+            new = material.predicted[at]
+            found = boosting(flat, truth, new, flat_new, seed=options.seed)
+            if found is not None:
+                references[BOOSTING] = found
+    shuffled = None
+    folds: tuple[float, ...] = ()
+    if is_estimator(subject) and hasattr(subject, "fit") and hasattr(subject, "get_params"):
+        if options.shuffled_labels:
+            shuffled = shuffled_estimator(subject, X, y, seed=options.seed)
+        if options.folds is not None:
+            folds = _fold_gaps(subject, X, y, labels is not None, options)
+    elif options.folds is not None:
+        raise UsageError(
+            f"folds is {options.folds}, and {material.subject} cannot be fitted again; leave it out"
+        )
+    return replace(
+        material,
+        references=references,
+        shuffled_labels=shuffled,
+        fold_gaps=folds,
+        notes=tuple(notes),
+    )
+
+
+def _fold_gaps(
+    estimator: Any, X: Any, y: Array, classes: bool, options: Options
+) -> tuple[float, ...]:
+    """Return training less held-out score of clones, each fitted to all folds but one."""
+    kind: Any = StratifiedKFold if classes else KFold
+    found = cross_validate(
+        estimator,
+        X,
+        y,
+        cv=kind(options.folds, shuffle=True, random_state=options.seed),
+        scoring="accuracy" if classes else "r2",
+        return_train_score=True,
+        error_score="raise",
+    )
+    return tuple((found["train_score"] - found["test_score"]).tolist())
+
+
+# ----------------------------------------------------------------------------- rows and truth
+
+
+def _pair(name: str, given: Any) -> tuple[Any, Array]:
+    """Return inputs and truth, with as many rows."""
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise UsageError(f"{name} is a {type(given).__name__}; {_TUPLE}")
+    X, y = given
+    truth = y.detach().cpu().numpy() if isinstance(y, Tensor) else np.asarray(y)
+    rows = len(X) if hasattr(X, "__len__") and not hasattr(X, "shape") else X.shape[0]
+    if truth.ndim != 1 or len(truth) != rows or not rows:
+        raise UsageError(
+            f"{name} has {rows} rows of inputs and a truth of the shape {list(truth.shape)}; "
+            "give one value or class for each row, and one row at least"
+        )
+    if isinstance(X, list):
+        X = np.asarray(X)
+    if truth.dtype.kind == "f" and not np.isfinite(truth).all():
+        place = int(np.flatnonzero(~np.isfinite(truth))[0])
+        raise DataError(f"the truth of {name}, row {place}, is {truth[place]}; leave the row out")
+    return X, truth
+
+
+def _labels(subject: Any, truths: list[Array]) -> tuple[Any, ...] | None:
+    """Return the classes in the order of the subject's outputs, or None for values."""
+    known = getattr(subject, "classes_", None)
+    tagged = hasattr(subject, "__sklearn_tags__")
+    if tagged and is_regressor(subject):
+        return None
+    if known is not None:
+        return tuple(np.asarray(known).tolist())
+    if all(truth.dtype.kind == "f" for truth in truths) and not (tagged and is_classifier(subject)):
+        return None
+    seen = np.unique(np.concatenate(truths))
+    if seen.dtype.kind in "iub":
+        return tuple(range(int(seen.max()) + 1))
+    return tuple(seen.tolist())
+
+
+def _codes(y: Array, labels: tuple[Any, ...], name: str) -> Array:
+    place = {label: code for code, label in enumerate(labels)}
+    strange = [label for label in y.tolist() if label not in place]
+    if strange:
+        raise DataError(
+            f"the class {strange[0]!r} in {name} is none that the subject knows "
+            f"({', '.join(map(repr, labels[:8]))}); leave those rows out"
+        )
+    return np.array([place[label] for label in y.tolist()], dtype=np.int64)
+
+
+def _predicted(
+    subject: Any, X: Any, y: Array, labels: tuple[Any, ...] | None, name: str
+) -> Predicted:
+    outputs = _outputs(subject, X, labels)
+    if len(outputs) != len(y):
+        raise UsageError(
+            f"{_name(subject)} gave {len(outputs)} predictions for the {len(y)} rows of {name}; "
+            "it must give one for each row"
+        )
+    if labels is None:
+        values = np.asarray(outputs, dtype=np.float64)
+        if values.size != len(y):
+            raise UsageError(
+                f"{_name(subject)} gave outputs of the shape {list(values.shape)} for values; it "
+                "must give one number for each row (for classes, give whole numbers as truth)"
+            )
+        return Predicted(y.astype(np.float64), values.reshape(-1))
+    codes = _codes(y, labels, name)
+    if outputs.ndim == 2 and outputs.shape[1] > 1:
+        return Predicted.of_probabilities(codes, _shares(outputs, labels, subject), labels)
+    flat = outputs.reshape(-1)
+    if flat.dtype.kind == "f" and len(labels) == 2 and not np.isin(flat, labels).all():
+        ones = flat if ((flat >= 0) & (flat <= 1)).all() else _sigmoid(flat)
+        return Predicted.of_probabilities(codes, np.stack([1 - ones, ones], 1), labels)
+    return Predicted(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
+
+
+def _shares(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
+    """Return probabilities: as given, or the softmax of scores."""
+    found = outputs.astype(np.float64)
+    if found.shape[1] < len(labels):
+        raise UsageError(
+            f"{_name(subject)} gives {found.shape[1]} outputs and there are {len(labels)} classes; "
+            "give the truth as codes from 0, one output for each"
+        )
+    if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
+        return found / found.sum(1, keepdims=True)
+    powers = np.exp(found - found.max(1, keepdims=True))
+    return powers / powers.sum(1, keepdims=True)
+
+
+def _sigmoid(scores: Array) -> Array:
+    return 1 / (1 + np.exp(-scores))
+
+
+# ------------------------------------------------------------------------------ what predicts
+
+
+def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
+    """Return what a subject says of rows: classes, probabilities, scores or values."""
+    if isinstance(subject, Network):
+        found = predict(subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)).double()
+        said = found.mean(0) if labels is None else found.softmax(-1).mean(0)
+        return (said[:, 0] if labels is None else said).numpy()
+    if isinstance(subject, nn.Module):
+        return _module_outputs(subject, X)
+    if is_estimator(subject):
+        if labels is not None and hasattr(subject, "predict_proba"):
+            return np.asarray(subject.predict_proba(X))
+        return np.asarray(subject.predict(X))
+    found = subject(X)
+    return found.detach().cpu().numpy() if isinstance(found, Tensor) else np.asarray(found)
+
+
+@torch.no_grad()
+def _module_outputs(model: nn.Module, X: Any) -> Array:
+    """Return a module's outputs in evaluation mode, on its own device; its mode stays."""
+    first = next(model.parameters(), None)
+    inputs = torch.as_tensor(X)
+    if first is not None:
+        inputs = inputs.to(first.device)
+        inputs = inputs.to(first.dtype) if inputs.is_floating_point() else inputs
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        parts = [model(part) for part in inputs.split(_ROWS_AT_ONCE)]
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+    return torch.cat(parts).detach().cpu().double().numpy()
+
+
+def _numbers(X: Any) -> Array | None:
+    """Return a table of numbers for boosting, if the inputs are one."""
+    if isinstance(X, Tensor):
+        X = X.detach().cpu().numpy()
+    if isinstance(X, pd.DataFrame):
+        if not all(pd.api.types.is_numeric_dtype(kind) for kind in X.dtypes):
+            return None
+        X = X.to_numpy(dtype=np.float64)
+    if not isinstance(X, np.ndarray) or X.dtype.kind not in "fiub":
+        return None
+    return X.reshape(len(X), -1)
+
+
+def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
+    """Return the network in a subject and what it takes of the rows, where they can be had."""
+    if isinstance(subject, Network):
+        return subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)
+    encoder, model = getattr(subject, "encoder_", None), getattr(subject, "model_", None)
+    if isinstance(model, TableModel):
+        network = model.network
+    elif hasattr(subject, "to_network"):
+        network = subject.to_network()
+    else:
+        return None
+    if encoder is not None:
+        if not isinstance(X, pd.DataFrame):
+            return None
+        X = encoder.transform(X)
+    flat = _numbers(X)
+    return (
+        None if flat is None else (network, torch.as_tensor(flat, dtype=network.weights[0].dtype))
+    )
+
+
+def _name(subject: Any) -> str:
+    if isinstance(subject, Network):
+        return "network " + "-".join(map(str, subject.sizes))
+    if is_estimator(subject) or isinstance(subject, nn.Module):
+        return type(subject).__name__
+    return str(getattr(subject, "__name__", type(subject).__name__))
+
+
+def _parameters(subject: Any) -> int | None:
+    if isinstance(subject, nn.Module):
+        return parameters_of(subject)
+    if isinstance(model := getattr(subject, "model_", None), TableModel):
+        return parameters_of(model.network)
+    weights = [*getattr(subject, "coefs_", []), *getattr(subject, "intercepts_", [])]
+    if weights:
+        return sum(int(np.prod(each.shape)) for each in weights)
+    linear = [getattr(subject, name, None) for name in ("coef_", "intercept_")]
+    sizes = [np.size(each) for each in linear if isinstance(each, np.ndarray | float)]
+    return sum(sizes) if len(sizes) == 2 else None
+
+
+def _layers(subject: Any) -> tuple[Any, ...]:
+    if isinstance(subject, nn.Module):
+        return () if isinstance(subject, Network) else layers_of_module(subject)
+    if isinstance(model := getattr(subject, "model_", None), TableModel):
+        return layers_of_network(model.network)
+    if hasattr(subject, "coefs_"):
+        return layers_of_arrays(subject.coefs_)
+    return ()

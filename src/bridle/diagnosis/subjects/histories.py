@@ -1,0 +1,66 @@
+"""A history alone: its curves, and its scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bridle.diagnosis import Part
+from bridle.diagnosis.assembly import Material
+from bridle.diagnosis.curves import curves_of, member_of
+from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.subjects.options import Options
+from bridle.networks.history import History
+from bridle.statistics.scores import Estimate
+
+__all__ = ["material_of_history"]
+
+
+def material_of_history(history: History, options: Options) -> Material:
+    """Return what a history gives.
+
+    Accuracies are counts, which is all that their intervals need. For
+    R² the errors of the rows would be needed, which a history does not have.
+    """
+    member = member_of(history, options.member)
+    epoch = int(history.epochs_kept[member]) - 1
+    rows = history.rows
+    scores = {
+        "training": float(history.train_score[epoch, member]),
+        "held out": float(history.held_out_score[epoch, member]),
+    }
+    losses = {
+        "training": float(history.train_loss[epoch, member]),
+        "held out": float(history.held_out_loss[epoch, member]),
+    }
+    counts = dict(zip(scores, rows, strict=True))
+    shares = history.score_name == "accuracy"
+    if shares:  # they are counts, whatever was lost in rounding
+        scores = {
+            name: round(score * counts[name]) / counts[name] for name, score in scores.items()
+        }
+    nan = float("nan")
+    known = {}
+    for name, score in scores.items():
+        exact = name == "training"
+        interval = Estimate(score, score, score) if exact else Estimate(score, nan, nan)
+        loss = losses[name]
+        said = Estimate(loss, loss, loss) if exact else Estimate(loss, nan, nan)
+        known[name] = Part(name, counts[name], interval, None, said)
+    notes = []
+    if not shares:
+        notes.append("a history has no rows: without their errors R² has no interval; give a model")
+    predicted = {}
+    if shares:
+        right = round(scores["held out"] * rows[1])
+        codes = (np.arange(rows[1]) >= right).astype(np.int64)
+        predicted["held out"] = Predicted(np.zeros_like(codes), codes, None, (0, 1))
+    return Material(
+        subject="history" if history.train_loss.shape[1] == 1 else f"history, member {member}",
+        task="classification" if shares else "regression",
+        predicted=predicted,
+        known=known,
+        worst=0,
+        seed=options.seed,
+        curves=curves_of(history, member),
+        notes=tuple(notes),
+    )

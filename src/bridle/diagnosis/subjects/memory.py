@@ -1,0 +1,109 @@
+"""How much a subject can memorise: the same training on permuted targets (Zhang et al. 2017)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from torch import Tensor
+
+from bridle.diagnosis import ShuffledLabels
+from bridle.diagnosis.predicted import Predicted
+from bridle.models.recipe import Strengths, penalties_of
+from bridle.networks.history import Dataset
+from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
+from bridle.networks.population import Network, predict
+from bridle.networks.training import train
+
+__all__ = ["shuffled_estimator", "shuffled_network"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+MOST_ROWS = 10_000
+"""A memory is measured on so many rows at most: the time is that of training on them."""
+
+
+def _drawn(rows: int, seed: int) -> tuple[Array, Array]:
+    """Return the rows to train on, and whose target each of them gets."""
+    random = np.random.default_rng([seed, 0x5417])
+    chosen = np.sort(random.permutation(rows)[:MOST_ROWS])
+    return chosen, random.permutation(chosen)
+
+
+def _said(predicted: Predicted, how: str) -> ShuffledLabels | None:
+    judged = predicted.judged
+    if judged.baseline >= 1:
+        return None
+    memorised = (judged.value - judged.baseline) / (1 - judged.baseline)
+    return ShuffledLabels(judged.value, judged.baseline, memorised, len(predicted.truth), how)
+
+
+def shuffled_network(
+    X: Tensor,
+    y: Tensor,
+    *,
+    outputs: int,
+    strengths: Strengths,
+    recipe: Mapping[str, Any],
+    epochs: int,
+    seed: int,
+) -> ShuffledLabels | None:
+    """Train the network of a recipe on permuted targets, as long as it was trained.
+
+    Parameters
+    ----------
+    X, y : Tensor
+        The training rows.
+    outputs : int
+        Classes, or 1 for values.
+    strengths : Strengths
+    recipe : mapping
+        ``hidden``, ``learning_rate`` and ``batch_size``.
+    epochs : int
+    seed : int
+    """
+    rows, others = _drawn(len(y), seed)
+    classes = not y.is_floating_point()
+    data = Dataset(X[rows], y[others])
+    objective: Objective = CrossEntropy() if classes else SquaredError()
+    network = Network([X.shape[1], *recipe["hidden"], outputs], seeds=seed, **_noises(strengths))
+    train(
+        network,
+        data,
+        data,
+        objective=objective,
+        learning_rate=float(recipe["learning_rate"]),
+        epochs=max(1, epochs),
+        batch_size=int(recipe["batch_size"]),
+        penalties=penalties_of([strengths]),
+        seed=seed,
+    )
+    found = predict(network, data.X)[0]
+    truth = data.y.numpy()
+    if classes:
+        predicted = Predicted(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
+    else:
+        predicted = Predicted(truth.astype(np.float64), found[:, 0].double().numpy())
+    return _said(predicted, f"the same network, strengths and rate, {epochs} epochs")
+
+
+def _noises(strengths: Strengths) -> dict[str, Any]:
+    return dict(strengths.noises(members=1))
+
+
+def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> ShuffledLabels | None:
+    """Fit a clone of an estimator of scikit-learn to permuted targets."""
+    rows, others = _drawn(len(y), seed)
+    some = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    truth = np.asarray(y)[others]
+    fitted = clone(estimator).fit(some, truth)
+    said = np.asarray(fitted.predict(some))
+    if hasattr(fitted, "classes_"):
+        labels = tuple(np.asarray(fitted.classes_).tolist())
+        codes = np.searchsorted(fitted.classes_, truth)
+        found = Predicted(codes, np.searchsorted(fitted.classes_, said), None, labels)
+    else:
+        found = Predicted(truth.astype(np.float64), said.astype(np.float64))
+    return _said(found, "a clone with the same settings")

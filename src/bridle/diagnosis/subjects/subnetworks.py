@@ -1,0 +1,110 @@
+"""Weight scaling beside the average over subnetworks that it approximates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bridle.diagnosis import Subnetworks
+from bridle.diagnosis.predicted import Predicted
+from bridle.networks.population import Network, predict
+from bridle.statistics.intervals import mean_interval
+
+__all__ = ["compare_subnetworks"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_ROWS = 2000
+_CELLS_AT_ONCE = 2**24
+
+
+@torch.no_grad()
+def compare_subnetworks(
+    network: Network, X: Tensor, truth: Array, *, part: str, classes: bool, masks: int
+) -> Subnetworks | None:
+    """Return how far weight scaling is from the average of subnetworks; None without noise.
+
+    Srivastava et al. (2014, 7.5) compare the same two. Each row is given ``masks`` subnetworks of
+    each member, by the noise's own masks, and members are averaged in both. The rows are the
+    first 2000.
+
+    Parameters
+    ----------
+    network : Network
+    X : Tensor
+        ``[rows, inputs]``
+    truth : int64 or float64 ``[rows]``
+        Class codes, or values as the network gives them.
+    part : str
+        What the rows are called.
+    classes : bool
+    masks : int
+    """
+    if masks < 2 or not _draws(network):
+        return None
+    X, truth = X[:_ROWS], truth[:_ROWS]
+    unit = 1.0 if classes else float(truth.std()) or 1.0
+    scaled = _mean(predict(network, X), classes=classes) / unit
+    total, squares = torch.zeros_like(scaled), torch.zeros_like(scaled)
+    drawing = network.take(range(network.members))
+    for _ in range(masks):
+        drawn = _mean(_drawn(drawing, X), classes=classes) / unit
+        drawing.steps += 1  # the masks of the next step: of shared weights too
+        total += drawn
+        squares += drawn.square()
+    average = total / masks
+    variance = (squares / masks - average.square()).clamp(min=0) * masks / (masks - 1)
+    off = (scaled - average).abs().mean(-1).double().numpy()
+    difference = mean_interval(off)
+    # the average of so many draws alone misses its mean by this, if it is near normal
+    sampling = (variance / masks).sqrt().mean() * np.sqrt(2 / np.pi)
+    by_scaling, by_average = (_judged(each * unit, truth, classes) for each in (scaled, average))
+    return Subnetworks(
+        part=part,
+        masks=masks,
+        difference=difference,
+        standard_error=float(off.std(ddof=1) / np.sqrt(len(off))) if len(off) > 1 else 0.0,
+        sampling=float(sampling),
+        scaled_score=by_scaling.judged.value,
+        averaged_score=by_average.judged.value,
+        scaled_loss=_loss(by_scaling),
+        averaged_loss=_loss(by_average),
+        spread=float(variance.mean().sqrt()),
+    )
+
+
+def _draws(network: Network) -> bool:
+    """Return whether any noise of the network drops anything: a keep probability of 1 does not."""
+    noises = (network.hidden_noise, network.input_noise, network.weight_noise)
+    keeps = [torch.as_tensor(noise.keep_prob) for noise in noises if noise is not None]
+    return any(bool((keep < 1).any()) for keep in keeps)
+
+
+def _drawn(network: Network, X: Tensor) -> Tensor:
+    """Return the outputs of one draw of the masks of the current step."""
+    at_once = max(1, _CELLS_AT_ONCE // (max(network.sizes) * network.members))
+    parts = zip(X.split(at_once), torch.arange(len(X)).split(at_once), strict=True)
+    return torch.cat([network(part, noise=True, rows=at) for part, at in parts], dim=1)
+
+
+def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
+    outputs = outputs.double()
+    if not classes:
+        return outputs.mean(0)
+    if outputs.shape[-1] == 1:  # the log-odds of the second of two classes
+        outputs = torch.cat([torch.zeros_like(outputs), outputs], dim=-1)
+    return outputs.softmax(-1).mean(0)
+
+
+def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predicted:
+    values = outputs.numpy()
+    if classes:
+        return Predicted.of_probabilities(truth, values, tuple(range(values.shape[1])))
+    return Predicted(truth, values[:, 0])
+
+
+def _loss(predicted: Predicted) -> float | None:
+    return None if predicted.losses is None else float(predicted.losses.mean())

@@ -1,0 +1,110 @@
+"""What the weights say: exact zeros, dead units, and units that no row switches on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bridle.diagnosis import LayerState
+from bridle.modules.select import kind_of
+from bridle.networks.population import ACTIVATIONS, Network
+
+__all__ = ["layers_of_arrays", "layers_of_module", "layers_of_network", "parameters_of"]
+
+_ROWS_LOOKED_AT = 2048
+
+
+def parameters_of(module: nn.Module) -> int:
+    """Return how many numbers a module learns."""
+    return sum(each.numel() for each in module.parameters())
+
+
+@torch.no_grad()
+def layers_of_network(network: Network, X: Tensor | None = None) -> tuple[LayerState, ...]:
+    """Return the state of each layer, summed over members.
+
+    Parameters
+    ----------
+    network : Network
+    X : Tensor, optional
+        ``[rows, inputs]``: rows to look for silent units with; 2048 of them at most.
+    """
+    weights = [weight.detach() for weight in network.weights]
+    silent = [None] * len(weights) if X is None else _silent(network, X[:_ROWS_LOOKED_AT])
+    return _layers(weights, silent, [f"weights.{layer}" for layer in range(len(weights))])
+
+
+def layers_of_arrays(weights: Sequence[Any], name: str = "coefs_") -> tuple[LayerState, ...]:
+    """Return the state of each layer of scikit-learn's networks: arrays ``[in, out]``."""
+    dense = [each.toarray() if hasattr(each, "toarray") else each for each in weights]
+    stacked = [torch.from_numpy(np.ascontiguousarray(each))[None] for each in dense]
+    return _layers(stacked, [None] * len(stacked), [f"{name}[{at}]" for at in range(len(stacked))])
+
+
+def _layers(
+    weights: Sequence[Tensor], silent: Sequence[int | None], names: Sequence[str]
+) -> tuple[LayerState, ...]:
+    """Return the states of layers ``[members, in, out]`` that follow one another."""
+    unread: list[Tensor | None] = [(above == 0).all(2) for _, above in pairwise(weights)]
+    found = []
+    for weight, beyond, quiet, name in zip(weights, [*unread, None], silent, names, strict=True):
+        dead = (weight == 0).all(1)
+        if beyond is not None:
+            dead = dead | beyond
+        members, inputs, units = weight.shape
+        found.append(
+            LayerState(
+                name=name,
+                inputs=inputs,
+                units=units,
+                members=members,
+                weights=weight.numel(),
+                zeros=int((weight == 0).sum()),
+                dead_units=int(dead.sum()),
+                silent_units=quiet,
+            )
+        )
+    return tuple(found)
+
+
+def _silent(network: Network, X: Tensor) -> list[int | None]:
+    """Return how many units of each hidden layer are 0 for every row; the outputs are not asked."""
+    activation, found = ACTIVATIONS[network.activation], []
+    hidden = X.to(network.weights[0].dtype).expand(network.members, -1, -1)
+    for weight, bias in zip(network.weights[:-1], network.biases[:-1], strict=True):
+        hidden = activation(torch.baddbmm(bias, hidden, weight))
+        found.append(int((hidden == 0).all(1).sum()))
+    return [*found, None]
+
+
+@torch.no_grad()
+def layers_of_module(model: nn.Module) -> tuple[LayerState, ...]:
+    """Return the state of each weight of any module, in its order.
+
+    A unit is dead here if all weights that enter it are exactly 0; what reads it is not known
+    from the weights alone.
+    """
+    found = []
+    for path, module in model.named_modules():
+        for name, weight in module.named_parameters(recurse=False):
+            if weight.ndim < 2 or kind_of(name, weight, module) != "weight":
+                continue
+            rows = weight.detach().flatten(1)
+            found.append(
+                LayerState(
+                    name=f"{path}.{name}" if path else name,
+                    inputs=rows.shape[1],
+                    units=rows.shape[0],
+                    members=1,
+                    weights=rows.numel(),
+                    zeros=int((rows == 0).sum()),
+                    dead_units=int((rows == 0).all(1).sum()),
+                    silent_units=None,
+                )
+            )
+    return tuple(found)

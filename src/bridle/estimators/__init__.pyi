@@ -1,0 +1,15 @@
+from .classifier import MLPClassifier as MLPClassifier
+from .convert import from_sklearn as from_sklearn
+from .convert import to_sklearn as to_sklearn
+from .cv import MLPClassifierCV as MLPClassifierCV
+from .cv import MLPRegressorCV as MLPRegressorCV
+from .displays import (
+    GapDisplay as GapDisplay,
+)
+from .displays import (
+    PathDisplay as PathDisplay,
+)
+from .displays import (
+    WeightDisplay as WeightDisplay,
+)
+from .regressor import MLPRegressor as MLPRegressor

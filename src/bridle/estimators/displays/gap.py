@@ -1,0 +1,281 @@
+"""The gap between training and held-out rows, epoch by epoch."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from bridle.errors import UsageError
+from bridle.estimators import MLPClassifier, MLPRegressor
+from bridle.estimators.displays.canvas import HELD_OUT, MARK, TRAINING, axes_for, final_step
+from bridle.networks.history import History
+
+__all__ = ["GapDisplay"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_METRICS = ("loss", "score")
+
+
+class GapDisplay:
+    """Training and held-out loss (or score) by epoch, the gap between them shaded.
+
+    Both are honest: by the same weights at the end of the epoch, noise off, penalties left out.
+    Make it by :meth:`from_estimator` or :meth:`from_history`.
+
+    Parameters
+    ----------
+    training, held_out : array ``[epochs]``
+    metric_name : str
+        What they are: the label of the axis.
+    kept : int, optional
+        The epoch, from 1, whose weights the network has.
+    estimator_name : str, optional
+        The title.
+
+    Raises
+    ------
+    UsageError
+        If the two do not have a number for each epoch.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+    figure_ : matplotlib Figure
+    training_line_, held_out_line_ : matplotlib Line2D
+    gap_ : matplotlib PolyCollection
+    kept_line_ : matplotlib Line2D, or None
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> import bridle
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = bridle.MLPClassifier(early_stopping=True, random_state=0, n_iter_no_change=3)
+    >>> display = bridle.GapDisplay.from_estimator(model.fit(X[:600], y[:600]))
+    >>> display.ax_.get_ylabel()
+    'cross-entropy, noise off'
+    """
+
+    def __init__(
+        self,
+        *,
+        training: Any,
+        held_out: Any,
+        metric_name: str = "loss",
+        kept: int | None = None,
+        estimator_name: str | None = None,
+    ) -> None:
+        self.training = np.asarray(training, dtype=np.float64)
+        self.held_out = np.asarray(held_out, dtype=np.float64)
+        if self.training.ndim != 1 or self.training.shape != self.held_out.shape:
+            raise UsageError(
+                f"training has the shape {list(self.training.shape)} and held_out "
+                f"{list(self.held_out.shape)}; give a number for each epoch"
+            )
+        self.metric_name, self.kept, self.estimator_name = metric_name, kept, estimator_name
+
+    def plot(
+        self,
+        ax: Any = None,
+        *,
+        training_kwargs: dict[str, Any] | None = None,
+        held_out_kwargs: dict[str, Any] | None = None,
+        gap_kwargs: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw it.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+            Where; default: a new figure.
+        training_kwargs, held_out_kwargs : dict, optional
+            For ``Axes.plot``.
+        gap_kwargs : dict, optional
+            For ``Axes.fill_between``.
+
+        Returns
+        -------
+        GapDisplay
+            Itself, with ``ax_``, ``figure_`` and the artists.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        (self.ax_,) = axes_for(ax, 1, 1)
+        self.figure_ = self.ax_.figure
+        epochs = np.arange(1, len(self.training) + 1)
+        shade: dict[str, Any] = {"color": HELD_OUT, "alpha": 0.15, "linewidth": 0, "label": "gap"}
+        self.gap_ = self.ax_.fill_between(
+            epochs, self.training, self.held_out, **shade | (gap_kwargs or {})
+        )
+        lines = {
+            "training": (self.training, TRAINING, training_kwargs),
+            "held out": (self.held_out, HELD_OUT, held_out_kwargs),
+        }
+        self.training_line_, self.held_out_line_ = (
+            self.ax_.plot(epochs, values, **{"color": color, "label": name} | (given or {}))[0]
+            for name, (values, color, given) in lines.items()
+        )
+        self.kept_line_ = None
+        if self.kept is not None:
+            self.kept_line_ = self.ax_.axvline(
+                self.kept, color=MARK, linestyle=":", linewidth=1, label="weights kept"
+            )
+        self.ax_.set(xlabel="epoch", ylabel=self.metric_name)
+        if self.estimator_name:
+            self.ax_.set_title(self.estimator_name, loc="left")
+        self.ax_.spines[["top", "right"]].set_visible(False)
+        self.ax_.legend(frameon=False)
+        return self
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any = None,
+        y: Any = None,
+        X_held_out: Any = None,
+        y_held_out: Any = None,
+        *,
+        metric: str = "loss",
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the gap of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : MLPClassifier, MLPRegressor, or a Pipeline that ends in one
+            Fitted: with ``early_stopping``, which held rows out; or with ``keep_stages``, for rows
+            that are given here.
+        X, y : array, optional
+            Rows that it was trained on, for an estimator with ``keep_stages``.
+        X_held_out, y_held_out : array, optional
+            Rows that it was not.
+        metric : {"loss", "score"}
+            The score is accuracy, or R².
+        name : str, optional
+            The title; default: the estimator's class.
+        ax : matplotlib Axes, optional
+        **kwargs : dict
+            For :meth:`plot`.
+
+        Returns
+        -------
+        GapDisplay
+
+        Raises
+        ------
+        UsageError
+            If the estimator is another, or did not write down what there is to draw.
+        """
+        network, before = final_step(estimator)
+        if not isinstance(network, MLPClassifier | MLPRegressor):
+            raise UsageError(
+                f"the estimator is a {type(network).__name__}; give a fitted bridle.MLPClassifier "
+                "or MLPRegressor"
+            )
+        if metric not in _METRICS:
+            raise UsageError(f"metric is {metric!r}; give 'loss' or 'score'")
+        label = _label(network) if metric == "loss" else _score_name(network)
+        title = type(network).__name__ if name is None else name
+        kept: int | None
+        parts = (X, y, X_held_out, y_held_out)
+        given = [each is not None for each in parts]
+        if not any(given):
+            history = network.history_
+            if "validation_loss" not in history:
+                raise UsageError(
+                    "the fit held no rows out: fit with early_stopping=True, or with "
+                    "keep_stages=True and give X, y, X_held_out and y_held_out"
+                )
+            curves = [history[f"{part}_{metric}"] for part in ("training", "validation")]
+            kept = int(np.nanargmax(history["validation_score"])) + 1
+        elif all(given):
+            if not network.keep_stages:
+                raise UsageError("the weights of each epoch are gone: fit with keep_stages=True")
+            stages = network.staged_loss if metric == "loss" else network.staged_score
+            rows = [each if before is None else before.transform(each) for each in (X, X_held_out)]
+            curves = [
+                np.array(list(stages(part, target)))
+                for part, target in zip(rows, (y, y_held_out), strict=True)
+            ]
+            kept = None if network.early_stopping else len(curves[0])
+        else:
+            raise UsageError("give X, y, X_held_out and y_held_out together, or none of them")
+        made = cls(
+            training=curves[0],
+            held_out=curves[1],
+            metric_name=label,
+            kept=kept,
+            estimator_name=title,
+        )
+        return made.plot(ax, **kwargs)
+
+    @classmethod
+    def from_history(
+        cls,
+        history: History,
+        *,
+        member: int = 0,
+        metric: str = "loss",
+        name: str | None = None,
+        ax: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Draw the gap of a network by its :class:`bridle.History`.
+
+        Parameters
+        ----------
+        history : History
+            Such as ``bridle.fit(...).history``, whose members are the plain and the regularized
+            network.
+        member : int
+            Which network.
+        metric : {"loss", "score"}
+        name : str, optional
+            The title.
+        ax : matplotlib Axes, optional
+        **kwargs : dict
+            For :meth:`plot`.
+
+        Returns
+        -------
+        GapDisplay
+
+        Raises
+        ------
+        UsageError
+            If there is no such member or metric.
+        """
+        if metric not in _METRICS:
+            raise UsageError(f"metric is {metric!r}; give 'loss' or 'score'")
+        members = len(history.epochs_kept)
+        if not 0 <= member < members:
+            raise UsageError(f"member is {member}; the history has {members}, from 0")
+        made = cls(
+            training=getattr(history, f"train_{metric}")[:, member],
+            held_out=getattr(history, f"held_out_{metric}")[:, member],
+            metric_name=f"{metric}, noise off",
+            kept=int(history.epochs_kept[member]),
+            estimator_name=name,
+        )
+        return made.plot(ax, **kwargs)
+
+
+def _label(network: MLPClassifier | MLPRegressor) -> str:
+    losses = {
+        "softmax": "cross-entropy",
+        "logistic": "cross-entropy",
+        "exp": "half the Poisson deviance",
+        "identity": "half the squared error",
+    }
+    return f"{losses[network.out_activation_]}, noise off"
+
+
+def _score_name(network: MLPClassifier | MLPRegressor) -> str:
+    return "accuracy" if isinstance(network, MLPClassifier) else "R²"

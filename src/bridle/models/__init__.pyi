@@ -1,0 +1,12 @@
+from .ablation import Ablated as Ablated
+from .ablation import Ablation as Ablation
+from .ablation import ablate as ablate
+from .audit import audit_model as audit_model
+from .file import load as load
+from .file import save_model as save_model
+from .fit import fit as fit
+from .recipe import Recipe as Recipe
+from .recipe import Strengths as Strengths
+from .result import FitResult as FitResult
+from .result import Fitted as Fitted
+from .table_model import TableModel as TableModel

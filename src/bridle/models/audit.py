@@ -1,0 +1,101 @@
+"""The audit of a model file: its regularizers, made again from what the file says of them."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from bridle.audit import Audit, audit
+from bridle.errors import DataError, UsageError
+from bridle.models.recipe import Strengths, penalties_of
+from bridle.models.table_model import TableModel
+from bridle.modules.attach import attach
+from bridle.networks.population import Network
+from bridle.tables import ClassTarget, read_table
+
+__all__ = ["audit_model"]
+
+_ROWS = 256
+
+
+def audit_model(
+    model: TableModel, table: str | PathLike[str] | pd.DataFrame | None = None
+) -> Audit:
+    """Audit the regularizers that a model was trained with; see :func:`bridle.audit`.
+
+    Makes the optimizer and the penalties again from the strengths that the file states, and steps
+    with copies of its network.
+
+    Parameters
+    ----------
+    model : TableModel
+    table : path or DataFrame, optional
+        Rows to step with, the target among its columns; 256 of them at most. Default: random
+        numbers, which show what the regularizers do as well.
+
+    Returns
+    -------
+    Audit
+
+    Raises
+    ------
+    UsageError
+        If the model does not say how it was regularized.
+    DataError
+        If the table lacks a column.
+
+    Examples
+    --------
+    >>> import pandas as pd, bridle
+    >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+    >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=2)).model
+    >>> bridle.audit_model(model, table).passed
+    True
+    """
+    if "strengths" not in model.facts:
+        raise UsageError("the model does not say how it was regularized; fit it with bridle.fit")
+    strengths = Strengths(**model.facts["strengths"])
+    together = [Strengths.among(each) for each in model.facts.get("together", [])]
+    each_has = model.network.members // max(1, len(together))
+    members = [one for one in together or [strengths] for _ in range(each_has)]
+    network = model.network.take(range(model.network.members))
+    rate = float(model.facts.get("recipe", {}).get("learning_rate", 1e-3))
+    optimizer = torch.optim.Adam(network.parameters(), lr=rate)
+    penalties = penalties_of(members)
+    if penalties:
+        attach(optimizer, {"weights.*": penalties}, model=network, metric="adaptive")
+    batch = _random_rows(model) if table is None else _rows(model, table)
+
+    def loss(net: nn.Module, rows: Any) -> Tensor:
+        X, y = rows
+        value = model.objective.loss(net(X), y).mean()
+        if isinstance(net, Network):
+            net.steps += 1  # as a training step does, so that the masks go on
+        return value
+
+    return audit(network, optimizer, batch, loss=loss)
+
+
+def _random_rows(model: TableModel) -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(_ROWS, model.network.sizes[0], generator=generator)
+    if isinstance(model.target, ClassTarget):
+        return X, torch.arange(_ROWS) % len(model.target.classes)
+    return X, torch.randn(_ROWS, generator=generator)
+
+
+def _rows(model: TableModel, table: str | PathLike[str] | pd.DataFrame) -> tuple[Tensor, Tensor]:
+    frame = read_table(table)
+    if model.target_name not in frame.columns:
+        raise DataError(f"no column {model.target_name!r}, the model's target, in the table")
+    frame = frame[frame[model.target_name].notna()].head(_ROWS)
+    if not len(frame):
+        raise DataError(f"the column {model.target_name!r} has no values to step with")
+    X = torch.from_numpy(model.encoder.transform(frame))
+    y: np.ndarray[Any, Any] = model.target.transform(frame[model.target_name])
+    return X, torch.from_numpy(y)

@@ -1,0 +1,299 @@
+"""The model file: safetensors with a JSON document in its header, in one file.
+
+Nothing in it is code and loading runs nothing: tensors are raw numbers, and the document states
+shapes, categories, centres and scales. Writing is atomic: the file at the path is either the old
+one or the whole new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from bridle.errors import BridleError, DataError, ModelFileError, UsageError
+from bridle.models.table_model import TableModel
+from bridle.networks.population import Network
+from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Multiplier
+from bridle.tables import ClassTarget, TableEncoder, ValueTarget
+
+__all__ = ["FORMAT_VERSION", "from_state", "load", "save_model", "state_of", "write_atomically"]
+
+FORMAT = "bridle model"
+FORMAT_VERSION = 1
+_KEY = "bridle"
+_NOISES: dict[str, Any] = {
+    "hidden_noise": Dropout,
+    "input_noise": Dropout,
+    "weight_noise": DropConnect,
+}
+_OPTIONS = ("shared", "per_example")
+_OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # which say their kind
+
+
+def write_atomically(path: str | PathLike[str], content: bytes) -> None:
+    """Write a file whole or not at all.
+
+    The content goes to a temporary file beside the path, is forced to disk, and takes the path's
+    place in one step. When anything fails, what was at the path is still there.
+
+    Parameters
+    ----------
+    path : path
+        Its folder must exist.
+    content : bytes
+
+    Raises
+    ------
+    DataError
+        If the folder does not exist, or the disk is full or refuses.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp()) / "x.txt"
+    >>> write_atomically(path, b"whole")
+    >>> path.read_bytes()
+    b'whole'
+    """
+    target = Path(path).resolve()  # a link stays, and what it points to is written
+    if target.is_dir():
+        raise DataError(f"cannot write {target}: it is a folder; give the name of a file")
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        mode = 0o666 & ~_umask()
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        raise DataError(
+            f"cannot write {target}: {error.strerror or error}; nothing was changed, "
+            "give another place or make room"
+        ) from error
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def save_model(model: TableModel, path: str | PathLike[str]) -> None:
+    """Write a model to one file.
+
+    Parameters
+    ----------
+    model : TableModel
+    path : path
+        Any name; ``.bridle`` is the custom.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be written; what was there before is untouched.
+
+    Examples
+    --------
+    >>> import tempfile, pandas as pd, bridle
+    >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+    >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=2)).model
+    >>> path = tempfile.mkdtemp() + "/model.bridle"
+    >>> bridle.save_model(model, path)
+    >>> bridle.load(path).predict(table).equals(model.predict(table))
+    True
+    """
+    document, tensors = state_of(model)
+    header = json.dumps(document, allow_nan=False)
+    write_atomically(path, save(tensors, metadata={_KEY: header}))
+
+
+def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return all that a model is: JSON values, and tensors on the CPU by name."""
+    encoder, arrays = model.encoder.state()
+    network = model.network
+    document = {
+        "format": FORMAT,
+        "version": FORMAT_VERSION,
+        "task": model.task,
+        "target_name": model.target_name,
+        "target": model.target.state(),
+        "encoder": encoder,
+        "network": {
+            "sizes": list(network.sizes),
+            "activation": network.activation,
+            "dtype": str(network.weights[0].dtype).removeprefix("torch."),
+            **{name: _noise_state(getattr(network, name)) for name in _NOISES},
+        },
+        "facts": model.facts,
+    }
+    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors |= {f"encoder.{name}": torch.from_numpy(array) for name, array in arrays.items()}
+    return document, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _noise_state(noise: Multiplier | None) -> dict[str, Any] | None:
+    if noise is None:
+        return None
+    kind = type(noise).__name__
+    if not isinstance(noise, Dropout | DropConnect) and kind not in _OTHERS:
+        raise UsageError(f"a model file has no place for {noise}: set the network's to None first")
+    keep = noise.keep_prob
+    return {
+        **({"kind": kind} if kind in _OTHERS else {}),
+        "keep_prob": keep.tolist() if isinstance(keep, Tensor) else keep,
+        "scaling": noise.scaling,
+        **noise.options(),
+    }
+
+
+def load(path: str | PathLike[str]) -> TableModel:
+    """Read a model file. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    TableModel
+        Which predicts what it predicted when it was saved.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is absent, truncated, damaged, not a bridle model, or of a newer format.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> bridle.load("absent.bridle")
+    Traceback (most recent call last):
+        ...
+    bridle.errors.ModelFileError: absent.bridle is not a file; give the path of a model that ...
+    """
+    source = Path(path)
+    if not source.is_file():
+        raise ModelFileError(
+            f"{source} is not a file; give the path of a model that `bridle fit --out` wrote"
+        )
+    document, tensors = _read(source)
+    return _checked(source, lambda: from_state(document, tensors))
+
+
+def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    try:
+        with safe_open(source, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        document = json.loads(metadata.get(_KEY, "null"))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{source} is not a whole bridle model ({error}); "
+            "give a file that `bridle fit --out` wrote"
+        ) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ModelFileError(
+            f"{source} is a safetensors file, but no bridle model; "
+            "give a file that `bridle fit --out` wrote"
+        )
+    if document.get("version") != FORMAT_VERSION:
+        raise ModelFileError(
+            f"{source} has format version {document.get('version')} and this bridle reads "
+            f"version {FORMAT_VERSION}; install the bridle that wrote it"
+        )
+    return document, tensors
+
+
+def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:
+    """Call ``build``, and turn whatever a damaged document makes it raise into one error."""
+    try:
+        return build()
+    except (BridleError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ModelFileError(
+            f"{source} is damaged ({type(error).__name__}: {reason[:200]}); fit the model again"
+        ) from error
+
+
+def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableModel:
+    """Return the model of what :func:`state_of` returned."""
+    stated = document["network"]
+    state = _with_prefix(tensors, "network.")
+    _check_shapes(stated["sizes"], state)
+    network = Network(
+        stated["sizes"],
+        seeds=state["seeds"].tolist(),
+        activation=stated["activation"],
+        dtype=_dtype(stated["dtype"]),
+        **{name: _noise(kind, stated[name]) for name, kind in _NOISES.items()},
+    )
+    network.load_state_dict(state)
+    arrays = {name: value.numpy() for name, value in _with_prefix(tensors, "encoder.").items()}
+    kinds: dict[str, type[ClassTarget] | type[ValueTarget]] = {
+        "classification": ClassTarget,
+        "regression": ValueTarget,
+    }
+    return TableModel(
+        network=network.eval(),
+        encoder=TableEncoder.from_state(document["encoder"], arrays),
+        target=kinds[document["task"]].from_state(document["target"]),
+        target_name=document["target_name"],
+        facts=document["facts"],
+    )
+
+
+def _check_shapes(sizes: list[int], state: dict[str, Tensor]) -> None:
+    """Compare the stated sizes with the tensors, before memory is taken for what is stated."""
+    members = len(state["seeds"])
+    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        shape = list(state[f"weights.{layer}"].shape)
+        if shape != [members, fan_in, fan_out]:
+            raise ValueError(
+                f"layer {layer} has the shape {shape}, not {[members, fan_in, fan_out]}"
+            )
+
+
+def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _dtype(name: str) -> torch.dtype:
+    known = {"float32": torch.float32, "float64": torch.float64}
+    if name not in known:
+        raise UsageError(f"the dtype is {name!r}; it is one of {', '.join(map(repr, known))}")
+    return known[name]
+
+
+def _noise(kind: type[Any], stated: dict[str, Any] | None) -> Any:
+    if stated is None:
+        return None
+    keep = stated["keep_prob"]
+    if isinstance(keep, list):
+        keep = torch.tensor(keep, dtype=torch.float64)
+    if "kind" in stated:
+        return _OTHERS[stated["kind"]](keep_prob=keep)
+    options = {name: value is True for name, value in stated.items() if name in _OPTIONS}
+    return kind(keep_prob=keep, scaling=stated["scaling"], **options)

@@ -1,0 +1,129 @@
+"""What a fit gives back: two networks side by side, and one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bridle.models.recipe import Strengths
+from bridle.models.table_model import TableModel
+from bridle.networks.history import Dataset, History
+from bridle.networks.population import Network
+from bridle.statistics import GapJudgement
+from bridle.statistics.scores import Comparison, Estimate
+
+__all__ = ["FitResult", "Fitted"]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What became of one network.
+
+    Attributes
+    ----------
+    diagnosis : GapJudgement
+        From its training and held-out rows.
+    test : Estimate
+        The score on the test part.
+    zeros : tuple of float
+        The share of weights that are exactly zero, layer by layer.
+    epochs : int
+        The epoch whose weights it has.
+    best_epoch : int
+        The epoch of its lowest held-out loss.
+    """
+
+    diagnosis: GapJudgement
+    test: Estimate
+    zeros: tuple[float, ...]
+    epochs: int
+    best_epoch: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {**asdict(self), "zeros": list(self.zeros)}
+
+
+@dataclass(frozen=True, eq=False)
+class FitResult:
+    """The outcome of :func:`fit`.
+
+    Attributes
+    ----------
+    model : TableModel
+        The regularized network, ready to predict.
+    plain, regularized : Fitted
+    comparison : Comparison
+        Of the regularized against the plain network, in pairs on the test part.
+    history : History
+        Members 0 (plain) and 1 (regularized).
+    strengths : Strengths
+    rows : dict
+        How many rows each part has.
+    population : Network
+        Both networks, as members 0 and 1.
+    data : dict of str to Dataset
+        The encoded rows of each part.
+    places : dict of str to int64 array
+        Where the rows of each part stand in the table.
+    notes : tuple of str
+        What the table's columns were taken for, where that is worth a remark.
+    """
+
+    model: TableModel
+    plain: Fitted
+    regularized: Fitted
+    comparison: Comparison
+    history: History
+    strengths: Strengths
+    rows: dict[str, int]
+    population: Network
+    data: dict[str, Dataset]
+    places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: whether the plain network overfits, and whether regularizing helped."""
+        share = self.plain.diagnosis.score_name == "accuracy"
+        before, after = self.plain.diagnosis, self.regularized.diagnosis
+        opening = {
+            "overfits": "The plain network overfits",
+            "underfits": "The plain network underfits",
+            "fine": "The plain network is fine",
+            "cannot tell": "Whether the plain network overfits, these rows cannot tell",
+        }[before.verdict]
+        answer = {
+            "better": "and it predicts new rows better",
+            "same": "and it predicts new rows as well as before",
+            "worse": "but it predicts new rows worse: try weaker strengths",
+            "cannot tell": "and whether it predicts new rows better, the test part cannot tell",
+        }[self.comparison.answer]
+        now = f"{100 * after.gap.value:.1f} points" if share else f"{after.gap.value:.3f}"
+        difference = _signed(self.comparison.difference, share)
+        return (
+            f"{opening} ({before.evidence}); "
+            f"regularized, the gap is {now}, {answer} ({difference})."
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON values: everything but the model and the history."""
+        return {
+            "target": self.model.target_name,
+            "task": self.model.task,
+            "rows": self.rows,
+            "plain": self.plain.to_dict(),
+            "regularized": self.regularized.to_dict(),
+            "comparison": {**asdict(self.comparison), "answer": self.comparison.answer},
+            "verdict": self.verdict,
+            "notes": list(self.notes),
+            "facts": self.model.facts,
+        }
+
+
+def _signed(estimate: Estimate, share: bool) -> str:
+    if share:
+        return f"{100 * estimate.value:+.1f} ± {100 * estimate.margin:.1f} points on the test part"
+    return f"{estimate.value:+.3f} ± {estimate.margin:.3f} R² on the test part"

@@ -1,0 +1,193 @@
+"""A network with the table transformers that it was trained with: what predicts rows of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
+from bridle.networks.population import Network, predict
+from bridle.subnetworks import predict_ensemble
+from bridle.tables import ClassTarget, TableEncoder, ValueTarget, read_table
+
+__all__ = ["TableModel"]
+
+
+@dataclass(frozen=True, eq=False)
+class TableModel:
+    """A trained network that takes rows of a table and predicts their target.
+
+    Attributes
+    ----------
+    network : Network
+        One member or more; the outputs of several are averaged (probabilities, or values).
+    encoder : TableEncoder
+        Turns rows into the network's inputs.
+    target : ClassTarget or ValueTarget
+        Turns outputs into classes or values.
+    target_name : str
+        The column that is predicted.
+    facts : dict
+        How the model came about: strengths, scores, seed, versions; JSON values.
+
+    Raises
+    ------
+    UsageError
+        If the network does not take the encoder's features to the target's outputs.
+    """
+
+    network: Network
+    encoder: TableEncoder
+    target: ClassTarget | ValueTarget
+    target_name: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        inputs, outputs = self.network.sizes[0], self.network.sizes[-1]
+        wanted = len(self.target.classes) if isinstance(self.target, ClassTarget) else 1
+        if inputs != len(self.encoder.feature_names) or outputs != wanted:
+            raise UsageError(
+                f"the network takes {inputs} inputs to {outputs} outputs, the table has "
+                f"{len(self.encoder.feature_names)} features and the target needs {wanted} outputs"
+            )
+
+    @property
+    def task(self) -> str:
+        """Either "classification" or "regression"."""
+        return "classification" if isinstance(self.target, ClassTarget) else "regression"
+
+    @property
+    def objective(self) -> Objective:
+        """The objective that suits the target."""
+        return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
+
+    def predict(
+        self, table: str | PathLike[str] | pd.DataFrame, *, subnetworks: int | None = None
+    ) -> pd.DataFrame:
+        """Predict the target of each row.
+
+        Parameters
+        ----------
+        table : path or DataFrame
+            With the columns that the model was trained on, in any order; others are ignored.
+        subnetworks : int, optional
+            Average so many subnetworks of each network instead, and say how far they differ; see
+            :func:`bridle.predict_ensemble`.
+
+        Returns
+        -------
+        DataFrame
+            One row per row of the table. ``prediction``: the class or the value. For classes also
+            ``probability_<class>``, float64, which sum to one. With ``subnetworks`` also the
+            standard deviation over them: ``std``, in the target's units, or ``std_<class>`` with
+            ``mutual_information``, in nats.
+
+        Raises
+        ------
+        DataError
+            If the table cannot be read or lacks a column.
+        UsageError
+            If ``subnetworks`` is below 1, or the network draws no masks.
+
+        Examples
+        --------
+        >>> import pandas as pd, bridle
+        >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+        >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=20)).model
+        >>> model.predict(table).columns.tolist()
+        ['prediction', 'probability_no', 'probability_yes']
+        >>> model.predict(table, subnetworks=50).columns.tolist()[3:]
+        ['std_no', 'std_yes', 'mutual_information']
+        """
+        features = torch.from_numpy(self.encoder.transform(read_table(table)))
+        if subnetworks is not None:
+            return self._predict_ensemble(features, subnetworks)
+        outputs = predict(self.network, features).double()
+        if isinstance(self.target, ValueTarget):
+            return self._named(outputs[..., 0].mean(0))
+        return self._named(outputs.softmax(-1).mean(0))
+
+    def _named(self, found: Tensor) -> pd.DataFrame:
+        """Return values ``[rows]``, or probabilities ``[rows, classes]``, as a table."""
+        if isinstance(self.target, ValueTarget):
+            return pd.DataFrame({"prediction": self.target.inverse(found.numpy())})
+        columns = {
+            f"probability_{name}": found[:, code].numpy()
+            for code, name in enumerate(self.target.classes)
+        }
+        codes = np.argmax(found.numpy(), axis=1)
+        return pd.DataFrame({"prediction": self.target.inverse(codes), **columns})
+
+    def _predict_ensemble(self, features: Tensor, subnetworks: int) -> pd.DataFrame:
+        found = predict_ensemble(
+            self.network, features, k=subnetworks, objective=self.objective.name
+        )
+        # members and their subnetworks are one ensemble
+        mean = found.mean.mean(0)
+        std = (found.std.square().mean(0) + found.mean.var(0, correction=0)).sqrt()
+        if isinstance(self.target, ValueTarget):
+            table = self._named(mean[:, 0])
+            table["std"] = std[:, 0].numpy() * self.target.scale
+            return table
+        table = self._named(mean)
+        for code, name in enumerate(self.target.classes):
+            table[f"std_{name}"] = std[:, code].numpy()
+        if found.entropy is not None and found.mutual_information is not None:
+            own = (found.entropy - found.mutual_information).mean(0)
+            doubt = -torch.xlogy(mean, mean).sum(-1) - own
+            table["mutual_information"] = doubt.clamp(min=0).numpy()
+        return table
+
+    def subnetwork(self, k: int, *, member: int = 0) -> TableModel:
+        """Return the model of one subnetwork; see :meth:`bridle.Network.subnetwork`.
+
+        Parameters
+        ----------
+        k : int
+            Its number, from 0.
+        member : int
+            Of which network, where the model averages several.
+
+        Returns
+        -------
+        TableModel
+            With a smaller network of one member, without noise.
+
+        Raises
+        ------
+        UsageError
+            If there is no such member, or the network draws no masks.
+
+        Examples
+        --------
+        >>> import pandas as pd, bridle
+        >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+        >>> recipe = bridle.Recipe(hidden=(8, 8), epochs=2)
+        >>> model = bridle.fit(table, target="y", recipe=recipe).model
+        >>> model.subnetwork(3).network.sizes
+        (1, 3, 4, 2)
+        """
+        if not 0 <= member < self.network.members:
+            raise UsageError(
+                f"member is {member}; the model has {self.network.members} networks, from 0 on"
+            )
+        if not self.network.has_noise:
+            raise UsageError(
+                "the network draws no masks, so that it has no subnetworks: fit with keep_prob, "
+                "input_keep_prob or drop_connect_keep_prob below 1"
+            )
+        small = self.network.take([member]).subnetwork(k)
+        facts = {**self.facts, "subnetwork": {"k": k, "member": member}}
+        return replace(self, network=small, facts=facts)
+
+    def subnetworks(self, names: Iterable[int], *, member: int = 0) -> Iterator[TableModel]:
+        """Return several, each made when it is asked for, such as ``range(50)``."""
+        return (self.subnetwork(k, member=member) for k in names)

@@ -1,0 +1,115 @@
+"""Which noise a rule puts where in a model, before anything is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+
+from bridle.errors import UsageError
+from bridle.modules.placing import is_on_weights
+from bridle.modules.select import Selector, select_modules, select_places
+from bridle.noise import Multiplier, Scheduled, Spot, WeightDrop
+
+__all__ = ["Before", "Planned", "plan"]
+
+Planned = dict[tuple[str, str], tuple[nn.Module, Multiplier, Any]]
+"""Module, noise, and the place of a weight, by where and name."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """Noise in front of a module, on its first input, instead of behind it.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> bridle.Before(bridle.Dropout(keep_prob=0.8))
+    Before(noise=Dropout(keep_prob=0.8, scaling='inverted'))
+    """
+
+    noise: Multiplier
+
+
+def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Planned:
+    """Return what a rule puts where: by ("after", "before" or "on", name), module and noise.
+
+    Raises
+    ------
+    UsageError
+        If the selector matches nothing, or the noise cannot act there.
+    """
+    if isinstance(rule, Multiplier) and is_on_weights(rule):
+        return _weights(model, selector, rule)
+    return _units(model, selector, rule)
+
+
+def _check_noise(noise: Multiplier) -> None:
+    if isinstance(noise.keep_prob, Tensor):
+        raise UsageError(f"{noise} has a keep probability for each member; give one number")
+    inner = noise.noise if isinstance(noise, Scheduled) else noise
+    if inner.shared or getattr(inner, "per_example", False):
+        raise UsageError(f"{noise}: shared and per_example are for bridle.Network only")
+
+
+def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Planned:
+    noise, where = (rule.noise, "before") if isinstance(rule, Before) else (rule, "after")
+    if not isinstance(noise, Multiplier) or is_on_weights(noise):
+        raise UsageError(f"{rule!r} for {selector!r} is no noise on what goes in: give a Dropout")
+    _check_noise(noise)
+    found = select_modules(model, selector)
+    for name, module in found.items():
+        if isinstance(module, NonDynamicallyQuantizableLinear):
+            raise UsageError(
+                f"the forward of {name!r} is never called, its attention reads the weights: "
+                f"put dropout {where} {name.rpartition('.')[0]!r}"
+            )
+        if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict):
+            raise UsageError(
+                f"{name!r} is a {type(module).__name__}, which has no forward: select what is in it"
+            )
+    device = next((value.device for value in model.parameters()), None)
+    planned: Planned = {}
+    for index, (name, module) in enumerate(found.items()):
+        spot = Spot(index, len(found), _batch_first(model, name), device)
+        planned[where, name] = (module, noise.placed(spot), None)
+    return planned
+
+
+def _batch_first(model: nn.Module, name: str) -> bool | None:
+    """Return the order of axes at a module: its own word, or that of the nearest one around it."""
+    parts = name.split(".") if name else []
+    for length in range(len(parts), -1, -1):
+        around = model.get_submodule(".".join(parts[:length]))
+        for said in (around, getattr(around, "self_attn", None)):
+            batch_first = getattr(said, "batch_first", None)
+            if isinstance(batch_first, bool):
+                return batch_first
+    return None
+
+
+def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned:
+    _check_noise(noise)
+    inner = noise.noise if isinstance(noise, Scheduled) else noise
+    modules = dict(model.named_modules())
+    found: Planned = {}
+    places = select_places(model, selector)
+    if isinstance(inner, WeightDrop):
+        recurrent = nn.RNNBase | nn.RNNCellBase
+        places = [
+            at for at in places if isinstance(at.module, recurrent) and "weight_hh" in at.name
+        ]
+        if not places:
+            raise UsageError(
+                f"{selector!r} has no hidden-to-hidden weights for {noise}: select an nn.LSTM, "
+                "nn.GRU or nn.RNN, or use DropConnect"
+            )
+    for place in places:
+        reader = place.module
+        if isinstance(reader, NonDynamicallyQuantizableLinear):  # its attention reads the weight
+            reader = modules[place.path.rpartition(".")[0]]
+        full = f"{place.path}.{place.name}" if place.path else place.name
+        found["on", full] = (reader, noise, place)
+    return found

@@ -1,0 +1,316 @@
+"""Surgery: noise into any module, penalties onto any optimizer, and a receipt that undoes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from bridle.errors import UsageError
+from bridle.modules.attach import Attachment, PenaltyRule, attach, penalties_by_name
+from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
+from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
+from bridle.modules.planning import Before, Planned, plan
+from bridle.modules.select import Selector
+from bridle.noise import Multiplier
+from bridle.penalties import Annealed, Penalty, at_step
+
+__all__ = ["Before", "Receipt", "promised_penalties", "regularize"]
+
+_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
+_promises = WeakKeyDictionary()
+
+
+Rule = Multiplier | Before | PenaltyRule
+Rules = Mapping[Selector, Rule | Sequence[Rule]]
+
+
+class Receipt:
+    """What :func:`bridle.regularize` did to a model, and the way back.
+
+    Attributes
+    ----------
+    noises : list
+        What stands where, in the model's order; each has ``name``, ``noise``, ``where``.
+    penalties : dict of str to tuple of Penalty or Annealed
+        What is to act on each parameter.
+    attachments : list of Attachment
+        Where it acts.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> model = torch.nn.Linear(2, 1)
+    >>> receipt = bridle.regularize(model, {"weight": bridle.L2(0.5)})
+    >>> attached = receipt.attach(torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> print(receipt)
+    weight: L2(0.5), attached to SGD
+    >>> receipt.undo()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        noises: list[UnitNoise | WeightNoise],
+        handles: list[Any],
+        rules: dict[Selector, list[PenaltyRule]],
+    ) -> None:
+        self.noises = noises
+        self.penalties = penalties_by_name(model, rules) if rules else {}
+        if rules:  # an audit asks whether they are kept, even if the receipt was thrown away
+            _promises.setdefault(model, []).append(self.penalties)
+        self.attachments: list[Attachment] = []
+        self._rates = LearnedRates(noises)
+        self._optimizers: list[str] = []
+        self._model = model
+        self._rules = rules
+        self._handles = handles
+
+    def __str__(self) -> str:
+        """Return a line for each noise, each penalized parameter and each rate to be learned."""
+        where = ", ".join(self._optimizers)
+        state = f"attached to {where}" if where else "not attached to an optimizer yet"
+        lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
+        lines += [
+            f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
+        ]
+        lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
+        return "\n".join(lines) or "nothing: undone"
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        mode: str = "proximal",
+        metric: str = "euclidean",
+    ) -> Attachment | None:
+        """Let the penalties act at the steps of an optimizer, and the rates of noises be learned.
+
+        See :func:`bridle.attach`. The rates of :class:`bridle.ConcreteDropout` become parameters
+        of the first optimizer, without weight decay.
+
+        Returns
+        -------
+        Attachment or None
+            Of the penalties; None where there are rates alone.
+
+        Raises
+        ------
+        UsageError
+            If the rules have neither penalties nor rates to learn, or as :func:`bridle.attach`
+            does.
+        """
+        if not self._rules and not self._rates:
+            raise UsageError("the rules have no penalties to attach; give one to regularize")
+        attached = None
+        if self._rules:
+            attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
+            self.attachments.append(attached)
+        try:
+            self.learn(optimizer)
+        except BaseException:
+            if attached is not None:
+                self.attachments.pop().detach()
+            raise
+        self._optimizers.append(type(optimizer).__name__)
+        return attached
+
+    def learn(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let an optimizer learn the rates of noises, if one does not already; without penalties.
+
+        Raises
+        ------
+        UsageError
+            If it needs a parameter group for them, and its learning-rate scheduler allows none.
+        """
+        self._rates.join(optimizer)
+
+    @property
+    def learns(self) -> bool:
+        """Whether a noise learns its rate, and needs an optimizer."""
+        return bool(self._rates)
+
+    def undo(self) -> None:
+        """Take everything out again; the model is as it was. Doing it again does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        for attached in self.attachments:
+            attached.detach()
+        self._rates.leave()
+        self.penalties.clear()
+        self._handles, self.noises, self._rules = [], [], {}
+
+    def state_dict(self) -> dict[str, int | float]:
+        """Return what is to be saved in a checkpoint, so that training goes on as if never stopped.
+
+        The step of each noise, the rates that noises have learned (as logits), and the steps of
+        annealed penalties: numbers, that JSON can hold.
+        """
+        state: dict[str, int | float] = {
+            f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises
+        }
+        state |= rates_of(self.noises)
+        state |= {name: each.step for name, each in self._annealed().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, int | float]) -> None:
+        """Go on from a checkpoint.
+
+        Raises
+        ------
+        UsageError
+            If it is of other rules.
+        """
+        mine = self.state_dict()
+        if set(mine) != set(state):
+            other = sorted(set(mine) ^ set(state))
+            raise UsageError(
+                f"the checkpoint is of other rules: they differ in {', '.join(map(repr, other))}; "
+                "regularize with the rules that it was saved with"
+            )
+        for noise in self.noises:
+            noise.clock.step = int(state[f"{noise.where} {noise.name}"])
+        load_rates(self.noises, state)
+        for name, attached in self._annealed().items():
+            attached.step = int(state[name])
+
+    def _annealed(self) -> dict[str, Attachment]:
+        """Return the attachments that count steps for a schedule, by their keys in the state."""
+        return {
+            f"step of attachment {place}": attached
+            for place, attached in enumerate(self.attachments)
+            if any(isinstance(rule, Annealed) for each in attached.rules.values() for rule in each)
+        }
+
+    def value(self) -> Tensor:
+        """Return R(w), the sum of all penalties; a scalar that gradients go through."""
+        everything = dict(self._model.named_parameters())
+        step = self.attachments[0].step if self.attachments else 0
+        values = [
+            penalty.value(everything[name]).sum()
+            for name, rules in self.penalties.items()
+            for penalty in at_step(rules, step)
+        ]
+        return torch.stack(values).sum() if values else torch.zeros(())
+
+
+def regularize(
+    model: nn.Module,
+    rules: Rules,
+    *,
+    optimizer: torch.optim.Optimizer | None = None,
+    seed: int = 0,
+    mode: str = "proximal",
+    metric: str = "euclidean",
+) -> Receipt:
+    """Put noises into a model and penalties onto its optimizer, without touching what is there.
+
+    Noises hang on forward hooks. Parameters and their identity, names, ``state_dict`` keys, dtype,
+    device, mode, hooks, tied weights and an existing optimizer stay what they are. Masks have the
+    address (seed, stream, step): a stream for each place, a step for each training pass, and rows
+    that are distinct in every process of ``torch.distributed``.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    rules : mapping of selector to a rule, or to a sequence of rules
+        See :data:`bridle.modules.Selector`. ``Dropout`` and its kin act on what comes out of the
+        matching modules (of a tuple, on the first), ``Before(Dropout(...))`` on what goes in,
+        ``DropConnect`` on their weights while they run, ``WeightDrop`` on their recurrent weights,
+        and a penalty on their weights. Of two rules of one kind for one place, the later.
+    optimizer : torch.optim.Optimizer, optional
+        For the penalties, and for the rates that ``ConcreteDropout`` learns. Without it, call
+        ``receipt.attach(optimizer)`` when there is one.
+    seed : int
+        Of the masks.
+    mode, metric : str
+        How penalties act; see :func:`bridle.attach`.
+
+    Returns
+    -------
+    Receipt
+        Prints what was put where; ``undo()`` restores the model.
+
+    Raises
+    ------
+    UsageError
+        If a selector matches nothing, if a rule cannot act where it is put, or if a place is
+        taken. The model is then unchanged.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    >>> rules = {nn.ReLU: bridle.Dropout(keep_prob=0.5), "*": bridle.L1(1e-3)}
+    >>> receipt = bridle.regularize(model, rules, optimizer=optimizer)
+    >>> print(receipt)
+    Dropout(keep_prob=0.5, scaling='inverted') after 1 (stream 0)
+    0.weight: L1(0.001), attached to SGD
+    2.weight: L1(0.001), attached to SGD
+    >>> receipt.undo()
+    """
+    if not rules:
+        raise UsageError(
+            "there are no rules; give a mapping such as {'fc*': bridle.Dropout(keep_prob=0.5)}"
+        )
+    planned: Planned = {}
+    penalties: dict[Selector, list[PenaltyRule]] = {}
+    for selector, given in rules.items():
+        for rule in given if isinstance(given, Sequence) else [given]:
+            if isinstance(rule, Multiplier | Before):
+                planned |= plan(model, selector, rule)
+            elif isinstance(rule, Penalty | Annealed):
+                penalties.setdefault(selector, []).append(rule)
+            else:
+                raise UsageError(
+                    f"{rule!r} for {selector!r} is no rule; give a noise such as Dropout, "
+                    "Before(Dropout), or a penalty"
+                )
+    taken = {(noise.where, noise.name) for noise in noises_of(model)}
+    for where, name in planned:
+        if (where, name) in taken:
+            raise UsageError(f"there is a noise {where} {name!r} already: undo its receipt first")
+    if penalties:
+        penalties_by_name(model, penalties)  # before anything is changed
+    noises, handles = _install(planned, seed, len(taken))
+    receipt = Receipt(model, noises, handles, penalties)
+    if optimizer is not None and (penalties or receipt.learns):
+        try:
+            receipt.attach(optimizer, mode=mode, metric=metric)
+        except BaseException:
+            receipt.undo()
+            raise
+    return receipt
+
+
+def promised_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
+    """Return what :func:`regularize` was told to let act on each parameter, attached or not."""
+    return {
+        f"{path}.{name}" if path else name: penalties
+        for path, module in model.named_modules()
+        for promise in _promises.get(module, ())
+        for name, penalties in promise.items()
+    }
+
+
+def _install(
+    planned: Planned, seed: int, first: int
+) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
+    noises: list[UnitNoise | WeightNoise] = []
+    handles: list[Any] = []
+    for stream, ((where, name), (module, noise, place)) in enumerate(planned.items(), first):
+        made: UnitNoise | WeightNoise
+        if place is None:
+            made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
+        else:
+            made = WeightNoise(
+                name, noise, host=place.module, attribute=place.name, seed=seed, stream=stream
+            )
+        noises.append(made)
+        handles += made.install(module)
+    return noises, handles

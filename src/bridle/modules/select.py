@@ -1,0 +1,204 @@
+"""Which modules and parameters a rule is about: by glob, type, predicate, or the thing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from torch import nn
+
+from bridle.errors import UsageError, did_you_mean
+
+__all__ = ["Place", "Selector", "kind_of", "select_modules", "select_parameters", "select_places"]
+
+Selector = (
+    str
+    | type[nn.Module]
+    | nn.Module
+    | nn.Parameter
+    | Callable[[str, nn.Module], bool]
+    | tuple[Any, ...]
+)
+"""A glob on qualified names (``*`` crosses dots), a module type, a module or parameter itself, a
+predicate ``(name, module) -> bool``, or a tuple of these, any of which may match."""
+
+
+def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]:
+    """Return the modules that a selector matches, by qualified name.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        The root, whose name is ``""``; a glob does not match it.
+    selector : str, type, Module, callable or tuple
+        See :data:`Selector`.
+
+    Returns
+    -------
+    dict
+        In the model's order. A module that has several names stands under its first.
+
+    Raises
+    ------
+    UsageError
+        If it matches nothing; the message names what is near.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from bridle.modules.select import select_modules
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    >>> list(select_modules(model, nn.Linear))
+    ['0', '2']
+    """
+    hit = {id(module) for name, module in _all_names(model) if _fits(selector, name, module)}
+    found = {name: module for name, module in model.named_modules() if id(module) in hit}
+    if not found:
+        names = [name for name, _ in model.named_modules() if name]
+        raise _nothing("module", selector, names, [type(m).__name__ for m in model.modules()])
+    return found
+
+
+def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Parameter]:
+    """Return the parameters that a selector matches, by qualified name.
+
+    A selector that matches a module means the parameters in it. Where it matches weights, the
+    biases and the parameters of normalisation layers that it matches too are left out; a selector
+    that matches nothing else means them.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    selector : str, type, Module, Parameter, callable or tuple
+        A glob is compared with the names of parameters and of modules.
+
+    Returns
+    -------
+    dict
+        In the model's order. A parameter that has several names (tied weights) stands under its
+        first.
+
+    Raises
+    ------
+    UsageError
+        If it matches nothing; the message names what is near.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from bridle.modules.select import select_parameters
+    >>> model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    >>> list(select_parameters(model, "*")), list(select_parameters(model, "*.bias"))
+    (['0.weight', '2.weight'], ['0.bias', '1.bias', '2.bias'])
+    """
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    chosen = {
+        first[id(place.parameter)]: place.parameter for place in select_places(model, selector)
+    }
+    return {name: chosen[name] for name in first.values() if name in chosen}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter stands: tied weights stand in several places."""
+
+    path: str
+    module: nn.Module
+    name: str
+    parameter: nn.Parameter
+
+
+def select_places(model: nn.Module, selector: Selector) -> list[Place]:
+    """Return the places of the parameters that a selector matches.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+    selector
+        As in :func:`select_parameters`.
+
+    Raises
+    ------
+    UsageError
+        If it matches nothing.
+    """
+    modules = _all_names(model)
+    hit = {path for path, module in modules if _fits(selector, path, module)}
+    chosen = set()
+    for path, module in modules:
+        inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
+        for name, parameter in module.named_parameters(recurse=False):
+            full = f"{path}.{name}" if path else name
+            if inside or _fits(selector, full, parameter):
+                chosen.add((id(module), name))
+    found = [
+        Place(path, module, name, parameter)
+        for path, module in model.named_modules()
+        for name, parameter in module.named_parameters(recurse=False)
+        if (id(module), name) in chosen
+    ]
+    if not found:
+        names = [name for name, _ in model.named_parameters()]
+        raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
+    weights = [at for at in found if kind_of(at.name, at.parameter, at.module) == "weight"]
+    return weights or found
+
+
+def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
+    """Return "norm", "bias" or "weight": what a parameter of a module is.
+
+    Parameters
+    ----------
+    name : str
+        Of the parameter; its last part counts.
+    parameter : Parameter
+    module : torch.nn.Module
+        That holds it.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from bridle.modules.select import kind_of
+    >>> layer, norm = nn.Linear(4, 8), nn.LayerNorm(8)
+    >>> kind_of("bias", layer.bias, layer), kind_of("weight", norm.weight, norm)
+    ('bias', 'norm')
+    """
+    if "norm" in type(module).__name__.casefold():
+        return "norm"
+    last = name.rpartition(".")[2].casefold()
+    return "bias" if "bias" in last or parameter.ndim < 2 else "weight"
+
+
+def _all_names(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return every module by each of its names: a module that stands twice has several."""
+    return list(model.named_modules(remove_duplicate=False))
+
+
+def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
+    if isinstance(selector, tuple):
+        return any(_fits(part, name, item) for part in selector)
+    if isinstance(selector, str):
+        return bool(name) and fnmatchcase(name, selector)
+    if isinstance(selector, nn.Module | nn.Parameter):
+        return item is selector
+    if isinstance(selector, type):
+        return isinstance(item, nn.Module) and isinstance(item, selector)
+    if callable(selector):
+        return isinstance(item, nn.Module) and bool(selector(name, item))
+    raise UsageError(
+        f"{selector!r} is no selector; give a glob on names, a module type, a predicate "
+        "(name, module) -> bool, or a tuple of these"
+    )
+
+
+def _nothing(what: str, selector: Selector, names: list[str], types: list[str]) -> UsageError:
+    if isinstance(selector, str):
+        hint = did_you_mean(selector, names)
+    elif isinstance(selector, type):
+        hint = did_you_mean(selector.__name__, dict.fromkeys(types))
+    else:
+        hint = did_you_mean("", names)
+    shown = selector.__name__ if isinstance(selector, type) else repr(selector)
+    return UsageError(f"no {what} matches {' '.join(shown.split())}; {hint}")

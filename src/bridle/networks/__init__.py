@@ -1,0 +1,5 @@
+"""bridle's own network, a population of multilayer perceptrons, and its training loop."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,0 +1,7 @@
+"""Compaction: dead units and dead inputs are taken out of a module, which predicts as before."""
+
+from bridle.sparsity.compaction.compact import compact
+from bridle.sparsity.compaction.result import Compacted, CompactedLayer
+from bridle.sparsity.compaction.surgery import Select
+
+__all__ = ["Compacted", "CompactedLayer", "Select", "compact"]

@@ -1,0 +1,234 @@
+"""Units and inputs are cut out of modules, in place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from bridle.sparsity.compaction.recognize import shown
+from bridle.sparsity.compaction.result import dead_stay
+from bridle.sparsity.compaction.stages import Constants
+from bridle.sparsity.compaction.walk import Link
+
+__all__ = [
+    "Select",
+    "columns_of",
+    "dead_rows",
+    "layer_of",
+    "select_inputs",
+    "shrink",
+    "sizes_of",
+    "stuck",
+]
+
+Layer = nn.Linear | nn.Conv2d
+
+
+class Select(nn.Module):
+    """Takes some entries of one axis, so that the layer behind it reads those only.
+
+    Parameters
+    ----------
+    index : Tensor
+        int64: the places to take, a buffer.
+    dim : int
+        The axis.
+
+    Examples
+    --------
+    >>> import torch
+    >>> Select(torch.tensor([0, 2]), dim=-1)(torch.tensor([[5.0, 6.0, 7.0]]))
+    tensor([[5., 7.]])
+    """
+
+    index: Tensor
+
+    def __init__(self, index: Tensor, dim: int) -> None:
+        super().__init__()
+        self.register_buffer("index", index)
+        self.dim = dim
+
+    def extra_repr(self) -> str:
+        """Return how many entries it takes, and where."""
+        return f"{len(self.index)} entries, dim={self.dim}"
+
+    def forward(self, X: Tensor) -> Tensor:
+        """Return the entries."""
+        return X.index_select(self.dim, self.index)
+
+
+def layer_of(model: nn.Module, name: str) -> Layer:
+    """Return the layer of that name."""
+    return cast(Layer, model.get_submodule(name))
+
+
+def dead_rows(layer: Layer) -> Tensor:
+    """Return which units have zero weights only: bool ``[units]``, on the CPU."""
+    return (layer.weight == 0).flatten(1).all(1).cpu()
+
+
+def columns_of(layer: Layer) -> Tensor:
+    """Return which inputs no weight reads: bool ``[inputs]``, on the CPU."""
+    return (layer.weight == 0).transpose(0, 1).flatten(1).all(1).cpu()
+
+
+def sizes_of(layer: Layer) -> tuple[int, int]:
+    """Return units and inputs."""
+    return layer.weight.shape[0], layer.weight.shape[1]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What the two ends of a link say: masks on the CPU.
+
+    ``removable`` and ``dead`` are ``[units]``, what is folded ``[features]`` of the consumer.
+    """
+
+    removable: Tensor
+    dead: Tensor
+    folded: Tensor
+    value: Tensor
+    reason: str
+
+
+def _examine(model: nn.Module, link: Link) -> _Found:
+    producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
+    units, reason = sizes_of(producer)[0], ""
+    bias = torch.zeros(units) if producer.bias is None else producer.bias.detach().cpu()
+    constants, factor = Constants(dead_rows(producer), bias.double()), 1
+    once_known = constants.known
+    for stage in link.stages:
+        pushed = stage.push(constants, model)
+        before = constants.known.repeat_interleave(stage.factor)
+        if not reason and bool((before & ~pushed.known).any()):
+            reason = f"{stage.name} makes their constants vary"
+        constants, factor = pushed, factor * stage.factor
+        once_known = once_known.repeat_interleave(stage.factor) | constants.known
+    known, value = constants
+    foldable = known & value.isfinite()
+    if isinstance(consumer, nn.Conv2d) and _pads_with_zeros(consumer):
+        foldable &= value == 0
+        reason = reason or f"{shown(link.consumer)} pads with zeros, and their constants are not 0"
+    unread = columns_of(consumer)
+
+    def by_unit(features: Tensor) -> Tensor:
+        return features.view(units, factor).all(1)
+
+    removable = by_unit(unread | foldable)
+    dead = by_unit(unread | once_known)
+    folded = foldable & ~unread & removable.repeat_interleave(factor)
+    reason = reason or "their constants are not finite"
+    return _Found(removable, dead, folded, value, reason)
+
+
+def stuck(model: nn.Module, link: Link) -> str | None:
+    """Return which dead units of a link's producer could not be taken out, and why."""
+    found = _examine(model, link)
+    count = int((found.dead & ~found.removable).sum())
+    if count:
+        return f"{dead_stay(count, 'unit')}: {found.reason}"
+    if bool(found.removable.all()):
+        return "1 dead unit stays, all zero: a layer has at least one"
+    return None
+
+
+def shrink(model: nn.Module, link: Link) -> bool:
+    """Take a producer's dead units out, and put what they add into the consumer's bias.
+
+    Returns
+    -------
+    bool
+        Whether anything has changed.
+    """
+    found = _examine(model, link)
+    if not found.removable.any():
+        return False
+    producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
+    keep = ~found.removable
+    stub = not bool(keep.any())
+    if stub:
+        keep[0] = True  # torch has no layers without units
+    changed = not bool(keep.all())
+    if found.folded.any():
+        _fold(consumer, found.folded, found.value)
+    if changed:
+        _cut_rows(producer, keep)
+        for stage in link.stages:
+            keep = keep.repeat_interleave(stage.factor)
+            stage.shrink(model, keep)
+        _cut_columns(consumer, keep)
+    if stub:
+        # it adds nothing and reads nothing, so that what fed it dies as well
+        for tensor in (producer.weight, producer.bias, consumer.weight):
+            if tensor is not None and bool(tensor.any()):
+                tensor.zero_()
+                changed = True
+    return changed
+
+
+def _pads_with_zeros(layer: nn.Conv2d) -> bool:
+    # torch keeps here what 'same' and 'valid' come to
+    padded = any(layer._reversed_padding_repeated_twice)
+    return layer.padding_mode == "zeros" and padded
+
+
+def _fold(layer: Layer, features: Tensor, value: Tensor) -> None:
+    weight = layer.weight.detach().cpu().double()[:, features]
+    added = weight.flatten(2).sum(2) if weight.ndim > 2 else weight
+    added = added @ value[features]
+    if layer.bias is None:
+        _set(layer, "bias", added, like=layer.weight)
+    else:
+        _set(layer, "bias", layer.bias.detach().cpu().double() + added, like=layer.bias)
+
+
+def _set(layer: Layer, name: str, value: Tensor, *, like: Tensor) -> None:
+    value = value.to(like.device, like.dtype)
+    setattr(layer, name, nn.Parameter(value, requires_grad=like.requires_grad))
+
+
+def _cut_rows(layer: Layer, keep: Tensor) -> None:
+    index = keep.nonzero().flatten()
+    for name in ("weight", "bias"):
+        tensor = getattr(layer, name)
+        if tensor is not None:
+            _set(layer, name, tensor.detach().index_select(0, index.to(tensor.device)), like=tensor)
+    setattr(layer, "out_features" if isinstance(layer, nn.Linear) else "out_channels", len(index))
+
+
+def _cut_columns(layer: Layer, keep: Tensor) -> None:
+    index, weight = keep.nonzero().flatten(), layer.weight
+    _set(layer, "weight", weight.detach().index_select(1, index.to(weight.device)), like=weight)
+    setattr(layer, "in_features" if isinstance(layer, nn.Linear) else "in_channels", len(index))
+
+
+def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
+    """Take a layer's dead inputs out, and put a :class:`Select` in front of it.
+
+    Returns
+    -------
+    tuple of int
+        The dead inputs.
+    """
+    layer = layer_of(model, name)
+    dead = columns_of(layer)
+    places = tuple(dead.nonzero().flatten().tolist())
+    keep = ~dead
+    if not keep.any():
+        keep[0] = True  # torch has no layers without inputs
+    if keep.all():
+        return places
+    index = keep.nonzero().flatten().to(layer.weight.device)
+    _cut_columns(layer, keep)
+    selected = nn.Sequential()
+    selected.add_module("select", Select(index, dim=-1 if isinstance(layer, nn.Linear) else -3))
+    selected.add_module("layer", layer)
+    selected.train(layer.training)
+    for parent in list(model.modules()):
+        for key, child in parent._modules.items():
+            if child is layer:  # under every name that it has
+                parent._modules[key] = selected
+    return places

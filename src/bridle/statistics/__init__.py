@@ -1,0 +1,5 @@
+"""Scores and their uncertainty: intervals, paired comparisons, and the gap of a verdict."""
+
+from lazy_loader import attach_stub
+
+__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)

@@ -1,0 +1,286 @@
+"""Scores with their uncertainty: of one network, of its gap, and of two networks in pairs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student
+
+from bridle.errors import DataError, UsageError
+
+__all__ = [
+    "Comparison",
+    "Estimate",
+    "Judged",
+    "compare",
+    "gap_between",
+    "judge_classes",
+    "judge_values",
+]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+SAME = 0.01
+"""Two scores that differ by less than this are the same for practical purposes."""
+
+_Z = float(norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A value with its 95 % interval.
+
+    Attributes
+    ----------
+    value : float
+        The estimate.
+    low, high : float
+        The bounds of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def margin(self) -> float:
+        """Half the width of the interval: the figure after ±."""
+        return (self.high - self.low) / 2
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """How one network did on one part of the data, row by row.
+
+    Attributes
+    ----------
+    score_name : str
+        "accuracy" or "R²".
+    value : float
+        The score.
+    baseline : float
+        The score of the best constant guess on this part.
+    rows : float64 ``[rows]``
+        What each row contributes: 1 if right, else 0; or the squared error over the target's
+        variance.
+    spread : float64 ``[rows]``
+        For R², each row's squared distance from the mean over the variance; for accuracy, ones.
+    """
+
+    score_name: str
+    value: float
+    baseline: float
+    rows: FloatArray
+    spread: FloatArray
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the score is a share of rows, so that intervals for proportions apply."""
+        return self.score_name == "accuracy"
+
+    def interval(self) -> Estimate:
+        """Return the score with its 95 % interval, over all rows that there could have been.
+
+        Accuracy has Wilson's (1927). R² has the delta method's on the logarithm of 1 - R², which
+        is a ratio of means, with Student's t.
+        """
+        if self.is_share:
+            test = binomtest(int(self.rows.sum()), len(self.rows))
+            bounds = test.proportion_ci(method="wilson")
+            return Estimate(self.value, float(bounds.low), float(bounds.high))
+        left = 1 - self.value
+        if left == 0 or len(self.rows) < 2:
+            return Estimate(self.value, self.value, self.value)
+        wide = float(student.ppf(0.975, len(self.rows) - 1)) * self.standard_error() / left
+        return Estimate(self.value, 1 - left * math.exp(wide), 1 - left * math.exp(-wide))
+
+    def exact(self) -> Estimate:
+        """Return the score as a fact about these very rows, with an interval of no width."""
+        return Estimate(self.value, self.value, self.value)
+
+    def standard_error(self) -> float:
+        """Return the standard error of the score, by the delta method."""
+        influence = self.rows - self.rows.mean() * self.spread
+        return float(influence.std() / math.sqrt(len(influence)))
+
+
+def judge_classes(codes: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> Judged:
+    """Judge predicted classes by accuracy.
+
+    Parameters
+    ----------
+    codes, truth : int64 ``[rows]``
+        Predicted and true class codes, from 0.
+
+    Returns
+    -------
+    Judged
+
+    Raises
+    ------
+    UsageError
+        If there are no rows, or the lengths differ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> judge_classes(np.array([0, 1, 1]), np.array([0, 1, 0])).value.__round__(3)
+    0.667
+    """
+    _check_rows(codes, truth)
+    right = (codes == truth).astype(np.float64)
+    baseline = float(np.bincount(truth).max() / len(truth))
+    return Judged("accuracy", float(right.mean()), baseline, right, np.ones_like(right))
+
+
+def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
+    """Judge predicted values by R², ``1 - Σ(y - ŷ)² / Σ(y - ȳ)²``.
+
+    Parameters
+    ----------
+    values, truth : float64 ``[rows]``
+
+    Returns
+    -------
+    Judged
+
+    Raises
+    ------
+    UsageError
+        If there are no rows or the lengths differ.
+    DataError
+        If the true values are all the same.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> judge_values(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])).value
+    0.5
+    """
+    _check_rows(values, truth)
+    values, truth = values.astype(np.float64), truth.astype(np.float64)
+    from_mean = np.square(truth - truth.mean())
+    variance = from_mean.mean()
+    if variance == 0:
+        raise DataError(
+            f"all {len(truth)} true values are {truth[0]:g}, so that R² has no meaning; "
+            "give this part more rows"
+        )
+    error = np.square(truth - values) / variance
+    return Judged("R²", float(1 - error.mean()), 0.0, error, from_mean / variance)
+
+
+def _check_rows(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> None:
+    if len(truth) == 0 or len(predicted) != len(truth):
+        raise UsageError(
+            f"there are {len(predicted)} predictions for {len(truth)} rows; "
+            "give one prediction per row, and one row at least"
+        )
+
+
+def gap_between(training: Judged, held_out: Judged) -> Estimate:
+    """Return the gap, training less held-out score, with its 95 % interval.
+
+    The true gap is what the training score promises beyond the score on all rows there could be:
+    the network's optimism (Efron 1983). The training score is known, so that the only uncertainty
+    is the held-out score's, and the interval is that one's, mirrored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.array([0, 1] * 50)
+    >>> all_right, half_right = judge_classes(truth, truth), judge_classes(truth * 0, truth)
+    >>> gap = gap_between(all_right, half_right)
+    >>> f"{gap.value:.2f} from {gap.low:.2f} to {gap.high:.2f}"
+    '0.50 from 0.40 to 0.60'
+    """
+    held = held_out.interval()
+    return Estimate(
+        training.value - held.value, training.value - held.high, training.value - held.low
+    )
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A paired comparison of two networks on the same rows.
+
+    The probabilities are those of a normal belief about the true difference around the measured
+    one; "same" is a difference below one point.
+
+    Attributes
+    ----------
+    difference : Estimate
+        Second less first score.
+    better, same, worse : float
+        Probabilities that the second is, and that they are the same for practical purposes.
+    answer : {"better", "same", "worse", "cannot tell"}
+        What has a probability of 0.95 or more.
+    """
+
+    difference: Estimate
+    better: float
+    same: float
+    worse: float
+
+    @property
+    def answer(self) -> str:
+        """The outcome whose probability is 0.95 or more, if there is one."""
+        for outcome in ("better", "same", "worse"):
+            if getattr(self, outcome) >= 0.95:
+                return outcome
+        return "cannot tell"
+
+
+def compare(first: Judged, second: Judged) -> Comparison:
+    """Compare two networks on the same rows, in pairs.
+
+    For accuracy only the rows on which they differ count, as in McNemar's test, with half a row
+    added to each cell (Agresti & Min 2005); for R² the delta method on the paired errors.
+
+    Parameters
+    ----------
+    first, second : Judged
+        On the same rows in the same order.
+
+    Returns
+    -------
+    Comparison
+        Of the second against the first.
+
+    Raises
+    ------
+    UsageError
+        If they do not speak of the same rows.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.array([0, 1] * 50)
+    >>> compare(judge_classes(truth * 0, truth), judge_classes(truth, truth)).answer
+    'better'
+    >>> compare(judge_classes(truth, truth), judge_classes(truth, truth)).difference.value
+    0.0
+    """
+    if len(first.rows) != len(second.rows) or first.score_name != second.score_name:
+        raise UsageError(
+            f"cannot pair {len(first.rows)} rows of {first.score_name} with "
+            f"{len(second.rows)} rows of {second.score_name}; judge both on the same rows"
+        )
+    count = len(first.rows)
+    value = second.value - first.value
+    if first.is_share:
+        discordant = float(np.abs(second.rows - first.rows).sum())
+        variance = (discordant + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
+        error = math.sqrt(variance)
+    else:
+        change = first.rows - second.rows
+        influence = change - change.mean() * first.spread
+        error = max(float(influence.std() / math.sqrt(count)), np.finfo(float).tiny)
+    worse = float(norm.cdf(-SAME, loc=value, scale=error))
+    better = float(norm.sf(SAME, loc=value, scale=error))
+    interval = Estimate(value, value - _Z * error, value + _Z * error)
+    return Comparison(interval, better, max(0.0, 1 - better - worse), worse)

@@ -1,0 +1,281 @@
+"""The column that is predicted: classes as codes, values in units of their spread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bridle.errors import DataError, ModelFileError, did_you_mean
+from bridle.tables.columns import as_texts
+
+__all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
+
+MOST_CODES = 20
+"""Whole numbers with more distinct values than this are values, not classes."""
+
+ClassLabel = str | int | bool | float
+
+
+def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Series[Any]]:
+    """Split a table into features and target.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+        The target's column.
+
+    Returns
+    -------
+    tuple
+        The other columns, and the target.
+
+    Raises
+    ------
+    DataError
+        If there is no such column, nothing else, no row, or a row without a target.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> features, target = target_column(pd.DataFrame({"x": [1, 2], "y": [0, 1]}), "y")
+    >>> list(features), target.tolist()
+    (['x'], [0, 1])
+    """
+    if name not in frame.columns:
+        raise DataError(f"no column {name!r} for the target; {did_you_mean(name, frame.columns)}")
+    if len(frame.columns) == 1:
+        raise DataError(f"{name!r} is the only column; give columns to predict it from")
+    if not len(frame):
+        raise DataError("the table has no rows; give rows below the header")
+    target = frame[name]
+    missing = int(target.isna().sum())
+    if missing:
+        raise DataError(
+            f"the target {name!r} is missing in {missing} of {len(target)} rows; "
+            "fill them in or leave those rows out"
+        )
+    return frame.drop(columns=name), target
+
+
+def infer_task(target: pd.Series[Any]) -> str:
+    """Say whether a target holds classes or values.
+
+    Texts, booleans and categories are classes. Numbers are values, unless they are whole and at
+    most 20 are distinct.
+
+    Parameters
+    ----------
+    target : Series
+
+    Returns
+    -------
+    str
+        "classification" or "regression".
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> infer_task(pd.Series([3, 5, 8])), infer_task(pd.Series([0.5, 1.0]))
+    ('classification', 'regression')
+    """
+    numeric = pd.api.types.is_numeric_dtype(target.dtype)
+    if not numeric or pd.api.types.is_bool_dtype(target.dtype):
+        return "classification"
+    values = target.to_numpy(dtype=np.float64)
+    whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
+    return "classification" if whole and target.nunique() <= MOST_CODES else "regression"
+
+
+@dataclass(frozen=True)
+class ClassTarget:
+    """Classes as int64 codes, in sorted order.
+
+    Attributes
+    ----------
+    classes : tuple
+        The class of each code: text, whole numbers, booleans or floats.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> target = ClassTarget.fit(pd.Series(["no", "yes", "no"]))
+    >>> target.classes, target.transform(pd.Series(["yes", "no"]))
+    (('no', 'yes'), array([1, 0]))
+    """
+
+    classes: tuple[ClassLabel, ...]
+
+    @classmethod
+    def fit(cls, target: pd.Series[Any]) -> ClassTarget:
+        """Learn which classes there are.
+
+        Raises
+        ------
+        DataError
+            If there is one class only, or an infinite number.
+        """
+        _check_finite(target)
+        classes = sorted(set(_labels(target)), key=lambda label: (isinstance(label, str), label))
+        if len(classes) < 2:
+            raise DataError(
+                f"the target {target.name!r} has one class only, {classes[0]!r}; "
+                "give rows of two classes or more"
+            )
+        return cls(tuple(classes))
+
+    def transform(self, target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the code of each row, int64 ``[rows]``.
+
+        Raises
+        ------
+        DataError
+            If a class was not there in ``fit``.
+        """
+        codes = {label: code for code, label in enumerate(self.classes)}
+        labels = _labels(target)
+        strange = [label for label in labels if label not in codes]
+        if strange:
+            hint = did_you_mean(str(strange[0]), map(str, self.classes))
+            raise DataError(f"the class {strange[0]!r} was not there in training; {hint}")
+        return np.array([codes[label] for label in labels], dtype=np.int64)
+
+    def inverse(self, codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
+        """Return the class of each code, ``[rows]``."""
+        return pd.Series([self.classes[code] for code in codes], dtype=self._dtype())
+
+    def _dtype(self) -> Any:
+        kinds = {type(label) for label in self.classes}
+        return (
+            {str: "str", int: "int64", bool: "bool", float: "float64"}[kinds.pop()]
+            if len(kinds) == 1
+            else object
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return the target as plain JSON values."""
+        return {"classes": list(self.classes)}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> ClassTarget:
+        """Build the target from what :meth:`state` returned.
+
+        Raises
+        ------
+        ModelFileError
+            If the state is not one of classes.
+        """
+        classes = state.get("classes") if isinstance(state, dict) else None
+        plain = isinstance(classes, list) and all(
+            isinstance(label, (str, int, float)) for label in classes
+        )
+        if not isinstance(classes, list) or not plain or len(classes) < 2:
+            raise ModelFileError(f"the classes are stated as {classes!r}; fit the model again")
+        return cls(tuple(classes))
+
+
+def _labels(target: pd.Series[Any]) -> list[ClassLabel]:
+    """Return plain Python labels; whole floats as whole numbers."""
+    if pd.api.types.is_bool_dtype(target.dtype):
+        return [bool(value) for value in target]
+    if pd.api.types.is_numeric_dtype(target.dtype):
+        numbers = target.to_numpy(dtype=np.float64)
+        whole = (numbers == np.floor(numbers)).all()
+        return [int(value) if whole else float(value) for value in target]
+    return [str(value) for value in as_texts(target)]
+
+
+def _check_finite(target: pd.Series[Any]) -> None:
+    if not pd.api.types.is_numeric_dtype(target.dtype):
+        return
+    values = target.to_numpy(dtype=np.float64)
+    strange = np.flatnonzero(~np.isfinite(values))
+    if len(strange):
+        raise DataError(
+            f"the target {target.name!r}, row {strange[0] + 1}: the value is "
+            f"{values[strange[0]]}; mend it or leave the row out"
+        )
+
+
+@dataclass(frozen=True)
+class ValueTarget:
+    """Values less their mean, in units of their standard deviation.
+
+    Attributes
+    ----------
+    mean, scale : float
+        Of the rows that it was fitted to, in the target's units.
+
+    Examples
+    --------
+    >>> import numpy as np, pandas as pd
+    >>> target = ValueTarget.fit(pd.Series([1.0, 3.0]))
+    >>> target.transform(pd.Series([1.0, 5.0])), target.inverse(np.array([0.0])).tolist()
+    (array([-1.,  3.], dtype=float32), [2.0])
+    """
+
+    mean: float
+    scale: float
+
+    @classmethod
+    def fit(cls, target: pd.Series[Any]) -> ValueTarget:
+        """Learn mean and standard deviation.
+
+        Raises
+        ------
+        DataError
+            If the target is not numeric, not finite, or the same in every row.
+        """
+        numbers = _numeric(target)
+        scale = float(numbers.std())
+        if scale == 0:
+            raise DataError(
+                f"the target {target.name!r} is {numbers[0]:g} in every row; "
+                "give rows in which it varies"
+            )
+        return cls(float(numbers.mean()), scale)
+
+    def transform(self, target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Return standardised values, float32 ``[rows]``.
+
+        Raises
+        ------
+        DataError
+            If the target is not numeric or not finite.
+        """
+        return ((_numeric(target) - self.mean) / self.scale).astype(np.float32)
+
+    def inverse(self, values: np.ndarray[Any, Any]) -> pd.Series[Any]:
+        """Return values in the target's units, float64 ``[rows]``."""
+        return pd.Series(np.asarray(values, dtype=np.float64) * self.scale + self.mean)
+
+    def state(self) -> dict[str, Any]:
+        """Return the target as plain JSON values."""
+        return {"mean": self.mean, "scale": self.scale}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> ValueTarget:
+        """Build the target from what :meth:`state` returned.
+
+        Raises
+        ------
+        ModelFileError
+            If the state is not one of values.
+        """
+        numbers = [state.get(name) for name in ("mean", "scale")] if isinstance(state, dict) else []
+        if len(numbers) != 2 or not all(isinstance(number, (int, float)) for number in numbers):
+            raise ModelFileError(f"the target is stated as {state!r}; fit the model again")
+        return cls(float(state["mean"]), float(state["scale"]))
+
+
+def _numeric(target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if not pd.api.types.is_numeric_dtype(target.dtype):
+        raise DataError(
+            f"the target {target.name!r} holds {str(target.iloc[0])!r}, which is no number; "
+            "use --task classification (in Python: task='classification')"
+        )
+    _check_finite(target)
+    return target.to_numpy(dtype=np.float64)

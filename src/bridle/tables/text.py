@@ -1,0 +1,75 @@
+"""Features of free text: character n-grams, weighted by rarity, in a few directions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
+
+from bridle.errors import ModelFileError
+from bridle.tables.columns import as_texts
+
+__all__ = ["TextFeatures"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+HASHES = 4096
+DIRECTIONS = 30
+
+
+class TextFeatures:
+    """Latent semantic analysis of the character n-grams of one column.
+
+    Hashed n-grams within words (3 and 4 characters), weighted by inverse document frequency and
+    projected on the leading singular directions (Deerwester et al. 1990), scaled to unit variance.
+    All of its state is three arrays.
+    """
+
+    def __init__(self, idf: FloatArray, directions: FloatArray, scale: FloatArray) -> None:
+        if idf.shape != (HASHES,) or directions.shape[1:] != (HASHES,):
+            raise ModelFileError(
+                f"text features have the shapes {idf.shape} and {directions.shape}; "
+                "fit the model again"
+            )
+        self.idf, self.directions, self.scale = idf, directions, scale
+
+    @property
+    def count(self) -> int:
+        """How many features there are."""
+        return len(self.directions)
+
+    @classmethod
+    def fit(cls, texts: pd.Series[Any]) -> tuple[TextFeatures, FloatArray]:
+        """Return the features, and their values for the texts they were fitted to."""
+        hashed = _hashed(texts)
+        weighting = TfidfTransformer().fit(hashed)
+        weighted = weighting.transform(hashed)
+        count = min(DIRECTIONS, weighted.shape[0] - 1)
+        projection = TruncatedSVD(count, random_state=0).fit(weighted)
+        values = weighted @ projection.components_.T
+        spread = values.std(axis=0)
+        features = cls(weighting.idf_, projection.components_, np.where(spread > 0, spread, 1.0))
+        return features, features._project(weighted)
+
+    def transform(self, texts: pd.Series[Any]) -> FloatArray:
+        """Return float64 ``[rows, count]``; a missing text is a row of zeros."""
+        weighting = TfidfTransformer()
+        weighting.idf_ = self.idf
+        return self._project(weighting.transform(_hashed(texts)))
+
+    def _project(self, weighted: Any) -> FloatArray:
+        # one row at a time in effect: a sparse row's product does not depend on its neighbours
+        return np.asarray(weighted @ self.directions.T) / self.scale
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the state."""
+        return {"idf": self.idf, "directions": self.directions, "scale": self.scale}
+
+
+def _hashed(texts: pd.Series[Any]) -> Any:
+    hashing = HashingVectorizer(
+        analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
+    )
+    return hashing.transform(as_texts(texts).fillna("").tolist())

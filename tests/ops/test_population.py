@@ -1,0 +1,257 @@
+"""The compiled steps of a population, beside the same steps as torch's own operations."""
+
+import ctypes
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from bridle.errors import UsageError
+from bridle.ops import cpu
+from bridle.search.configuration import Configuration
+from bridle.search.shard import Shard
+from bridle.search.task import Task
+
+FUSED = [name for name in cpu.variants() if name in ("avx512", "avx2", "neon")]
+ALL = Configuration(
+    learning_rate=3e-3,
+    l1=1e-3,
+    l2=1e-3,
+    keep_prob=0.5,
+    input_keep_prob=0.9,
+    drop_connect_keep_prob=0.8,
+    max_norm=1.0,
+    label_smoothing=0.1,
+    mixup=0.3,
+    averaging=8.0,
+    class_weight=1.0,
+)
+SOME = Configuration(keep_prob=0.7, mixup=1.0, averaging=0.0, class_weight=0.5)
+CONFIGURATIONS = (ALL, SOME, Configuration())
+
+pytestmark = pytest.mark.skipif(not FUSED, reason="needs AVX2, AVX-512 or NEON")
+
+
+@pytest.fixture
+def using():
+    before = cpu.variant()
+    yield cpu.use_variant
+    cpu.use_variant(before)
+
+
+def task_of(classes, rows=90, features=21, folds=3):
+    generator = torch.Generator().manual_seed(0)
+    X = torch.randn(rows, features, generator=generator)
+    y = X[:, 0] + torch.randn(rows, generator=generator)
+    if classes:
+        y = torch.bucketize(y, y.quantile(torch.linspace(0, 1, classes + 1)[1:-1]))
+    return Task({0: X}, y, torch.arange(rows) % folds, classes)
+
+
+def shard_of(task, configurations=CONFIGURATIONS, ids=None, hidden=(40, 33), batch_size=19):
+    shaped = [each.with_shape(hidden, 0) for each in configurations]
+    ids = range(len(shaped)) if ids is None else ids
+    return Shard(task, shaped, ids, seed=3, batch_size=batch_size)
+
+
+def state_of(shard):
+    state = shard.state()
+    groups = ("weights", "moments", "squares", "average")
+    return {f"{group} {i}": each.clone() for group in groups for i, each in enumerate(state[group])}
+
+
+def trained(task, steps=(1, 10, 9), **options):
+    shard = shard_of(task, **options)
+    for some in steps:
+        shard.train(some)
+    return state_of(shard)
+
+
+@pytest.mark.parametrize("hidden", [(40, 33), (), (7,), (130, 64, 5)])
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_steps_are_those_of_torch(using, classes, hidden):
+    task = task_of(classes)
+    using("torch")
+    expected = trained(task, hidden=hidden)
+    for name in FUSED:
+        using(name)
+        found = trained(task, hidden=hidden)
+        for what, value in expected.items():
+            message = f"{name}, {what}"
+            torch.testing.assert_close(
+                found[what], value, rtol=2e-4, atol=1e-4, msg=lambda m, said=message: f"{said}: {m}"
+            )
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=["all", "some", "none"])
+def test_one_step_is_torchs_to_rounding(using, configuration):
+    task = task_of(3)
+    using("torch")
+    expected = trained(task, steps=(1,), configurations=[configuration])
+    using(FUSED[0])
+    found = trained(task, steps=(1,), configurations=[configuration])
+    for what in expected:
+        # the first step of Adam divides a gradient by its own size: one near 0 may turn its sign
+        small = expected[what.replace("weights", "squares").replace("average", "squares")] < 1e-16
+        torch.testing.assert_close(
+            found[what][~small], expected[what][~small], rtol=1e-3, atol=2e-6
+        )
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("configurations", [CONFIGURATIONS, (Configuration(),)])
+def test_a_gpu_takes_the_same_steps(using, classes, configurations):
+    task = task_of(classes)
+    using("torch")
+    expected = trained(task, configurations=configurations)
+    found = trained(replace(task, device="cuda"), configurations=configurations)
+    for what, value in expected.items():
+        torch.testing.assert_close(found[what].cpu(), value, rtol=2e-4, atol=1e-4, msg=what)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_goes_on_from_what_was_learned_and_predicts():
+    here, there = (shard_of(replace(task_of(3), device=name)) for name in ("cpu", "cuda"))
+    here.train(5)
+    there.train(3)  # forgotten
+    there.load(here.state())
+    here.train(9)
+    there.train(9)
+    torch.testing.assert_close(there.held_out(), here.held_out(), rtol=1e-3, atol=1e-3)
+
+
+def test_all_variants_give_the_same_bits(using):
+    found = []
+    for name in FUSED:
+        using(name)
+        found.append(trained(task_of(3)))
+    for other in found[1:]:
+        assert all(torch.equal(other[what], found[0][what]) for what in other)
+
+
+def test_a_member_has_the_same_bits_whatever_trains_beside_it_and_on_any_threads():
+    task = task_of(3)
+    before = torch.get_num_threads()
+    together = trained(task, ids=[4, 8, 2])
+    torch.set_num_threads(1)
+    try:
+        alone = trained(task, configurations=[SOME], ids=[8])
+    finally:
+        torch.set_num_threads(before)
+    for what, value in alone.items():
+        assert torch.equal(together[what][3:6], value), what
+
+
+def test_one_call_for_many_steps_is_many_calls():
+    task = task_of(2)
+    assert all(
+        torch.equal(a, b)
+        for a, b in zip(
+            trained(task, steps=(40,)).values(),
+            trained(task, steps=(3, 1, 30, 6)).values(),
+            strict=True,
+        )
+    )
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_numbers_below_the_normal_range_are_zero_and_the_callers_stay(using, threads):
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    tiny = torch.finfo(torch.float32).tiny
+    try:
+        for name in FUSED:
+            using(name)
+            shard = shard_of(task_of(3))
+            shard.train(1)
+            for moment in shard.moments:
+                moment.fill_(1e-3 * tiny)
+            shard.train(1)
+            found = torch.cat([moment.flatten().abs() for moment in shard.moments])
+            assert not ((found > 0) & (found < tiny)).any()
+            kept = torch.full((64,), tiny) * 0.5
+            assert (kept > 0).all()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_what_is_no_number_stays_with_its_member():
+    task = task_of(3)
+    shard = shard_of(task)
+    with torch.no_grad():
+        shard.parameters[0][0, 0, 0] = torch.nan
+    shard.train(3)
+    assert bool(shard.parameters[0][0].isnan().any())
+    assert all(bool(p[1:].isfinite().all()) for p in shard.parameters)
+
+
+def test_what_the_kernel_would_misread_is_refused():
+    shard = shard_of(task_of(0))
+    shard.task = replace(shard.task, y=shard.task.y.double())
+    with pytest.raises(UsageError, match=r"float64 \[90\].*; give torch.float32 on the CPU"):
+        shard.train(1)
+    shard = shard_of(task_of(3))
+    shard.X = shard.X.t().contiguous().t()
+    with pytest.raises(UsageError, match=r"strides \(1, 90\).*contiguous"):
+        shard.train(1)
+
+
+def multiplied(a, b):
+    """Return a @ b by the kernel, with a sentinel behind the last row."""
+    from bridle.ops import _native
+
+    out = torch.full((len(a) + 1, b.shape[1]), 7.0)
+    (rows, terms), columns = a.shape, b.shape[1]
+    _native.multiply(
+        rows, terms, columns, a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), out.data_ptr()
+    )
+    assert bool((out[-1] == 7).all())
+    return out[:-1]
+
+
+SHAPES = [
+    (1, 1, 1),
+    (5, 7, 3),
+    (6, 513, 33),
+    (7, 256, 15),
+    (13, 300, 70),
+    (17, 64, 49),
+    (128, 3, 2),
+    (128, 128, 128),
+]
+
+
+@pytest.mark.parametrize("across", [(False, False), (True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
+def test_products_of_any_shape_and_stride(using, shape, across):
+    rows, terms, columns = shape
+    generator = torch.Generator().manual_seed(rows)
+    a = torch.randn(rows, terms, generator=generator)
+    b = torch.randn(terms, columns, generator=generator)
+    a, b = (
+        x.t().contiguous().t() if turned else x for x, turned in zip((a, b), across, strict=True)
+    )
+    found = []
+    for name in FUSED:
+        using(name)
+        found.append(multiplied(a, b))
+        exact = a.double() @ b.double()
+        bound = (terms + 1) * 2**-24 * (a.double().abs() @ b.double().abs())
+        assert bool(((found[-1].double() - exact).abs() <= bound).all())
+    assert all(torch.equal(found[0], other) for other in found[1:])
+
+
+def test_each_element_is_a_chain_of_fused_multiply_adds(using):
+    fma = ctypes.CDLL(None).fmaf if hasattr(ctypes.CDLL(None), "fmaf") else None
+    if fma is None:
+        pytest.skip("the C library has no fmaf here")
+    fma.restype, fma.argtypes = ctypes.c_float, [ctypes.c_float] * 3
+    a, b = np.float32(np.random.default_rng(0).normal(size=(2, 300)))
+    total = 0.0
+    for x, y in zip(a, b, strict=True):
+        total = fma(x, y, total)
+    using(FUSED[0])
+    found = multiplied(torch.from_numpy(a)[None], torch.from_numpy(b)[:, None])
+    assert float(found) == total
