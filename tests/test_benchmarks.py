@@ -1,4 +1,4 @@
-"""The pages of the benchmarks name scripts and options that exist, and the index names all pages."""
+"""The benchmark pages name scripts and options that exist, and the index names all pages."""
 
 import re
 import shlex
