@@ -1,8 +1,8 @@
 """What an attached elastic net costs an AdamW step of a network of 10 M weights.
 
-Run ``python benchmarks/attach.py``. The variants take turns, round after round; the figures are
-medians. The optimizer's step alone is timed with the gradients at hand, where the penalty in the
-loss has no cost of its own, since it is paid in forward and backward.
+Run ``python benchmarks/attach.py``. The variants run in turn, round after round; the figures are
+medians. The optimizer's step is also timed alone, on gradients that are already computed. A penalty
+in the loss has no cost there: it is paid in the forward and backward pass.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Step = Callable[[], object]
 
 
 class Training:
-    """A network, its AdamW, and the elastic net in one of the ways."""
+    """A network, its AdamW, and the elastic net applied in one of the ways."""
 
     def __init__(self, way: str, *, fused: bool, batch: int) -> None:
         torch.manual_seed(0)
@@ -40,7 +40,7 @@ class Training:
         self.optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=1e-4, weight_decay=0.0, fused=fused or None
         )
-        # batches in turn: one alone is soon learnt, and its gradients denormal, hence slow
+        # batches in turn: one alone is soon learnt, and its gradients subnormal, hence slow
         self.batches = cycle(
             [(torch.randn(batch, SIZES[0]), torch.randint(SIZES[-1], (batch,))) for _ in range(16)]
         )
@@ -62,18 +62,18 @@ class Training:
         loss.backward()
 
     def step(self) -> None:
-        """Make a whole training step."""
+        """Take a whole training step."""
         self.backward()
         self.optimizer.step()
 
 
 def whole_steps(*, fused: bool, batch: int) -> dict[str, Step]:
-    """Return a whole training step in each way."""
+    """Return a whole training step for each way."""
     return {way: Training(way, fused=fused, batch=batch).step for way in WAYS}
 
 
 def optimizer_steps(*, fused: bool) -> dict[str, Step]:
-    """Return the optimizer's step alone in each way, on gradients that stay."""
+    """Return the optimizer's step alone for each way, on fixed gradients."""
     steps: dict[str, Step] = {}
     for way in WAYS[:3]:
         training = Training(way, fused=fused, batch=BATCHES[0])

@@ -1,10 +1,9 @@
-"""Co-adaptation on MNIST: nothing, dropout, L2; first features; and what measuring it costs.
+"""Co-adaptation on MNIST: plain, dropout, L2; first features; and the time of the measurement.
 
 Run ``python benchmarks/coadaptation.py --data mnist.npz [--figure tiles.png]``. Networks
 784-128-128-10, five seeds of each kind in one population, each on its own 2000 training rows. The
-times are of one network's 128 units and 2000 pairs on 200 rows: ``co_adaptation`` beside a loop
-that takes the layer's units, sets some to zero and runs the layers behind, a removal at a time, in
-float64 too.
+times are for 128 units and 2000 pairs of one network on 200 rows: ``co_adaptation`` beside a loop
+that sets units to zero and runs the layers behind, one removal at a time, also in float64.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ def read(path: Path) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 
 def trained(X: Tensor, y: Tensor) -> Network:
-    """Return five networks of each kind, from the same starts on the same rows."""
+    """Return five networks of each kind, with the same initial weights and rows."""
     draw = torch.Generator().manual_seed(0)
     parts = torch.randperm(len(X), generator=draw)[: SEEDS * ROWS].view(SEEDS, ROWS).repeat(3, 1)
     network = Network(
@@ -98,14 +97,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--figure", type=Path)
-    parser.add_argument("--rounds", type=int, default=3, help="of the times; 0: none")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of timing; 0: no times")
     options = parser.parse_args()
     X, y, X_test, y_test = read(options.data)
     network = trained(X, y)
     right = (predict(network, X_test).argmax(-1) == y_test).double().mean(1).view(3, SEEDS)
     X, y = X_test[:TESTED], y_test[:TESTED]
     print(f"{machine()}\n")
-    print("| layer | removed | plain | dropout | L2 | dropout: less by (95 %, 5 seeds) | L2 |")
+    print("| layer | removed | plain | dropout | L2 | plain − dropout (95 %) | plain − L2 (95 %) |")
     print("|---|---|---:|---:|---:|---:|---:|")
     for layer in (1, 2):
         for removed in ("zero", "mean"):

@@ -1,7 +1,7 @@
-"""Time of a prediction before and after compaction, 75 % of the hidden units being dead.
+"""Time of a prediction before and after compaction, with 75 % of the hidden units dead.
 
 Run ``python benchmarks/compaction.py``. The dead units are as a group penalty leaves them: all
-weights that leave a hidden unit or channel are zero. All variants take turns; the figure is the
+weights that leave a hidden unit or channel are zero. The variants run in turn; the figure is the
 median over the rounds.
 """
 
@@ -24,7 +24,7 @@ DEAD = 0.75
 
 @torch.no_grad()
 def without_units(model: nn.Sequential) -> None:
-    """Zero what leaves three units of four, chosen at random, of each layer but the last."""
+    """Zero the outgoing weights of a random 75 % of the units of each layer but the last."""
     layers = [layer for layer in model if isinstance(layer, nn.Linear | nn.Conv2d)]
     for place, below in enumerate(layers[:-1]):
         above = layers[place + 1]
@@ -77,7 +77,7 @@ def main() -> None:
         times = interleaved(runs, rounds=rounds)
     print(f"{DEAD:.0%} of the hidden units dead; ms per prediction, float32")
     print(f"{machine()}; median of {rounds} rounds\n")
-    print("| network | parameters | after | before, ms | after, ms | faster | rounding |")
+    print("| network | parameters before | after | before, ms | after, ms | speedup | rounding |")
     print("|---|---:|---:|---:|---:|---:|---:|")
     for name, result in found.items():
         before, after = times[name, False], times[name, True]

@@ -1,4 +1,4 @@
-"""What the search is compared with: each takes the rows to learn from, and predicts the test rows.
+"""The learners beside the search: each takes training rows and predicts the test rows.
 
 Needs ``pip install "bridle[benchmarks]"``.
 """
@@ -45,7 +45,7 @@ def score(truth: pd.Series[Any], said: Any, *, classes: bool) -> float:
 
 
 def _table(rest: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]:
-    """Return the rows with texts as categories that both parts share."""
+    """Return both parts, with text columns as categories that they share."""
     both = pd.concat([rest, test]).drop(columns="target")
     for name in both.columns:
         if not pd.api.types.is_numeric_dtype(both[name]):
@@ -56,10 +56,10 @@ def _table(rest: pd.DataFrame, test: pd.DataFrame) -> tuple[Any, Any]:
 def xgboost_by_optuna(
     rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
 ) -> Any:
-    """XGBoost, its parameters chosen by Optuna's TPE over the same folds in the same time.
+    """XGBoost, tuned by Optuna's TPE over the same folds in the same time.
 
-    The space is that of Gorishniy et al. 2021, with class weights on or off; early stopping on the
-    fold that is held out; at last a refit on all rows, as many rounds as the folds had.
+    The space is that of Gorishniy et al. 2021, with class weights on or off. Training stops early
+    on the held-out fold; the final fit uses all rows and the folds' mean number of rounds.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     began = time.perf_counter()
@@ -133,13 +133,13 @@ def realmlp(
 ) -> Any:
     """RealMLP with its tuned defaults (Holzmüller et al. 2024), as pytabkit has it.
 
-    It takes no gaps in numbers: the training rows' median stands there.
+    It takes no missing values in numerical features: the training rows' median replaces them.
     """
     from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
 
     del seconds  # it has no budget
     X, X_test = _table(rest, test)
-    usual = X.median(numeric_only=True).fillna(0)  # a column may have gaps only
+    usual = X.median(numeric_only=True).fillna(0)  # a column may have missing values only
     X, X_test = X.fillna(usual), X_test.fillna(usual)
     kind = RealMLP_TD_Classifier if classes else RealMLP_TD_Regressor
     model = kind(device="cpu", random_state=seed, n_threads=CORES, verbosity=0)
@@ -150,7 +150,7 @@ def realmlp(
 
 
 def _network(configuration: Configuration) -> Callable[..., Any]:
-    """Return a contender: networks of the folds, averaged, with one set of strengths."""
+    """Return a contender: one network for each fold, averaged, with given strengths."""
 
     def fitted(
         rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int

@@ -1,8 +1,8 @@
 """What 50 subnetworks and Gaussian inference cost, in passes of the network; 784-800-800-10.
 
-Run ``python benchmarks/ensemble.py``. All variants take turns, round after round, so that a change
-of the machine's pace meets them alike; the figure is the median over the rounds. Beside each stands
-what one would write without bridle: a loop of masked passes.
+Run ``python benchmarks/ensemble.py``. The variants run in turn, round after round, so a change in
+machine speed affects all of them; the figure is the median over the rounds. The competitor is what
+one would write without bridle: a loop of masked passes.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def distances(X: Tensor) -> list[str]:
     error = float((exact.std / 5_000**0.5).mean())
     found = {
         "mean weights": predict(network, X),
-        "Gaussian, the mean handed on": predict_gaussian(network, X, propagate="mean").mean,
-        "Gaussian, mean and variance handed on": predict_gaussian(network, X).mean,
+        "Gaussian, only the mean propagated": predict_gaussian(network, X, propagate="mean").mean,
+        "Gaussian, mean and variance propagated": predict_gaussian(network, X).mean,
     }
     lines = [
         f"| {name} | {float((y - exact.mean).abs().mean()):.4f} |" for name, y in found.items()
     ]
-    return [*lines, f"| the samples' own standard error | {error:.4f} |"]
+    return [*lines, f"| standard error of the 5,000 samples | {error:.4f} |"]
 
 
 def main() -> None:
@@ -76,11 +76,11 @@ def main() -> None:
     parser.add_argument(
         "--processor-time",
         action="store_true",
-        help="of the processor, not the clock: where others work on the machine, at one thread",
+        help="processor time instead of wall time, for a shared machine, with one thread",
     )
     options = parser.parse_args()
     clock = time.process_time if options.processor_time else time.perf_counter
-    unit = "ms of the processor" if options.processor_time else "ms"
+    unit = "ms of processor time" if options.processor_time else "ms"
     torch.manual_seed(0)
     X, theirs = torch.randn(BATCH, SIZES[0]), torch_model()
     dropout = Network(SIZES, hidden_noise=Dropout(keep_prob=0.5))
@@ -93,10 +93,10 @@ def main() -> None:
         {
             "one pass": lambda: predict(dropout, X),
             "50 subnetworks": lambda: predict_ensemble(dropout, X, k=SUBNETWORKS),
-            "a loop of 50 masked passes": lambda: masked_loop(dropout, X),
-            "a loop of 50 passes: torch": lambda: torch_loop(theirs, X),
+            "loop of 50 masked passes: bridle": lambda: masked_loop(dropout, X),
+            "loop of 50 masked passes: torch": lambda: torch_loop(theirs, X),
             "Gaussian, ReLU": lambda: predict_gaussian(relu, X),
-            "Gaussian, ReLU, the mean handed on": lambda: predict_gaussian(
+            "Gaussian, ReLU, only the mean propagated": lambda: predict_gaussian(
                 relu, X, propagate="mean"
             ),
             "Gaussian, tanh": lambda: predict_gaussian(connect["tanh"], X),
@@ -104,7 +104,7 @@ def main() -> None:
             "Gaussian, ReLU, 50 samples as in the paper": lambda: predict_gaussian(
                 relu, X, samples=50
             ),
-            "DropConnect: 50 subnetworks": lambda: predict_ensemble(relu, X, k=SUBNETWORKS),
+            "50 subnetworks by DropConnect": lambda: predict_ensemble(relu, X, k=SUBNETWORKS),
         },
         rounds=options.rounds,
         clock=clock,
@@ -121,7 +121,7 @@ def main() -> None:
         verdict = "met" if times <= target else "MISSED"
         print(f"- {name}: {times:.2f} passes, target ≤ {target:g}: {verdict}")
     if not options.skip_distances:
-        print("\n| DropConnect: mean distance of the scores from 5,000 samples | |\n|---|---:|")
+        print("\n| DropConnect: mean distance of the outputs from 5,000 samples | |\n|---|---:|")
         print("\n".join(distances(X[:16])))
 
 

@@ -1,9 +1,9 @@
 """bridle's ``MLPClassifier`` beside scikit-learn's at equal settings: an epoch, and memory.
 
 Run ``OMP_NUM_THREADS=2 python benchmarks/estimators.py``; ``--mnist FILE`` adds MNIST. The default
-network and solver. An epoch is what more epochs add to a fit; fits take turns, and their medians
-are subtracted. Memory is what a process of its own needs at its peak, beyond what it had with the
-data there and everything imported.
+network and solver. The time of an epoch is the difference of a longer and a shorter fit, divided by
+the epochs between; fits run in turn, and their medians are subtracted. Memory is the peak of a
+process of its own, in addition to the data and the imports.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def fit(variant: str, X: Any, y: Any, epochs: int) -> None:
 
 
 def milliseconds(X: Any, y: Any, rounds: int, clock: Callable[[], float]) -> list[float]:
-    """Return what an epoch takes, by variant."""
+    """Return the milliseconds of an epoch, by variant."""
     more = max(2, STEPS // -(-len(X) // 200))
     runs: dict[tuple[str, int], Callable[[], object]] = {
         (variant, epochs): partial(fit, variant, X, y, epochs)
@@ -79,7 +79,7 @@ def milliseconds(X: Any, y: Any, rounds: int, clock: Callable[[], float]) -> lis
 
 
 def highest() -> float:
-    """Return the MiB that this process has had at once, at most."""
+    """Return the peak memory of this process in MiB."""
     status = Path("/proc/self/status")
     if status.exists():  # what getrusage says of a process begins with its parent's
         lines = status.read_text().splitlines()
@@ -88,7 +88,7 @@ def highest() -> float:
 
 
 def peak(variant: str, data: Path) -> float:
-    """Return the MiB that a fit needs, in a process of its own that has only read the data."""
+    """Return the MiB of a fit's peak, in a process of its own that has only read the data."""
     X, y = np.load(data / "X.npy"), np.load(data / "y.npy")
     fit(variant, X[:400], y[:400], 1)  # what is loaded at the first call is not the fit's
     before = highest()
@@ -97,7 +97,7 @@ def peak(variant: str, data: Path) -> float:
 
 
 def memory(X: Any, y: Any) -> list[float]:
-    """Return the MiB that a fit needs, by variant."""
+    """Return the MiB of a fit's peak, by variant."""
     found = []
     with tempfile.TemporaryDirectory() as folder:
         np.save(Path(folder) / "X.npy", X)
@@ -111,9 +111,9 @@ def memory(X: Any, y: Any) -> list[float]:
 def times_of(names: list[str], options: argparse.Namespace) -> None:
     """Print the table of times."""
     clock = time.process_time if options.processor_time else time.perf_counter
-    unit = "ms of the processor" if options.processor_time else "ms"
-    print(f"{machine()}; {unit} for an epoch, medians of {options.rounds} rounds in turn\n")
-    print("| | rows as | scikit-learn | bridle | with dropout | times | with dropout |")
+    unit = "ms of processor time" if options.processor_time else "ms"
+    print(f"{machine()}; {unit} for an epoch, medians of {options.rounds} interleaved rounds\n")
+    print("| data | dtype | scikit-learn | bridle | bridle, dropout | speedup | speedup, dropout |")
     print("|---|---|---:|---:|---:|---:|---:|")
     below = []
     for name in names:
@@ -126,13 +126,13 @@ def times_of(names: list[str], options: argparse.Namespace) -> None:
             if min(times) < TARGET:
                 below.append(f"{name}, {dtype}: {min(times):.1f}")
     said = f"MISSED at {'; '.join(below)}" if below else "met"
-    print(f"\nTarget, {TARGET:g} times faster in each case, dropout included: {said}\n")
+    print(f"\nTarget, {TARGET:g} times as fast in each case, dropout included: {said}\n")
 
 
 def memory_of(names: list[str], options: argparse.Namespace) -> None:
     """Print the table of memory."""
-    print("MiB that a fit needs at its peak, beside the data and what is imported:\n")
-    print("| | rows as | the rows | scikit-learn | bridle | with dropout |")
+    print("MiB at the peak of a fit, in addition to the data and the imports:\n")
+    print("| data | dtype | size of the data | scikit-learn | bridle | bridle, dropout |")
     print("|---|---|---:|---:|---:|---:|")
     for name in names:
         X, y = table(name, options.mnist)
@@ -151,14 +151,14 @@ def main() -> None:
     parser.add_argument(
         "--processor-time",
         action="store_true",
-        help="of the processor, not the clock: where others work on the machine, at one thread",
+        help="processor time instead of wall time, for a shared machine, with one thread",
     )
     options = parser.parse_args()
     names = ["digits", "credit-g", "50,000 × 50", *(["MNIST"] if options.mnist else [])]
     if options.only != "memory":
         times_of(names, options)
     if options.only != "time":
-        memory_of(names[2:], options)  # small sets need what a measurement does not see
+        memory_of(names[2:], options)  # small sets need less than can be measured
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""The kernels against torch eager, torch.compile and a copy of the same bytes.
+"""The kernels beside torch eager, torch.compile and a copy of the same bytes.
 
-Run ``python benchmarks/kernels.py``; ``--only dropout layer step compact dropconnect memory`` picks
-parts, ``--no-compile`` leaves torch.compile out. Every part ends with its targets: met, or by how
-much they are missed.
+Run ``python benchmarks/kernels.py``; ``--only dropout layer step compact dropconnect memory`` takes
+parts, ``--no-compile`` leaves torch.compile out. Each part ends with its targets, met or missed.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ def _both_ways(function: Callable[[Tensor], Tensor], x: Tensor, grad: Tensor) ->
 
 
 def dropout_alone(*, compiled: bool, rounds: int) -> None:
-    """Time dropout forward and backward, in place of a copy each way."""
+    """Time dropout forward and backward, beside a copy each way."""
     for million in (1, 16):
         x = torch.randn(million * 1024, 1024, requires_grad=True)
         grad = torch.randn_like(x)
@@ -68,21 +67,21 @@ def dropout_alone(*, compiled: bool, rounds: int) -> None:
             grad.clone()
 
         variants["copy"] = copy
-        variants["copy into memory at hand"] = two_copies
+        variants["copy into allocated memory"] = two_copies
         times = interleaved(variants, rounds=max(5, rounds // million))
         print(f"\n### Dropout of {million} M float32, forward and backward\n")
         _table(times, "copy")
         print()
         if million == 1:
             _target(
-                "times faster than torch eager",
+                "speedup over torch eager",
                 times["torch eager"] / times["bridle"],
                 100,
                 at_least=True,
             )
-            _target("times the copy", times["bridle"] / times["copy"], 2)
+            _target("time relative to a copy", times["bridle"] / times["copy"], 2)
         else:
-            _target("times the copy", times["bridle"] / times["copy"], 1.5)
+            _target("time relative to a copy", times["bridle"] / times["copy"], 1.5)
 
 
 def memory() -> None:
@@ -128,23 +127,23 @@ def layer(*, compiled: bool, rounds: int) -> None:
     _table(times, "bias, ReLU")
     print()
     ratio = times["bias, ReLU, dropout: bridle"] / times["bias, ReLU"]
-    _target("times the layer without dropout", ratio, 1.02)
+    _target("time relative to the layer without dropout", ratio, 1.02)
 
 
 def step(*, rounds: int) -> None:
-    """Time a whole training step with everything on and everything off."""
+    """Time a whole training step with and without regularization."""
     variants = {
-        "bridle: nothing": bridle_step(dropout=False, penalties=False),
+        "bridle: no regularization": bridle_step(dropout=False, penalties=False),
         "bridle: dropout, L1, L2": bridle_step(dropout=True, penalties=True),
-        "torch: nothing": torch_step(dropout=False, penalties=False),
+        "torch: no regularization": torch_step(dropout=False, penalties=False),
         "torch: dropout, L1, L2": torch_step(dropout=True, penalties=True),
     }
     times = interleaved(variants, rounds=rounds)
     print("\n### A training step of 784-800-800-10, batch 128\n")
-    _table(times, "bridle: nothing")
+    _table(times, "bridle: no regularization")
     print()
-    ratio = times["bridle: dropout, L1, L2"] / times["bridle: nothing"]
-    _target("times the step with everything off", ratio, 1.05)
+    ratio = times["bridle: dropout, L1, L2"] / times["bridle: no regularization"]
+    _target("time relative to the step without regularization", ratio, 1.05)
 
 
 def _wide_network(noise: Dropout | None) -> Callable[[], object]:
@@ -183,7 +182,7 @@ def compact(*, rounds: int) -> None:
     _table(times, "no dropout")
     print()
     faster = times["no dropout"] / times["compact dropout"]
-    _target("times faster than no dropout", faster, 1.5, at_least=True)
+    _target("speedup over no dropout", faster, 1.5, at_least=True)
     print("\nTest accuracy on digits, 64-512-512-10, 60 epochs, seeds 0 to 4:\n")
     print("| dropout | mean | each seed |\n|---|---:|---|")
     for name, shared in (("ordinary", False), ("compact", True)):
@@ -193,12 +192,12 @@ def compact(*, rounds: int) -> None:
 
 
 def dropconnect() -> None:
-    """Time DropConnect with a mask per example against materialised masks."""
+    """Time DropConnect with a mask per example against materialized masks."""
     x = torch.randn(128, 1024, requires_grad=True)
     layer = nn.Linear(1024, 1024, bias=False)
     weight, grad = layer.weight, torch.randn(128, 1024)
 
-    def materialised() -> None:
+    def materialized() -> None:
         masks = torch.bernoulli(torch.full((128, 1024, 1024), 0.5)) / 0.5
         y = torch.bmm(x[:, None], masks * weight)[:, 0]
         torch.autograd.grad(y, (x, weight), grad)
@@ -206,12 +205,12 @@ def dropconnect() -> None:
     def ours() -> None:
         torch.autograd.grad(drop_connect_linear(x, weight, ADDRESS, 0.5), (x, weight), grad)
 
-    times = interleaved({"bridle": ours, "materialised masks": materialised}, rounds=3, warm_up=1)
+    times = interleaved({"bridle": ours, "materialized masks": materialized}, rounds=3, warm_up=1)
     print("\n### DropConnect per example, 1024 × 1024, batch 128, forward and backward\n")
     _table(times, "bridle")
     print()
-    faster = times["materialised masks"] / times["bridle"]
-    _target("times faster than materialised masks", faster, 5, at_least=True)
+    faster = times["materialized masks"] / times["bridle"]
+    _target("speedup over materialized masks", faster, 5, at_least=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What a benchmark says of the machine it ran on."""
+"""The line in which a benchmark describes its machine."""
 
 from __future__ import annotations
 

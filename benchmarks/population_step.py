@@ -1,8 +1,8 @@
-"""A step of a population of 32-128-128-2 networks, batch 128, all regularizers on, for one network.
+"""A training step of a population of 32-128-128-2 networks, batch 128, all regularizers on.
 
-Run ``OMP_NUM_THREADS=2 python benchmarks/population_step.py``. Beside it: the same step of one
-network in torch eager, and torch's matrix products alone. The population makes several steps a
-call, as the search does. ``--device cuda`` for a GPU.
+Run ``OMP_NUM_THREADS=2 python benchmarks/population_step.py``. Beside it: a step of one network
+in torch eager, and torch's matrix products alone. A call makes several steps, as in the search.
+``--device cuda`` for a GPU.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ALL = Configuration(
     hidden=SIZES[1:-1],
 )
 TARGET = 0.12
-STEPS = {"cpu": 10, "cuda": 160}  # of a call
+STEPS = {"cpu": 10, "cuda": 160}  # per call
 TRAINED = 1000  # steps, after which a network counts as trained
 
 
@@ -96,8 +96,8 @@ def main() -> None:
         return whole
 
     print(machine(options.device))
-    print(f"32-128-128-2, batch {BATCH}; ms; trained: {TRAINED} steps\n")
-    print("| networks | step, ms | for one | torch's products | torch eager, one | trained/s |")
+    print(f"32-128-128-2, batch {BATCH}; ms; {TRAINED} steps train a network\n")
+    print("| networks | step | per network | torch's products | torch eager, one | trained/s |")
     print("|---:|---:|---:|---:|---:|---:|")
     steps = STEPS[options.device]
     for members in options.members:

@@ -1,13 +1,12 @@
-"""The same random configurations on many tables, and what to draw a search's from.
+"""The same random configurations on many data sets, and what each range of a space is worth.
 
 Run ``python benchmarks/search_draws.py measure --data FOLDER --csv FILE`` (``--device cuda``: some
-minutes) and then ``python benchmarks/search_draws.py compare --csv FILE``. The first
-trains configurations from a space that is wider than the search's, with five folds on each table,
-and writes the scores of the held-out rows and of a test part down. The second draws 27 of them at a
-time, from all and from a part of the space, and compares the best ones' test scores; and it chooses
-eight greedily that serve many tables (Feurer et al. 2022, "portfolio"), and compares draws that
-begin with them with draws that do not, on a table that they were not chosen on: each is left out in
-turn.
+minutes) and then ``python benchmarks/search_draws.py compare --csv FILE``. ``measure`` trains
+configurations from a space wider than the search's, with five folds on each table, and writes their
+scores on the held-out rows and on a test part. ``compare`` samples 27 of them at a time, from all
+and from a part of the space, and compares the test scores of the best. It also chooses a portfolio
+of eight greedily (Feurer et al. 2022) and compares samples that begin with it with samples that do
+not. Each table in turn is left out of the choice and used for the comparison.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine
-from search_quality import VALUES
+from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
@@ -35,13 +34,13 @@ from bridle.search.shard import Shard
 from bridle.search.task import Task, fold_of_rows
 from bridle.tables import ClassTarget, ValueTarget
 
-CLASSES = (
+CLASSIFICATION = (
     *("wdbc", "sonar", "ionosphere", "vowel", "lung-small", "credit-approval", "australian"),
     *("ilpd", "diabetes", "vehicle", "credit-g", "car", "arrhythmia", "colon", "cnae-9", "kc1"),
     *("jasmine", "splice", "madelon", "spambase", "phoneme", "satimage", "adult"),
 )
 FOLDS, SPLIT = 5, 31
-LOOKS = (1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
+EVALUATIONS = (1 / 9, 1 / 6, 2 / 9, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1)
 TOGETHER = 256
 SCORINGS = {True: ("balanced_accuracy", "accuracy"), False: ("neg_root_mean_squared_error",)}
 
@@ -50,21 +49,21 @@ class Wide(Space):
     """Learning rates from 3e-4 on, L2 up to 0.1, and bins for half of the configurations."""
 
     def sample(self, random: np.random.Generator) -> Configuration:
-        """Draw, and stretch what is narrower in the search's space."""
-        drawn = super().sample(random)
+        """Sample, and stretch what is narrower in the search's space."""
+        sampled = super().sample(random)
         longer = np.log(1e-2 / 3e-4) / np.log(1e-2 / 1e-3)
         return replace(
-            drawn,
-            learning_rate=1e-2 * (drawn.learning_rate / 1e-2) ** longer,
-            l2=1e-5 * (drawn.l2 / 1e-5) ** (4 / 3) if drawn.l2 else 0.0,
+            sampled,
+            learning_rate=1e-2 * (sampled.learning_rate / 1e-2) ** longer,
+            l2=1e-5 * (sampled.l2 / 1e-5) ** (4 / 3) if sampled.l2 else 0.0,
         )
 
     def _drawn_bins(self, random: np.random.Generator) -> int:
         return self.bins[random.integers(len(self.bins))]
 
 
-def drawn(count: int, *, classes: bool) -> list[Configuration]:
-    """Return the configurations: the same ones for each table."""
+def sampled(count: int, *, classes: bool) -> list[Configuration]:
+    """Return the configurations, the same for each table."""
     random = np.random.default_rng(0)
     space = Wide((HIDDEN,), (0, 16), classes=classes, balanced=True)
     return [space.sample(random) for _ in range(count)]
@@ -74,7 +73,7 @@ class Table:
     """A table's rows, encoded as the search does it, and a test part."""
 
     def __init__(self, name: str, folder: Path, device: str) -> None:
-        classes = name not in VALUES
+        classes = name not in REGRESSION
         frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
         if classes:
             frame["target"] = frame["target"].astype(str)
@@ -103,7 +102,7 @@ class Table:
         return torch.stack([averaged(each, classes=bool(self.task.classes)) for each in outputs])
 
     def measured(self, configurations: list[Configuration]) -> pd.DataFrame:
-        """Train them all, and return a row for each look at each."""
+        """Train the configurations; return a row for each evaluation of each."""
         task = self.task
         rows = min(len(task.rows_of(v)[0]) for v in range(FOLDS))
         size = batch_size_for(rows)
@@ -124,12 +123,12 @@ class Table:
                     seed=0,
                     batch_size=size,
                 )
-                for share in LOOKS:
+                for share in EVALUATIONS:
                     shard.train(round(share * longest) - shard.step)
-                    found.append(self._look(shard, bins).assign(id=ids, part=round(share, 3)))
+                    found.append(self._evaluation(shard, bins).assign(id=ids, part=round(share, 3)))
         return pd.concat(found)
 
-    def _look(self, shard: Shard, bins: int) -> pd.DataFrame:
+    def _evaluation(self, shard: Shard, bins: int) -> pd.DataFrame:
         task, classes = self.task, bool(self.task.classes)
         known, said = shard.held_out()[:, task.judged], self.tested(shard, bins)
         y = task.y[task.judged]
@@ -144,42 +143,42 @@ class Table:
 
 
 def measure(options: argparse.Namespace) -> None:
-    """Write every look at every configuration down, table by table."""
+    """Write every evaluation of every configuration to the file, table by table."""
     print(f"{machine(options.device)}; {options.configurations} configurations\n")
     found = []
     for name in options.sets:
         began = time.perf_counter()
         table = Table(name, options.data, options.device)
-        configurations = drawn(options.configurations, classes=bool(table.task.classes))
+        configurations = sampled(options.configurations, classes=bool(table.task.classes))
         found.append(table.measured(configurations).assign(set=name))
         pd.concat(found).to_csv(options.csv, index=False, float_format="%.5g")
         print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
 PARTS: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
-    "learning rate from 1e-3": lambda c: c.learning_rate >= 1e-3,
-    "learning rate from 2e-3": lambda c: c.learning_rate >= 2e-3,
-    "L2 up to 1e-2": lambda c: c.l2 <= 1e-2,
-    "L2 up to 1e-3": lambda c: c.l2 <= 1e-3,
+    "learning rate ≥ 1e-3": lambda c: c.learning_rate >= 1e-3,
+    "learning rate ≥ 2e-3": lambda c: c.learning_rate >= 2e-3,
+    "L2 ≤ 1e-2": lambda c: c.l2 <= 1e-2,
+    "L2 ≤ 1e-3": lambda c: c.l2 <= 1e-3,
     "no L1": lambda c: c.l1 == 0,
     "no dropout": lambda c: c.keep_prob == 1,
-    "no dropout of inputs": lambda c: c.input_keep_prob == 1,
+    "no input dropout": lambda c: c.input_keep_prob == 1,
     "no mixup": lambda c: c.mixup == 0,
     "no label smoothing": lambda c: c.label_smoothing == 0,
-    "averaged": lambda c: np.isfinite(c.averaging),
-    "classes weighed in full": lambda c: c.class_weight == 1,
-    "classes not weighed in full": lambda c: c.class_weight < 1,
+    "weight averaging": lambda c: np.isfinite(c.averaging),
+    "full class weights": lambda c: c.class_weight == 1,
+    "partial class weights": lambda c: c.class_weight < 1,
     "finest bins 3:1": lambda c: 1 + 2 * (c.bins > 0),
-    "rate from 1e-3, L2 up to 1e-2, bins 3:1": lambda c: (
+    "learning rate ≥ 1e-3, L2 ≤ 1e-2, bins 3:1": lambda c: (
         (c.learning_rate >= 1e-3) * (c.l2 <= 1e-2) * (1 + 2 * (c.bins > 0))
     ),
 }
-DRAWN, AVERAGED, PORTFOLIO, ROUNDS = 27, 4, 8, 600
+SAMPLED, AVERAGED, PORTFOLIO, ROUNDS = 27, 4, 8, 600
 Scores = pd.DataFrame  # a row for each configuration, a column for each table
 
 
-def best_looks(measured: pd.DataFrame, scoring: str) -> tuple[Scores, Scores]:
-    """Return each configuration's validation and test score at its best look."""
+def best_evaluations(measured: pd.DataFrame, scoring: str) -> tuple[Scores, Scores]:
+    """Return each configuration's validation and test score at its best evaluation."""
     rows = measured[np.isfinite(measured[scoring])].reset_index(drop=True)
     best = rows.loc[rows.groupby(["set", "id"])[scoring].idxmax()]
     known, said = (
@@ -191,14 +190,14 @@ def best_looks(measured: pd.DataFrame, scoring: str) -> tuple[Scores, Scores]:
 def simulated(
     known: pd.Series, said: pd.Series, weights: np.ndarray, first: list[int]
 ) -> tuple[float, float]:
-    """Return what a draw finds: its best validation score, and the best ones' mean test score."""
+    """Return the mean over samples: best validation score, and the best ones' mean test score."""
     random = np.random.default_rng(0)
     weights = weights.astype(float)
     weights[first] = 0
     weights /= weights.sum()
     seen, tested, found = known.to_numpy(), said.to_numpy(), []
     for _ in range(ROUNDS):
-        more = random.choice(len(seen), DRAWN - len(first), replace=False, p=weights)
+        more = random.choice(len(seen), SAMPLED - len(first), replace=False, p=weights)
         places = np.concatenate([np.array(first, dtype=int), more])
         best = places[np.argsort(-seen[places])][:AVERAGED]
         found.append((seen[best[0]], tested[best].mean()))
@@ -206,7 +205,7 @@ def simulated(
 
 
 def portfolio(known: Scores) -> list[int]:
-    """Return the configurations that, one after the other, add most to the best of them."""
+    """Return the configurations that, greedily, add most to the best of them."""
     middle = known.median()
     share = ((known - middle) / (known.max() - middle)).clip(lower=-1).to_numpy()
     best, chosen = np.full(share.shape[1], -1.0), []
@@ -217,19 +216,21 @@ def portfolio(known: Scores) -> list[int]:
 
 
 def compare(options: argparse.Namespace) -> None:
-    """Print what parts of the space and a portfolio are worth, for each score."""
+    """Print what each part of the space and a portfolio are worth, for each score."""
     measured = pd.read_csv(options.csv)
     for scoring in (*SCORINGS[True], *SCORINGS[False]):
         classes = scoring in SCORINGS[True]
-        rows = measured[measured["set"].isin(CLASSES if classes else VALUES)]
+        rows = measured[measured["set"].isin(CLASSIFICATION if classes else REGRESSION)]
         if rows.empty:
             continue
-        known, said = best_looks(rows, scoring)
-        every = drawn(int(measured["id"].max()) + 1, classes=classes)
+        known, said = best_evaluations(rows, scoring)
+        every = sampled(int(measured["id"].max()) + 1, classes=classes)
         table = pd.DataFrame([asdict(every[at]) for at in known.index])
         everything = np.ones(len(known))
         ways = {name: np.asarray(part(table), dtype=float) for name, part in PARTS.items()}
-        ways = {name: each for name, each in ways.items() if each.std() and sum(each > 0) >= DRAWN}
+        ways = {
+            name: each for name, each in ways.items() if each.std() and sum(each > 0) >= SAMPLED
+        }
         ways["portfolio first"] = everything
         print(f"{scoring}: {known.shape[1]} tables; change of validation and of test score")
         changes: dict[str, list[list[float]]] = {way: [] for way in ways}
@@ -247,7 +248,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def changed(now: tuple[float, float], before: tuple[float, float]) -> list[float]:
-    """Return points for a score of classes, and for an error per cent of it."""
+    """Return points for a classification score, and per cent for an error."""
     if before[0] > 0:
         return [100 * (b - a) for a, b in zip(before, now, strict=True)]
     return [100 * float(np.log(b / a)) for a, b in zip(before, now, strict=True)]
@@ -259,7 +260,7 @@ def main() -> None:
     parser.add_argument("command", choices=["measure", "compare"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--sets", nargs="*", default=[*CLASSES, *VALUES])
+    parser.add_argument("--sets", nargs="*", default=[*CLASSIFICATION, *REGRESSION])
     parser.add_argument("--configurations", type=int, default=256)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()

@@ -1,11 +1,11 @@
-"""How well the search predicts, beside others that learn from the same rows.
+"""How well the search predicts, beside other learners on the same rows.
 
 Run ``python benchmarks/search_quality.py --data FOLDER --budget 5m``. The sets of Kadra et al. 2021
-by default: a fifth of the rows is the test part (seed 11, stratified), the search has the rest, and
-the score is balanced accuracy; the published columns are read from the folder's reference file. A
-set of values has the root mean squared error. ``--repeats`` adds further splits, paired;
-``--against`` adds contenders, which have the same time where they can use it. With ``--csv`` each
-row is written as it is found, and those that are there already are not made again.
+by default: a fifth of the rows is the test part (seed 11, stratified), the search gets the rest,
+and the score is balanced accuracy; the published columns come from the folder's reference file. For
+regression the score is the root mean squared error. ``--repeats`` adds further splits, paired;
+``--against`` adds contenders, which get the same time where they have a budget. With ``--csv`` each
+row is written when it is known, and rows that the file already has are not computed again.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from bridle.search.budget import seconds_of
 SETS = (
     "arrhythmia credit-g vehicle kc1 adult phoneme cnae-9 australian car jasmine".split()  # noqa: SIM905
 )
-VALUES = ("boston", "california", "concrete", "cpu-act", "energy", "kin8nm", "wine-red")
+REGRESSION = ("boston", "california", "concrete", "cpu-act", "energy", "kin8nm", "wine-red")
 REFERENCE = "reference_kadra2021_test_balanced_accuracy.csv"
 PUBLISHED = ("MLP", "MLP+D", "XGB", "MLP+cocktail")
 OURS = ("chosen", "plain", "boosting")
@@ -35,7 +35,7 @@ OURS = ("chosen", "plain", "boosting")
 def one(
     rest: pd.DataFrame, test: pd.DataFrame, options: argparse.Namespace, seed: int, *, classes: bool
 ) -> dict[str, float]:
-    """Search on one split; return the test scores, and the seconds."""
+    """Search on one split; return the test scores and the seconds."""
     began = time.perf_counter()
     found = bridle.search(
         rest,
@@ -61,7 +61,7 @@ def one(
 def against(
     name: str, rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int, *, classes: bool
 ) -> dict[str, float]:
-    """Return a contender's test score, and its seconds."""
+    """Return a contender's test score and its seconds."""
     from contenders import CONTENDERS, score
 
     began = time.perf_counter()
@@ -71,11 +71,13 @@ def against(
 
 
 def main() -> None:
-    """Print a line for each set, and the means."""
+    """Print a line for each split, and the means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--budget", default="5m")
-    parser.add_argument("--sets", nargs="*", default=SETS, help="'values' is the seven of values")
+    parser.add_argument(
+        "--sets", nargs="*", default=SETS, help="names, or 'regression': the seven regression sets"
+    )
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--hidden", type=int, nargs="*", default=[128, 128])
     parser.add_argument("--answer", default="ensemble")
@@ -89,10 +91,10 @@ def main() -> None:
     if options.csv and options.csv.exists():
         rows += [dict(row) for _, row in pd.read_csv(options.csv).iterrows()]
     known = {(row["set"], row["split"]) for row in rows}
-    sets = VALUES if options.sets == ["values"] else options.sets
+    sets = REGRESSION if options.sets == ["regression"] else options.sets
     for repeat in range(options.repeats):
         for name in sets:
-            split, classes = 11 + repeat, name not in VALUES
+            split, classes = 11 + repeat, name not in REGRESSION
             if (name, split) in known:
                 continue
             frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
@@ -118,13 +120,13 @@ def main() -> None:
             print("  ".join(said), flush=True)
     table = pd.DataFrame(rows).drop(columns="split")
     print("\n" + table.groupby("set", sort=False).mean().round(3).to_string())
-    if table.set.nunique() > 1 and not set(table.set) & set(VALUES):
-        print("\nmeans of the sets' means")
+    if table.set.nunique() > 1 and not set(table.set) & set(REGRESSION):
+        print("\nmeans over the means of the sets")
         print(table.groupby("set").mean().mean().round(2).to_string())
     for other in ("plain", "boosting", *options.against):
         change = table["chosen"] - table[other]
         spread = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
-        print(f"chosen − {other}, in pairs: {change.mean():+.3f} ± {spread:.3f} (standard error)")
+        print(f"chosen − {other}, paired: {change.mean():+.3f} ± {spread:.3f} (standard error)")
 
 
 if __name__ == "__main__":

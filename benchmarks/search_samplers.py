@@ -1,17 +1,17 @@
-"""Where configurations come from: at random, from a model of the scores, or from the winners.
+"""Samplers of configurations: random, TPE, and population-based training.
 
-Run ``python benchmarks/search_samplers.py --data FOLDER``. The same work three times on the same
-split, folds and batches:
+Run ``python benchmarks/search_samplers.py --data FOLDER``. Each does the same amount of work on the
+same split, folds and batches:
 
-- *halving*: random configurations, the better third goes on, twice (what the search does);
-- *model*: the same, but after the first 18 each job's configurations are those that Optuna's TPE
-  (multivariate, with the first rung's scores) proposes;
-- *population*: population-based training (Jaderberg et al. 2017): a quarter as many networks train
-  to the end; twelve times on the way, the worst quarter takes the weights of the best quarter and
-  its strengths, moved by a fifth either way.
+- *random*: random configurations with successive halving; a third is promoted, twice (the search);
+- *TPE*: the same, but after the first 18 configurations Optuna's TPE (multivariate, with the first
+  rung's scores) proposes those of each job;
+- *PBT*: population-based training (Jaderberg et al. 2017): a quarter as many networks train to the
+  end; twelve times on the way, the worst quarter takes the weights of the best quarter and its
+  strengths, perturbed by a fifth up or down.
 
-Each answers with the average of its best eight configurations. Printed is the balanced accuracy of
-the test part, and the selected score over the held-out rows, in per cent.
+Each predicts with the average of its best eight configurations. The output is the balanced accuracy
+of the test part, and the best validation score over the held-out rows, in per cent.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ TOGETHER_IN_A_JOB = 8
 
 
 def suggest(trial: optuna.Trial, space: Space) -> Configuration:
-    """Let Optuna choose from the search's own space."""
+    """Let Optuna sample the search's own space."""
 
     def often(name: str, draw: Callable[[], float], off: float) -> float:
         return draw() if trial.suggest_categorical(f"{name} on", [True, False]) else off
@@ -80,7 +80,7 @@ def suggest(trial: optuna.Trial, space: Space) -> Configuration:
 
 
 class ModelContest(Contest):
-    """Successive halving, whose first rung is proposed by TPE."""
+    """Successive halving, with a first rung that TPE proposes."""
 
     def __init__(self, plan: Plan, space: Space, run: Any) -> None:
         super().__init__(plan, space, run)
@@ -109,7 +109,7 @@ class ModelContest(Contest):
 
 
 def moved(one: Configuration, random: np.random.Generator) -> Configuration:
-    """Return a configuration whose strengths are moved by a fifth, up or down."""
+    """Return a configuration with strengths perturbed by a fifth, up or down."""
 
     def by(value: float, low: float, high: float) -> float:
         return float(np.clip(value * random.choice([0.8, 1.25]), low, high))
@@ -133,7 +133,7 @@ def moved(one: Configuration, random: np.random.Generator) -> Configuration:
 
 
 def population(task: Task, space: Space, plan: Plan) -> list[Entry]:
-    """Train a population with exploitation and exploration; return it, the best first."""
+    """Train by population-based training; return the networks, the best first."""
     random = np.random.default_rng([plan.seed, 0xB07])
     work = sum(
         plan.kept(r, plan.configurations) * (b - a)
@@ -177,7 +177,7 @@ def population(task: Task, space: Space, plan: Plan) -> list[Entry]:
 
 
 def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]:
-    """Return the test and the validation score of each way on one split."""
+    """Return the test and the validation score of each sampler on one split."""
     rest, test = train_test_split(frame, test_size=0.2, random_state=seed, stratify=frame["target"])
     rows = rest.drop(columns="target")
     encoders = encodings_of(rows)
@@ -206,18 +206,18 @@ def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]
 
     found: dict[str, float] = {}
     ways: dict[str, list[Entry]] = {}
-    for name, kind in (("halving", Contest), ("model", ModelContest)):
+    for name, kind in (("random", Contest), ("TPE", ModelContest)):
         contest = kind(plan, space, run)
         contest.hold()
         ways[name] = contest.finalists[:TOGETHER]
-    ways["population"] = population(task, space, plan)[:TOGETHER]
+    ways["PBT"] = population(task, space, plan)[:TOGETHER]
     for name, winners in ways.items():
         widest = max(each.configuration.bins for each in winners)
         outputs = averaged(
             predict(networks_of(task, winners, widest), X_test[widest]), classes=True
         )
         found[name] = 100 * float(scores_of(outputs[None], y_test, SCORING))
-        found[f"{name}, held out"] = 100 * winners[0].best[0]
+        found[f"{name}, validation"] = 100 * winners[0].best[0]
     return found
 
 
@@ -248,10 +248,10 @@ def main() -> None:
                 pd.DataFrame(rows).to_csv(options.csv, index=False)
     table = pd.DataFrame(rows)
     print("\n" + table.groupby("set", sort=False).mean().round(2).to_string())
-    for other in ("model", "population"):
-        change = table[other] - table["halving"]
+    for other in ("TPE", "PBT"):
+        change = table[other] - table["random"]
         spread = change.std(ddof=1) / np.sqrt(len(change))
-        print(f"{other} − halving, in pairs: {change.mean():+.2f} ± {spread:.2f} (standard error)")
+        print(f"{other} − random, paired: {change.mean():+.2f} ± {spread:.2f} (standard error)")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What batch normalisation, skip connections, width and depth do for the search's configurations.
+"""Batch normalization, skip connections, width and depth with the search's configurations.
 
 Run ``python benchmarks/search_shapes.py --data FOLDER``. The same random configurations of the
 search's space, each with every shape: plain torch loops (``torch_loop.py``), five folds, 900
-steps, the best of 12 looks. Printed is the balanced accuracy over all held-out rows in per cent:
-the mean over configurations, and the best configuration's; then each shape less 128-128, in pairs.
+steps, the best of 12 evaluations. The output is the balanced accuracy over all held-out rows in per
+cent: the mean over configurations, and the best one's; then each shape minus 128-128, paired.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bridle.search.budget import batch_size_for
 from bridle.search.configuration import Configuration, Space
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "phoneme", "cnae-9")
-STEPS, LOOKS = 900, 12
+STEPS, EVALUATIONS = 900, 12
 
 
 class Skip(nn.Module):
@@ -39,8 +39,8 @@ class Skip(nn.Module):
         return x + self.inner(x)
 
 
-def normalised(inputs: int, configuration: Configuration, outputs: int) -> nn.Module:
-    """Return the network with batch normalisation before each ReLU (Ioffe & Szegedy 2015)."""
+def normalized(inputs: int, configuration: Configuration, outputs: int) -> nn.Module:
+    """Return the network with batch normalization before each ReLU (Ioffe & Szegedy 2015)."""
     layers: list[nn.Module] = []
     for each in network_of(inputs, configuration, outputs):
         if isinstance(each, nn.ReLU):
@@ -60,17 +60,17 @@ def skipping(inputs: int, configuration: Configuration, outputs: int) -> nn.Modu
 
 WAYS: dict[str, tuple[tuple[int, ...], Builder]] = {
     "128-128": ((128, 128), network_of),
-    "batch norm": ((128, 128), normalised),
-    "skip": ((128, 128), skipping),
+    "batch normalization": ((128, 128), normalized),
+    "skip connections": ((128, 128), skipping),
     "32-32": ((32, 32), network_of),
     "256-256": ((256, 256), network_of),
-    "128": ((128,), network_of),
+    "one layer of 128": ((128,), network_of),
     "128-128-128": ((128, 128, 128), network_of),
 }
 
 
 def main() -> None:
-    """Print a line for each set, and the differences in pairs."""
+    """Print a line for each set, and the paired differences."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", nargs="*", default=SETS)
@@ -87,14 +87,14 @@ def main() -> None:
         random = np.random.default_rng(7)
         scores: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(options.configurations):
-            drawn = space.sample(random)
+            sampled = space.sample(random)
             for way, (hidden, build) in WAYS.items():
                 torch.manual_seed(number)
                 value = cross_validate(
                     task,
-                    replace(drawn, hidden=hidden),
+                    replace(sampled, hidden=hidden),
                     steps=STEPS,
-                    looks=LOOKS,
+                    evaluations=EVALUATIONS,
                     batch_size=batch_size_for(len(task.rows_of(0)[0])),
                     scoring=SCORING,
                     build=build,
@@ -109,7 +109,7 @@ def main() -> None:
     for way in list(WAYS)[1:]:
         change = np.array(changes[way])
         error = change.std(ddof=1) / np.sqrt(len(change))
-        print(f"{way} − 128-128, in pairs: {change.mean():+.2f} ± {error:.2f} (standard error)")
+        print(f"{way} − 128-128, paired: {change.mean():+.2f} ± {error:.2f} (standard error)")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""The search with other spaces to draw from, beside the one it has.
+"""The search with other spaces, beside its own.
 
 Run ``python benchmarks/search_spaces.py --data FOLDER``. Each space is searched for the same
-seconds on the same splits, in turns. Printed is the root mean squared error of the test part
-(``--sets classes``: the balanced accuracy in per cent, or what ``--scoring`` says), and in pairs
-how much another space has it higher or lower, in per cent of the error, or in points.
+seconds on the same splits, in turn. The output is the root mean squared error of the test part
+(``--sets classification``: the balanced accuracy in per cent, or the score of ``--scoring``), and
+the paired difference of each other space, in per cent of the error or in points.
 """
 
 from __future__ import annotations
@@ -18,36 +18,38 @@ import numpy as np
 import pandas as pd
 from machine import machine
 from search_draws import Wide
-from search_quality import VALUES
+from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 
 import bridle
 from bridle.search import configuration, holding
 from bridle.search.configuration import HIDDEN, Configuration, Space
 
-CLASSES = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
+CLASSIFICATION = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
 
 
-class NoiseOfClasses(Space):
-    """For values, units and rows as noisy as for classes."""
+class NoiseOfClassification(Space):
+    """For regression, as much noise as for classification."""
 
     def sample(self, random: np.random.Generator) -> Configuration:
-        """Draw for classes, without what only a class has."""
-        drawn = Space(self.shapes, self.bins, balanced=self.balanced).sample(random)
-        return drawn if self.classes else replace(drawn, label_smoothing=0.0, class_weight=0.0)
+        """Sample as for classification, without what regression does not have."""
+        sampled = Space(self.shapes, self.bins, balanced=self.balanced).sample(random)
+        if self.classes:
+            return sampled
+        return replace(sampled, label_smoothing=0.0, class_weight=0.0)
 
 
 class HalfAsOften(Space):
-    """For values, noise half as often as for classes."""
+    """For regression, noise half as often as for classification."""
 
     def sample(self, random: np.random.Generator) -> Configuration:
-        """Draw with another share."""
+        """Sample with another share of noise."""
         with patch.object(configuration, "NOISE_OF_VALUES", 0.5):
             return super().sample(random)
 
 
-class Before(Wide):
-    """Wider learning rates and L2, classes always weighed, and no more bins than numbers."""
+class Previous(Wide):
+    """Wider learning rates and L2, class weights always, bins for half of the configurations."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -58,16 +60,16 @@ class Faster(Space):
     """Learning rates three times as high."""
 
     def sample(self, random: np.random.Generator) -> Configuration:
-        """Draw, and learn faster."""
-        drawn = super().sample(random)
-        return replace(drawn, learning_rate=3 * drawn.learning_rate)
+        """Sample, and learn faster."""
+        sampled = super().sample(random)
+        return replace(sampled, learning_rate=3 * sampled.learning_rate)
 
 
 class Quiet(Space):
-    """No noise on units, inputs, weights and rows at all."""
+    """No dropout, DropConnect or mixup."""
 
     def sample(self, random: np.random.Generator) -> Configuration:
-        """Draw, and take the noises away."""
+        """Sample, and remove the noises."""
         return replace(
             super().sample(random),
             keep_prob=1.0,
@@ -77,7 +79,7 @@ class Quiet(Space):
         )
 
 
-class OnlyNumbers(Space):
+class NoBins(Space):
     """No bins."""
 
     def __post_init__(self) -> None:
@@ -86,13 +88,13 @@ class OnlyNumbers(Space):
 
 
 SPACES: dict[str, type[Space]] = {
-    "as it is": Space,
-    "before": Before,
-    "noise of classes": NoiseOfClasses,
+    "current": Space,
+    "previous": Previous,
+    "noise as in classification": NoiseOfClassification,
     "noise half as often": HalfAsOften,
     "no noise": Quiet,
-    "faster": Faster,
-    "no bins": OnlyNumbers,
+    "3x learning rate": Faster,
+    "no bins": NoBins,
 }
 WIDTHS = {"64-64": (64, 64), "256-256": (256, 256), "128-128-128": (128, 128, 128)}
 
@@ -116,25 +118,25 @@ def searched(
 
 
 def main() -> None:
-    """Print a line for each split, and the differences in pairs."""
+    """Print a line for each split, and the paired differences."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument(
-        "--sets", nargs="*", default=["values"], help="'values' or 'classes', or names"
+        "--sets", nargs="*", default=["regression"], help="'regression', 'classification', or names"
     )
     parser.add_argument("--ways", nargs="*", default=[*SPACES, *WIDTHS])
     parser.add_argument("--splits", type=int, nargs="*", default=[21, 22])
     parser.add_argument("--seconds", type=float, default=10)
-    parser.add_argument("--scoring", default="balanced_accuracy", help="of classes")
+    parser.add_argument("--scoring", default="balanced_accuracy", help="for classification")
     options = parser.parse_args()
     print(f"{machine()}; {options.seconds:g} s\n")
-    named = {"values": VALUES, "classes": CLASSES}
+    named = {"regression": REGRESSION, "classification": CLASSIFICATION}
     sets = [name for given in options.sets for name in named.get(given, [given])]
     first = options.ways[0]
     rows: list[dict[str, Any]] = []
     for split in options.splits:
         for name in sets:
-            classes = name not in VALUES
+            classes = name not in REGRESSION
             frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
             if classes:
                 frame["target"] = frame["target"].astype(str)
@@ -149,15 +151,15 @@ def main() -> None:
             print(f"{name} {split}  {said}", flush=True)
     table = pd.DataFrame(rows).set_index("set").drop(columns="split")
     print("\n" + table.groupby("set", sort=False).mean().to_string())
-    values = table.index.isin(VALUES)
-    ratios = table[values].div(table.loc[values, first], axis=0)
+    regression = table.index.isin(REGRESSION)
+    ratios = table[regression].div(table.loc[regression, first], axis=0)
     for unit, change in (
-        ("points", table[~values].sub(table.loc[~values, first], axis=0)),
+        ("points", table[~regression].sub(table.loc[~regression, first], axis=0)),
         ("% of the error", 100 * ratios.apply(np.log)),
     ):
         for way in options.ways[1:] if len(change) else ():
             figures = f"{change[way].mean():+.2f} ± {change[way].sem():.2f} {unit}"
-            print(f"{way} − {first}, in pairs: {figures} (standard error)")
+            print(f"{way} − {first}, paired: {figures} (standard error)")
 
 
 if __name__ == "__main__":

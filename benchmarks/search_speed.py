@@ -1,16 +1,16 @@
-"""The time that the search takes to a validation score, beside others' time to the same score.
+"""The time of the search to a validation score, beside other searches' time to the same score.
 
 Run ``python benchmarks/search_speed.py --data FOLDER``. The score is balanced accuracy over the
-held-out rows of the same five folds, of the same encoding; medians over seeds. Beside the search:
+held-out rows of the same five folds, with the same encoding; medians over seeds. Competitors:
 
-- Optuna's TPE with its median pruner, two worker processes of one thread, each trial a plain torch
-  loop (``torch_loop.py``) over the same space, the same steps and looks. It has up to ``--times``
-  times the search's seconds to reach the search's score.
+- Optuna's TPE with its median pruner and two worker processes of one thread. Each trial is a plain
+  torch loop (``torch_loop.py``) over the same space, with the same steps and evaluations. It gets
+  up to ``--times`` times the search's seconds to reach the search's score.
 - scikit-learn's ``HalvingRandomSearchCV`` over ``MLPClassifier``, two jobs, once; its score is the
   mean over the folds. The search is timed to that score.
 
-The parts: the same work by one network at a time (torch, two processes), by populations with
-torch's own operations, by populations with bridle's kernels, and by halving.
+The parts: milliseconds for a step of one network in a torch loop (two processes), with the folds as
+one population and with eight configurations × folds as one, and the steps that halving saves.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def task_of(frame: pd.DataFrame, seed: int) -> Task:
 
 
 def sample(trial: optuna.Trial, bins: list[int]) -> Configuration:
-    """Let Optuna choose from the search's space, but for what torch has no module for."""
+    """Let Optuna sample the search's space, without what torch has no module for."""
 
     def often(name: str, draw: Any, off: float) -> float:
         return draw() if trial.suggest_categorical(f"{name} on", [True, False]) else off
@@ -105,7 +105,7 @@ def _optuna_worker(
             task,
             sample(trial, sorted(task.inputs)),
             steps=steps,
-            looks=LOOKS * RUNGS,
+            evaluations=LOOKS * RUNGS,
             batch_size=batch_size,
             scoring=SCORING,
             after_fold=after_fold,
@@ -126,7 +126,7 @@ def _optuna_worker(
 def by_optuna(
     task: Task, steps: int, batch_size: int, target: float, limit: float, seed: int, folder: Path
 ) -> dict[str, float]:
-    """Return how long two processes take to the target, its best score, and its trials."""
+    """Return the time of two processes to the target, their best score and their trials."""
     path = str(folder / f"optuna-{time.time_ns()}.log")
     storage = JournalStorage(JournalFileBackend(path))
     study = optuna.create_study(study_name="search", storage=storage, direction="maximize")
@@ -161,7 +161,7 @@ def _import_all() -> None:
 
 
 def by_halving(task: Task, seed: int) -> dict[str, float]:
-    """Return the score and the seconds of scikit-learn's halving search over its network."""
+    """Return the score and the seconds of scikit-learn's halving search over its MLP."""
     search = HalvingRandomSearchCV(
         MLPClassifier((256, 256), random_state=seed),
         {
@@ -190,12 +190,14 @@ def by_halving(task: Task, seed: int) -> dict[str, float]:
 def _torch_steps(task: Task, configuration: Configuration, steps: int, size: int) -> float:
     torch.set_num_threads(1)
     began = time.perf_counter()
-    cross_validate(task, configuration, steps=steps, looks=LOOKS, batch_size=size, scoring=SCORING)
+    cross_validate(
+        task, configuration, steps=steps, evaluations=LOOKS, batch_size=size, scoring=SCORING
+    )
     return time.perf_counter() - began
 
 
 def parts(task: Task, steps: int, batch_size: int) -> dict[str, float]:
-    """Return milliseconds for a step of one network, way by way, and what halving saves."""
+    """Return milliseconds for a step of one network in each way, and what halving saves."""
     configuration = Configuration(
         keep_prob=0.7, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     )
@@ -223,7 +225,7 @@ def parts(task: Task, steps: int, batch_size: int) -> dict[str, float]:
 def one(
     frame: pd.DataFrame, options: argparse.Namespace, seed: int, *, whole: bool
 ) -> dict[str, float]:
-    """Return the figures of one set: beside Optuna, and on the whole scikit-learn and the parts."""
+    """Return the figures of one set beside Optuna; if ``whole``, beside scikit-learn too."""
     seen: list[tuple[float, float]] = []
     began = time.perf_counter()
 

@@ -1,7 +1,7 @@
-"""Two workers beside one, of one thread each: seconds for the same search.
+"""Seconds of the same search with two workers and with one, each of one thread.
 
-Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations of a table of
-20,000 rows, in turns. All processes are started, and have imported, before the clock.
+Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations on a table of
+20,000 rows, in turn. All processes have started and finished their imports before the clock starts.
 """
 
 from __future__ import annotations

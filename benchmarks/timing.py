@@ -1,4 +1,4 @@
-"""Interleaved timing: all variants take turns, so that a change of the machine's pace meets all."""
+"""Interleaved timing: variants run in turn, so a change in machine speed affects all of them."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A configuration trained as one would by hand: torch's modules, one network at a time.
+"""A configuration trained by a plain torch loop, one network at a time.
 
-The same loss, folds, batch size, steps and evaluations as the search has, of ``nn.Linear``,
-``nn.Dropout``, AdamW and the penalties in the loss; what torch has no module for (DropConnect,
-max-norm) is left out.
+The same loss, folds, batch size, steps and evaluations as in the search, with ``nn.Linear``,
+``nn.Dropout``, AdamW and the penalties in the loss. DropConnect and max-norm, for which torch has
+no module, are left out.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Builder = Callable[[int, Configuration, int], nn.Module]
 
 
 def network_of(inputs: int, configuration: Configuration, outputs: int) -> nn.Sequential:
-    """Return a ReLU network with dropout where the configuration has it."""
+    """Return a ReLU network, with dropout if the configuration has it."""
     layers: list[nn.Module] = []
     if configuration.input_keep_prob < 1:
         layers.append(nn.Dropout(1 - configuration.input_keep_prob))
@@ -46,9 +46,9 @@ def _train(
     rows: Tensor,
     configuration: Configuration,
     steps: int,
-    looks: int,
+    evaluations: int,
     batch_size: int,
-    look: Callable[[nn.Module], None],
+    evaluate: Callable[[nn.Module], None],
     build: Builder,
 ) -> None:
     X = task.inputs[configuration.bins]
@@ -71,7 +71,7 @@ def _train(
         weight = (len(rows) / (task.classes * counts)) ** configuration.class_weight
     mixing = torch.distributions.Beta(configuration.mixup or 1.0, configuration.mixup or 1.0)
     order, at = rows[torch.randperm(len(rows))], 0
-    every = max(1, steps // looks)
+    every = max(1, steps // evaluations)
     for step in range(1, steps + 1):
         if at + batch_size > len(order):
             order, at = rows[torch.randperm(len(rows))], 0
@@ -98,7 +98,7 @@ def _train(
         if step % every == 0 or step == steps:
             judged = network if average is None else average
             judged.eval()
-            look(judged)
+            evaluate(judged)
             judged.train()
 
 
@@ -107,35 +107,35 @@ def cross_validate(
     configuration: Configuration,
     *,
     steps: int,
-    looks: int,
+    evaluations: int,
     batch_size: int,
     scoring: str,
     after_fold: Callable[[int, float], None] | None = None,
     build: Builder = network_of,
 ) -> float:
-    """Train a network for each fold; return the best look's score over all held-out rows.
+    """Train a network for each fold; return the best evaluation's score over all held-out rows.
 
     ``after_fold`` gets the number of folds done, and the score of their held-out rows; ``build``
     makes the network from its inputs, the configuration and its outputs.
     """
-    looked: list[Tensor] = []  # for each look, outputs of all rows
+    outputs_of: list[Tensor] = []  # for each evaluation, outputs of all rows
     X = task.inputs[configuration.bins]
     done = torch.zeros(len(task.y), dtype=torch.bool)
     best = -float("inf")
     for fold in range(task.folds):
         rows, held = task.rows_of(fold)
         done[held] = True
-        place = iter(range(looks + 1))
+        place = iter(range(evaluations + 1))
 
-        def look(network: nn.Module, held: Tensor = held, place: object = place) -> None:
+        def evaluate(network: nn.Module, held: Tensor = held, place: object = place) -> None:
             at = next(place)  # type: ignore[call-overload]
-            if at == len(looked):
-                looked.append(torch.zeros(len(task.y), task.outputs))
+            if at == len(outputs_of):
+                outputs_of.append(torch.zeros(len(task.y), task.outputs))
             with torch.inference_mode():
-                looked[at][held] = network(X[held])
+                outputs_of[at][held] = network(X[held])
 
-        _train(task, rows, configuration, steps, looks, batch_size, look, build)
-        best = float(scores_of(torch.stack(looked)[:, done], task.y[done], scoring).max())
+        _train(task, rows, configuration, steps, evaluations, batch_size, evaluate, build)
+        best = float(scores_of(torch.stack(outputs_of)[:, done], task.y[done], scoring).max())
         if after_fold is not None:
             after_fold(fold + 1, best)
     return best

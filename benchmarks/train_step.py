@@ -1,7 +1,7 @@
 """Time of one training step of 784-800-800-10, batch 128: bridle beside torch's own modules.
 
-Run ``python benchmarks/train_step.py``. All variants take turns, round after round, so that a
-change of the machine's pace meets them alike; the figure is the median over the rounds.
+Run ``python benchmarks/train_step.py``. The variants run in turn, round after round, so a
+change in machine speed affects all of them; the figure is the median over the rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Step = Callable[[], object]
 
 
 def _batches() -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Return batches in turn: one alone is soon learnt, and its gradients denormal, hence slow."""
+    """Return batches in turn: one alone is soon learnt, and its gradients subnormal, hence slow."""
     return cycle(
         [(torch.randn(BATCH, SIZES[0]), torch.randint(SIZES[-1], (BATCH,))) for _ in range(32)]
     )
@@ -74,7 +74,7 @@ def torch_step(*, dropout: bool, penalties: bool) -> Step:
 def variants() -> dict[str, tuple[Step, Step | None]]:
     """Return the pairs to compare: bridle's step, and torch's where it has one."""
     return {
-        "nothing": (
+        "none": (
             bridle_step(dropout=False, penalties=False),
             torch_step(dropout=False, penalties=False),
         ),
@@ -115,10 +115,10 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     torch.manual_seed(0)
     table = medians(rounds)
-    base_bridle, base_torch = table["nothing"]
+    base_bridle, base_torch = table["none"]
     print(f"{'-'.join(map(str, SIZES))}, batch {BATCH}, SGD with momentum; ms per step")
     print(f"{machine()}; median of {rounds} rounds\n")
-    print("| regularizers | bridle | × nothing | torch | × nothing |")
+    print("| regularizers | bridle | × none | torch | × none |")
     print("|---|---:|---:|---:|---:|")
     for name, (ours, theirs) in table.items():
         shown = f"| {name} | {ours:.2f} | {ours / base_bridle:.2f} |"

@@ -1,10 +1,10 @@
-"""The verdict and its intervals on truths that are known.
+"""The verdicts and intervals of the diagnosis where the truth is known.
 
-Rows are drawn from a function that is written down here, so that each network's true score is
-known: the expectation over the target, exactly, on 16,384 quasi-random rows of inputs. Each
-simulation draws its own training, held-out and test rows and trains its own network; hundreds train
-as one population. Prints how often each verdict was given, how often it was wrong, and how often
-each 95 % interval held the truth.
+A function defined here generates the rows, so that each network's true score is known: the exact
+expectation over the target, on 16,384 quasi-random rows of inputs. Each simulation generates its
+own training, held-out and test rows and trains its own network; hundreds train as one population.
+The output is how often each verdict was given, how often it was wrong, and how often each 95 %
+interval contained the truth.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from bridle.statistics.intervals import corrected_interval
 from bridle.statistics.scores import Estimate
 
 INPUTS, TRUTH_ROWS, NOISE, BATCH = 6, 2**14, 0.6, 64
-Values = dict[str, float]
+Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Case:
     steps: int
     reference: tuple[tuple[int, ...], int]
     signal: float = 1.0
-    classes: bool = True
+    classification: bool = True
 
 
 CASES = (
@@ -54,10 +54,10 @@ CASES = (
     Case("fine", 12000, 6000, (24, 24), 700, ((24, 24), 600)),
     Case("undecidable: few new rows", 2000, 100, (16,), 300, ((24, 24), 300)),
     Case("on the edge: gap near 2 points", 2000, 2000, (12,), 400, ((24, 24), 300)),
-    Case("nothing to learn", 4000, 2000, (4,), 150, ((24, 24), 150), 0.0),
-    Case("overfitting, values", 200, 200, (48, 48), 400, ((), 200), classes=False),
-    Case("underfitting, values", 3000, 500, (), 300, ((24, 24), 500), classes=False),
-    Case("fine, values", 12000, 4000, (24, 24), 800, ((24, 24), 700), classes=False),
+    Case("no signal", 4000, 2000, (4,), 150, ((24, 24), 150), 0.0),
+    Case("overfitting, regression", 200, 200, (48, 48), 400, ((), 200), classification=False),
+    Case("underfitting, regression", 3000, 500, (), 300, ((24, 24), 500), classification=False),
+    Case("fine, regression", 12000, 4000, (24, 24), 800, ((24, 24), 700), classification=False),
 )
 
 
@@ -67,7 +67,7 @@ def function(X: Tensor) -> Tensor:
 
 
 class World:
-    """Draws rows of a case, and knows the true score of any network."""
+    """Generates rows of a case, and knows the true score of any network."""
 
     def __init__(self, case: Case, members: int, seed: int) -> None:
         self.case, self.members = case, members
@@ -76,10 +76,10 @@ class World:
         self.inputs = torch.special.ndtri(even.clamp(1e-6, 1 - 1e-6)).float()
 
     def rows(self, count: int) -> tuple[Tensor, Tensor]:
-        """Return fresh rows ``[members, count, inputs]`` and their target."""
+        """Return new rows ``[members, count, inputs]`` and their target."""
         X = torch.randn(self.members, count, INPUTS, generator=self.generator)
         known = self.case.signal * function(X)
-        if self.case.classes:
+        if self.case.classification:
             chance = torch.rand(known.shape, generator=self.generator)
             return X, (chance < known.sigmoid()).long()
         return X, known + NOISE * torch.randn(known.shape, generator=self.generator)
@@ -88,22 +88,22 @@ class World:
         self, X: Tensor, y: Tensor, hidden: tuple[int, ...], steps: int, seed: int
     ) -> Network:
         """Return a population, each member trained on its own rows."""
-        outputs = 2 if self.case.classes else 1
+        outputs = 2 if self.case.classification else 1
         seeds = list(range(seed, seed + len(X)))
         network = Network([INPUTS, *hidden, outputs], seeds=seeds)
         optimizer = torch.optim.Adam(network.parameters(), lr=0.01, fused=True)
-        kind = "cross_entropy" if self.case.classes else "squared_error"
+        kind = "cross_entropy" if self.case.classification else "squared_error"
         for _ in range(steps):
             rows = torch.randint(X.shape[1], (BATCH,), generator=self.generator)
             train_step(network, (X[:, rows], y[:, rows]), optimizer=optimizer, objective=kind)
         return network
 
-    def truth(self, network: Network) -> list[Values]:
-        """Return each member's true score, loss and the like."""
+    def truth(self, network: Network) -> list[Scores]:
+        """Return each member's true score, loss and calibration."""
         known = self.case.signal * function(self.inputs).double()
-        found: list[Values] = []
+        found: list[Scores] = []
         for outputs in predict(network, self.inputs).double():
-            if not self.case.classes:
+            if not self.case.classification:
                 loss = (outputs[:, 0] - known).square().mean() + NOISE**2
                 score = 1 - loss / (known.var(correction=0) + NOISE**2)
                 found.append({"score": float(score), "loss": float(loss)})
@@ -126,7 +126,7 @@ class World:
     def attainable(self) -> float:
         """Return the score of the function itself: no learner does better."""
         known = self.case.signal * function(self.inputs).double()
-        if self.case.classes:
+        if self.case.classification:
             return float(torch.maximum(known.sigmoid(), 1 - known.sigmoid()).mean())
         spread = float(known.var(correction=0))
         return spread / (spread + NOISE**2)
@@ -150,7 +150,7 @@ class Tally:
     leads: list[float] = field(default_factory=list)
     lags: list[float] = field(default_factory=list)
 
-    def see(self, found: Diagnosis, own: Values, other: Values, attainable: float) -> None:
+    def see(self, found: Diagnosis, own: Scores, other: Scores, attainable: float) -> None:
         """Count one simulation."""
         if found.training is None or found.gap is None or found.held_out is None:
             raise AssertionError("a simulation has all parts")
@@ -160,15 +160,16 @@ class Tally:
         self.lags.append(attainable - own["score"])
         self.verdicts[found.verdict] += 1
         if gap <= TOLERANCE:
-            self.wrong["overfits, and the gap is within 2 points"].append(
+            self.wrong["overfits, although the gap is within 2 points"].append(
                 found.verdict == "overfits"
             )
         if lead <= TOLERANCE:
-            self.wrong["underfits, and the lead is within 2 points"].append(
+            self.wrong["underfits, although the lead is within 2 points"].append(
                 found.verdict == "underfits"
             )
         if gap >= TOLERANCE or lead >= TOLERANCE:
-            self.wrong["fine, and the gap or the lead is above"].append(found.verdict == "fine")
+            name = "fine, although the gap or the lead is above 2 points"
+            self.wrong[name].append(found.verdict == "fine")
         self._cover("held-out score", found.held_out.score, own["score"])
         self._cover("held-out loss", found.held_out.loss, own["loss"])
         self._cover("gap", found.gap.value, gap)
@@ -205,7 +206,7 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
         for at, (own_truth, other_truth) in enumerate(pairs):
             material = Material(
                 subject=case.name,
-                task="classification" if case.classes else "regression",
+                task="classification" if case.classification else "regression",
                 predicted={
                     name: said_of(outputs[name][at], target[at])
                     for name, (_, target) in parts.items()
@@ -218,10 +219,10 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
 
 
 def folds(simulations: int, at_once: int, *, count: int = 5) -> tuple[list[bool], list[bool]]:
-    """Return whether the corrected interval over folds held the true gap.
+    """Return whether the corrected interval over folds contained the true gap.
 
-    First that of its own networks, the mean over folds; then that of such networks on average,
-    over training rows, which is what Nadeau & Bengio's interval is for.
+    First the gap of its own networks, as the mean over folds; then the mean gap of such networks
+    over training sets, which is what Nadeau & Bengio's interval is for.
     """
     case = Case("folds", 250, 0, (16,), 150, ((), 0))
     found: list[Estimate] = []
@@ -253,7 +254,9 @@ def show(tallies: dict[str, Tally], of_folds: tuple[Sequence[bool], Sequence[boo
     words = ("overfits", "underfits", "fine", "cannot tell")
     print("### Verdicts\n")
     print(
-        "| case | true gap | true lead | lag behind the best possible | " + " | ".join(words) + " |"
+        "| case | true gap | true lead | below the best possible score | "
+        + " | ".join(words)
+        + " |"
     )
     print("|---|---:|---:|---:|" + "---:|" * len(words))
     for name, tally in tallies.items():
@@ -261,7 +264,9 @@ def show(tallies: dict[str, Tally], of_folds: tuple[Sequence[bool], Sequence[boo
         middle = [100 * float(np.mean(each)) for each in (tally.gaps, tally.leads, tally.lags)]
         shares = [f"{100 * tally.verdicts[word] / total:.1f} %" for word in words]
         print(f"| {name} | " + " | ".join([*(f"{m:.1f}" for m in middle), *shares]) + " |")
-    print("\n### Wrong verdicts\n\n| verdict | times it would be wrong | given | worst case |")
+    print(
+        "\n### Wrong verdicts\n\n| verdict, although | simulations | verdict given | worst case |"
+    )
     print("|---|---:|---:|---|")
     kinds = dict.fromkeys(kind for tally in tallies.values() for kind in tally.wrong)
     for kind in kinds:
@@ -285,10 +290,12 @@ def show(tallies: dict[str, Tally], of_folds: tuple[Sequence[bool], Sequence[boo
     }
     print("| all | " + " | ".join(_share(pooled[each]) for each in names) + " |")
     inside = [0.93 <= float(np.mean(hits)) <= 0.97 for hits in pooled.values()]
-    print(f"\n- intervals whose coverage is from 93 to 97 %: {sum(inside)} of {len(inside)}")
+    print(f"\n- pooled intervals whose coverage is from 93 to 97 %: {sum(inside)} of {len(inside)}")
     own, average = map(_share, of_folds)
-    print(f"- the gap over 5 folds, corrected: {average} held the gap of such networks on average,")
-    print(f"  {own} that of the very five")
+    print(
+        "- corrected interval of the gap over 5 folds: it contains the mean gap of such networks in"
+    )
+    print(f"  {average} of the simulations, and the gap of its own five networks in {own}")
 
 
 def _share(hits: Any) -> str:
@@ -300,7 +307,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulations", type=int, default=512)
     parser.add_argument("--at-once", type=int, default=128)
-    parser.add_argument("--case", help="run the cases whose name has this in it")
+    parser.add_argument("--case", help="run the cases whose name contains this")
     given = parser.parse_args()
     began = time.perf_counter()
     chosen = [case for case in CASES if given.case is None or given.case in case.name]

@@ -81,8 +81,6 @@ PAGES = {
     "README.zh-CN.md": "zh-CN.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
-    "benchmarks/README.md": "benchmarks.md",
-    "benchmarks/papers/README.md": "papers.md",
     "examples/README.md": "examples.md",
     "examples/article": "article.md",
 }

@@ -1,4 +1,4 @@
-"""What an error on a test set is worth: intervals, spread over seeds, paired tests."""
+"""Uncertainty of an error on a test set: intervals, spread over seeds, paired tests."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Gal & Ghahramani 2016: Monte-Carlo dropout on UCI regression sets, by the published experiment.
+"""Gal & Ghahramani 2016: Monte-Carlo dropout on UCI regression sets, as in their experiment.
 
 Run ``python benchmarks/papers/gal2016.py --data FOLDER`` (``--quick``: a tenth of the epochs). One
 hidden layer of 50 units; 20 splits of nine tenths; dropout rate and τ by the log-likelihood of the
-last fifth of each training part, then a network on all of it. The splits are those that the
-published script draws. All splits × rates train as one population.
+last fifth of each training part, then a network on all of it. The splits are those of the
+published script. All splits × rates train as one population.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Parts:
 
 
 def splits_of(rows: int, count: int) -> list[tuple[list[int], list[int]]]:
-    """Return the training and test rows of each split, as the published script draws them."""
+    """Return the training and test rows of each split, as in the published script."""
     random = np.random.RandomState(1)  # the script's generator and seed
     found = []
     for _ in range(count):
@@ -289,7 +289,9 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the epochs and samples")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--splits", type=int)
-    parser.add_argument("--run", type=Path, help="folder of checkpoints: a stopped run goes on")
+    parser.add_argument(
+        "--run", type=Path, help="folder of checkpoints, from which a stopped run continues"
+    )
     parser.add_argument("--save-every", type=float, default=60.0, help="seconds")
     parser.add_argument("--out", type=Path, default=Path(), help="folder of the CSV files")
     parser.add_argument("--show", type=Path, nargs="*", help="print the table of such files")

@@ -1,7 +1,7 @@
 """Networks that differ in strengths and seeds, trained as one population.
 
-A run stops at any step and goes on from its checkpoint with the same bits: masks and batches are
-functions of the step.
+A run can stop at any step and continue from its checkpoint with the same bits, since masks and
+batches are functions of the step.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Results as CSV files: every row with what it takes to get it again."""
+"""Results as CSV files, each row with what it takes to reproduce it."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Srivastava et al. 2014 on MNIST: Table 9, and figures 8, 10 and 11 as tables.
 
-``--table 9``: regularizers beside each other, 784-1024-1024-2048-10. ``--figure 8``: how sparse an
-autoencoder's features are. ``--figure 10``: error against the size of the data. ``--figure 11``:
+``--table 9``: regularizers compared, 784-1024-1024-2048-10. ``--figure 8``: the sparsity of an
+autoencoder's features. ``--figure 10``: error against the size of the data. ``--figure 11``:
 error against the number of sampled subnetworks. Each has ``--quick``; without it ``--run FOLDER``
-goes on where it was stopped. All seeds and columns of a table train as one population.
+continues where it was stopped. All seeds and columns of a table train as one population.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run, print the table, and write it down."""
+    """Run, print the table, and write it to a file."""
     options = parsed(arguments)
     name = "table9" if options.table else f"figure{options.figure}"
     if options.show is None:

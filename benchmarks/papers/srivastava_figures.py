@@ -1,4 +1,4 @@
-"""Srivastava et al. 2014, figures 8, 10 and 11, as tables of figures."""
+"""Srivastava et al. 2014, figures 8, 10 and 11, as tables."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ FIGURES: dict[int, Figure] = {
     11: Figure(
         error_against_k,
         {"rows": 5000, "test_rows": 2000, "updates": 800, "seeds": 1},
-        "averaging meets scaled weights near k = 50, and is slightly better from there on",
+        "averaging reaches scaled weights near k = 50, and is slightly better beyond",
     ),
 }
 

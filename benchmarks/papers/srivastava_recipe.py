@@ -1,8 +1,8 @@
 """How the networks of Srivastava et al. 2014 train here.
 
-The paper's text gives a million updates, a final momentum of 0.95, and dropout of half the units
-and a fifth of the inputs; it leaves open the rate and the batch. Ours: batches of 100, and a rate
-of 0.02, which falls over the second half.
+The paper states a million updates, a final momentum of 0.95, and dropout of half the units and a
+fifth of the inputs, but no learning rate and no batch size. Ours: batches of 100, and a rate of
+0.02, which falls over the second half.
 """
 
 from __future__ import annotations

@@ -34,11 +34,15 @@ Published = Mapping[tuple[str, str], tuple[float | None, float | None]]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that the benchmarks on MNIST share."""
     parser.add_argument("--mnist", type=Path, help="mnist.npz, or a folder of idx files")
-    parser.add_argument("--quick", action="store_true", help="minutes, under printed limits")
-    parser.add_argument("--seeds", type=int, help="networks of each column")
+    parser.add_argument(
+        "--quick", action="store_true", help="a run of minutes, with limits that are printed"
+    )
+    parser.add_argument("--seeds", type=int, help="number of networks for each column")
     parser.add_argument("--rows", type=int, help="training rows; default: all, or the quick limit")
     parser.add_argument("--test-rows", type=int, help="test rows; default: all")
-    parser.add_argument("--run", type=Path, help="folder of checkpoints: a stopped run goes on")
+    parser.add_argument(
+        "--run", type=Path, help="folder of checkpoints, from which a stopped run continues"
+    )
     parser.add_argument("--save-every", type=float, default=60.0, help="seconds")
     parser.add_argument("--out", type=Path, help="CSV file to write")
     parser.add_argument("--show", type=Path, help="print the table of such a CSV file, run nothing")
@@ -137,7 +141,7 @@ def judged(
 
 
 def print_errors(rows: Sequence[Row], published: Published) -> None:
-    """Print the table of :func:`judged`, with the paper's figures beside."""
+    """Print the table of :func:`judged`, beside the paper's figures."""
     first = rows[0]
     quick = first["quick"] == "True"
     print(f"{first['machine']}; bridle {first['bridle']}, commit {first['commit']}\n")
@@ -145,7 +149,7 @@ def print_errors(rows: Sequence[Row], published: Published) -> None:
     print("; ".join(f"{name.replace('_', ' ')} {first[name]}" for name in names if first.get(name)))
     if quick:
         print("\n**Quick run: under-trained by these limits; the paper's figures are of the full")
-        print("recipe, and are no measure of these rows.**")
+        print("recipe and are no measure of these rows.**")
     for group in dict.fromkeys(row["group"] for row in rows):
         _print_group(group, [row for row in rows if row["group"] == group], published, quick=quick)
 
@@ -158,7 +162,7 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
     print(f"\n### {group}, test error in per cent\n")
     print(
         f"| | mean of {seeds}, 95 % of the mean | sd over seeds | vote, 95 % of the test set "
-        f"| paper: mean{full} | paper: vote{full} | rows that only {base} gets wrong, only it |"
+        f"| paper: mean{full} | paper: vote{full} | wrong with {base} only, with this only |"
     )
     print("|---|---:|---:|---:|---:|---:|---:|")
     for column in columns:
@@ -176,7 +180,7 @@ def _print_group(group: str, rows: list[Row], published: Published, *, quick: bo
             f"| {column}{', quick' if quick else ''} | {mean:.2f}{about} | {over} "
             f"| {float(voted['error']):.2f} ({interval}) | {theirs[0]} | {theirs[1]} | {alone} |"
         )
-    print(f"\nMcNemar's exact p of the votes, in pairs:\n\n| | {' | '.join(columns[:-1])} |")
+    print(f"\nMcNemar's exact p of the votes, pairwise:\n\n| | {' | '.join(columns[:-1])} |")
     print("|---|" + "---:|" * (len(columns) - 1))
     for place, column in enumerate(columns[1:], 1):
         against = {row["against"]: row for row in rows if row["column"] == column}

@@ -1,7 +1,7 @@
 """Wan et al. 2013, Table 2: 784-800-800-10 on MNIST without augmentation; five seeds, their vote.
 
 Run ``python benchmarks/papers/wan2013.py --mnist FILE --quick``, or without ``--quick`` for the
-paper's recipe with ``--run FOLDER``, which goes on where it was stopped. All seeds and columns of
+paper's recipe with ``--run FOLDER``, which continues where it was stopped. All seeds and columns of
 an activation train as one population.
 """
 
@@ -141,7 +141,7 @@ def one(recipe: Recipe, activation: str, options: argparse.Namespace) -> list[di
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run, print the table, and write it down."""
+    """Run, print the table, and write it to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     add_options(parser)
     parser.add_argument("--activations", nargs="*", choices=list(ACTIVATIONS))
