@@ -12,9 +12,7 @@ from common import NETWORKS, axes, conclude, digits, fit, judge, save, say
 
 import bridle
 
-print(
-    "claim: with dropout, pair interactions are a smaller share of the effect of setting units to zero"
-)
+print("claim: with dropout, pair interactions are a smaller part of the effect of zeroing units")
 data = digits()
 names = ("plain", "dropout", "L2")
 keep = torch.tensor([1.0, 0.5, 1.0]).repeat_interleave(NETWORKS)
