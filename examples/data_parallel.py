@@ -2,8 +2,8 @@
 
 Run ``torchrun --standalone --nproc-per-node 2 examples/data_parallel.py``.
 
-Each process draws masks of its own, all hold the same weights after every step, and a run that is
-taken up from a checkpoint is, bit for bit, the run that was never stopped.
+Each process draws its own masks. All processes have the same weights after every step. A run that
+is resumed from a checkpoint equals an uninterrupted run, bit for bit.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def build():
 
 
 def train(model, optimizer, first, last):
-    """Make steps on this process's share of the rows."""
+    """Train on this process's share of the rows."""
     rank, processes = dist.get_rank(), dist.get_world_size()
     for step in range(first, last):
         draw = torch.Generator().manual_seed(step)
@@ -56,7 +56,7 @@ def everywhere(value):
 
 
 def main():
-    """Train twenty steps; then ten, a checkpoint, and ten more by another model."""
+    """Train twenty steps; then ten steps, a checkpoint, and ten more steps with a new model."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--checkpoint", default="checkpoint.pt")
     path = parser.parse_args().checkpoint
@@ -65,7 +65,7 @@ def main():
     model, optimizer, receipt = build()
     train(model, optimizer, 0, 20)
     whole = fingerprint(model.parameters())
-    hidden = model.module[1](torch.ones(32, 32))  # a training pass draws a mask
+    hidden = model.module[1](torch.ones(32, 32))  # a forward pass in training mode draws a mask
     masks = everywhere(fingerprint([hidden]))
     weights = everywhere(whole)
     zeros = int((model.module[0].weight == 0).sum())
@@ -86,7 +86,7 @@ def main():
         print("equal weights:", len(set(weights)) == 1)
         print("distinct masks:", len(set(masks)) == len(masks))
         print("resumed bit for bit:", resumed == weights)
-    dist.barrier()  # nobody leaves while another still works
+    dist.barrier()  # wait until all processes are done
     dist.destroy_process_group()
 
 

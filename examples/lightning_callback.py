@@ -19,7 +19,7 @@ logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
 
 
 class Digits(pl.LightningModule):
-    """A module as anybody writes it: nothing in it knows of bridle."""
+    """An ordinary LightningModule, without any reference to bridle."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A plain training loop of PyTorch, with bridle in it.
+"""A plain PyTorch training loop with bridle.
 
 Run ``python examples/plain_loop.py``.
 """

@@ -1,4 +1,4 @@
-"""bridle in skorch: one callback, whose rules scikit-learn's grid search can choose.
+"""bridle in skorch: one callback. scikit-learn's grid search can choose its rules.
 
 Run ``python examples/skorch_callback.py``; it needs ``pip install 'bridle[skorch]'``.
 """

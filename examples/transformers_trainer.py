@@ -1,7 +1,7 @@
-"""bridle in the Trainer of Hugging Face's transformers: one callback, and nothing to download.
+"""bridle in Hugging Face's Trainer: one callback. Nothing is downloaded.
 
 Run ``python examples/transformers_trainer.py``; it needs ``pip install 'bridle[transformers]'``.
-A small BERT learns whether a row has a certain token.
+A small BERT learns whether a row contains a certain token.
 """
 
 import tempfile
@@ -15,7 +15,7 @@ from bridle.integrations.transformers import BridleCallback
 
 
 class Tokens(Dataset):
-    """Rows of eight tokens, and whether the token 3 is among them."""
+    """Rows of eight tokens; the label says whether token 3 is among them."""
 
     def __init__(self, rows, seed):
         draw = torch.Generator().manual_seed(seed)

@@ -90,14 +90,14 @@ def test_training_fits_and_test_fails():
     assert found["plain: training accuracy"][0] > 98
     assert found["plain: gap"][0] > 20
     assert low(found["dropout narrows the gap by"]) > 8
-    assert low(found["dropout gains on the test part"]) > 3
+    assert low(found["dropout raises test accuracy by"]) > 3
 
 
 def test_l2_evens_out_and_l1_zeroes():
     found = said("l2_and_l1")
-    assert found["no penalty: how far twin weights are apart"][0] > 35
-    assert found["L2: how far twin weights are apart"][0] < 2
-    assert found["L1: how far twin weights are apart"][0] > 20
+    assert found["no penalty: difference between twin weights"][0] > 35
+    assert found["L2: difference between twin weights"][0] < 2
+    assert found["L1: difference between twin weights"][0] > 20
     assert found["L1: exact zeros in the first layer"][0] > 70
     assert found["L2: exact zeros in the first layer"] == (0, 0)
     assert found["no penalty: exact zeros in the first layer"] == (0, 0)
@@ -105,12 +105,12 @@ def test_l2_evens_out_and_l1_zeroes():
 
 def test_the_elastic_net_does_both():
     found = said("elastic_net")
-    apart = [found[f"l2 = {at}: how far twin weights are apart"][0] for at in (0.0, 0.001, 0.005)]
+    apart = [found[f"l2 = {at}: difference between twin weights"][0] for at in (0.0, 0.001, 0.005)]
     assert apart[0] > 20
     assert apart[1] < apart[0] / 2
     assert apart[2] < 1
-    assert found["l2 = 0.0: kept weights whose twin is zero"][0] > 10
-    assert found["l2 = 0.005: kept weights whose twin is zero"][0] < 2
+    assert found["l2 = 0.0: nonzero weights whose twin is zero"][0] > 10
+    assert found["l2 = 0.005: nonzero weights whose twin is zero"][0] < 2
     assert found["l2 = 0.005: exact zeros in the first layer"][0] > 60
 
 
@@ -130,12 +130,12 @@ def test_classic_and_inverted_are_one_network():
 
 def test_one_pass_and_the_ensemble():
     found = said("ensemble")
-    assert found["10 units: one pass less the geometric average, largest × 10¹²"][0] < 1
+    assert found["10 units: |one pass - geometric average|, largest × 10¹²"][0] < 1
     to_geometric = found["three layers: distance of one pass from their geometric average"][0]
     to_average = found["three layers: distance of one pass from the average of 400"][0]
     assert to_geometric < to_average / 4
-    assert found["three layers: rows that one pass and the average put into the same class"][0] > 95
-    assert low(found["one pass is nearer to the average than one subnetwork by"]) > 4
+    assert found["three layers: rows where one pass and the average predict the same class"][0] > 95
+    assert low(found["one pass is closer to the average than one subnetwork by"]) > 4
     assert (
         found["three layers: error of one pass"][0]
         < found["three layers: error of one subnetwork"][0] - 5
@@ -145,29 +145,30 @@ def test_one_pass_and_the_ensemble():
 def test_dropout_lowers_co_adaptation():
     found = said("coadaptation")
     plain, dropout, l2 = (
-        found[f"units set to zero, {name}: share of pairs"][0]
+        found[f"units set to zero, {name}: share of pair interactions"][0]
         for name in ("plain", "dropout", "L2")
     )
     assert dropout < 0.6 * plain
     assert dropout < 0.7 * l2
     assert low(found["units set to zero: dropout lowers the share by"]) > 2
-    assert found["units set to mean, plain: share of pairs"][0] < 0.75 * plain
+    assert found["units set to mean, plain: share of pair interactions"][0] < 0.75 * plain
 
 
 def test_features_leave_their_start_by_regularization():
     found = said("features")
     likeness = [
-        found[f"{name}: likeness to the start (cosine)"][0] for name in ("plain", "dropout", "L2")
+        found[f"{name}: cosine similarity to the initial weights"][0]
+        for name in ("plain", "dropout", "L2")
     ]
     assert likeness[0] > likeness[1] + 5 > likeness[2] + 20
-    assert low(found["L2 makes the tiles less rough by"]) > 10
+    assert low(found["L2 lowers the roughness by"]) > 10
 
 
 def test_drop_connect_beside_dropout():
     found = said("drop_connect")
     for name in ("dropout 0.7", "DropConnect 0.7"):
         assert low(found[f"{name} narrows the gap by"]) > 3
-        assert low(found[f"{name} gains on the test part"]) > 1
+        assert low(found[f"{name} raises test accuracy by"]) > 1
 
 
 def test_prediction_times_are_measured():

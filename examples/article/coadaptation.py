@@ -1,9 +1,9 @@
-"""Dropout keeps units from leaning on each other.
+"""Dropout reduces co-adaptation: units depend less on each other.
 
-Run ``python coadaptation.py [FIGURE]``. Units of the first hidden layer are removed, alone and in
-pairs, and the loss on new rows is read. What a pair costs beyond its two units' own costs belongs
-to the pair: ``bridle.co_adaptation`` sums it up as a share of the whole change, from 0 % (removals
-add up, every unit does its own work) to 100 %.
+Run ``python coadaptation.py [FIGURE]``. Units of the first hidden layer are removed, one at a time
+and in pairs, and the loss on new rows is measured. The interaction of a pair is the change of the
+loss beyond the sum of the two single changes. ``bridle.co_adaptation`` gives the interactions as a
+share of all changes: 0 % if the effects of units simply add up, 100 % if all is interaction.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from common import NETWORKS, axes, conclude, digits, fit, judge, save, say
 
 import bridle
 
-print("claim: with dropout, less of what it costs to set units to zero belongs to pairs of them")
+print("claim: with dropout, pair interactions are a smaller part of the effect of zeroing units")
 data = digits()
 names = ("plain", "dropout", "L2")
 keep = torch.tensor([1.0, 0.5, 1.0]).repeat_interleave(NETWORKS)
@@ -37,8 +37,11 @@ for removed in ("zero", "mean"):
     share = 100 * np.array([each.share for each in found]).reshape(3, NETWORKS)
     change = 1e3 * np.array([np.abs(each.single).mean() for each in found]).reshape(3, NETWORKS)
     for group, name in enumerate(names):
-        say(f"units set to {removed}, {name}: share of pairs", share[group], " %")
-        say(f"units set to {removed}, {name}: |change| by one unit × 1000", change[group])
+        say(f"units set to {removed}, {name}: share of pair interactions", share[group], " %")
+        say(
+            f"units set to {removed}, {name}: |change of the loss| by one unit × 1000",
+            change[group],
+        )
     lower[removed] = say(
         f"units set to {removed}: dropout lowers the share by", share[0] - share[1], " points"
     )
@@ -51,7 +54,7 @@ conclude(lower["zero"][0] > 0)
 figure, panels = axes(2, width=7.5, height=3.4, sharey=True)
 for group, (axis, name) in enumerate(zip(panels, names[:2], strict=True)):
     matrix = np.abs(measure(group * NETWORKS, "zero", max_pairs=None).matrix())
-    order = np.argsort(-np.diag(matrix))  # the units that matter most come first
+    order = np.argsort(-np.diag(matrix))  # units with the largest effect come first
     np.fill_diagonal(matrix, np.nan)
     shown = axis.imshow(1e3 * matrix[order][:, order], cmap="viridis", vmin=0, vmax=30)
     axis.set(title=name, xlabel="unit, by its own effect")

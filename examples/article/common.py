@@ -1,4 +1,4 @@
-"""What the scripts share: the digits, a training loop, intervals, the style of a figure."""
+"""Shared code of the scripts: the digits, a training loop, intervals, the style of a figure."""
 
 import sys
 from pathlib import Path
@@ -14,20 +14,25 @@ from torch import Tensor
 import bridle
 
 NETWORKS = 8
-BLUE, RED, GREEN, GREY = "#0072b2", "#d55e00", "#009e73", "0.45"  # for colour-blind eyes too
+BLUE, RED, GREEN, GREY = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "0.45",
+)  # distinguishable with colour blindness
 
 
 class Digits(NamedTuple):
-    """Eight training parts that have no row in common, and one test part."""
+    """Eight disjoint training sets, and one test set."""
 
     X: Tensor  # [8, rows, 64], from 0 to 1
     y: Tensor  # [8, rows]
-    X_test: Tensor  # [the other rows, 64]
+    X_test: Tensor  # [remaining rows, 64]
     y_test: Tensor
 
 
 def digits(*, rows: int = 120, wrong: float = 0.0) -> Digits:
-    """Return scikit-learn's digits; a share of the training labels is drawn at random."""
+    """Return scikit-learn's digits; replace a share of the training labels by random ones."""
     X, y = (torch.tensor(part) for part in load_digits(return_X_y=True))
     X = X.float() / 16
     draw = torch.Generator().manual_seed(0)
@@ -40,7 +45,7 @@ def digits(*, rows: int = 120, wrong: float = 0.0) -> Digits:
 
 
 def fit(network, data, *, steps=300, penalties=(), learning_rate=0.1, watch=None):
-    """Train a population by SGD with momentum: member k has the training part k, modulo 8."""
+    """Train a population by SGD with momentum; member k has the training set k modulo 8."""
     groups = network.members // NETWORKS
     X, y = data.X.repeat(groups, 1, 1), data.y.repeat(groups, 1)
     optimizer = torch.optim.SGD(network.parameters(), lr=learning_rate, momentum=0.9)
@@ -54,7 +59,7 @@ def fit(network, data, *, steps=300, penalties=(), learning_rate=0.1, watch=None
 
 
 def groups_of(values):
-    """Return what each member has, as float64 ``[groups, 8]``."""
+    """Return one value per member as float64 ``[groups, 8]``."""
     return values.detach().double().view(-1, NETWORKS).numpy()
 
 
@@ -68,9 +73,9 @@ def judge(network, X, y):
 
 
 def interval(values):
-    """Return mean and half the 95 % interval (Student's) over the networks: the last axis.
+    """Return the mean and half the 95 % interval (Student's t) over the networks, the last axis.
 
-    Networks differ in their seed and in their training rows; the test rows are the same for all.
+    The networks differ in their seed and their training rows. All have the same test rows.
     """
     values = np.asarray(values)
     count = values.shape[-1]
@@ -99,7 +104,7 @@ def axes(count, *, height=3.4, width=8.5, **options):
 
 
 def save(figure, script):
-    """Write the figure: to the path on the command line, or beside you under the script's name."""
+    """Write the figure to the path on the command line, or to the current folder."""
     path = Path(sys.argv[1] if len(sys.argv) > 1 else f"{Path(script).stem}.png")
     figure.savefig(path, dpi=110)
     plt.close(figure)

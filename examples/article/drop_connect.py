@@ -1,6 +1,6 @@
-"""DropConnect beside dropout: weights are dropped instead of units, and it restrains as well.
+"""DropConnect compared with dropout: it drops weights instead of units, and regularizes too.
 
-Run ``python drop_connect.py [FIGURE]``. A fifth of the training labels are drawn at random.
+Run ``python drop_connect.py [FIGURE]``. A fifth of the training labels are random.
 """
 
 import torch
@@ -8,9 +8,9 @@ from common import BLUE, NETWORKS, RED, axes, conclude, digits, fit, interval, j
 
 from bridle import DropConnect, Dropout, Network
 
-print("claim: dropout and DropConnect both narrow the gap, and gain on new rows")
+print("claim: dropout and DropConnect both narrow the gap and raise test accuracy")
 data = digits(wrong=0.2)
-names = ("nothing", "dropout 0.7", "DropConnect 0.7", "DropConnect 0.5")
+names = ("plain", "dropout 0.7", "DropConnect 0.7", "DropConnect 0.5")
 
 
 def for_each_group(*values):
@@ -34,9 +34,9 @@ for group, name in enumerate(names):
     say(f"{name}: test accuracy", test[group], " %")
     if group:
         narrower = say(f"{name} narrows the gap by", gap[0] - gap[group], " points")
-        gains = say(f"{name} gains on the test part", test[group] - test[0], " points")
+        gains = say(f"{name} raises test accuracy by", test[group] - test[0], " points")
         helped.append(narrower[0] > 0 and gains[0] > 0)
-say("at 0.7, DropConnect's test accuracy less dropout's", test[2] - test[1], " points")
+say("at 0.7, DropConnect's test accuracy minus dropout's", test[2] - test[1], " points")
 conclude(helped[0] and helped[1])
 
 figure, axis = axes(1, width=6.5)

@@ -1,7 +1,8 @@
 """The elastic net does both: zeros like L1, equal weights for equal inputs like L2.
 
 Run ``python elastic_net.py [FIGURE]``. Every pixel is given twice, as in ``l2_and_l1.py``. L1 alone
-keeps one or the other of the two as chance has it; a little L2 beside it, and both stay or go.
+keeps one of the two copies, or both unevenly, depending on the initial weights. With a little L2
+in addition, both copies stay or both become zero.
 """
 
 import torch
@@ -9,10 +10,10 @@ from common import BLUE, NETWORKS, RED, axes, conclude, digits, fit, groups_of, 
 
 from bridle import ElasticNet, Network
 
-print("claim: with L2 beside L1, most zeros stay, and what is kept is even")
+print("claim: with L2 added to L1, most zeros remain, and twin weights become equal")
 data = digits()
 data = data._replace(X=data.X.repeat(1, 1, 2), X_test=data.X_test.repeat(1, 2))
-strengths = (0.0, 0.001, 0.002, 0.005)  # of l2, beside an l1 that is the same for all
+strengths = (0.0, 0.001, 0.002, 0.005)  # of l2; l1 is the same for all
 l2 = torch.tensor(strengths).repeat_interleave(NETWORKS)
 network = Network([128, 32, 32, 10], seeds=[*range(NETWORKS)] * len(strengths))
 fit(network, data, steps=600, penalties=[ElasticNet(l1=torch.full_like(l2, 0.001), l2=l2)])
@@ -25,8 +26,8 @@ zeros = groups_of(100 * (first == 0).double().mean((1, 2)))
 alone = groups_of(100 * ((one == 0) != (other == 0)).double().sum((1, 2)) / (one != 0).sum((1, 2)))
 for group, strength in enumerate(strengths):
     say(f"l2 = {strength}: exact zeros in the first layer", zeros[group], " %")
-    say(f"l2 = {strength}: how far twin weights are apart", apart[group], " % of their size")
-    say(f"l2 = {strength}: kept weights whose twin is zero", alone[group], " %")
+    say(f"l2 = {strength}: difference between twin weights", apart[group], " % of their size")
+    say(f"l2 = {strength}: nonzero weights whose twin is zero", alone[group], " %")
 evener = say("the elastic net brings twins closer by", apart[0] - apart[-1], " points")
 say("it has fewer zeros by", zeros[0] - zeros[-1], " points")
 conclude(evener[0] > 0 and apart[-1].max() < 5 and zeros[-1].min() > 50)
@@ -34,7 +35,7 @@ conclude(evener[0] > 0 and apart[-1].max() < 5 and zeros[-1].min() > 50)
 figure, axis = axes(1, width=5)
 for name, values, color, style in (
     ("exact zeros", zeros, BLUE, "o-"),
-    ("distance of twins", apart, RED, "s--"),
+    ("difference of twins", apart, RED, "s--"),
 ):
     mean, half = interval(values)
     axis.errorbar(strengths, mean, half, fmt=style, color=color, capsize=3, label=name)

@@ -1,7 +1,7 @@
-"""One pass with dropout off comes near the average of all the subnetworks.
+"""One pass with dropout off approximates the average of all subnetworks.
 
-Run ``python ensemble.py [FIGURE]``. A network of 10 hidden units has 2¹⁰ subnetworks: all of them
-are averaged. Of one with 128 hidden units, more and more are drawn.
+Run ``python ensemble.py [FIGURE]``. A network with 10 hidden units has 2¹⁰ subnetworks, and all of
+them are averaged. Of a network with 128 hidden units, an increasing number is sampled.
 """
 
 from itertools import product
@@ -12,7 +12,7 @@ from common import BLUE, NETWORKS, RED, axes, conclude, digits, fit, groups_of, 
 
 from bridle import Dropout, Network, predict
 
-print("claim: weight scaling, one pass, approximates the average over the subnetworks")
+print("claim: one pass with weight scaling approximates the average over the subnetworks")
 data = digits()
 seeds = [*range(NETWORKS)]
 X = data.X_test[:300]
@@ -43,7 +43,7 @@ say(
 )
 say("10 units: distance of one subnetwork from it", single, " %")
 exact = (one_pass - geometric).abs().max()
-print(f"10 units: one pass less the geometric average, largest × 10¹²: {1e12 * exact:.4f}")
+print(f"10 units: |one pass - geometric average|, largest × 10¹²: {1e12 * exact:.4f}")
 
 # ---- some subnetworks of the article's network
 network = Network([64, 64, 64, 10], seeds=seeds, hidden_noise=Dropout(keep_prob=0.5))
@@ -76,20 +76,20 @@ say(
 )
 say("three layers: distance of one subnetwork from the average", far[0], " %")
 say("three layers: distance of the average of 10 from it", far[4], " %")
-say("three layers: rows that one pass and the average put into the same class", agree, " %")
+say("three layers: rows where one pass and the average predict the same class", agree, " %")
 for name, chances in (("one pass", one_pass), ("the average of 400", average)):
     sure = groups_of(100 * chances.amax(-1).mean(-1))[0]
-    say(f"three layers: probability of the class named, {name}", sure, " %")
+    say(f"three layers: probability of the predicted class, {name}", sure, " %")
 say("three layers: error of one subnetwork", wrong[0], " %")
 say("three layers: error of the average of 400", errors(average), " %")
 say("three layers: error of one pass", errors(one_pass), " %")
 nearer = say(
-    "one pass is nearer to the average than one subnetwork by",
+    "one pass is closer to the average than one subnetwork by",
     far[0] - distance(one_pass, average),
     " points",
 )
 same = say(
-    "error of one pass less that of the average",
+    "error of one pass minus error of the average",
     errors(one_pass) - errors(average),
     " points",
     2,
@@ -102,7 +102,7 @@ for axis, values, line, label in (
     (panels[1], wrong, errors(one_pass), "error on new rows, %"),
 ):
     mean, half = interval(values)
-    axis.errorbar(counts, mean, half, fmt="o-", color=BLUE, capsize=3, label="so many averaged")
+    axis.errorbar(counts, mean, half, fmt="o-", color=BLUE, capsize=3, label="average of several")
     mean, half = interval(line)
     axis.axhspan(mean - half, mean + half, color=RED, alpha=0.2, linewidth=0)
     axis.axhline(mean, color=RED, linestyle="--", label="one pass, dropout off")

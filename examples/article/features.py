@@ -1,8 +1,8 @@
-"""What the first layer looks for, as images; regularization clears the random start away.
+"""The features of the first layer as images; penalties remove the random initialization.
 
-Run ``python features.py [FIGURE]``. A tile is the incoming weights of one unit, pixel by pixel. The
-roughness of a tile is Σ (difference of neighbouring pixels)² / Σ (weight)², counted so that
-independent weights, as at the start, have 100 %, and an even tile 0 %.
+Run ``python features.py [FIGURE]``. A tile shows the incoming weights of one unit, pixel by pixel.
+The roughness of a tile is Σ (difference of neighbouring pixels)² / Σ (weight)², scaled so that
+independent weights, as after initialization, have 100 % and a constant tile has 0 %.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from common import NETWORKS, axes, conclude, digits, fit, judge, save, say
 
 import bridle
 
-print("claim: without a penalty the first layer still looks like its random start")
+print("claim: without a penalty, the first layer stays close to its random initialization")
 data = digits()
 names = ("plain", "dropout", "L2", "L1")
 keep = torch.tensor([1.0, 0.5, 1.0, 1.0]).repeat_interleave(NETWORKS)
@@ -35,10 +35,10 @@ alike = 100 * torch.cosine_similarity(both[0], both[1]).view(4, NETWORKS).numpy(
 accuracy = judge(network, data.X_test, data.y_test)[0]
 for group, name in enumerate(names):
     say(f"{name}: roughness of the tiles", rough[group], " %")
-    say(f"{name}: likeness to the start (cosine)", alike[group], " %")
+    say(f"{name}: cosine similarity to the initial weights", alike[group], " %")
     say(f"{name}: test accuracy", accuracy[group], " %")
-smoother = say("L2 makes the tiles less rough by", rough[0] - rough[2], " points")
-away = say("L2 makes them less like the start by", alike[0] - alike[2], " points")
+smoother = say("L2 lowers the roughness by", rough[0] - rough[2], " points")
+away = say("L2 lowers the similarity by", alike[0] - alike[2], " points")
 conclude(smoother[0] > 0 and away[0] > 0 and alike[0].min() > 50)
 
 figure, panels = axes(4, width=11, height=3)

@@ -1,7 +1,7 @@
-"""L2 evens weights out, and L1 sets them to zero.
+"""L2 makes the weights of equal inputs equal, and L1 sets weights to zero.
 
-Run ``python l2_and_l1.py [FIGURE]``. Every pixel is given twice. What two equal inputs tell can be
-taken from either, or from both in equal parts: each penalty has its taste, and here it shows.
+Run ``python l2_and_l1.py [FIGURE]``. Every pixel is given twice. The network can use either copy,
+or both in equal parts. Which of these it does depends on the penalty.
 """
 
 import torch
@@ -9,7 +9,7 @@ from common import BLUE, NETWORKS, axes, conclude, digits, fit, groups_of, judge
 
 from bridle import L1, L2, Network
 
-print("claim: L2 gives equal weights to equal inputs; L1 sets weights to zero, exactly")
+print("claim: L2 gives equal weights to equal inputs; L1 sets weights to exactly zero")
 data = digits()
 data = data._replace(X=data.X.repeat(1, 1, 2), X_test=data.X_test.repeat(1, 2))
 names = ("no penalty", "L2", "L1")
@@ -21,7 +21,7 @@ penalties = [
 network = Network([128, 32, 32, 10], seeds=[*range(NETWORKS)] * 3)
 fit(network, data, steps=600, penalties=penalties)
 
-lit = (data.X[:, :, :64] > 0).any(1)  # pixels that are always dark teach nothing
+lit = (data.X[:, :, :64] > 0).any(1)  # pixels that are always dark get no gradient
 first = network.weights[0].detach()
 twins = torch.stack([first[:, :64], first[:, 64:]])  # [2, networks, pixels, units]
 twins = twins * lit.repeat(3, 1)[:, :, None]
@@ -31,7 +31,7 @@ zeros = ((first == 0) & lit.repeat(3, 2)[:, :, None]).double().sum((1, 2))
 zeros = groups_of(100 * zeros / (lit.repeat(3, 2).sum(1) * first.shape[2]))
 accuracy = judge(network, data.X_test, data.y_test)[0]
 for group, name in enumerate(names):
-    say(f"{name}: how far twin weights are apart", apart[group], " % of their size")
+    say(f"{name}: difference between twin weights", apart[group], " % of their size")
     say(f"{name}: exact zeros in the first layer", zeros[group], " %")
     say(f"{name}: test accuracy", accuracy[group], " %")
 evener = say("L2 brings twins closer by", apart[0] - apart[1], " points")

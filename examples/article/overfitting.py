@@ -1,7 +1,7 @@
-"""Without regularization, a network learns its training rows by heart and fails on new ones.
+"""Without regularization, a network memorizes its training rows and fails on new ones.
 
-Run ``python overfitting.py [FIGURE]``. A fifth of the training labels are drawn at random, as
-labels often are wrong in life: a network that learns by heart learns these too.
+Run ``python overfitting.py [FIGURE]``. A fifth of the training labels are random, because real
+labels are often wrong too. A network that memorizes its training rows learns these labels as well.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from common import BLUE, NETWORKS, RED, axes, conclude, digits, fit, interval, j
 
 from bridle import Dropout, Network
 
-print("claim: training fits and test fails without regularization; dropout narrows the gap")
+print("claim: an unregularized network fits only its training rows; dropout narrows the gap")
 data = digits(wrong=0.2)
 keep = torch.tensor([1.0] * NETWORKS + [0.7] * NETWORKS)  # 8 plain networks, 8 with dropout
 inputs = torch.tensor([1.0] * NETWORKS + [0.8] * NETWORKS)
@@ -24,7 +24,7 @@ steps, losses = [], []
 
 
 def watch(step):
-    """Write down both losses, every 20 steps."""
+    """Record both losses every 20 steps."""
     if step % 20 == 0:
         steps.append(step)
         parts = ((data.X.repeat(2, 1, 1), data.y), (data.X_test, data.y_test))
@@ -42,7 +42,7 @@ say("dropout: training accuracy", training[1], " %")
 say("dropout: test accuracy", test[1], " %")
 say("dropout: gap", gap[1], " points")
 narrower = say("dropout narrows the gap by", gap[0] - gap[1], " points")
-better = say("dropout gains on the test part", test[1] - test[0], " points")
+better = say("dropout raises test accuracy by", test[1] - test[0], " points")
 conclude(training[0].mean() > 99 and plain[0] > 10 and narrower[0] > 0 and better[0] > 0)
 
 curves = np.array(losses)  # [times, part, group, network]

@@ -1,7 +1,7 @@
-"""Inverted dropout predicts faster: its prediction has nothing left to do.
+"""Inverted dropout predicts faster, because it needs no scaling at prediction.
 
 Run ``python prediction_time.py [FIGURE]``. Both networks give the same scores. They take turns, so
-that a change of the machine's pace meets both; what is counted is the processor's time.
+that a change in the machine's speed affects both. The script measures processor time.
 """
 
 import time
@@ -19,10 +19,10 @@ classic = Network([64, 256, 256, 10], hidden_noise=Dropout(keep_prob=0.5, scalin
 networks = {"classic": classic, "inverted": classic.with_scaling("inverted")}
 times = {name: [] for name in networks}
 for turn in range(510):
-    for name in list(networks)[:: 1 if turn % 2 else -1]:  # each goes first as often
+    for name in list(networks)[:: 1 if turn % 2 else -1]:  # each goes first equally often
         start = time.process_time()
         predict(networks[name], X)
-        if turn >= 10:  # the first warm the caches
+        if turn >= 10:  # the first ten warm the caches
             times[name].append(1e3 * (time.process_time() - start))
 
 classic_ms, inverted_ms = (np.array(times[name]) for name in networks)
@@ -31,7 +31,7 @@ again = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))  # the boot
 low, high = np.percentile(np.median(again, axis=1), [2.5, 97.5])
 print(f"classic, median of {len(ratios)} rounds: {np.median(classic_ms):.3f} ms")
 print(f"inverted, median of {len(ratios)} rounds: {np.median(inverted_ms):.3f} ms")
-print(f"classic takes so many times as long: {np.median(ratios):.3f} ({low:.3f} to {high:.3f})")
+print(f"time, classic divided by inverted: {np.median(ratios):.3f} ({low:.3f} to {high:.3f})")
 print(f"rows: {len(X)}")
 conclude(low > 1)
 

@@ -1,8 +1,8 @@
-"""Classic and inverted dropout are the same network in two scales.
+"""Classic and inverted dropout are the same network in two parametrizations.
 
 Run ``python scalings.py [FIGURE]``. Classic dropout multiplies by p at prediction, inverted
-dropout divides by p in training. Put p into the weights that read the units, and each step of
-training by p² (once for the weight, once for its gradient): the two stay one network.
+dropout divides by p in training. Multiply the weights behind dropout by p, and their learning rate
+by p² (once for the weight, once for its gradient). The two networks then stay equal.
 """
 
 import copy
@@ -12,7 +12,7 @@ from common import BLUE, GREY, NETWORKS, RED, axes, conclude, digits, interval, 
 
 from bridle import Dropout, Network, predict, train_step
 
-print("claim: classic and inverted dropout agree, trained apart with the same masks")
+print("claim: classic and inverted dropout, trained separately with the same masks, agree")
 rate = 0.1
 data = digits()
 data = data._replace(X=data.X.double(), X_test=data.X_test.double())
@@ -54,7 +54,7 @@ accuracies = [judge(network, data.X_test, data.y_test)[0][0] for network, _ in p
 say("classic: test accuracy", accuracies[0], " %")
 say("inverted: test accuracy", accuracies[1], " %")
 difference = accuracies[2] - accuracies[0]
-say("inverted, with the learning rate left as it was: test accuracy more by", difference, " points")
+say("inverted, unchanged learning rate: test accuracy higher by", difference, " points")
 conclude(max(float(each.max()) for each in differences) < 1e-9)
 
 figure, (left, right) = axes(2)
@@ -70,6 +70,6 @@ left.legend(frameon=False)
 for network in torch.stack(differences).T:
     right.semilogy(steps, network, color=GREY, linewidth=0.8)
 right.axhline(2.2e-16, color="black", linewidth=0.8, linestyle=":")
-right.text(steps[-1], 2e-16, "float64's own rounding", ha="right", va="top", fontsize=8)
+right.text(steps[-1], 2e-16, "rounding error of float64", ha="right", va="top", fontsize=8)
 right.set(xlabel="step", ylabel="largest relative difference", ylim=(1e-17, 1e-12))
 save(figure, __file__)

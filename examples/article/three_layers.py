@@ -1,7 +1,7 @@
-"""The article's network: three layers, ``train_step``, ``predict``; and the same by hand.
+"""A network of three layers with ``train_step`` and ``predict``, compared with NumPy code.
 
 Run ``python three_layers.py [FIGURE]``. ``train_step`` is a forward pass with masks, a backward
-pass, and an update. Here are the same in NumPy, beside it, with the same masks.
+pass and an update. The script does the same in NumPy with the same masks, and compares.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from common import BLUE, RED, axes, conclude, digits, save
 
 from bridle import L1, L2, Dropout, Network, predict, train_step
 
-print("claim: train_step and predict do what the formulas say, to rounding")
+print("claim: train_step and predict match the formulas up to rounding")
 p, rate, l1, l2 = 0.5, 0.1, 1e-4, 1e-3
 data = digits(rows=150)
 X, y = data.X[0].double(), data.y[0]
