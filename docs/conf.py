@@ -81,6 +81,7 @@ PAGES = {
     "README.zh-CN.md": "zh-CN.md",
     "CHANGELOG.md": "changelog.md",
     "CONTRIBUTING.md": "contributing.md",
+    "benchmarks/README.md": "benchmarks/index.md",
     "examples/README.md": "examples.md",
     "examples/article": "article.md",
 }
