@@ -1,4 +1,4 @@
-"""The versions in ``constraints.txt``: ``write`` them anew, or ``check`` where they install.
+"""The versions in ``constraints.txt``: ``write`` them anew, or ``check`` where they resolve.
 
 ``write`` takes the newest version of everything that ``pyproject.toml`` asks for, and the oldest
 torch that it allows. ``check`` resolves every extra on every platform and Python with these
@@ -35,7 +35,7 @@ KEPT = ("UV_CACHE_DIR", "UV_DEFAULT_INDEX")
 
 HEADER = """\
 # Made by `python .ci/constraints.py write`: the newest versions of all packages, and the oldest
-# torch that bridle supports. `python .ci/constraints.py check` says where they install.
+# torch that bridle supports. `python .ci/constraints.py check` says where they resolve.
 """
 
 
@@ -84,12 +84,16 @@ def failure(platform: str, python: str) -> str | None:
     if not ran.returncode:
         loose = versions(ran.stdout) - versions(CONSTRAINTS.read_text(encoding="utf-8"))
         return f"not in {CONSTRAINTS.name}: {', '.join(sorted(loose))}" if loose else None
-    reasons = [f"all extras together: {ran.stderr.strip()}"]
-    for extra in (None, *PROJECT["optional-dependencies"]):
-        alone = compiled(*scope, *(("--extra", extra) if extra else ()))
-        if alone.returncode:
-            reasons.append(f"{extra or 'no extra'}: {alone.stderr.strip()}")
-    return "\n".join(reasons)
+    bare = compiled(*scope)
+    if bare.returncode:
+        return bare.stderr.strip()
+    alone = {
+        extra: compiled(*scope, "--extra", extra) for extra in PROJECT["optional-dependencies"]
+    }
+    failed = [
+        f"[{extra}] {tried.stderr.strip()}" for extra, tried in alone.items() if tried.returncode
+    ]
+    return "\n".join(failed or [f"all extras together: {ran.stderr.strip()}"])
 
 
 def check() -> int:
@@ -101,7 +105,7 @@ def check() -> int:
     print("| | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |")
     print("|---" * (len(PYTHONS) + 1) + "|")
     for name in PLATFORMS:
-        row = ("fails" if failures[name, python] else "installs" for python in PYTHONS)
+        row = ("fails" if failures[name, python] else "resolves" for python in PYTHONS)
         print(f"| {name} | " + " | ".join(row) + " |")
     for (name, python), reason in failures.items():
         if reason:
