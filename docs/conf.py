@@ -59,7 +59,7 @@ html_title = "bridle"
 html_static_path = ["_static"]
 html_css_files = ["bridle.css"]
 # pages that have none below them need no list of them
-html_sidebars = {name: [] for name in ("article", "quickstart")}
+html_sidebars = {name: [] for name in ("article", "install", "quickstart")}
 html_show_sourcelink = False
 html_copy_source = False
 html_theme_options = {
