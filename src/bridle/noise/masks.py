@@ -19,7 +19,7 @@ from bridle.noise.protocol import (
     drawn_probability,
     resolve,
 )
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 
 __all__ = ["BernoulliMask", "Multiplier"]
 
@@ -44,7 +44,7 @@ class Multiplier(ABC):
         self._keep_prob = resolve(type(self).__name__, keep_prob, drop_prob)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(keep_prob={shown(self._keep_prob)}{self._shown()})"
+        return f"{type(self).__name__}(keep_prob={format_value(self._keep_prob)}{self._shown()})"
 
     def _shown(self) -> str:
         """Return the options that are not the default's, for printing."""
@@ -160,7 +160,7 @@ class BernoulliMask(Multiplier):
 
     def __repr__(self) -> str:
         options = f"scaling={self.scaling!r}{self._shown()}"
-        return f"{type(self).__name__}(keep_prob={shown(self._keep_prob)}, {options})"
+        return f"{type(self).__name__}(keep_prob={format_value(self._keep_prob)}, {options})"
 
     @property
     def drawn_keep_prob(self) -> KeepProb:

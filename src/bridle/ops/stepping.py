@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.ops.registry import backend_of
+from bridle.ops.backends import backend_of
 
 __all__ = [
     "PENALTIES",

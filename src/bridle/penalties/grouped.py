@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
 
 __all__ = ["GroupLasso", "MaxNorm"]
@@ -59,7 +59,7 @@ class GroupLasso:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"GroupLasso({shown(self.strength)}, dim={self.dim})"
+        return f"GroupLasso({format_value(self.strength)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ |row|₂``: a scalar, or ``[members]``."""
@@ -119,7 +119,7 @@ class MaxNorm:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"MaxNorm({shown(self.bound)}, dim={self.dim})"
+        return f"MaxNorm({format_value(self.bound)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return 0 where every norm is within the bound (to rounding), else infinity."""

@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from bridle.ops import soft_threshold
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 from bridle.penalties.protocol import Strength, check_strength, per_member, total
 
 __all__ = ["L1", "L2", "ElasticNet"]
@@ -46,7 +46,7 @@ class L2:
         self.strength = check_strength("the strength of L2", strength)
 
     def __repr__(self) -> str:
-        return f"L2({shown(self.strength)})"
+        return f"L2({format_value(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -98,7 +98,7 @@ class L1:
         self.strength = check_strength("the strength of L1", strength)
 
     def __repr__(self) -> str:
-        return f"L1({shown(self.strength)})"
+        return f"L1({format_value(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -153,7 +153,7 @@ class ElasticNet:
         self._parts = (L1(l1), L2(2 * l2))
 
     def __repr__(self) -> str:
-        return f"ElasticNet(l1={shown(self.l1)}, l2={shown(self.l2)})"
+        return f"ElasticNet(l1={format_value(self.l1)}, l2={format_value(self.l2)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
