@@ -11,7 +11,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 import bridle
 from bridle.errors import UsageError
-from bridle.noise.sharing import examples_packed
+from bridle.noise.structured import examples_packed
 
 FAR = norm.isf(1e-6)  # how many standard errors a mean may be off
 KEEPS = [0.2, 0.5, 0.9]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import DataError, UsageError
-from bridle.inspection.record import CoAdaptation, IntArray
+from bridle.inspection.result import CoAdaptation, IntArray
 from bridle.inspection.unit_removal import (
     Ablation,
     ModuleAblation,

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.select import Selector, select_modules
+from bridle.networks.layers import ACTIVATIONS
 from bridle.networks.objectives import Objective
-from bridle.networks.population import ACTIVATIONS, Network
+from bridle.networks.population import Network
 
 __all__ = ["Ablation", "ModuleAblation", "NetworkAblation", "losses_without"]
 
