@@ -112,7 +112,7 @@ def population_steps(
     data: Sequence[Tensor | None],
     first_step: int,
 ) -> None:
-    """:func:`bridle.ops.population.population_steps` on a CPU."""
+    """As :func:`bridle.ops.population.population_steps`, without checks."""
     steps, folds, batch = data[2].shape  # type: ignore[union-attr]
     native.population_steps(
         groups[0][0].shape[0],

@@ -1,4 +1,4 @@
-"""Proximal steps of L1 and of the elastic net: the ops as their callers know them."""
+"""Proximal steps of L1 and the elastic net: the public functions, with checked arguments."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["elastic_prox", "soft_threshold"]
 
 
 def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
-    """Move every value towards zero by ``threshold``, and those nearer than that onto zero.
+    """Move every entry towards zero by ``threshold``; smaller entries become zero.
 
-    ``sign(w) max(|w| - threshold, 0)``: the proximal operator of ``threshold · |w|`` (Parikh &
-    Boyd 2014, section 6.5.2).
+    The result is ``sign(w) max(|w| - threshold, 0)``, the proximal operator of ``threshold · |w|``
+    (Parikh & Boyd 2014, section 6.5.2).
 
     Parameters
     ----------
     w : Tensor
         Any shape, any floating dtype.
     threshold : float or Tensor
-        Not negative; a Tensor broadcasts against ``w``.
+        0 or more; a Tensor broadcasts with ``w``.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``w``, with exact zeros.
+        With the shape and dtype of ``w``, and exact zeros.
 
     Examples
     --------
@@ -52,11 +52,11 @@ def elastic_prox(
     correction: float = 1.0,
     in_place: bool = False,
 ) -> Tensor:
-    """Take the proximal step of ``l1 Σ|w| + ½ l2 Σw²``, in one pass.
+    """Make the proximal step of ``l1 Σ|w| + ½ l2 Σw²``, in one pass.
 
-    ``soft(w, step l1) / (1 + step l2)`` (Parikh & Boyd 2014, section 6.5.3), where the step is
-    ``rate``; or, given Adam's second moments ``v``, ``rate / (√(correction v) + eps)`` for each
-    weight by itself.
+    The result is ``soft(w, step l1) / (1 + step l2)`` (Parikh & Boyd 2014, section 6.5.3). The step
+    is ``rate``. With Adam's second moments ``v``, each weight has the step
+    ``rate / (√(correction v) + eps)``.
 
     Parameters
     ----------
@@ -67,21 +67,21 @@ def elastic_prox(
     rate : float
         The learning rate.
     second_moment : Tensor, optional
-        Of the shape of ``w``.
+        With the shape of ``w``.
     eps, correction : float
-        Adam's eps, and ``1 / (1 - β₂^t)``.
+        Adam's eps, and its bias correction ``1 / (1 - β₂^t)``.
     in_place : bool
-        Write the result over ``w``.
+        Overwrite ``w`` with the result.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``w``, with exact zeros; no gradient goes through it.
+        With the shape and dtype of ``w``, and exact zeros. It has no gradient.
 
     Raises
     ------
     UsageError
-        If the second moments are not of the shape of the weights.
+        If the shapes of the second moments and the weights differ.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def elastic_prox(
     if second_moment is not None and second_moment.shape != w.shape:
         raise UsageError(
             f"the second moments have the shape {list(second_moment.shape)} and the weights "
-            f"{list(w.shape)}; give the optimizer's own for these weights"
+            f"{list(w.shape)}; give the optimizer's second moments of these weights"
         )
     arguments = (second_moment, l1, l2, float(rate), float(eps), float(correction))
     if not in_place:

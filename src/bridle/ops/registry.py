@@ -41,7 +41,7 @@ def _save_address(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # dropout is linear in x: its gradient is the same op on the gradient
+    # dropout is linear in x, so its gradient is the same op on the gradient
     return dropout(grad, *ctx.saved_tensors, ctx.inverted), None, None, None, None
 
 
@@ -60,7 +60,7 @@ def _save_numbers(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _gaussian_dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # linear in x, as dropout is
+    # linear in x, like dropout
     return gaussian_dropout(grad, *ctx.saved_tensors), None, None, None
 
 
@@ -96,7 +96,7 @@ def _save_for_second(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 
 def _relu_dropout_second(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    # linear in the gradient; in y it is a step function, flat almost everywhere
+    # linear in the gradient; a step function of y, so its derivative there is 0
     return relu_dropout_backward(grad, *ctx.saved_tensors, ctx.inverted), None, None, None
 
 
@@ -192,7 +192,7 @@ def _save_gradients(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Ten
 
 
 def _gradients_grad(ctx: Any, by_x: Tensor, by_weight: Tensor) -> tuple[Tensor | None, ...]:
-    # the product is linear in x and in the weights, so that its gradients are products again
+    # the product is linear in x and in the weights, so its gradients are such products, too
     grad, x, weight, *mask = ctx.saved_tensors
     mask = [*mask, ctx.inverted]
     by_grad = drop_connect_linear(by_x, weight, *mask) + drop_connect_linear(x, by_weight, *mask)
@@ -256,7 +256,7 @@ elastic_prox = Op(_elastic_prox, fake=like_first)
 
 
 def elastic_prox_(w: Tensor, *arguments: Any) -> None:
-    """As ``elastic_prox``, in place: no gradient goes through it."""
+    """As ``elastic_prox``, in place and without a gradient."""
     if is_eager(w) and w.is_contiguous():
         backend_of(w.device).elastic_prox(w, *arguments, out=w)
     else:

@@ -1,4 +1,4 @@
-"""Dropout and Gaussian dropout of units: the ops as their callers know them."""
+"""Dropout and Gaussian dropout of units: the public functions, with checked arguments."""
 
 from __future__ import annotations
 
@@ -24,33 +24,33 @@ def dropout(
     """Set units to zero at random, as dropout does in training.
 
     Follows Srivastava et al. (2014, JMLR 15:1929): ``y = m ∘ x`` with ``m ~ Bernoulli(keep_prob)``,
-    divided by the keep probability when ``inverted``. The mask is the pure function of its address
-    that :mod:`bridle.ops.philox` defines; a dropped unit is 0 even where ``x`` is infinite or NaN.
+    divided by the keep probability if ``inverted``. The mask is a pure function of its address,
+    which :mod:`bridle.ops.philox` defines. A dropped unit is 0 even where ``x`` is infinite or NaN.
 
     Parameters
     ----------
     x : Tensor
-        ``[rows, ...]``, or ``[members, rows, ...]`` when ``address`` has a row per member. What
-        follows the rows is one run of units. Any floating dtype.
+        ``[rows, ...]``, or ``[members, rows, ...]`` if ``address`` has a row per member. The axes
+        after the rows are flattened to units. Any floating dtype.
     address : Tensor
         int64 ``[3]`` or ``[members, 3]``: (seed, stream, step); see :func:`bridle.ops.address_of`.
     keep_prob : float or Tensor
-        Above 0, at most 1; a Tensor holds one per member. Rounded to a multiple of 1/65536 (at
-        least one of them); the scale uses the rounded value, so that the mean is unbiased.
+        Above 0, at most 1; a Tensor has one per member. Rounded to a multiple of 1/65536, and at
+        least that. The scale uses the rounded value, so that the mean is unbiased.
     rows : Tensor, optional
-        int64 ``[rows]``, ``[members, rows]``, or with a single row for a mask that the whole batch
-        shares. Default: ``0, 1, 2, ...``.
+        The row addresses: int64 ``[rows]`` or ``[members, rows]``, or a single row for one mask
+        that the whole batch shares. Default: ``0, 1, 2, ...``.
     inverted : bool
-        Divide what is kept by the keep probability.
+        Divide kept units by the keep probability.
     relu : bool
-        Take ``max(x, 0)`` first, in the same pass.
+        Apply ``max(x, 0)`` first, in the same pass.
     bias : Tensor, optional
-        ``[units]``, or ``[members, units]``: added before the ReLU, in the same pass.
+        ``[units]`` or ``[members, units]``: added before the ReLU, in the same pass.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``x``. With ``keep_prob=1.0``, ``x`` itself (or its ReLU).
+        With the shape and dtype of ``x``. For ``keep_prob=1.0``, ``x`` itself (or its ReLU).
 
     Raises
     ------
@@ -66,7 +66,7 @@ def dropout(
             [2., 0., 0., 0., 2.]])
     """
     if bias is not None and not relu:
-        raise UsageError("a bias is added before a ReLU: give relu=True, or add it yourself")
+        raise UsageError("bias needs a ReLU after it; give relu=True, or add the bias to x")
     keep = keep_probabilities(keep_prob, x, address.ndim - 1)
     if keep is None and bias is None:
         return x.relu() if relu else x
@@ -88,23 +88,23 @@ def gaussian_dropout(
     """Multiply units by random numbers of mean 1, as Gaussian dropout does in training.
 
     Follows Srivastava et al. (2014, JMLR 15:1929, section 10): ``y = x ∘ r`` with
-    ``r ~ N(1, (1 - p) / p)``, the variance of inverted dropout's multiplier. The numbers are the
-    pure function of their address that :mod:`bridle.ops.philox` defines, and backward draws them
-    again.
+    ``r ~ N(1, (1 - p) / p)``, which is the variance of the multiplier of inverted dropout. The
+    numbers are a pure function of their address, which :mod:`bridle.ops.philox` defines. The
+    backward pass draws the same numbers again.
 
     Parameters
     ----------
     x, address
         As in :func:`dropout`.
     keep_prob : float or Tensor
-        Above 0, at most 1; a Tensor holds one per member.
+        Above 0, at most 1; a Tensor has one per member.
     rows : Tensor, optional
         As in :func:`dropout`.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``x``. With ``keep_prob=1.0``, ``x`` itself.
+        With the shape and dtype of ``x``. For ``keep_prob=1.0``, ``x`` itself.
 
     Raises
     ------
@@ -128,18 +128,18 @@ def gaussian_dropout(
 
 
 def uniform_like(x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
-    """Return a uniform random number for each unit: the pure function of its address.
+    """Return a uniform random number for each unit, a pure function of the address.
 
     Parameters
     ----------
     x, address, rows
-        As in :func:`dropout`; of ``x`` only the shape counts.
+        As in :func:`dropout`; only the shape of ``x`` is used.
 
     Returns
     -------
     Tensor
-        float64, of the shape of ``x``: above 0 and below 1, and exact
-        (:mod:`bridle.ops.philox`).
+        float64, with the shape of ``x``: above 0 and below 1, without rounding
+        (see :mod:`bridle.ops.philox`).
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""DropConnect of weights: the ops as their callers know them."""
+"""DropConnect of weights: the public functions, with checked arguments."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def drop_connect(
 ) -> Tensor:
     """Set weights to zero at random, as DropConnect does in training.
 
-    Follows Wan et al. (2013, ICML), with one mask for the whole batch. A weight is addressed as
-    unit ``i`` of a row, where ``i`` counts the weights of the tensor in their order.
+    Follows Wan et al. (2013, ICML), with one mask for the whole batch. For the mask, the weights
+    in their memory order are the units of one row.
 
     Parameters
     ----------
     weight : Tensor
-        Any shape; with ``[members, ...]`` first when ``address`` has a row per member.
+        Any shape; ``[members, ...]`` if ``address`` has a row per member.
     address, keep_prob
         As in :func:`dropout`.
     row : int
-        The row of the mask; processes that train together take one each.
+        The row address of the mask; each process of distributed training uses its own.
     inverted : bool
         As in :func:`dropout`.
 
     Returns
     -------
     Tensor
-        Of the shape and dtype of ``weight``.
+        With the shape and dtype of ``weight``.
 
     Raises
     ------
@@ -73,31 +73,30 @@ def drop_connect_linear(
     rows: Tensor | None = None,
     inverted: bool = True,
 ) -> Tensor:
-    """Multiply each example with weights under a DropConnect mask of its own.
+    """Multiply each example by the weights with a DropConnect mask of its own.
 
-    Follows Wan et al. (2013, ICML), who draw one mask for each example: ``y_r = x_r (m_r ∘ W)``.
-    The masks are drawn where they are used, so that memory does not grow with the batch. The
-    mask of row ``r`` is the one that :func:`drop_connect` would draw at row ``r``: unit ``i`` is
-    the ``i``-th weight.
+    Follows Wan et al. (2013, ICML), with one mask per example: ``y_r = x_r (m_r ∘ W)``. Masks are
+    drawn inside the product, so that memory does not grow with the batch. The mask of row ``r``
+    is that of :func:`drop_connect` at row ``r``.
 
     Parameters
     ----------
     x : Tensor
-        ``[rows, inputs]``, or ``[members, rows, inputs]`` when ``address`` has a row per member.
+        ``[rows, inputs]``, or ``[members, rows, inputs]`` if ``address`` has a row per member.
     weight : Tensor
-        ``[inputs, outputs]``, or ``[members, inputs, outputs]``, of the dtype of ``x``.
+        ``[inputs, outputs]`` or ``[members, inputs, outputs]``, with the dtype of ``x``.
     address, keep_prob, rows, inverted
         As in :func:`dropout`.
 
     Returns
     -------
     Tensor
-        ``[rows, outputs]`` or ``[members, rows, outputs]``, of the dtype of ``x``.
+        ``[rows, outputs]`` or ``[members, rows, outputs]``, with the dtype of ``x``.
 
     Raises
     ------
     UsageError
-        As in :func:`dropout`, and if ``x`` and ``weight`` do not fit.
+        As in :func:`dropout`, or if the shapes or dtypes of ``x`` and ``weight`` do not fit.
 
     Examples
     --------
@@ -113,7 +112,7 @@ def drop_connect_linear(
         raise UsageError(
             f"x of shape {list(x.shape)} and {x.dtype} does not fit weights of shape "
             f"{list(weight.shape)} and {weight.dtype}; give [rows, inputs] and [inputs, outputs], "
-            "with [members] first when the address has it"
+            "with [members] first if the address has members"
         )
     keep = keep_probabilities(keep_prob, x, address.ndim - 1)
     if keep is None:
