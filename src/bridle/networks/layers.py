@@ -1,4 +1,4 @@
-"""What a population's layers are made of: activations, noises, weights, and their checks."""
+"""The parts of a population's layers: activations, noises, initial weights, and checks."""
 
 from __future__ import annotations
 
