@@ -266,7 +266,7 @@ SEQUENCE = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double()
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Network([5, 4, 3]), {"layer": 2}, "layer is 2; give 1 to 1 for a hidden layer"),
+        (Network([5, 4, 3]), {"layer": 2}, "layer is 2; give a hidden layer, 1 to 1"),
         (Network([5, 3]), {"layer": 1}, "no hidden layer"),
         (Network([5, 4, 3]), {"member": 1}, "from 0 to 0"),
         (Network([4, 4, 3]), {}, r"takes \[rows, 4\]"),

@@ -162,7 +162,7 @@ def _check_network(network: Network, X: Tensor, layer: int | Selector, member: i
     if not isinstance(layer, int) or not 0 <= layer < len(network.weights):
         last = len(network.weights) - 1
         raise UsageError(
-            f"layer is {layer!r}; give 1 to {last} for a hidden layer, or 0 for the inputs"
+            f"layer is {layer!r}; give a hidden layer, 1 to {last}, or 0 for the inputs"
             if last
             else f"layer is {layer!r}; this network has no hidden layer, so give 0 for the inputs"
         )

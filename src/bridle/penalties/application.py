@@ -108,9 +108,10 @@ def apply_prox(
     In the Euclidean metric the step size is the learning rate, so that L2 is decoupled weight
     decay. With momentum it is ``lr / (1 - momentum)``, the distance that SGD moves for a constant
     gradient of 1. In the adaptive metric each weight has the step size that the optimizer used for
-    it: ``lr / (√v̂ + eps)`` with Adam. A stationary weight then satisfies ``0 ∈ ∂loss + ∂R``, so it
-    minimises loss plus penalty, as in the article. The Euclidean step has this property with SGD
-    but not with Adam. A constraint's prox is the Euclidean projection in both metrics.
+    it: ``lr / (√v̂ + eps)`` with Adam. A stationary weight then satisfies ``0 ∈ ∂loss + ∂R``, the
+    condition for a minimum of loss plus penalty, as in the article. The Euclidean step has this
+    property with SGD but not with Adam. A constraint's prox is the Euclidean projection in both
+    metrics.
 
     Parameters
     ----------
