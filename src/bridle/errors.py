@@ -1,14 +1,14 @@
-"""Every error that bridle raises on purpose.
+"""bridle's exceptions and warnings.
 
 ::
 
     BridleError
     ├── UsageError      an argument is wrong (also a ValueError); the command line exits with 2
-    ├── DataError       the arguments are right, the data are not (also a ValueError); exits with 1
-    │   └── ModelFileError   a model file is truncated, foreign or of another version
-    └── TrainingError   training could not go on; exits with 1
+    ├── DataError       the data cannot be used (also a ValueError); exits with 1
+    │   └── ModelFileError   a model file is damaged, of another format or another version
+    └── TrainingError   training failed; exits with 1
 
-    RegularizationWarning   two settings work against each other (a UserWarning)
+    RegularizationWarning   two settings conflict (a UserWarning)
 
 Each message is one line: what is wrong, the offending value, what to do next.
 """
@@ -20,43 +20,43 @@ from collections.abc import Iterable
 
 
 class BridleError(Exception):
-    """The base of every error that bridle raises on purpose."""
+    """Base class of bridle's errors."""
 
 
 class UsageError(BridleError, ValueError):
-    """An argument has a value that it cannot have."""
+    """An argument is invalid."""
 
 
 class DataError(BridleError, ValueError):
-    """The data cannot be used as they are."""
+    """The data cannot be used."""
 
 
 class ModelFileError(DataError):
-    """A file is not a model that this version of bridle can read."""
+    """A file is not a model file that this version of bridle can read."""
 
 
 class TrainingError(BridleError):
-    """Training could not go on."""
+    """Training failed."""
 
 
 class RegularizationWarning(UserWarning):
-    """Two settings work against each other, or one does what nobody wants."""
+    """Two settings conflict, or one has an effect that is hardly intended."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint that names the nearest known names, for the end of an error message.
+    """Return a hint with the most similar known names, for the end of an error message.
 
     Parameters
     ----------
     name : str
-        What the user wrote.
+        The name that the user gave.
     known : iterable of str
-        What exists.
+        The valid names.
 
     Returns
     -------
     str
-        ``"did you mean 'x'?"``, or the first known names when nothing is near.
+        ``"did you mean 'x'?"``, or the first known names if none is similar.
 
     Examples
     --------

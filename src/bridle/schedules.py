@@ -1,4 +1,4 @@
-"""Schedules: how strong something is at each step of training."""
+"""Schedules: a factor on the strength of a noise or a penalty, for each training step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["CosineSchedule", "LinearSchedule", "Schedule", "StepSchedule"]
 
 
 class Schedule(ABC):
-    """A factor for each step, from 0: a pure function, so that nothing is lost in a resume.
+    """A factor for each step, from 0. It is a pure function, so a resumed run needs no state.
 
     Examples
     --------
@@ -32,16 +32,16 @@ class Schedule(ABC):
 
     @abstractmethod
     def factors(self, steps: Tensor) -> Tensor:
-        """Return the factors at some steps (int64, any shape): float64 of that shape."""
+        """Return the factors at the given steps (int64, any shape), float64 of the same shape."""
 
     @property
     @abstractmethod
     def highest(self) -> float:
-        """The largest factor there is."""
+        """The largest factor."""
 
 
 class _Ramp(Schedule):
-    """From one factor to another within some steps; before and after, these two."""
+    """Goes from one factor to another; constant before ``begin`` and after ``begin + steps``."""
 
     def __init__(self, start: float, end: float, *, steps: int, begin: int = 0) -> None:
         name = type(self).__name__
@@ -49,7 +49,8 @@ class _Ramp(Schedule):
         self.end = _factor(f"the end of {name}", end)
         if steps < 1 or begin < 0:
             raise UsageError(
-                f"{name} has steps={steps} and begin={begin}; give 1 or more steps, from step 0 on"
+                f"{name} has steps={steps} and begin={begin}; give at least 1 step, and a begin of "
+                "0 or more"
             )
         self.steps = steps
         self.begin = begin
@@ -58,8 +59,8 @@ class _Ramp(Schedule):
         begin = f", begin={self.begin}" if self.begin else ""
         return f"{type(self).__name__}({self.start}, {self.end}, steps={self.steps}{begin})"
 
-    def _share(self, steps: Tensor) -> Tensor:
-        """Return which share of the way is done, float64."""
+    def _progress(self, steps: Tensor) -> Tensor:
+        """Return the progress from 0 to 1, float64."""
         return ((steps.double() - self.begin) / self.steps).clamp(0, 1)
 
     @property
@@ -70,23 +71,24 @@ class _Ramp(Schedule):
 
 @final
 class LinearSchedule(_Ramp):
-    """From ``start`` to ``end`` in a straight line.
+    """Goes from ``start`` to ``end`` linearly.
 
-    ``start + (end - start) t``, where t goes from 0 at step ``begin`` to 1 at ``begin + steps``.
+    The factor is ``start + (end - start) t``, where t goes from 0 at step ``begin`` to 1 at step
+    ``begin + steps``.
 
     Parameters
     ----------
     start, end : float
         Factors, 0 or more.
     steps : int
-        How long the way takes.
+        The number of steps from ``start`` to ``end``.
     begin : int
-        The step at which it begins.
+        The step at which the change begins.
 
     Raises
     ------
     UsageError
-        If a number is out of range.
+        If an argument is out of range.
 
     Examples
     --------
@@ -96,16 +98,16 @@ class LinearSchedule(_Ramp):
     """
 
     def factors(self, steps: Tensor) -> Tensor:
-        """Return the factors at some steps: float64 of that shape."""
-        return self.start + (self.end - self.start) * self._share(steps)
+        """Return the factors at the given steps, float64 of the same shape."""
+        return self.start + (self.end - self.start) * self._progress(steps)
 
 
 @final
 class CosineSchedule(_Ramp):
-    """From ``start`` to ``end`` along half a cosine (Loshchilov & Hutter 2017), slow at both ends.
+    """Goes from ``start`` to ``end`` along half a cosine (Loshchilov & Hutter 2017).
 
-    ``end + (start - end) (1 + cos πt) / 2``, where t goes from 0 at step ``begin`` to 1 at
-    ``begin + steps``.
+    The factor is ``end + (start - end) (1 + cos πt) / 2``, where t goes from 0 at step ``begin`` to
+    1 at step ``begin + steps``. The change is slow at both ends.
 
     Parameters
     ----------
@@ -115,7 +117,7 @@ class CosineSchedule(_Ramp):
     Raises
     ------
     UsageError
-        If a number is out of range.
+        If an argument is out of range.
 
     Examples
     --------
@@ -125,18 +127,20 @@ class CosineSchedule(_Ramp):
     """
 
     def factors(self, steps: Tensor) -> Tensor:
-        """Return the factors at some steps: float64 of that shape."""
-        return self.end + (self.start - self.end) * (1 + (math.pi * self._share(steps)).cos()) / 2
+        """Return the factors at the given steps, float64 of the same shape."""
+        return (
+            self.end + (self.start - self.end) * (1 + (math.pi * self._progress(steps)).cos()) / 2
+        )
 
 
 @final
 class StepSchedule(Schedule):
-    """A factor that jumps: each holds from its step on.
+    """Piecewise constant: each factor applies from its step on.
 
     Parameters
     ----------
     factors : mapping of int to float
-        From which step on which factor, 0 or more. Step 0 must be there.
+        The first step of each factor, and the factor, 0 or more. Step 0 is required.
 
     Raises
     ------
@@ -156,7 +160,7 @@ class StepSchedule(Schedule):
         if not places or places[0] != 0:
             raise UsageError(
                 f"StepSchedule begins at step {places[0] if places else None}; "
-                "give the factor of step 0 too"
+                "give a factor for step 0, too"
             )
         self._places = places
         self._factors = [_factor(f"the factor at step {at}", factors[at]) for at in places]
@@ -165,7 +169,7 @@ class StepSchedule(Schedule):
         return f"StepSchedule({dict(zip(self._places, self._factors, strict=True))})"
 
     def factors(self, steps: Tensor) -> Tensor:
-        """Return the factors at some steps: float64 of that shape."""
+        """Return the factors at the given steps, float64 of the same shape."""
         found = torch.full(steps.shape, self._factors[0], dtype=torch.float64, device=steps.device)
         for place, factor in zip(self._places[1:], self._factors[1:], strict=True):
             found = torch.where(steps >= place, factor, found)

@@ -229,14 +229,14 @@ def test_pairs_are_sampled_and_the_error_covers():
 
 
 def test_every_pair_has_its_number():
-    from bridle.inspection.co_adaptation import _draw_pairs
+    from bridle.inspection.co_adaptation import _sample_pairs
 
     for units in (1, 2, 3, 17):
         expected = list(map(list, combinations(range(units), 2)))
-        assert _draw_pairs(units, None, 0).tolist() == expected
+        assert _sample_pairs(units, None, 0).tolist() == expected
     counts = np.zeros((8, 8))
     for seed in range(700):
-        np.add.at(counts, tuple(_draw_pairs(8, 4, seed).T), 1)
+        np.add.at(counts, tuple(_sample_pairs(8, 4, seed).T), 1)
     drawn = counts[np.triu_indices(8, 1)]
     assert drawn.min() > 60  # of 100 expected
     assert drawn.max() < 145
@@ -266,14 +266,14 @@ SEQUENCE = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3)).double()
 @pytest.mark.parametrize(
     ("model", "options", "message"),
     [
-        (Network([5, 4, 3]), {"layer": 2}, "hidden layers are 1 to 1"),
+        (Network([5, 4, 3]), {"layer": 2}, "layer is 2; give a hidden layer, 1 to 1"),
         (Network([5, 3]), {"layer": 1}, "no hidden layer"),
         (Network([5, 4, 3]), {"member": 1}, "from 0 to 0"),
         (Network([4, 4, 3]), {}, r"takes \[rows, 4\]"),
         (Network([5, 4, 3]), {"removed": "median"}, "'zero' or 'mean'"),
         (Network([5, 4, 3]), {"max_pairs": 1}, "max_pairs is 1"),
         (Network([5, 4, 3]), {"batch_rows": 0}, "batch_rows is 0"),
-        (SEQUENCE, {}, "name a module of the Sequential"),
+        (SEQUENCE, {}, "give the name of a module in the Sequential"),
         (SEQUENCE, {"layer": "7"}, "no module matches"),
         (SEQUENCE, {"layer": nn.Linear}, "matches 2 modules"),
         (SEQUENCE, {"layer": "1", "unit_axis": 2}, "unit_axis is 2"),

@@ -793,7 +793,7 @@ WRONG = {
         lambda m: optim.Adam(m.parameters()),
         {"*": GroupLasso(0.1)},
         {"metric": "adaptive"},
-        "no closed proximal step in the adaptive metric",
+        "no closed-form proximal step in the adaptive metric",
     ),
     "MaxNorm coupled": (sgd, {"*": MaxNorm(1.0)}, {"mode": "coupled"}, "has no gradient"),
     "an unknown mode": (sgd, {"*": L2(0.1)}, {"mode": "proximall"}, "mode is 'proximall'"),

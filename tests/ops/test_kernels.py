@@ -1,9 +1,5 @@
 """The compiled CPU kernels: every variant gives the bits of the definition, wherever it runs."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import reference as by_hand
-from bridle.errors import UsageError
 from bridle.ops import address_of, cpu, drop_connect_linear, dropout, elastic_prox, reference
+from bridle.ops.cpu_variants import native
 from bridle.ops.philox import GROUP, GROUP_BLOCKS, LANES, keep_mask, mask_key, philox4x32
 
 COMPILED = [name for name in cpu.variants() if name != "torch"]
@@ -97,7 +93,7 @@ def test_masks_are_the_reference_by_hand(variant):
 def test_groups_past_two_to_the_thirty_two(variant, group):
     """A tensor of more than 2³¹ elements is not built here, but its units have their addresses."""
     seed, stream, step, row = 11, 3, 2**35, 2**34 + 2
-    ours = cpu._native.keep_bits(seed, stream, step, row, group, 2, 20000)
+    ours = native.keep_bits(seed, stream, step, row, group, 2, 20000)
     key = mask_key(seed, stream, step)
     expected = []
     for at in (group, group + 1):
@@ -307,80 +303,3 @@ def test_dropped_weights_do_not_matter(variant):
     assert y.isfinite().all()
     assert x.grad.isfinite().all()
     assert torch.equal(weight.grad == 0, kept == 0)
-
-
-# ------------------------------------------------------------------ choosing a variant
-
-
-def _python(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-W", "error::RuntimeWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        env={**os.environ, **environment},
-        timeout=120,
-    )
-
-
-@pytest.mark.parametrize("name", cpu.variants())
-def test_the_environment_forces_a_variant(name):
-    code = "from bridle.ops import cpu; print(cpu.variant())"
-    assert _python(code, BRIDLE_CPU=name).stdout.strip() == name
-
-
-def test_an_unknown_variant_is_one_clear_error():
-    ran = _python("import bridle.ops", BRIDLE_CPU="avx1024")
-    assert ran.returncode != 0
-    assert "'avx1024'" in ran.stderr
-    assert "'torch'" in ran.stderr
-    with pytest.raises(UsageError, match="'sse9'"):
-        cpu.use_variant("sse9")
-
-
-def test_without_compiled_kernels_it_says_so_once():
-    code = """
-import sys, warnings
-sys.modules["bridle.ops._native"] = None
-warnings.simplefilter("always")
-with warnings.catch_warnings(record=True) as seen:
-    import torch
-    from bridle.ops import address_of, cpu, dropout
-    for _ in range(3):
-        dropout(torch.ones(2, 5), address_of(0), 0.5)
-print(cpu.variants(), [str(w.message)[:52] for w in seen if w.category is RuntimeWarning])
-"""
-    expected = "['torch'] ['bridle was installed without its compiled kernels, s']"
-    assert _python(code).stdout.strip() == expected
-    assert _python(code, BRIDLE_CPU="torch").stdout.strip() == "['torch'] []"
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_fork_after_threads_started():
-    """The pool does not survive a fork: the child uses one thread, and does not hang."""
-    code = """
-import os, warnings
-import torch
-from bridle.ops import address_of, dropout
-warnings.simplefilter("ignore")
-torch.set_num_threads(2)
-x = torch.randn(300, 400)
-before = dropout(x, address_of(0), 0.5)
-child = os.fork()
-if child == 0:
-    # torch's own kernels would wait for the lost pool, so NumPy compares
-    after = dropout(x, address_of(0), 0.5)
-    os._exit(0 if (after.numpy() == before.numpy()).all() else 1)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-    assert _python(code).stdout.strip() == "0"
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_one_openmp_library_for_torch_and_bridle():
-    code = """
-import torch
-from bridle.ops import cpu
-maps = open("/proc/self/maps").read().split()
-print(len({path for path in maps if "libgomp" in path or "libomp" in path or "libiomp" in path}))
-"""
-    assert _python(code).stdout.strip() == "1"

@@ -163,7 +163,7 @@ def test_max_norm_is_the_projection(variant, dtype):
         ({"m": torch.zeros(3, 2).T}, "exp_avg is not contiguous"),
         ({"weight": torch.zeros(2, 3).half()}, "weight is torch.float16; give float32"),
         ({"l1": torch.zeros(3)}, r"l1 has the shape \[3\] for 2 members"),
-        ({"average": torch.zeros(2, 3)}, "average and average_decay go together"),
+        ({"average": torch.zeros(2, 3)}, "only one of average and average_decay is given"),
     ],
 )
 def test_wrong_arguments_are_named(change, match):

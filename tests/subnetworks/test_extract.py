@@ -214,7 +214,7 @@ def test_drawn_subnetworks_are_among_all_of_them():
 
 def test_errors_say_what_to_do():
     network = build(hidden_noise=Dropout(keep_prob=0.5))
-    with pytest.raises(UsageError, match=r"k is -1; .* whole number from 0"):
+    with pytest.raises(UsageError, match=r"k is -1; .* integer from 0"):
         network.subnetwork(-1)
     with pytest.raises(UsageError, match=r"k is 1\.5"):
         network.subnetwork(1.5)
@@ -263,7 +263,7 @@ def test_gaussian_dropout_scales_its_units_and_drops_none():
 
 def test_what_has_no_subnetworks_says_so():
     alpha = bridle.Network([4, 5, 3], hidden_noise=bridle.AlphaDropout(keep_prob=0.5))
-    with pytest.raises(UsageError, match=r"AlphaDropout\(keep_prob=0.5\) adds to what it"):
+    with pytest.raises(UsageError, match=r"AlphaDropout\(keep_prob=0.5\) also adds to the units"):
         alpha.subnetwork(0)
     gaussian = bridle.Network([4, 5, 3], hidden_noise=bridle.GaussianDropout(keep_prob=0.5))
     with pytest.raises(UsageError, match="has no list of masks"):

@@ -1,4 +1,4 @@
-"""A look inside a network: co-adaptation of units, and features as images."""
+"""Inspection of a trained network: co-adaptation of units, and features as images."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""``co_adaptation``: remove every unit, and pairs of units, and see what the loss says."""
+"""``co_adaptation``: how the loss changes when units are removed, alone and in pairs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import DataError, UsageError
-from bridle.inspection.record import CoAdaptation, IntArray
+from bridle.inspection.result import CoAdaptation, IntArray
 from bridle.inspection.unit_removal import (
     Ablation,
     ModuleAblation,
@@ -38,49 +38,51 @@ def co_adaptation(
     unit_axis: int = 1,
     batch_rows: int = 4096,
 ) -> CoAdaptation:
-    """Measure how much the removal of a layer's units hurts, alone and in pairs.
+    """Measure how much the loss rises when a layer's units are removed, alone and in pairs.
 
-    With L(S) the mean loss per row without the units S, noise off, and Δ(S) = L(S) − L(∅), the
-    interaction of a pair is I(i, j) = Δ(i, j) − Δ(i) − Δ(j), in units of loss. Where units work
-    independently, removals add up and I is 0. The result's ``share`` sums it up in one number that
+    Let L(S) be the mean loss per row without the units S, with noise off, and Δ(S) = L(S) − L(∅).
+    The interaction of a pair is I(i, j) = Δ(i, j) − Δ(i) − Δ(j), in units of loss. If units work
+    independently, their effects add up and I is 0. The result's ``share`` is a summary that
     compares networks. Dropout is said to keep units from relying on each other (Srivastava et al.
-    2014, sections 1 and 7.1): here it can be seen.
+    2014, sections 1 and 7.1); this function measures it.
 
-    Many removals are one tensor program. In a :class:`bridle.Network` a removal corrects the next
-    layer's input by one outer product a unit, in float64; any other module runs whole, on repeated
-    rows, in its own dtype (give ``model.double()`` where interactions are near float32's rounding).
+    Many removals are computed in one tensor program. In a :class:`bridle.Network`, a removal
+    corrects the next layer's input by one outer product per unit, in float64. Any other module
+    runs completely, on repeated rows, in its own dtype. Pass ``model.double()`` if interactions
+    are close to the rounding errors of float32.
 
     Parameters
     ----------
     model : Network or torch.nn.Module
-        Fitted; it is only read. A module is copied, and put in evaluation mode. It takes ``X`` and
-        returns ``[rows, outputs]``.
+        A trained model, which is not changed. A module is copied, and the copy is put into
+        evaluation mode. It must map ``X`` to ``[rows, outputs]``.
     X : Tensor
-        Rows first: ``[rows, inputs]`` for a Network.
+        The first axis is the rows; ``[rows, inputs]`` for a Network.
     y : Tensor
-        ``[rows]``: int64 class codes or float values. Held-out rows tell what is relied upon; on
-        rows learnt by heart the loss is near 0, and stays there.
+        ``[rows]``: int64 class codes or float targets. Use held-out rows: on memorized training
+        rows the loss is near 0 and hardly changes.
     layer : int or selector
-        Of a Network, from 1: the hidden layer whose units are removed; 0 means the inputs. Of a
-        module: which of its modules, by name, type or predicate (:data:`bridle.modules.Selector`).
-        The units are of what it returns, so give the activation rather than the linear layer.
+        The layer whose units are removed. For a Network: the number of a hidden layer, from 1; 0
+        means the inputs. For a module: one of its submodules, by name, type or predicate
+        (:data:`bridle.modules.Selector`). The units are those of its output, so select the
+        activation rather than the linear layer.
     member : int
-        Which network of the population.
+        Index of the network in the population.
     objective : {"cross_entropy", "squared_error"} or Objective
         The loss.
     removed : {"zero", "mean"}
-        What stands in a removed unit's place: 0, as in dropout, or the unit's mean over the rows,
-        which takes away what it tells and leaves what it adds to every row alike.
+        The value that replaces a removed unit: 0, as in dropout, or the unit's mean over the rows.
+        The mean removes the information in the unit and keeps its constant contribution.
     max_pairs : int or None
-        Where there are more pairs, so many (2 or more) are sampled without replacement. None
-        measures all.
+        If there are more pairs, this many (2 or more) are sampled without replacement. None
+        measures all pairs.
     seed : int
-        Of the sample.
+        Seed of the sample.
     unit_axis : int
-        Of a module's layer: the axis of the units in what it returns. Default 1: the units of a
-        Linear, the channels of a convolution. -1 for ``[rows, tokens, units]``.
+        For a module: the axis of the units in the layer's output. The default 1 fits the units of
+        a Linear and the channels of a convolution; use -1 for ``[rows, tokens, units]``.
     batch_rows : int
-        Rows times removals at a time, which bounds the memory.
+        Maximum of rows times removals in one pass; bounds the memory.
 
     Returns
     -------
@@ -89,14 +91,14 @@ def co_adaptation(
     Raises
     ------
     UsageError
-        If an argument has a value that it cannot have, or the layer is not found.
+        If an argument is invalid, or the layer is not found.
     DataError
         If the loss is not finite.
 
     Examples
     --------
-    Twins: either one gone costs ¼, since the other still gives half of the answer; both gone cost
-    1, of which ½ belongs to the pair.
+    Two equal units. Without one of them the loss rises by ¼, since the other still gives half of
+    the output. Without both it rises by 1, so the interaction of the pair is ½.
 
     >>> import torch, bridle
     >>> network = bridle.Network([1, 2, 1])
@@ -119,13 +121,13 @@ def co_adaptation(
         ablation = NetworkAblation(model, layer=at, member=member, X=X, mean=mean)
     elif isinstance(layer, int):
         raise UsageError(
-            f"layer is {layer}, which speaks of a bridle.Network; "
-            f"name a module of the {type(model).__name__}"
+            f"layer is {layer}, and numbers are for a bridle.Network; "
+            f"give the name of a module in the {type(model).__name__}"
         )
     else:
         ablation = ModuleAblation(model, layer=layer, unit_axis=unit_axis, X=X, mean=mean)
-    pairs = _draw_pairs(ablation.units, max_pairs, seed)
-    nobody = torch.empty(1, 0, dtype=torch.int64)
+    pairs = _sample_pairs(ablation.units, max_pairs, seed)
+    none = torch.empty(1, 0, dtype=torch.int64)
     each = torch.arange(ablation.units)[:, None]
 
     def losses(sets: Tensor) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -133,19 +135,21 @@ def co_adaptation(
         value = losses_without(ablation, X, y, here, objective=fitted, batch_rows=batch_rows)
         return value.cpu().numpy()
 
-    loss = float(losses(nobody)[0])
+    loss = float(losses(none)[0])
     single = losses(each) - loss
     together = losses(torch.from_numpy(pairs)) - loss if len(pairs) else np.zeros(0)
     if not (np.isfinite(loss) and np.isfinite(single).all() and np.isfinite(together).all()):
-        raise DataError(f"the loss is {loss:g}, or becomes infinite; check X, y and the model")
+        raise DataError(
+            f"the loss is {loss:g}, or not finite after a removal; check X, y and the model"
+        )
     return CoAdaptation(ablation.layer, removed, loss, single, pairs, together)
 
 
 def _check(X: Tensor, y: Tensor, *, removed: str, max_pairs: int | None, batch_rows: int) -> None:
     if not len(X) or y.shape != (len(X),):
         raise UsageError(
-            f"X has {len(X)} rows and y the shape {list(y.shape)}; give one target per row, "
-            "and one row at least"
+            f"X has {len(X)} rows and y has the shape {list(y.shape)}; give one target per row, "
+            "and at least one row"
         )
     if removed not in ("zero", "mean"):
         raise UsageError(f"removed is {removed!r}; it is 'zero' or 'mean'")
@@ -158,9 +162,9 @@ def _check_network(network: Network, X: Tensor, layer: int | Selector, member: i
     if not isinstance(layer, int) or not 0 <= layer < len(network.weights):
         last = len(network.weights) - 1
         raise UsageError(
-            f"layer is {layer!r}; this network's hidden layers are 1 to {last}, and 0 its inputs"
+            f"layer is {layer!r}; give a hidden layer, 1 to {last}, or 0 for the inputs"
             if last
-            else f"layer is {layer!r}; this network has no hidden layer, and 0 means its inputs"
+            else f"layer is {layer!r}; this network has no hidden layer, so give 0 for the inputs"
         )
     if not 0 <= member < network.members:
         raise UsageError(f"member is {member}; it must be from 0 to {network.members - 1}")
@@ -171,14 +175,14 @@ def _check_network(network: Network, X: Tensor, layer: int | Selector, member: i
     return layer
 
 
-def _draw_pairs(units: int, max_pairs: int | None, seed: int) -> IntArray:
-    """Return pairs i < j, int64 ``[pairs, 2]``: all, or a sample without replacement."""
+def _sample_pairs(units: int, max_pairs: int | None, seed: int) -> IntArray:
+    """Return pairs i < j, int64 ``[pairs, 2]``: all pairs, or a sample without replacement."""
     total = units * (units - 1) // 2
     if max_pairs is None or total <= max_pairs:
         numbers = np.arange(total)
     else:
         numbers = np.sort(np.random.default_rng(seed).choice(total, max_pairs, replace=False))
-    # pairs are numbered row by row: (0, 1), (0, 2), ..., and row i starts at starts[i]
+    # pairs are numbered row by row, (0, 1), (0, 2), ...; row i starts at starts[i]
     row = np.arange(units)
     starts = row * units - row * (row + 1) // 2
     first = np.searchsorted(starts, numbers, side="right") - 1

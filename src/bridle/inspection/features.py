@@ -1,4 +1,4 @@
-"""What the first layer looks for, as images."""
+"""The features of the first layer, as images."""
 
 from __future__ import annotations
 
@@ -20,28 +20,29 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 def feature_tiles(
     model: Network | nn.Module, shape: Sequence[int] | None = None, *, member: int = 0
 ) -> FloatArray:
-    """Return the incoming weights of each unit of the first layer, as images.
+    """Return the incoming weights of each first-layer unit, as images.
 
     Parameters
     ----------
     model : Network or torch.nn.Module
-        Of a module, its first Linear or Conv2d is taken, in the order of registration.
+        For a module, the first Linear or Conv2d in the order of registration is used.
     shape : sequence of two int, optional
-        Height and width of the input, row by row: ``(8, 8)`` for scikit-learn's digits, ``(28,
-        28)`` for MNIST. Default: the square of that many inputs; a convolution has a shape.
+        Height and width of the input image, whose pixels are stored row by row: ``(8, 8)`` for
+        scikit-learn's digits, ``(28, 28)`` for MNIST. Default: a square. Ignored for a
+        convolution.
     member : int
-        Which network of a population.
+        Index of the network in the population.
 
     Returns
     -------
     ndarray
-        float64 ``[units, height, width]``. Of a convolution: one for each pair of output channel
+        float64 ``[units, height, width]``. For a convolution, one image per pair of output channel
         and input channel.
 
     Raises
     ------
     UsageError
-        If the inputs do not have that shape, or the model has no such layer.
+        If the number of inputs does not fit the shape, or the model has no such layer.
 
     Examples
     --------
@@ -64,7 +65,7 @@ def feature_tiles(
 
 
 def _first_weight(model: Network | nn.Module, member: int) -> Tensor:
-    """Return the weights ``[units, inputs]``, or a convolution's four axes."""
+    """Return the weights ``[units, inputs]``, or the four-dimensional ones of a convolution."""
     if isinstance(model, Network):
         if not 0 <= member < model.members:
             raise UsageError(f"member is {member}; it must be from 0 to {model.members - 1}")
@@ -72,34 +73,37 @@ def _first_weight(model: Network | nn.Module, member: int) -> Tensor:
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):
             return module.weight.detach().contiguous()
-    raise UsageError(f"{type(model).__name__} has no Linear and no Conv2d whose weights to show")
+    raise UsageError(
+        f"{type(model).__name__} has no Linear and no Conv2d; give a model that has one"
+    )
 
 
 def tile_sheet(
     tiles: FloatArray, *, columns: int | None = None, gap: int = 1, scale: str = "each"
 ) -> FloatArray:
-    """Lay tiles out on one sheet, which any plotting library shows.
+    """Arrange images in a grid, as one array that any plotting library can show.
 
     Parameters
     ----------
     tiles : float64 ``[tiles, height, width]``
     columns : int, optional
-        Default: a sheet as wide as it is high.
+        Default: as many columns as rows.
     gap : int
-        Pixels between tiles.
+        Number of pixels between tiles.
     scale : {"each", "all"}
-        Divide each tile by its largest absolute value, so that all patterns are seen; or all by
-        the largest of all, so that they compare. A tile of zeros stays so.
+        "each" divides each tile by its largest absolute value, so that all patterns are visible.
+        "all" divides by the largest value of all tiles, so that they are comparable. A tile of
+        zeros stays zero.
 
     Returns
     -------
     ndarray
-        float64, from -1 to 1, NaN between the tiles and where the last row has none.
+        float64, from -1 to 1; NaN between the tiles and in empty places of the last row.
 
     Raises
     ------
     UsageError
-        If there is no tile, or an argument has a value that it cannot have.
+        If there are no tiles, or an argument is invalid.
 
     Examples
     --------
@@ -116,12 +120,14 @@ def tile_sheet(
     count, height, width = tiles.shape
     columns = math.ceil(math.sqrt(count)) if columns is None else columns
     if columns < 1 or gap < 0:
-        raise UsageError(f"columns is {columns} and gap {gap}; give 1 or more, and 0 or more")
+        raise UsageError(
+            f"columns is {columns} and gap is {gap}; give columns of 1 or more, gap of 0 or more"
+        )
     top = np.abs(tiles).max(axis=(1, 2) if scale == "each" else None, keepdims=True)
-    shown = np.divide(tiles, top, out=np.zeros_like(tiles, dtype=np.float64), where=top > 0)
+    scaled = np.divide(tiles, top, out=np.zeros_like(tiles, dtype=np.float64), where=top > 0)
     rows = math.ceil(count / columns)
     sheet = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap), np.nan)
-    for at, tile in enumerate(shown):
+    for at, tile in enumerate(scaled):
         y, x = at // columns * (height + gap), at % columns * (width + gap)
         sheet[y : y + height, x : x + width] = tile
     return sheet

@@ -1,4 +1,4 @@
-"""bridle's own network, a population of multilayer perceptrons, and its training loop."""
+"""bridle's own networks: a population of multilayer perceptrons, and its training loop."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""The records that training takes and gives: rows to learn from, and what happened."""
+"""``Dataset`` and ``History``: the input and the result of training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Rows to learn from or to be judged on.
+    """Rows for training or evaluation.
 
     Attributes
     ----------
@@ -26,12 +26,12 @@ class Dataset:
     y : Tensor
         ``[rows]``: int64 class codes or float values.
     weight : Tensor, optional
-        float ``[rows]``, not negative: how much each row counts in the loss.
+        float ``[rows]``, 0 or more: the weight of each row in the loss.
 
     Raises
     ------
     UsageError
-        If ``y`` or ``weight`` does not have a value for each row of ``X``.
+        If ``y`` or ``weight`` does not have one value per row of ``X``.
     """
 
     X: Tensor
@@ -44,36 +44,36 @@ class Dataset:
             value = getattr(self, name)
             if value is not None and value.shape != (rows,):
                 raise UsageError(
-                    f"{name} has the shape {list(value.shape)} and X {rows} rows; "
+                    f"{name} has the shape {list(value.shape)} and X has {rows} rows; "
                     f"give {name} the shape [{rows}]"
                 )
 
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """What happened in training, an entry per epoch and member, float64 ``[epochs, members]``.
+    """Learning curves: one value per epoch and member, float64 ``[epochs, members]``.
 
-    Losses and scores are honest: by the weights at the end of the epoch, noise off, penalty left
-    out, the training part and the held-out part alike. The loss that is usually reported for
-    training is the sum of three: ``train_loss + noise + penalty``.
+    Training and held-out rows are evaluated alike: with the weights at the end of the epoch, noise
+    off, and without the penalty. The training loss that is usually reported is the sum
+    ``train_loss + noise + penalty``.
 
     Attributes
     ----------
     train_loss, held_out_loss
-        The data fit: mean loss per row.
+        The mean loss per row.
     train_score, held_out_score
         Accuracy, or R².
     noise
-        What the masks add to the training loss: the loss with noise on less the one with noise
-        off, by one draw of the masks.
+        What the noise adds to the training loss: the loss with noise on minus the loss with noise
+        off, for one draw of the masks.
     penalty
-        R(w); infinite outside a constraint.
+        R(w); infinite if a constraint is violated.
     epochs_kept
-        int64 ``[members]``: the epoch, from 1, whose weights the network has now.
+        int64 ``[members]``: the epoch, from 1, whose weights were kept.
     score_name : str
-        What the scores are: "accuracy" or "R²".
+        "accuracy" or "R²".
     rows : tuple of int
-        How many training and held-out rows there are.
+        The numbers of training and held-out rows.
     """
 
     train_loss: FloatArray
@@ -88,10 +88,10 @@ class History:
 
     @property
     def reported_loss(self) -> FloatArray:
-        """The training loss as it is usually reported: data fit, noise and penalty."""
+        """The training loss as usually reported: loss, noise and penalty added up."""
         return self.train_loss + self.noise + self.penalty
 
     @property
     def best_epochs(self) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """The epoch, from 1, of each member's lowest held-out loss."""
+        """The epoch, from 1, with each member's lowest held-out loss."""
         return self.held_out_loss.argmin(0) + 1

@@ -1,4 +1,4 @@
-"""What training fits: a loss per row, and the score that people read."""
+"""Objectives: the loss per row that training minimises, and the score that is reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["OBJECTIVES", "CrossEntropy", "Objective", "SquaredError", "objective
 
 @runtime_checkable
 class Objective(Protocol):
-    """A loss per row and a score per member; higher scores are better."""
+    """A loss per row, and a score per member (higher is better)."""
 
     name: str
     score_name: str
@@ -28,7 +28,7 @@ class Objective(Protocol):
 
 @final
 class CrossEntropy:
-    """Classification: the softmax's cross-entropy in nats, scored by accuracy.
+    """Classification: softmax cross-entropy in nats, scored by accuracy.
 
     Targets are int64 class codes ``[rows]`` or ``[members, rows]``.
 
@@ -52,13 +52,13 @@ class CrossEntropy:
         return rows.view(codes.shape)
 
     def score(self, outputs: Tensor, y: Tensor) -> Tensor:
-        """Return the share of rows whose class is right, ``[members]``."""
+        """Return the fraction of correctly classified rows, ``[members]``."""
         return (outputs.argmax(-1) == y).float().mean(1)
 
 
 @final
 class SquaredError:
-    """Regression: the squared error, scored by R², the share of the variance explained.
+    """Regression: the squared error, scored by R² (the explained share of the variance).
 
     Targets are floats ``[rows]`` or ``[members, rows]``; the network has one output.
 
@@ -97,7 +97,7 @@ def objective_of(objective: str | Objective) -> Objective:
     Raises
     ------
     UsageError
-        If there is none of that name.
+        If the name is unknown.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Compact dropout: with one mask for the batch, a step computes with the kept units only.
+"""Shared masks: if the whole batch has one mask, a step computes with the kept units only.
 
-The kept units of a mask that the whole batch shares are a smaller network (Graham et al. 2015,
-"Efficient batchwise dropout training using submatrices"). A step takes the rows and columns of
-those units out of the weights and out of the optimizer's state, works on them as on any network,
-and puts them back. What was dropped keeps its weights and its optimizer's state untouched.
+The kept units of a shared mask form a smaller network (Graham et al. 2015, "Efficient batchwise
+dropout training using submatrices"). A step copies the rows and columns of these units out of the
+weights and the optimizer's state, trains them like any network, and writes them back. The weights
+and the optimizer's state of dropped units do not change.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from bridle.networks.population import ACTIVATIONS, Network
+from bridle.networks.layers import ACTIVATIONS
+from bridle.networks.population import Network
 from bridle.noise import Multiplier
 from bridle.penalties import Penalty
 
 __all__ = ["Compacted", "can_compact", "compacted"]
 
-# whose state is one number for each weight, so that a part of it is the state of a part
+# optimizers whose state has one number per weight, so that it can be indexed like the weights
 _ELEMENTWISE = (
     torch.optim.SGD,
     torch.optim.Adam,
@@ -37,10 +38,10 @@ _ELEMENTWISE = (
 def can_compact(
     network: Network, optimizer: torch.optim.Optimizer, penalties: Sequence[Penalty], mode: str
 ) -> bool:
-    """Whether a step may work on the kept units only; else it multiplies by the mask.
+    """Whether a step can compute with the kept units only; otherwise it multiplies by the mask.
 
-    That takes one member, a shared mask on the hidden units, none on the weights, an optimizer
-    whose state is one number for each weight, and penalties that are sums over the weights.
+    This needs one member, a shared mask on the hidden units, no mask on the weights, an optimizer
+    whose state has one number per weight, and L1, L2 or elastic net penalties in proximal mode.
     """
     hidden = network.hidden_noise
     return (
@@ -56,7 +57,7 @@ def can_compact(
 
 @dataclass
 class _Part:
-    """Where in a parameter a step works: places in its flattened tensor."""
+    """The entries of a parameter that a step updates, as indices of its flattened tensor."""
 
     parameter: nn.Parameter
     whole: Tensor
@@ -70,7 +71,7 @@ class _Part:
         whole.view(-1).index_copy_(0, self.places, part.reshape(-1))
 
     def take_state(self, state: dict[str, object]) -> dict[str, Tensor]:
-        """Swap the optimizer's tensors for their parts; return the whole ones."""
+        """Replace the optimizer's tensors by their parts; return the full tensors."""
         wholes = {
             name: value
             for name, value in state.items()
@@ -80,10 +81,10 @@ class _Part:
         return wholes
 
     def put_state(self, state: dict[str, object], wholes: dict[str, Tensor]) -> None:
-        """Put the parts back, and make whole what the optimizer has just begun."""
+        """Write the parts back; give new state of the optimizer the full shape."""
         for name, value in list(state.items()):
             if isinstance(value, Tensor) and value.shape == self.shape != self.whole.shape:
-                # what has not been updated yet is as at the optimizer's start
+                # entries that were never updated keep the optimizer's initial state, 0
                 whole = wholes.get(name)
                 whole = torch.zeros_like(self.whole) if whole is None else whole
                 self.put(value, whole)
@@ -103,16 +104,16 @@ def _kept_units(network: Network, noise: Multiplier) -> list[Tensor]:
 
 
 class Compacted:
-    """The kept rows and columns of a network's parameters, as leaves of a graph of their own.
+    """The kept rows and columns of a network's parameters, as leaves of a separate graph.
 
-    A graph of the whole network that somebody still holds is of the parameters' own shapes, so
-    the step's gradients are made beside them and then given to them.
+    An older graph of the network may still be alive, and it has the full shapes. So the gradients
+    are computed for separate leaves, and then assigned to the parameters.
 
     Attributes
     ----------
     times : list of float
-        For each layer's weights, one over the probability that a weight is kept: an update that
-        is made only when it is kept is made as often as it should be times that.
+        For each layer's weights, 1 / P(a weight is kept). A penalty's step is multiplied by it,
+        because a weight takes the step only when it is kept.
     """
 
     def __init__(self, network: Network, times: list[float]) -> None:
@@ -124,7 +125,7 @@ class Compacted:
         }
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return the outputs ``[1, rows, outputs]`` under the step's masks."""
+        """Return the outputs ``[1, rows, outputs]`` with the masks of the current step."""
         network = self.network
         hidden = X if X.ndim == 3 else X[None]
         noise = network.hidden_noise
@@ -137,28 +138,28 @@ class Compacted:
         return hidden
 
     def give_gradients(self) -> None:
-        """Give the parameters the gradients that the leaves have."""
+        """Assign the gradients of the leaves to the parameters."""
         for parameter, leaf in self._leaves.items():
             parameter.grad = leaf.grad
 
 
 @contextmanager
 def compacted(network: Network, optimizer: torch.optim.Optimizer) -> Iterator[Compacted]:
-    """Shrink a network, and its optimizer's state, to the kept units of the current step.
+    """Shrink a network and its optimizer's state to the kept units of the current step.
 
-    Inside, the parameters hold the kept rows and columns only; afterwards these are back in their
-    places.
+    Inside the context, the parameters hold the kept rows and columns only. On exit these are
+    written back.
 
     Parameters
     ----------
     network : Network
-        Of one member, with shared dropout on its hidden units.
+        With one member, and shared dropout on its hidden units.
     optimizer : torch.optim.Optimizer
-        With one number for each weight as its state.
+        Its state has one number per weight.
     """
     noise = network.hidden_noise
     if noise is None or not noise.shared or network.members != 1:
-        raise ValueError("compaction needs one member, with a shared mask on its hidden units")
+        raise ValueError("compacted() needs one member with a shared mask on its hidden units")
     kept = _kept_units(network, noise)
     parts: list[_Part] = []
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
@@ -180,6 +181,6 @@ def compacted(network: Network, optimizer: torch.optim.Optimizer) -> Iterator[Co
         for part, whole in zip(parts, wholes, strict=True):
             part.put(part.parameter.data, part.whole)
             part.parameter.data = part.whole
-            part.parameter.grad = None  # of another shape
-            torch.autograd.graph.increment_version(part.parameter)  # as any step in place does
+            part.parameter.grad = None  # it has the shape of the part
+            torch.autograd.graph.increment_version(part.parameter)  # as an in-place step does
             part.put_state(optimizer.state.get(part.parameter, {}), whole)

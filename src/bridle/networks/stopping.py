@@ -13,7 +13,7 @@ __all__ = ["BestWeights"]
 
 
 class BestWeights:
-    """Keeps each member's weights of its lowest held-out loss, where it has a patience."""
+    """Keeps the best weights of each member with a patience, and the last weights of the others."""
 
     def __init__(self, network: Network, patience: Sequence[int | None]) -> None:
         self.network = network
@@ -24,9 +24,9 @@ class BestWeights:
         self.kept = [parameter.detach().clone() for parameter in network.parameters()]
 
     @torch.no_grad()
-    def see(self, epoch: int, held_out_loss: Tensor) -> bool:
-        """Take note of an epoch; return whether no member has any patience left."""
-        # a member without a patience keeps its last weights; one out of patience has stopped
+    def update(self, epoch: int, held_out_loss: Tensor) -> bool:
+        """Record an epoch; return whether every member has run out of patience."""
+        # without a patience the last weights are kept; out of patience, the member has stopped
         out = self._out_of_patience(epoch)
         better = ~self.active | ((held_out_loss < self.loss) & ~out)
         self.loss = torch.where(better, held_out_loss, self.loss)
@@ -41,6 +41,6 @@ class BestWeights:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Give the network the weights that were kept."""
+        """Copy the kept weights into the network."""
         for kept, parameter in zip(self.kept, self.network.parameters(), strict=True):
             parameter.copy_(kept)

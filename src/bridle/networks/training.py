@@ -1,4 +1,4 @@
-"""``train_step`` and the one loop around it."""
+"""``train_step`` makes one optimizer step; ``train`` is the loop over epochs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from bridle.penalties import (
 
 __all__ = ["train", "train_step"]
 
-_ROWS_AT_ONCE = 4096  # which bounds the memory of a pass with noise on
+_ROWS_AT_ONCE = 4096  # bounds the memory of a pass with noise on
 
 
 def train_step(
@@ -38,17 +38,16 @@ def train_step(
     mode: str = "proximal",
     metric: str = "euclidean",
 ) -> Tensor:
-    """Make one step of training: forward, backward, update.
+    """Make one training step: forward, backward, update.
 
-    Minimises ``loss(f(x; w ∘ masks)) + R(w)`` for every member at once; each member's gradient is
-    its own. Advances ``network.steps``, hence the masks. Penalties act on the weights, not on the
-    biases.
+    Minimises ``loss(f(x; w ∘ masks)) + R(w)`` for all members at once; the members' gradients are
+    independent. Increments ``network.steps``, so that the next step has new masks. Penalties act
+    on the weights and not on the biases.
 
-    With a mask that the batch shares (``Dropout(..., shared=True)``) and one member, forward,
-    backward and update touch the rows and columns of the kept units only
-    (:mod:`bridle.networks.shared_masks`):
-    momentum and decay pass over what was dropped, and the penalties' steps are longer by what they
-    are rarer.
+    With one member and a mask that the batch shares (``Dropout(..., shared=True)``), the step
+    computes with the rows and columns of the kept units only
+    (:mod:`bridle.networks.shared_masks`). Momentum and decay then skip the dropped units. The
+    penalties' steps are longer in proportion, because each weight is updated less often.
 
     Parameters
     ----------
@@ -56,29 +55,29 @@ def train_step(
     batch : tuple of Tensor
         ``(X, y)`` or ``(X, y, weight)``: ``X`` ``[rows, inputs]`` or ``[members, rows, inputs]``,
         ``y`` and ``weight`` ``[rows]`` or ``[members, rows]``. The loss is the mean over the rows
-        of weight times loss.
+        of ``weight`` times the row's loss.
     optimizer : torch.optim.Optimizer
-        Any of torch's, over ``network.parameters()``.
+        Any torch optimizer over ``network.parameters()``.
     objective : {"cross_entropy", "squared_error"} or Objective
     penalties : sequence of Penalty or Annealed
-        :class:`bridle.Annealed` ones as they are at ``network.steps``.
+        :class:`bridle.Annealed` penalties have their strength at step ``network.steps``.
     mode : {"proximal", "coupled"}
-        Coupled adds the penalties to the loss, the article's form. Proximal applies
-        ``w ← prox(w, step)`` after the optimizer's step, which gives L1's exact zeros.
+        "coupled" adds the penalties to the loss, as the article does. "proximal" applies
+        ``w ← prox(w, step)`` after the optimizer's step, so that L1 gives exact zeros.
     metric : {"euclidean", "adaptive"}
-        The step of the prox: the learning rate, or Adam's own per weight; see
-        :func:`bridle.penalties.apply_prox`.
+        The step size of the prox: the learning rate, or the step that Adam took for each weight;
+        see :func:`bridle.penalties.apply_prox`.
 
     Returns
     -------
     Tensor
-        The data loss of each member on this batch, noise on, penalty left out: ``[members]``,
+        The loss of each member on this batch, with noise and without the penalty: ``[members]``,
         detached.
 
     Raises
     ------
     UsageError
-        If the batch does not fit the network, or the penalties do not fit mode and metric.
+        If the batch does not fit the network, or a penalty does not fit the mode or the metric.
 
     Examples
     --------
@@ -121,28 +120,28 @@ def train_step(
 def _check_shared(
     network: Network, penalties: Sequence[Penalty], metric: str, *, compact: bool
 ) -> None:
-    """Refuse Adam's own step for weights of dropped units, which have had no gradient yet."""
+    """Refuse the adaptive metric if dropped units may have no second moments yet."""
     shared = network.hidden_noise is not None and network.hidden_noise.shared
     if shared and penalties and metric == "adaptive" and not compact:
         raise UsageError(
-            "shared dropout with penalties in the adaptive metric needs one member, L1, L2 or "
-            "elastic net only, and no DropConnect: use metric='euclidean'"
+            "metric='adaptive' with shared dropout needs one member, no DropConnect, and only L1, "
+            "L2 or elastic net penalties; use metric='euclidean'"
         )
 
 
 @torch.no_grad()
-def _fit(
+def _evaluate(
     network: Network, data: Dataset, objective: Objective, *, noise: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Return the mean loss and the score of each member, float64 ``[members]``."""
-    outputs = _noisy(network, data.X) if noise else predict(network, data.X)
+    outputs = _noisy_outputs(network, data.X) if noise else predict(network, data.X)
     rows = objective.loss(outputs, data.y).double()
     weighted = rows if data.weight is None else rows * data.weight
     return weighted.mean(1), objective.score(outputs, data.y).double()
 
 
-def _noisy(network: Network, X: Tensor) -> Tensor:
-    """Return the outputs with noise on, a part at a time: the masks are those of the whole."""
+def _noisy_outputs(network: Network, X: Tensor) -> Tensor:
+    """Return the outputs with noise on, in parts that have the masks of the whole batch."""
     rows = torch.arange(X.shape[0])
     parts = zip(X.split(_ROWS_AT_ONCE), rows.split(_ROWS_AT_ONCE), strict=True)
     return torch.cat([network(part, noise=True, rows=index) for part, index in parts], dim=1)
@@ -154,7 +153,7 @@ def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
     total = torch.zeros(network.members, dtype=torch.float64)
     for penalty in penalties:
         for weight in network.weights:
-            # a number speaks of one tensor, so that a population asks member by member
+            # a strength that is one number gives one value for the whole tensor
             value = penalty.value(weight.double())
             if value.ndim == 0 and network.members > 1:
                 value = torch.stack([penalty.value(part.double()) for part in weight])
@@ -179,35 +178,34 @@ def train(
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> History:
-    """Train every member of a network, and write down what happened.
+    """Train every member of a network, and return the learning curves.
 
     Parameters
     ----------
     network : Network
         Trained in place.
     training, held_out : Dataset
-        Held-out rows are only looked at: for the history, and to keep the best weights of members
-        that have a patience.
+        Held-out rows are only evaluated: for the history, and for early stopping.
     objective : {"cross_entropy", "squared_error"} or Objective
     optimizer : torch.optim.Optimizer, optional
         Over ``network.parameters()``. Default: Adam with ``learning_rate``.
     learning_rate : float
         For the default optimizer.
     epochs, batch_size : int
-        The rows are shuffled in every epoch; all members see the same batches.
+        The rows are shuffled in every epoch. All members get the same batches.
     penalties, mode
         As in :func:`train_step`.
     metric : {"euclidean", "adaptive"}, optional
-        As in :func:`train_step`. Default: "adaptive" with the default optimizer, so that a
-        strength means what it means in the objective; else "euclidean".
+        As in :func:`train_step`. Default: "adaptive" with the default optimizer, which minimises
+        the loss plus the penalty as stated; else "euclidean".
     patience : int, None, or one for each member
-        Early stopping: keep the weights of the lowest held-out loss, and stop after so many
-        epochs without a lower one. None keeps the last weights. Training ends when every member
-        has stopped; a member that stopped before keeps its best weights.
+        Early stopping: stop after this many epochs without a lower held-out loss, and restore the
+        weights of the epoch with the lowest one. None trains for all epochs and keeps the last
+        weights. Training ends when every member has stopped.
     seed : int
-        Of the shuffles.
+        Seed of the shuffles.
     on_epoch : callable, optional
-        Called with (epoch, epochs) after each epoch, from 1.
+        Called with (epoch, epochs) after each epoch; the first epoch is 1.
 
     Returns
     -------
@@ -218,7 +216,7 @@ def train(
     UsageError
         If an argument is out of range.
     TrainingError
-        If a loss is no longer a number.
+        If a loss becomes NaN or infinite.
 
     Examples
     --------
@@ -237,14 +235,15 @@ def train(
     patiences = list(patience) if isinstance(patience, Sequence) else [patience] * network.members
     if len(patiences) != network.members:
         raise UsageError(
-            f"patience has {len(patiences)} entries for {network.members} members; give one each"
+            f"patience has {len(patiences)} entries for {network.members} members; "
+            "give one per member"
         )
     if optimizer is None:
         optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
         metric = metric or _default_metric(network, at_step(penalties, network.steps))
     best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
-    records: list[Tensor] = []
+    curves: list[Tensor] = []
     network.train()
     for epoch in range(1, epochs + 1):
         order = torch.randperm(training.X.shape[0], generator=shuffle)
@@ -259,20 +258,27 @@ def train(
                 metric=metric or "euclidean",
             )
         acting = at_step(penalties, network.steps)
-        records.append(_record(network, training, held_out, fitted, acting))
-        if not records[-1][:2].isfinite().all():
+        curves.append(_evaluate_epoch(network, training, held_out, fitted, acting))
+        if not curves[-1][:2].isfinite().all():
             raise TrainingError(
-                f"the loss is not a number after epoch {epoch}; "
+                f"the loss is not a finite number after epoch {epoch}; "
                 f"use a lower learning rate than {optimizer.param_groups[0]['lr']:g}"
             )
-        finished = best.see(epoch, records[-1][1])
+        finished = best.update(epoch, curves[-1][1])
         if on_epoch is not None:
             on_epoch(epoch, epochs)
         if finished:
             break
     best.restore()
     network.eval()
-    columns = torch.stack(records, dim=1).numpy()
+    return _history(curves, best, fitted, (training.X.shape[0], held_out.X.shape[0]))
+
+
+def _history(
+    curves: Sequence[Tensor], best: BestWeights, objective: Objective, rows: tuple[int, int]
+) -> History:
+    """Return the history of epochs that :func:`_evaluate_epoch` evaluated."""
+    columns = torch.stack(list(curves), dim=1).numpy()
     return History(
         train_loss=columns[0],
         held_out_loss=columns[1],
@@ -281,15 +287,15 @@ def train(
         noise=columns[4],
         penalty=columns[5],
         epochs_kept=best.epoch.numpy(),
-        score_name=fitted.score_name,
-        rows=(training.X.shape[0], held_out.X.shape[0]),
+        score_name=objective.score_name,
+        rows=rows,
     )
 
 
 def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None:
     for name, data in (("training", training), ("held_out", held_out)):
         if not data.X.shape[0]:
-            raise UsageError(f"{name} has 0 rows; it needs one at least")
+            raise UsageError(f"{name} has 0 rows; give at least one row")
     for name, count in counts.items():
         if count < 1:
             raise UsageError(f"{name} is {count}; it must be 1 or more")
@@ -298,7 +304,7 @@ def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None
 def _default_metric(network: Network, penalties: Sequence[Penalty]) -> str:
     fits = all(penalty.separable or penalty.constraint for penalty in penalties)
     if network.hidden_noise is not None and network.hidden_noise.shared:
-        fits = False  # dropped units have no second moments at first
+        fits = False  # at first, dropped units have no second moments
     return "adaptive" if fits else "euclidean"
 
 
@@ -307,19 +313,19 @@ def _batch(data: Dataset, rows: Tensor) -> tuple[Tensor, ...]:
     return batch if data.weight is None else (*batch, data.weight[rows])
 
 
-def _record(
+def _evaluate_epoch(
     network: Network,
     training: Dataset,
     held_out: Dataset,
     objective: Objective,
     penalties: Sequence[Penalty],
 ) -> Tensor:
-    """Return the entries of one epoch, float64 ``[6, members]``."""
-    train_loss, train_score = _fit(network, training, objective)
-    held_out_loss, held_out_score = _fit(network, held_out, objective)
+    """Return losses, scores, noise and penalty after an epoch, float64 ``[6, members]``."""
+    train_loss, train_score = _evaluate(network, training, objective)
+    held_out_loss, held_out_score = _evaluate(network, held_out, objective)
     noise = torch.zeros_like(train_loss)
     if network.has_noise:
-        noise = _fit(network, training, objective, noise=True)[0] - train_loss
+        noise = _evaluate(network, training, objective, noise=True)[0] - train_loss
     return torch.stack(
         [
             train_loss,

@@ -1,4 +1,4 @@
-"""Noises: random masks on units or weights in training, with an exact meaning at prediction."""
+"""Noises: random masks on units or weights in training, with an exact rule for prediction."""
 
 from lazy_loader import attach_stub
 

@@ -8,31 +8,31 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from bridle.noise.masks import Multiplier
+from bridle.noise.base import Multiplier
 from bridle.noise.protocol import KeepProb, drawn_probability
-from bridle.noise.sharing import channels_of, examples_packed
+from bridle.noise.structured import channels_of, examples_packed
 from bridle.ops import dropout
 
 __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 
 _SATURATION = -1.7580993408473766
-"""Where SELU ends on the left: -λα of Klambauer et al. (2017)."""
+"""SELU's lower limit, -λα of Klambauer et al. (2017)."""
 
-_NEAR = 1e-4  # how near a value an audit takes for the same
+_TOLERANCE = 1e-4  # an audit takes values this close to the lowest value for it
 
 
 class _Alpha(Multiplier):
-    """Sets to SELU's lowest value, and scales and shifts so that mean 0 and variance 1 stay."""
+    """Sets entries to SELU's lowest value, then scales and shifts to keep mean 0 and variance 1."""
 
     multiplies = False
 
     @property
     def drawn_keep_prob(self) -> KeepProb:
-        """The probability to keep, as drawn: a multiple of 1/65536."""
+        """The keep probability of the masks: a multiple of 1/65536."""
         return drawn_probability(self._keep_prob)
 
     def _affine(self, x: Tensor, leading: int) -> tuple[Tensor, Tensor]:
-        """Return scale and shift, as tensors that broadcast against ``x``."""
+        """Return scale and shift, as tensors that broadcast with ``x``."""
         q = torch.as_tensor(self.drawn_keep_prob, dtype=torch.float64)
         scale = (q + _SATURATION**2 * q * (1 - q)).rsqrt()
         shift = -scale * (1 - q) * _SATURATION
@@ -41,14 +41,14 @@ class _Alpha(Multiplier):
         return tuple(each.reshape(shape).to(x.device, dtype) for each in (scale, shift))  # type: ignore[return-value]
 
     def _apply(self, x: Tensor, dropped: Tensor, kept: Tensor, leading: int) -> Tensor:
-        """Return ``scale · x + shift``, and ``scale · saturation + shift`` where not kept."""
+        """Return ``scale · x + shift`` where kept, ``scale · saturation + shift`` where dropped."""
         scale, shift = self._affine(x, leading)
         added = torch.where(kept > 0, shift, scale * _SATURATION + shift)
         return (dropped * scale + added).to(x.dtype)
 
     def _not_lowest(self, y: Tensor) -> Tensor:
         scale, shift = self._affine(y, int(isinstance(self._keep_prob, Tensor)))
-        return (y - (scale * _SATURATION + shift)).abs() > _NEAR
+        return (y - (scale * _SATURATION + shift)).abs() > _TOLERANCE
 
     @property
     def _keeps_all(self) -> bool:
@@ -59,21 +59,21 @@ class _Alpha(Multiplier):
 class AlphaDropout(_Alpha):
     """Alpha dropout: dropped units take SELU's lowest value (Klambauer et al. 2017).
 
-    ``y = a x + b`` where kept, ``a s + b`` where dropped, with s = -1.758 and
-    ``a = (p + s² p (1 - p))^-½``, ``b = -a (1 - p) s``: units of mean 0 and variance 1 have mean 0
-    and variance 1 afterwards, as self-normalising networks need. Prediction is the identity,
-    exactly; there is no classic form.
+    ``y = a x + b`` for a kept unit and ``y = a s + b`` for a dropped one, with s = -1.758,
+    ``a = (p + s² p (1 - p))^-½`` and ``b = -a (1 - p) s``. Units of mean 0 and variance 1 keep this
+    mean and variance, as self-normalising networks need. Prediction is exactly the identity; there
+    is no classic form.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         The probability to keep a unit, or to set it to the lowest value; see
-        :class:`bridle.Dropout`. Drawn to a resolution of 1/65536.
+        :class:`bridle.Dropout`. Rounded to a multiple of 1/65536.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -98,38 +98,38 @@ class AlphaDropout(_Alpha):
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         if self._keeps_all:
             return x
-        # of the mask, backward keeps the address only
+        # backward saves only the address of the mask
         dropped = dropout(x, address, self.keep_prob, rows=rows, inverted=False)
         ones = torch.ones(x.shape, dtype=x.dtype, device=x.device)
         kept = dropout(ones, address, self.keep_prob, rows=rows, inverted=False)
         return self._apply(x, dropped, kept, address.ndim - 1)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which units were kept, of those that were not at the lowest value before."""
-        return self._not_lowest(y)[(x - _SATURATION).abs() > _NEAR]
+        """Return which units were kept, among those that were not at the lowest value before."""
+        return self._not_lowest(y)[(x - _SATURATION).abs() > _TOLERANCE]
 
 
 @final
 class FeatureAlphaDropout(_Alpha):
-    """Feature alpha dropout: alpha dropout of whole channels, for each example anew.
+    """Feature alpha dropout: alpha dropout of whole channels, with a mask for each example.
 
-    As :class:`bridle.AlphaDropout`, with a mask over (example, channel), as
-    :class:`bridle.SpatialDropout` has it. torch's ``FeatureAlphaDropout`` is this.
+    As :class:`bridle.AlphaDropout`, with one mask entry per example and channel, as in
+    :class:`bridle.SpatialDropout`. It corresponds to torch's ``FeatureAlphaDropout``.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         The probability to keep a channel of an example, or to set it to the lowest value; see
-        :class:`bridle.Dropout`. Drawn to a resolution of 1/65536.
+        :class:`bridle.Dropout`. Rounded to a multiple of 1/65536.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class FeatureAlphaDropout(_Alpha):
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         if self._keeps_all:
             return x
@@ -168,12 +168,12 @@ class FeatureAlphaDropout(_Alpha):
     def train_packed(
         self, x: PackedSequence, address: Tensor, *, rank: int = 0, processes: int = 1
     ) -> Tensor:
-        """Return the data of packed sequences with noise: each sequence is an example."""
+        """Return the data of packed sequences with noise; each sequence is one example."""
         return self.train(x.data, address, rows=examples_packed(x) * processes + rank)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which channels were kept, of those that were not all at the lowest value."""
-        before, after = (x - _SATURATION).abs() > _NEAR, self._not_lowest(y)
+        """Return which channels were kept, among those not entirely at the lowest value before."""
+        before, after = (x - _SATURATION).abs() > _TOLERANCE, self._not_lowest(y)
         if x.ndim > 2:
             before, after = before.flatten(2).any(2), after.flatten(2).any(2)
         return after[before]

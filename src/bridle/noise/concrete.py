@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.noise.masks import Multiplier
+from bridle.noise.base import Multiplier
 from bridle.noise.protocol import KeepProb, Spot
 from bridle.ops import uniform_like
 
@@ -20,8 +20,8 @@ __all__ = ["ConcreteDropout", "RateEntropy"]
 class RateEntropy:
     """The regularizer of a learned rate: ``-strength · units · H(p)``, a penalty on its logit.
 
-    ``H(p) = -p ln p - (1 - p) ln(1 - p)`` is the entropy of a mask's entry in nats, so that the
-    penalty is least at a rate of one half. Its gradient by the logit l is
+    ``H(p) = -p ln p - (1 - p) ln(1 - p)`` is the entropy of one mask entry in nats. The penalty is
+    lowest at a rate of one half. Its gradient with respect to the logit l is
     ``strength · units · l · p (1 - p)``.
     """
 
@@ -40,62 +40,63 @@ class RateEntropy:
         return self._noise.entropy * self._noise.units
 
     def value(self, weight: Tensor) -> Tensor:
-        """Return ``-strength · units · H(p)`` of the logit: a scalar."""
+        """Return ``-strength · units · H(p)`` for a logit: a scalar."""
         log_drop, log_keep = nn.functional.logsigmoid(weight), nn.functional.logsigmoid(-weight)
         return self._weight * (log_drop.exp() * log_drop + log_keep.exp() * log_keep).sum()
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return the gradient by the logit."""
+        """Return the gradient with respect to the logit."""
         drop = weight.sigmoid()
         return self._weight * weight * drop * (1 - drop)
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:  # noqa: ARG002
-        """Refuse: it has no closed proximal step, and acts by its gradient.
+        """Raise an error: this penalty acts only by its gradient.
 
         Raises
         ------
         UsageError
             Always.
         """
-        raise UsageError(f"{self} has no closed proximal step: use mode='coupled'")
+        raise UsageError(f"{self} has no closed-form proximal step; use mode='coupled'")
 
 
 @final
 class ConcreteDropout(Multiplier):
     """Concrete dropout: the probability to drop is learned (Gal, Hron & Kendall 2017).
 
-    The mask is relaxed, so that the rate has a gradient::
+    The mask is relaxed to values between 0 and 1, so that the rate has a gradient::
 
         z = sigmoid((ln p - ln(1 - p) + ln u - ln(1 - u)) / temperature)
         y = x (1 - z) / (1 - p)
 
-    with p the probability to drop and u uniform, a pure function of its address. Beside the loss
-    stands the paper's entropy term, ``-entropy · units · H(p)``, which pulls the rate towards one
-    half where the loss lets it; without it the rate only falls. The paper's other term, on the
-    next layer's weights, is a penalty of your own choice such as ``L2``, which does not know the
-    rate.
+    Here p is the probability to drop, and u is uniform, a pure function of its address. The paper's
+    entropy term ``-entropy · units · H(p)`` is added to the loss. It pulls the rate towards one
+    half; without it, training only lowers the rate. The paper also has a term on the next layer's
+    weights that depends on the rate. Here you choose a penalty such as ``L2`` instead, which does
+    not depend on the rate.
 
-    It is a rule of :func:`bridle.regularize`: each place learns a rate of its own. Its logit
-    becomes a parameter of the optimizer, without weight decay, and the entropy's gradient is added
-    at each of its steps. ``receipt.state_dict()`` holds the rates. Prediction is the identity,
-    exactly, as of inverted dropout; the relaxed mask's mean is 1 - p only as the temperature goes
-    to 0.
+    Use it as a rule of :func:`bridle.regularize`. Each place then learns its own rate. The logit
+    becomes a parameter of the optimizer, without weight decay, and the gradient of the entropy
+    term is added at each step. ``receipt.state_dict()`` contains the rates. Prediction is exactly
+    the identity, as for inverted dropout. The mean of the relaxed mask is 1 - p only in the limit
+    of temperature 0.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float, exactly one of them
-        The probability at the start: above 0 and below 1. ``keep_prob`` reads what it is now.
+    keep_prob, drop_prob : float; exactly one of the two
+        The initial probability, above 0 and below 1. The attribute ``keep_prob`` is the current
+        one.
     entropy : float
-        Strength of the entropy term, for each unit. 1 / N stands beside a mean negative
+        Strength of the entropy term, per unit. Use 1 / N if the loss is the mean negative
         log-likelihood over N training rows.
     temperature : float
-        Of the relaxation, above 0; 0.1 is the paper's. At 0 it would be dropout, and without a
-        gradient.
+        Temperature of the relaxation, above 0; the paper uses 0.1. In the limit 0 it is ordinary
+        dropout, which has no gradient for the rate.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -109,7 +110,7 @@ class ConcreteDropout(Multiplier):
     ...     optimizer.zero_grad()
     ...     torch.nn.functional.mse_loss(model(X)[:, 0], X.sum(1)).backward()
     ...     optimizer.step()
-    >>> bool(receipt.noises[0].noise.keep_prob > 0.85)  # which such a simple function wants
+    >>> bool(receipt.noises[0].noise.keep_prob > 0.85)  # such a simple function needs little noise
     True
     """
 
@@ -127,9 +128,13 @@ class ConcreteDropout(Multiplier):
         super().__init__(keep_prob=keep_prob, drop_prob=drop_prob)
         keep = self._keep_prob
         if isinstance(keep, Tensor):
-            raise UsageError("ConcreteDropout learns one probability: give one number to start at")
+            raise UsageError(
+                "ConcreteDropout learns one probability; give one number as its initial value"
+            )
         if keep == 1:
-            raise UsageError("ConcreteDropout cannot start from dropping nothing: give less than 1")
+            raise UsageError(
+                "keep_prob is 1, and ConcreteDropout cannot learn from there; give less"
+            )
         if not (math.isfinite(entropy) and entropy >= 0):
             raise UsageError(f"entropy is {entropy}; it must be a finite number, 0 or more")
         if not (math.isfinite(temperature) and temperature > 0):
@@ -144,25 +149,25 @@ class ConcreteDropout(Multiplier):
         return f"ConcreteDropout(keep_prob={round(self.keep_prob, 4)}{self._shown()})"
 
     def options(self) -> dict[str, Any]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {"entropy": self.entropy, "temperature": self.temperature}
 
     @property
     def keep_prob(self) -> float:
-        """The probability to keep, as learned so far."""
+        """The current keep probability."""
         return float((-self.learned.detach().double()).sigmoid())
 
     @property
     def drawn_keep_prob(self) -> float:
-        """The probability to keep, as learned so far."""
+        """The current keep probability."""
         return self.keep_prob
 
     def keep_at(self, address: Tensor) -> float:  # noqa: ARG002
-        """Return the probability to keep, as learned so far."""
+        """Return the current keep probability."""
         return self.keep_prob
 
     def placed(self, spot: Spot) -> Self:
-        """Return the noise for one place, with a rate of its own that starts where this one did."""
+        """Return the noise for one place, with its own rate and the same initial rate."""
         other = type(self)(keep_prob=self._keep_prob, **self.options())
         other.learned = nn.Parameter(other.learned.detach().to(spot.device))
         return other
@@ -172,7 +177,7 @@ class ConcreteDropout(Multiplier):
         return RateEntropy(self)
 
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
-        """Return ``x`` times the relaxed mask of that address; gradients reach the rate.
+        """Return ``x`` times the relaxed mask of an address; the rate gets gradients.
 
         Parameters
         ----------
@@ -186,7 +191,7 @@ class ConcreteDropout(Multiplier):
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         self.units = math.prod(x.shape[1:])
         dtype = torch.promote_types(x.dtype, torch.float32)
@@ -196,6 +201,6 @@ class ConcreteDropout(Multiplier):
         return (x * (kept / (-logit).sigmoid())).to(x.dtype)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which units were kept for the larger part: each with the probability to keep."""
+        """Return which units were kept by more than half, an event of the keep probability."""
         multiplier = (y / x)[x != 0].flatten()
         return multiplier * self.keep_prob > 0.5

@@ -1,4 +1,4 @@
-"""Gaussian dropout: multiplication by normal numbers."""
+"""Gaussian dropout: multiplication by normal random numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from bridle.noise.masks import Multiplier
+from bridle.noise.base import Multiplier
 from bridle.ops import gaussian_dropout
 
 __all__ = ["GaussianDropout"]
@@ -14,23 +14,23 @@ __all__ = ["GaussianDropout"]
 
 @final
 class GaussianDropout(Multiplier):
-    """Gaussian dropout: each unit times a number of N(1, (1 - p) / p).
+    """Gaussian dropout: each unit is multiplied by a random number from N(1, (1 - p) / p).
 
-    Section 10 of Srivastava et al. (2014, JMLR 15:1929). The multiplier has the mean and the
-    variance of inverted dropout's, and nothing becomes zero. Prediction is the identity, exactly;
-    there is no classic form.
+    Section 10 of Srivastava et al. (2014, JMLR 15:1929). The multiplier has the same mean and
+    variance as in inverted dropout, and no unit is set to zero. Prediction is exactly the
+    identity; there is no classic form.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
-        The p whose dropout has the same variance: ``(1 - keep_prob) / keep_prob``, which is
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
+        The p of the dropout with the same variance, ``(1 - keep_prob) / keep_prob`` or
         ``drop_prob / (1 - drop_prob)``. A Tensor ``[members]`` gives one per member of a
-        population. Not rounded, since no mask is drawn.
+        population. Not rounded, since there is no mask of bits.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class GaussianDropout(Multiplier):
     """
 
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
-        """Return ``x`` times the numbers of that address.
+        """Return ``x`` times the random numbers of an address.
 
         Parameters
         ----------
@@ -59,10 +59,10 @@ class GaussianDropout(Multiplier):
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         return gaussian_dropout(x, address, self.keep_prob, rows=rows)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return the multipliers of what was not zero."""
+        """Return the multipliers of the entries that were not zero."""
         return (y / x)[x != 0].flatten()

@@ -1,4 +1,4 @@
-"""What a noise is: a random multiplier in training, with an exact meaning at prediction."""
+"""The ``Noise`` protocol: a random mask in training, with an exact rule for prediction."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ __all__ = [
 ]
 
 KeepProb = float | Tensor
-"""A probability to keep: one number, or a tensor ``[members]``."""
+"""A keep probability: one number, or a tensor ``[members]``."""
 
 Scaling = Literal["inverted", "classic"]
 
 
 @dataclass(frozen=True)
 class Spot:
-    """Where in a model a noise stands."""
+    """The place of a noise in a model."""
 
     index: int
-    """Which of the places that its rule has, from 0, in the model's order."""
+    """Index of the place among all places of the rule, from 0, in the order of the model."""
 
     count: int
-    """How many places its rule has."""
+    """Number of places of the rule."""
 
     batch_first: bool | None
-    """Whether examples stand before time there; None where nothing says so."""
+    """Whether the batch axis precedes the time axis here; None if unknown."""
 
     device: torch.device | None
-    """Where the model's parameters are, if it has any."""
+    """Device of the model's parameters, if it has any."""
 
 
 @runtime_checkable
 class Noise(Protocol):
-    """Multiplies a tensor by a random mask in training; ``predict`` is what replaces it."""
+    """A random mask on a tensor in training, and the rule that replaces it at prediction."""
 
     scaling: Scaling
 
     @property
     def keep_prob(self) -> KeepProb:
-        """The probability to keep, as asked for."""
+        """The requested keep probability."""
 
     @property
     def drawn_keep_prob(self) -> KeepProb:
-        """The probability to keep, as drawn: a multiple of 1/65536."""
+        """The keep probability of the masks: a multiple of 1/65536."""
 
     def train(self, x: Tensor, address: Tensor) -> Tensor:
-        """Return ``x`` with the mask of that address applied."""
+        """Return ``x`` with the mask of an address applied."""
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return what stands for the mask at prediction: ``x`` itself, or ``p x``."""
+        """Return what replaces the masked ``x`` at prediction: ``x`` itself, or ``p x``."""
 
     def take(self, members: Tensor) -> Self:
         """Return the noise of some members of the population."""
@@ -75,7 +75,9 @@ def resolve(name: str, keep_prob: KeepProb | None, drop_prob: KeepProb | None) -
     """Return the keep probability from exactly one of the two, or raise a UsageError."""
     given, word = (keep_prob, "keep_prob") if drop_prob is None else (drop_prob, "drop_prob")
     if given is None:
-        raise UsageError(f"{name} needs keep_prob=… or drop_prob=… (drop_prob is 1 - keep_prob)")
+        raise UsageError(
+            f"{name} needs a probability; give keep_prob=… or drop_prob=… (1 - keep_prob)"
+        )
     if keep_prob is not None and drop_prob is not None:
         raise UsageError(
             f"{name} got keep_prob={keep_prob} and drop_prob={drop_prob}; give exactly one of them"
@@ -83,11 +85,13 @@ def resolve(name: str, keep_prob: KeepProb | None, drop_prob: KeepProb | None) -
     if isinstance(given, Tensor):
         given = given.detach().to(torch.float64)
         if given.ndim != 1:
-            raise UsageError(f"{word} has the shape {list(given.shape)}; give one per member")
+            raise UsageError(
+                f"{word} has the shape {list(given.shape)}; give a number, or a tensor [members]"
+            )
     keep = given if drop_prob is None else 1 - given
     for asked, number in zip(_numbers(given), _numbers(keep), strict=True):
         if not 0 < number <= 1:  # NaN fails too
-            bounds = "above 0 and at most 1" if word == "keep_prob" else "0 or more and less than 1"
+            bounds = "above 0 and at most 1" if word == "keep_prob" else "at least 0 and below 1"
             raise UsageError(f"{word} is {asked}; it must be {bounds}")
     return keep
 
@@ -97,13 +101,13 @@ def _numbers(value: KeepProb) -> list[float]:
 
 
 def check_scaling(scaling: str) -> None:
-    """Raise a UsageError when a scaling is not one of the two."""
+    """Raise a UsageError if a scaling is unknown."""
     if scaling not in ("inverted", "classic"):
         raise UsageError(f"scaling is {scaling!r}; it is 'inverted' or 'classic'")
 
 
 def drawn_probability(keep_prob: KeepProb) -> KeepProb:
-    """Return the probability that 16-bit lanes draw: the nearest multiple of 1/65536, at least one.
+    """Return the nearest multiple of 1/65536, and at least 1/65536: masks have 16-bit lanes.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Noise that a schedule strengthens and weakens: early dropout, late dropout, and any other."""
+"""Noise with a schedule: early dropout, late dropout, and any other change of its rate."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
-from bridle.noise.masks import Multiplier
+from bridle.noise.base import Multiplier
 from bridle.noise.protocol import KeepProb, Scaling, Spot
 from bridle.schedules import LinearSchedule, Schedule, StepSchedule
 
@@ -18,24 +18,24 @@ __all__ = ["Scheduled", "early_dropout", "late_dropout"]
 
 @final
 class Scheduled(Multiplier):
-    """A noise whose probability to drop is multiplied by a schedule's factor.
+    """A noise whose drop probability is multiplied by the factor of a schedule.
 
-    The step is the one in the mask's address, so that nothing is to be counted or saved: in
-    :class:`bridle.Network` it is the training step, and with :func:`bridle.regularize` the
-    training pass of that place. Prediction is the identity, exactly, at every step.
+    The step is the one in the mask's address, so no extra counter has to be saved. In
+    :class:`bridle.Network` it is the training step. With :func:`bridle.regularize` it counts the
+    forward passes of that place in training. Prediction is exactly the identity at every step.
 
     Parameters
     ----------
     noise : Dropout, SpatialDropout, GaussianDropout, AlphaDropout, FeatureAlphaDropout, DropPath, \
             LockedDropout, DropConnect or WeightDrop
-        At factor 1; inverted.
+        The noise at factor 1, with inverted scaling.
     schedule : Schedule
-        Its factors must leave something: drop_prob times the highest is below 1.
+        The highest factor times drop_prob must stay below 1.
 
     Raises
     ------
     UsageError
-        If the noise cannot change, or a factor is too large.
+        If the noise cannot be scheduled, or a factor is too large.
 
     Examples
     --------
@@ -53,15 +53,15 @@ class Scheduled(Multiplier):
                 f"{noise!r} cannot be scheduled; give a noise such as bridle.Dropout(keep_prob=0.5)"
             )
         if noise.learned is not None:
-            raise UsageError(f"{noise} learns its rate, which a schedule cannot give too")
+            raise UsageError(f"{noise} learns its rate; give a noise with a fixed probability")
         if not noise.inverted or noise.shared:
             raise UsageError(
-                f"{noise} cannot be scheduled: give an inverted one that is not shared, since "
-                "prediction would depend on the step, or the step's network on it"
+                f"{noise} cannot be scheduled; give one with scaling='inverted' and a mask that is "
+                "not shared"
             )
         if not isinstance(schedule, Schedule):
             raise UsageError(
-                f"{schedule!r} is no schedule; give one such as "
+                f"{schedule!r} is not a schedule; give one such as "
                 "bridle.LinearSchedule(0.0, 1.0, steps=1000)"
             )
         most = float(torch.as_tensor(1 - noise.keep_prob).max()) * schedule.highest
@@ -78,7 +78,7 @@ class Scheduled(Multiplier):
 
     @property
     def fuses_relu(self) -> bool:  # type: ignore[override]
-        """Whether the noise takes ``relu`` and ``bias`` too."""
+        """Whether ``train`` also accepts ``relu`` and ``bias``."""
         return self.noise.fuses_relu
 
     @property
@@ -88,11 +88,11 @@ class Scheduled(Multiplier):
 
     @property
     def drawn_keep_prob(self) -> KeepProb:
-        """The probability to keep at factor 1, as drawn."""
+        """The keep probability of the masks at factor 1."""
         return self.noise.drawn_keep_prob
 
     def keep_at(self, address: Tensor) -> KeepProb:
-        """Return the probability to keep at an address."""
+        """Return the keep probability at an address."""
         drop = 1 - self.noise.keep_prob
         alone = address.ndim == 1 and not isinstance(drop, Tensor)
         if alone and address.device.type == "cpu" and not torch.compiler.is_compiling():
@@ -103,18 +103,18 @@ class Scheduled(Multiplier):
         return 1 - drop * factors
 
     def now(self, address: Tensor) -> Multiplier:
-        """Return the noise as it is at an address."""
+        """Return the noise with the strength that it has at an address."""
         return self.noise.keeping(self.keep_at(address))
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
-        """Return ``x`` with the noise as strong as it is at that address.
+        """Return ``x`` with the noise, at the strength of the address's step.
 
         Parameters
         ----------
         x, address
-            As the noise has them.
+            As in the noise's own ``train``.
         **options
-            The noise's own.
+            Further arguments of the noise's ``train``.
         """
         return self.now(address).train(x, address, **options)
 
@@ -130,7 +130,7 @@ class Scheduled(Multiplier):
         return self.now(address).train_packed(x, address, rank=rank, processes=processes)
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return ``x``, the very same tensor."""
+        """Return ``x`` itself."""
         return self.noise.predict(x)
 
     def take(self, members: Tensor) -> Self:
@@ -138,33 +138,34 @@ class Scheduled(Multiplier):
         return type(self)(self.noise.take(members), self.schedule)
 
     def rescaled(self, scaling: Scaling) -> Self:
-        """Return the noise itself: as it changes, it has no classic form."""
+        """Return the noise itself; a scheduled noise has no classic form."""
         return super().rescaled(scaling)
 
     def placed(self, spot: Spot) -> Self:
-        """Return the noise for one place of a model."""
+        """Return the noise adapted to one place of a model."""
         return type(self)(self.noise.placed(spot), self.schedule)
 
     def rows_of(self, x: Tensor) -> int:
-        """Return how many rows (examples) an input has."""
+        """Return the number of rows (examples) of an input."""
         return self.noise.rows_of(x)
 
 
 def early_dropout(noise: Multiplier, *, steps: int, decay: str = "linear") -> Scheduled:
-    """Let a noise act in the first steps only, against underfitting (Liu et al. 2023).
+    """Apply a noise in the first steps only, against underfitting (Liu et al. 2023).
 
-    Dropout at the start of training makes the gradients of different batches agree more, and a
-    network that underfits ends with a lower training loss. It is for any noise: of ``DropPath`` it
-    makes early stochastic depth.
+    Dropout at the start of training makes the gradients of different batches more alike, and a
+    network that underfits then reaches a lower training loss. Any noise can be used; with
+    ``DropPath`` this is early stochastic depth.
 
     Parameters
     ----------
     noise : Dropout or another
-        As at step 0; inverted.
+        The noise at step 0, with inverted scaling.
     steps : int
-        Training passes until nothing is dropped any more; the paper takes the first sixth.
+        Training steps until the noise is off; the paper uses the first sixth of training.
     decay : {"linear", "constant"}
-        Down to 0 in a straight line, as the paper prefers; or as at step 0 until then.
+        "linear" lowers the drop probability to 0 in a straight line, which the paper prefers.
+        "constant" keeps it until the last of these steps.
 
     Returns
     -------
@@ -191,14 +192,14 @@ def early_dropout(noise: Multiplier, *, steps: int, decay: str = "linear") -> Sc
 
 
 def late_dropout(noise: Multiplier, *, steps: int) -> Scheduled:
-    """Let a noise begin after some steps, against overfitting (Liu et al. 2023).
+    """Apply a noise only after some steps, against overfitting (Liu et al. 2023).
 
     Parameters
     ----------
     noise : Dropout or another
-        As after these steps; inverted.
+        The noise after these steps, with inverted scaling.
     steps : int
-        Training passes without noise.
+        Training steps without noise.
 
     Returns
     -------

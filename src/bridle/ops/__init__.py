@@ -1,4 +1,4 @@
-"""Pure tensor functions, autograd included: masks by address, dropout and its kin."""
+"""Tensor functions with gradients: dropout with masks by address, and proximal steps."""
 
 from lazy_loader import attach_stub
 

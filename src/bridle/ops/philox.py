@@ -1,28 +1,27 @@
-"""Philox4x32-10: the one place where random bits come from.
+"""Philox4x32-10: the source of all random bits of masks and noise.
 
-The generator is the counter-based one of Salmon et al. (2011, "Parallel random numbers: as easy
-as 1, 2, 3"), which CUDA and Triton use too. A mask is a pure function of its address, in two uses
-of the generator::
+This is the counter-based generator of Salmon et al. (2011, "Parallel random numbers: as easy as
+1, 2, 3"), which CUDA and Triton also use. A mask is a pure function of its address, computed with
+two calls of the generator::
 
     key             = philox((stream, step), key=seed)        first two words; one key per mask
     bits of a block = philox((block, row),   key=key)         four words, eight 16-bit lanes
 
-Every part of an address has 64 bits, low word first. Blocks go sixteen together, so that a vector
-unit of any width writes neighbouring units with one store: within a group of 128 units, unit
-``u`` reads block ``u % 16`` of the group, lane ``u // 16``. Lane ``2 w`` is the low half of word
-``w`` and lane ``2 w + 1`` the high half. A unit is kept when its lane is below
-``round(keep_prob * 65536)``.
+Every part of an address has 64 bits, low word first. Sixteen blocks form a group of 128 units, so
+that vector instructions of any width can store neighbouring units at once: unit ``u`` of a group
+reads block ``u % 16``, lane ``u // 16``. Lane ``2 w`` is the low half of word ``w`` and lane
+``2 w + 1`` the high half. A unit is kept if its lane is below ``round(keep_prob * 65536)``.
 
-A number takes a whole word: within a group of 64 units, unit ``u`` reads block ``u % 16`` of the
-group, word ``u // 16``. A word ``w`` is the uniform number ``(w + ½) / 2³²``. Words 0 and 1 of a
-block, and words 2 and 3, make two normal numbers each (Box & Muller 1958)::
+A random number uses a whole word: unit ``u`` of a group of 64 units reads block ``u % 16``, word
+``u // 16``. The word ``w`` gives the uniform number ``(w + ½) / 2³²``. Words 0 and 1 of a block
+give two normal numbers, and so do words 2 and 3 (Box & Muller 1958)::
 
     √(-2 ln((w₀ + ½) / 2³²)) · cos(2π w₁ / 2³²)   and the same with sin
 
-These are computed in float64 and rounded to float32, whatever takes them. Logarithms, sines and
-cosines of different libraries and devices differ in the last places of float64, by less than 1e-14
-in a normal number: so that all give the same bits, but for some numbers in ten million that differ
-in the last place of float32.
+Normal numbers are computed in float64 and rounded to float32, for every dtype of the result.
+Logarithms, sines and cosines of different libraries and devices differ in the last bits of
+float64, by less than 1e-14 in a normal number. So they agree in all bits, except for a few numbers
+in ten million that differ in the last bit of float32.
 """
 
 from __future__ import annotations
@@ -52,7 +51,7 @@ __all__ = [
 ]
 
 RESOLUTION = 1 << 16
-"""Keep probabilities are multiples of ``1 / RESOLUTION``: a lane has 16 bits."""
+"""Keep probabilities are rounded to multiples of ``1 / RESOLUTION``, since a lane has 16 bits."""
 
 LANES = 8
 GROUP_BLOCKS = 16
@@ -64,12 +63,12 @@ NUMBERS = WORDS * GROUP_BLOCKS
 """Numbers in a group of blocks."""
 
 Source = Callable[[Tensor, Tensor, int], Iterator[tuple[slice, Tensor]]]
-"""What draws words: see :func:`drawn_words`."""
+"""A function that yields random words, such as :func:`drawn_words`."""
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _WORD = 0xFFFFFFFF
-BLOCKS_AT_ONCE = 16384  # what the plain code holds in cache at a time
+BLOCKS_AT_ONCE = 16384  # blocks that plain torch computes at a time, to stay in cache
 
 
 def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tuple[Any, ...]:
@@ -78,15 +77,15 @@ def philox4x32(counter: tuple[Any, Any, Any, Any], key: tuple[Any, Any]) -> tupl
     Parameters
     ----------
     counter : four words, each below 2**32
-        Python integers, NumPy ``uint64`` arrays or torch ``int64`` tensors, of shapes that
-        broadcast together. Products wrap at 64 bits in all three, so that one text serves all.
+        Python integers, NumPy ``uint64`` arrays or torch ``int64`` tensors, with shapes that
+        broadcast. Array products wrap at 64 bits, so the same code works for all three.
     key : two words, each below 2**32
-        Of the same kinds.
+        Of the same types.
 
     Returns
     -------
     tuple of four words
-        Of the broadcast shape.
+        With the broadcast shape.
 
     Examples
     --------
@@ -114,12 +113,12 @@ def _words(value: Any) -> tuple[Any, Any]:
 
 
 def mask_key(seed: int, stream: int, step: int) -> tuple[int, int]:
-    """Return the key of the mask that a stream draws at a step: two words below 2**32.
+    """Return the key of a stream's mask at a step: two words below 2**32.
 
     Parameters
     ----------
     seed, stream, step : int
-        64-bit; a negative number stands for its two's complement.
+        64-bit; a negative number is taken as its two's complement.
 
     Returns
     -------
@@ -142,9 +141,9 @@ def address_of(seed: int | Iterable[int], stream: int = 0, step: int | Iterable[
     seed : int or iterable of int
         One seed, or one per member of a population.
     stream : int
-        Tells the masks of one network apart (its layers).
+        Distinguishes the masks of one network, such as those of its layers.
     step : int or iterable of int
-        The training step; one for all members or one each.
+        The training step, one for all members or one per member.
 
     Returns
     -------
@@ -177,9 +176,9 @@ def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> T
     rows : Tensor
         int64 ``[1 or members, rows]``: the address of each row.
     units : int
-        How many units a row has.
+        The number of units of a row.
     threshold : Tensor
-        int64 ``[1 or members]``: a lane below it is kept; 0 to 65536.
+        int64 ``[1 or members]``, 0 to 65536: a unit is kept if its lane is below it.
 
     Returns
     -------
@@ -206,14 +205,14 @@ def keep_mask(address: Tensor, rows: Tensor, units: int, threshold: Tensor) -> T
 
 
 def drawn_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield the words of some rows at a time: which, and int32 ``[part, groups, words, blocks]``.
+    """Yield slices of rows, and their random words: int32 ``[rows, groups, words, blocks]``.
 
     Parameters
     ----------
     address, rows
         As in :func:`keep_mask`.
     groups : int
-        How many groups of blocks a row has.
+        The number of groups of blocks per row.
     """
     device = rows.device
     members = address.shape[0]
@@ -222,7 +221,7 @@ def drawn_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[sl
         return
     keys = [mask_key(*part) for part in address.tolist()]
     block = torch.arange(groups * GROUP_BLOCKS, device=device)[None]
-    # one member needs no tensor of keys
+    # for one member, the key is two numbers instead of a tensor
     per_row = members > 1
     key = torch.tensor(keys, device=device).repeat_interleave(rows.shape[1], 0)
     chunk = max(1, BLOCKS_AT_ONCE // block.shape[1])
@@ -246,7 +245,7 @@ def _numbers(
     numbers_of: Callable[[Tensor], Tensor],
     source: Source,
 ) -> Tensor:
-    """Return a number for each word: what ``numbers_of`` makes of float64 words, in ``dtype``."""
+    """Return ``numbers_of`` of the random words, as float64 computes it, in ``dtype``."""
     groups = -(-units // NUMBERS)
     found = torch.empty(
         address.shape[0] * rows.shape[1], groups * NUMBERS, dtype=dtype, device=rows.device
@@ -264,16 +263,16 @@ def uniforms(
     *,
     source: Source = drawn_words,
 ) -> Tensor:
-    """Return uniform numbers: the middles of 2³² equal parts of the unit interval.
+    """Return uniform random numbers: midpoints of 2³² equal parts of the unit interval.
 
     Parameters
     ----------
     address, rows, units
         As in :func:`keep_mask`.
     dtype : torch.dtype
-        Computed in float64, which holds them exactly, and rounded once.
+        Dtype of the result. The numbers are exact in float64, and rounded once to this dtype.
     source : callable
-        What draws the words: :func:`drawn_words`, or a kernel that gives the same.
+        The function that yields the words: :func:`drawn_words`, or an equivalent kernel.
 
     Returns
     -------
@@ -296,14 +295,14 @@ def normals(
     *,
     source: Source = drawn_words,
 ) -> Tensor:
-    """Return standard normal numbers, by the definition at the top of this module.
+    """Return standard normal random numbers, by the definition at the top of this module.
 
     Parameters
     ----------
     address, rows, units
         As in :func:`keep_mask`.
     dtype : torch.dtype
-        Of the tensor; the numbers are those of float32.
+        Dtype of the result; the numbers have float32 precision.
     source : callable
         As in :func:`uniforms`.
 

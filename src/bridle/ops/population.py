@@ -1,4 +1,4 @@
-"""Steps of training of a whole population, each member with its own strengths, in one call."""
+"""Training steps of a whole population in one call, with per-member hyperparameters."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["PopulationState", "can_step", "population_steps"]
 
 @dataclass(frozen=True)
 class PopulationState:
-    """What training changes: lists of float32 ``[members, ...]``, weights first, then biases.
+    """The tensors that training changes: float32 ``[members, ...]``, weights, then biases.
 
     Attributes
     ----------
     values, moments, squares, averages : list of Tensor
-        The parameters; Adam's first and second moments; the averaged parameters.
+        The parameters, Adam's first and second moments, and the averaged parameters.
     """
 
     values: Sequence[Tensor]
@@ -37,7 +37,7 @@ class PopulationState:
 
 
 def can_step(device: torch.device) -> bool:
-    """Whether :func:`population_steps` runs there: on a CPU whose kernels multiply matrices."""
+    """Whether :func:`population_steps` supports a device: a CPU with kernels for products."""
     return device.type == "cpu" and cpu.multiplies()
 
 
@@ -58,50 +58,50 @@ def population_steps(
     keeps: Tensor,
     first_step: int,
 ) -> None:
-    """Make steps of networks with ReLU: forward, backward, Adam, penalties, average, max-norm.
+    """Make training steps of ReLU networks: forward, backward, Adam, penalties, average, max-norm.
 
-    Each member trains on one thread, with its weights in the core's cache from step to step; its
-    numbers do not depend on who else is in the population, on the threads, nor, where products are
-    fused (AVX-512, AVX2, NEON), on the processor. Masks are those of :class:`bridle.Network`
-    (inverted scaling), the update is :func:`adam_step` and then :func:`max_norm_step`. All tensors
-    lie on the CPU without gaps; shapes are not looked at.
+    Each member trains on one thread, so that its weights stay in the core's cache between steps.
+    The result of a member does not depend on the other members or on the number of threads. It does
+    not depend on the processor either, if products are fused (AVX-512, AVX2, NEON). Masks are those
+    of :class:`bridle.Network` with inverted scaling. The update is :func:`adam_step` followed by
+    :func:`max_norm_step`. All tensors must be on the CPU and contiguous; shapes are not checked.
 
     Parameters
     ----------
     state : PopulationState
-        Written to.
+        Changed in place.
     sizes : sequence of int
-        Units of each layer, inputs and outputs included.
+        Number of units of each layer, with inputs and outputs.
     classes : int
-        The loss is the mean cross-entropy of so many classes; of 0, the mean squared error.
+        Number of classes; the loss is the mean cross-entropy. 0 means the mean squared error.
     X : Tensor
         float32 ``[all rows, inputs]``.
     y : Tensor
-        int64 classes, or float32 values, ``[all rows]``.
+        int64 class codes or float32 targets, ``[all rows]``.
     rows : Tensor
-        int64 ``[steps, folds, batch]``; member ``m`` takes those of fold ``m % folds``.
+        int64 ``[steps, folds, batch]``: row indices; member ``m`` uses fold ``m % folds``.
     shares : Tensor, optional
-        float32 ``[steps, members]``: what is kept of a row and its target as it is mixed with the
-        row before it in the batch (mixup); None mixes none.
+        float32 ``[steps, members]``, for mixup: the weight of a row and its target; the previous
+        row of the batch has the rest. None turns mixup off.
     strengths : Tensor
         float64 ``[steps, members, 9]``; see :func:`adam_strengths`. Biases have no penalty.
     smoothing : Tensor
-        float32 ``[members]``: the share of a target that is spread over the classes.
+        float32 ``[members]``: label smoothing, the share of a target spread over all classes.
     class_weight : Tensor
         float32 ``[members, classes]``.
     bounds : Tensor
-        float64 ``[members]``, on the norm of a unit's weights; infinity is none.
+        float64 ``[members]``: max-norm of a unit's incoming weights; infinity means no bound.
     seeds : Tensor
         int64 ``[members]``.
     keeps : Tensor
-        float64 ``[3, members]``: the probability to keep an input, a hidden unit, a weight.
+        float64 ``[3, members]``: keep probabilities of inputs, hidden units and weights.
     first_step : int
-        The step of the first masks.
+        The step in the address of the first masks.
 
     Raises
     ------
     UsageError
-        If a tensor has another dtype, lies elsewhere, or has gaps.
+        If a tensor has the wrong dtype, is not on the CPU, or is not contiguous.
     """
     of_y = torch.int64 if classes else torch.float32
     kinds: dict[torch.dtype, list[Tensor | None]] = {
@@ -124,7 +124,7 @@ def population_steps(
 
 
 def _check(tensor: Tensor, dtype: torch.dtype) -> None:
-    """Refuse what the kernel would read as something else."""
+    """Refuse a tensor that the kernel would misread."""
     if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
         raise UsageError(
             f"a tensor is {tensor.dtype} {list(tensor.shape)} with strides {tensor.stride()} on "

@@ -1,9 +1,9 @@
-"""Every op in plain torch: the definition that each kernel is tested against.
+"""Every op in plain torch: the reference that each kernel is tested against.
 
-Shapes are the ones of :mod:`bridle.ops.registry`'s ops: ``x`` is ``[members, rows, units]``,
+Shapes are those of the ops in :mod:`bridle.ops.registry`: ``x`` is ``[members, rows, units]``,
 ``address`` int64 ``[members, 3]``, ``rows`` int64 ``[1 or members, 1 or rows]`` or None for
-0, 1, 2, …, and ``keep_prob`` float64 ``[1 or members]``. Numbers are computed in single precision
-at least, and rounded once to the dtype of the result.
+0, 1, 2, …, and ``keep_prob`` float64 ``[1 or members]``. The arithmetic is in single precision or
+higher, and the result is rounded once to its dtype.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def threshold_of(keep_prob: Tensor) -> Tensor:
 
 
 def row_steps(rows: Tensor | None) -> tuple[int, int]:
-    """Return how far apart row addresses are, by member and by row; 0 where one serves all."""
+    """Return the strides of row addresses by member and by row; 0 if one address serves all."""
     if rows is None:
         return 0, 0
     by_member, by_row = (rows.stride(axis) if rows.shape[axis] > 1 else 0 for axis in (0, 1))
@@ -45,7 +45,7 @@ def row_steps(rows: Tensor | None) -> tuple[int, int]:
 
 
 def _scale(keep_prob: Tensor, inverted: bool, like: Tensor) -> Tensor:
-    """Return what a kept unit is multiplied by, ``[1 or members, 1, 1]``."""
+    """Return the factor of a kept unit, ``[1 or members, 1, 1]``."""
     if not inverted:
         return torch.ones((1, 1, 1), dtype=torch.float64, device=like.device)
     return (RESOLUTION / threshold_of(keep_prob).double()).view(-1, 1, 1).to(like.device)
@@ -74,7 +74,7 @@ def _zero(dtype: torch.dtype, device: torch.device) -> Tensor:
 def dropout(
     x: Tensor, address: Tensor, rows: Tensor | None, keep_prob: Tensor, inverted: bool
 ) -> Tensor:
-    """Return ``x`` with units dropped; a dropped unit is 0 whatever it held."""
+    """Return ``x`` with units dropped; a dropped unit is 0 even if it was infinite or NaN."""
     kept = _mask(x, address, rows, keep_prob, x.shape[2])
     scaled = _scaled(x, _scale(keep_prob, inverted, x), x.dtype)
     return torch.where(kept, scaled, _zero(x.dtype, x.device)).contiguous()
@@ -96,9 +96,9 @@ def relu_dropout(
 
 
 def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: bool) -> Tensor:
-    """Return the gradient of ``relu_dropout``, read off its output ``y``: no mask is needed.
+    """Return the gradient of ``relu_dropout`` from its output ``y``, without the mask.
 
-    A unit passed exactly when its output is positive (or not a number, as in torch's ReLU).
+    A unit has a gradient exactly if its output is positive (or NaN, as in torch's ReLU).
     """
     scaled = _scaled(grad, _scale(keep_prob, inverted, grad), grad.dtype)
     return torch.where(y <= 0, _zero(grad.dtype, grad.device), scaled).contiguous()
@@ -124,7 +124,7 @@ def gaussian_dropout(
 def uniform_like(
     x: Tensor, address: Tensor, rows: Tensor | None, *, source: Source = drawn_words
 ) -> Tensor:
-    """Return a uniform number for each of ``x``, float64."""
+    """Return a uniform random number for each entry of ``x``, float64."""
     places = _rows(x, rows).to(x.device)
     return uniforms(address, places, x.shape[2], source=source).expand(x.shape).contiguous()
 
@@ -155,7 +155,7 @@ def elastic_prox(
     shape = (-1, *[1] * (w.ndim - 1))
     first, second = (strength.double().view(shape).to(w.device) for strength in (l1, l2))
     if second_moment is None:
-        # of two numbers for each member: rounded once to the precision of the weights
+        # computed in float64 per member, then rounded once to the precision of the weights
         limit, factor = (rate * first).to(wide.dtype), (1 / (1 + rate * second)).to(wide.dtype)
         found = (wide - torch.clamp(wide, -limit, limit)) * factor
     else:
@@ -177,7 +177,7 @@ def adam_step(
     """Make Adam's step and the proximal step in its metric, in place.
 
     ``strengths`` is float64 ``[members, 9]``: rate, β₁, β₂, eps, the two bias corrections, l1, l2,
-    and the share of the old average that stays.
+    and the decay of the average.
     """
     shape = (-1, *[1] * (w.ndim - 1))
     columns = strengths.to(w.device, w.dtype).unbind(1)
@@ -206,7 +206,7 @@ def max_norm_step(w: Tensor, bound: Tensor) -> None:
 def _masked_weight(
     weight: Tensor, index: int, address: Tensor, rows: Tensor, keep_prob: Tensor, scale: Tensor
 ) -> Tensor:
-    """Return every member's weights under the mask of one example, scaled."""
+    """Return every member's weights with the mask of one example, scaled."""
     members = weight.shape[0]
     row = rows[:, [index if rows.shape[1] > 1 else 0]]
     count = weight[0].numel()
@@ -227,10 +227,10 @@ def drop_connect_linear(
     keep_prob: Tensor,
     inverted: bool,
 ) -> Tensor:
-    """Return ``x[r] @ (mask of row r ∘ weight)``, one mask in memory at a time.
+    """Return ``x[r] @ (mask of row r ∘ weight)``, with one mask in memory at a time.
 
-    ``x`` is ``[members, rows, inputs]`` and ``weight`` ``[members, inputs, outputs]``, addressed
-    as a row whose units are the weights in their order.
+    ``x`` is ``[members, rows, inputs]`` and ``weight`` ``[members, inputs, outputs]``. For the
+    mask, the weights in their memory order are the units of a row.
     """
     scale, rows = _scale(keep_prob, inverted, weight), _rows(x, rows)
     y = x.new_empty(x.shape[0], x.shape[1], weight.shape[2])
@@ -249,7 +249,7 @@ def drop_connect_linear_backward(
     keep_prob: Tensor,
     inverted: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Return the gradients of ``drop_connect_linear`` by ``x`` and by ``weight``."""
+    """Return the gradients of ``drop_connect_linear`` with respect to ``x`` and ``weight``."""
     scale, rows = _scale(keep_prob, inverted, weight), _rows(x, rows)
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     grad_weight = torch.zeros_like(weight, memory_format=torch.contiguous_format)
@@ -268,12 +268,12 @@ def take_blocks(
 ) -> Tensor:
     """Write ``factors[n, i] * weight[n, lines[n, i], columns[n, j]]`` to ``out[n, i, j]``.
 
-    ``weight`` is ``[in, out]``, the same for all names, or ``[names, in, out]``; ``lines`` and
-    ``columns`` are int64 ``[names, …]``, with places that exist: they are not checked. ``factors``
-    and ``out`` have the dtype of ``weight``.
+    Here n numbers the blocks. ``weight`` is ``[in, out]``, the same for all blocks, or
+    ``[blocks, in, out]``. ``lines`` and ``columns`` are int64 indices ``[blocks, …]``, which are
+    not checked. ``factors`` and ``out`` have the dtype of ``weight``.
     """
     places = lines[:, :, None], columns[:, None, :]
     if weight.ndim == 3:
-        names = torch.arange(len(weight), device=weight.device)[:, None, None]
-        return torch.mul(weight[names, *places], factors[:, :, None], out=out)
+        block = torch.arange(len(weight), device=weight.device)[:, None, None]
+        return torch.mul(weight[block, *places], factors[:, :, None], out=out)
     return torch.mul(weight[places], factors[:, :, None], out=out)

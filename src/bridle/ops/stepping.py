@@ -1,4 +1,4 @@
-"""A whole population's step of Adam with its penalties, in one pass over the weights."""
+"""Updates of a population's weights in one pass: Adam with penalties, and max-norm."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.ops.registry import backend_of
+from bridle.ops.backends import backend_of
 
 __all__ = [
     "PENALTIES",
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 PENALTIES = slice(6, 8)
-"""Where the strengths of L1 and L2 stand in a row of :func:`adam_strengths`."""
+"""The columns of the L1 and L2 strengths in the result of :func:`adam_strengths`."""
 _DTYPES = (torch.float32, torch.float64)
 
 
@@ -39,19 +39,20 @@ def adam_step(
     average: Tensor | None = None,
     average_decay: Tensor | None = None,
 ) -> None:
-    """Make a step of Adam, the penalties' proximal step in its metric, and note the average.
+    """Make a step of Adam, a proximal step of the penalties, and update an average, in place.
 
-    Adam (Kingma & Ba 2015) with the bias corrections of each member's own count of steps; then
-    ``soft(w, s l1) / (1 + s l2)`` with the step ``s = rate / (√v̂ + eps)`` that Adam took, the
-    proximal step of ``l1 Σ|w| + ½ l2 Σw²`` (see :func:`elastic_prox`); then
-    ``average ← decay · average + (1 - decay) · w``. All in place. bridle's compiled kernels take
-    numbers below float32's or float64's normal range for zero, here and in what they write.
+    1. Adam (Kingma & Ba 2015), with each member's bias corrections from its own number of steps.
+    2. ``w ← soft(w, s l1) / (1 + s l2)``, where ``s = rate / (√v̂ + eps)`` is the step size that
+       Adam used: the proximal step of ``l1 Σ|w| + ½ l2 Σw²`` (see :func:`elastic_prox`).
+    3. ``average ← decay · average + (1 - decay) · w``.
+
+    bridle's compiled kernels flush subnormal numbers to zero, in what they read and write here.
 
     Parameters
     ----------
     weight, gradient, exp_avg, exp_avg_sq : Tensor
-        ``[members, ...]`` of one shape, float32 or float64, contiguous; all but the gradient are
-        written to.
+        ``[members, ...]`` of one shape, float32 or float64, contiguous. All but the gradient are
+        changed.
     learning_rate, l1, l2 : Tensor
         float64 ``[members]``.
     steps : Tensor
@@ -59,9 +60,9 @@ def adam_step(
     betas : sequence of float
     eps : float
     average : Tensor, optional
-        Of the shape of ``weight``.
+        With the shape of ``weight``.
     average_decay : Tensor, optional
-        float64 ``[members]``: the share of the old average that stays.
+        float64 ``[members]``: the decay of the average.
 
     Raises
     ------
@@ -82,7 +83,7 @@ def adam_step(
     """
     tensors = {"gradient": gradient, "exp_avg": exp_avg, "exp_avg_sq": exp_avg_sq}
     if (average is None) != (average_decay is None):
-        raise UsageError("average and average_decay go together; give both or none")
+        raise UsageError("only one of average and average_decay is given; give both or neither")
     if average is not None:
         tensors["average"] = average
     _check(weight, tensors)
@@ -105,9 +106,9 @@ def adam_strengths(
     betas: Sequence[float],
     eps: float = 1e-8,
 ) -> Tensor:
-    """Return what :func:`adam_pass` takes for the strengths, float64 ``[members, 9]``.
+    """Return the ``strengths`` argument of :func:`adam_pass`, float64 ``[members, 9]``.
 
-    The tensors are float64 ``[members]`` on the CPU, as :func:`adam_step` has them.
+    The tensors are float64 ``[members]`` on the CPU, as in :func:`adam_step`.
     """
     first, second = (float(beta) for beta in betas)
     columns = [
@@ -132,16 +133,16 @@ def adam_pass(
     average: Tensor | None,
     strengths: Tensor,
 ) -> None:
-    """Make the step of :func:`adam_step` with nothing looked at.
+    """Make the step of :func:`adam_step` without checks.
 
-    Many tensors share the ``strengths`` of one step, which :func:`adam_strengths` makes.
+    :func:`adam_strengths` computes ``strengths`` once per step, for all weight tensors.
     """
     step = backend_of(weight.device).adam_step
     step(weight, gradient, exp_avg, exp_avg_sq, average, strengths)
 
 
 def max_norm_step(weight: Tensor, bound: Tensor) -> None:
-    """Scale the weights that enter each unit down to a bound on their norm, in place.
+    """Scale down the incoming weights of each unit to a bound on their norm, in place.
 
     The projection of :class:`bridle.MaxNorm` (Srivastava et al. 2014).
 
@@ -150,12 +151,12 @@ def max_norm_step(weight: Tensor, bound: Tensor) -> None:
     weight : Tensor
         ``[members, in, out]``, float32 or float64, contiguous.
     bound : Tensor
-        float64 ``[members]``, above 0; infinity is none.
+        float64 ``[members]``, above 0; infinity means no bound.
 
     Raises
     ------
     UsageError
-        If a shape or dtype is another, or the weights are not contiguous.
+        If a shape or dtype is wrong, or the weights are not contiguous.
 
     Examples
     --------
@@ -177,7 +178,7 @@ def max_norm_step(weight: Tensor, bound: Tensor) -> None:
 
 
 def max_norm_pass(weight: Tensor, bound: Tensor) -> None:
-    """Make the step of :func:`max_norm_step` with nothing looked at."""
+    """Make the step of :func:`max_norm_step` without checks."""
     backend_of(weight.device).max_norm_step(weight, bound)
 
 
@@ -187,16 +188,16 @@ def _check(weight: Tensor, others: dict[str, Tensor]) -> None:
     for name, value in {"weight": weight, **others}.items():
         if value.shape != weight.shape or value.dtype != weight.dtype:
             raise UsageError(
-                f"{name} is {value.dtype} {list(value.shape)} and the weight {weight.dtype} "
-                f"{list(weight.shape)}; they must be alike"
+                f"{name} is {value.dtype} {list(value.shape)} and the weight is {weight.dtype} "
+                f"{list(weight.shape)}; give both the same dtype and shape"
             )
         if not value.is_contiguous():
-            raise UsageError(f"{name} is not contiguous; give name.contiguous()")
+            raise UsageError(f"{name} is not contiguous; give {name}.contiguous()")
 
 
 def _column(name: str, value: Tensor, members: int) -> Tensor:
     if value.shape != (members,):
         raise UsageError(
-            f"{name} has the shape {list(value.shape)} for {members} members; give one each"
+            f"{name} has the shape {list(value.shape)} for {members} members; give [{members}]"
         )
     return value.detach().to("cpu", torch.float64)

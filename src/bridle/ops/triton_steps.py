@@ -1,4 +1,4 @@
-"""What is done to weights as Triton kernels: proximal steps, Adam's step, and max-norm's."""
+"""Updates of weights as Triton kernels: proximal steps, Adam with penalties, max-norm."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bridle.ops import reference
 
 __all__ = ["ELEMENTS", "adam_step", "elastic_prox", "max_norm_step", "wide"]
 
-ELEMENTS = 1024  # that one program of an elementwise kernel does
+ELEMENTS = 1024  # elements that one program of an elementwise kernel processes
 
 
 def wide(dtype: torch.dtype) -> Any:
-    """Return what numbers of a dtype are computed in."""
+    """Return the dtype of the arithmetic for tensors of a dtype."""
     return tl.float64 if dtype == torch.float64 else tl.float32
 
 
@@ -143,7 +143,7 @@ def adam_step(
     average: Tensor | None,
     strengths: Tensor,
 ) -> None:
-    """As :func:`bridle.ops.reference.adam_step`; all tensors lie without gaps."""
+    """As :func:`bridle.ops.reference.adam_step`; all tensors are contiguous."""
     size = w[0].numel()
     tiles = triton.cdiv(size, ELEMENTS)
     if not size:
@@ -156,7 +156,7 @@ def adam_step(
 
 
 def max_norm_step(w: Tensor, bound: Tensor) -> None:
-    """As :func:`bridle.ops.reference.max_norm_step`; the weights lie without gaps."""
+    """As :func:`bridle.ops.reference.max_norm_step`; the weights are contiguous."""
     members, inputs, outputs = w.shape
     if not w.numel():
         return

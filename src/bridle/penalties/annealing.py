@@ -1,4 +1,4 @@
-"""Penalties whose strength a schedule changes."""
+"""Penalties whose strength follows a schedule."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["Annealed", "Scaled", "at_step", "kind_of_penalty", "refuse_annealed"
 
 @final
 class Scaled:
-    """A penalty times a factor: ``f R(w)``. It is what an annealed penalty is at one step.
+    """A penalty times a factor: ``f R(w)``. :meth:`Annealed.at` returns it for one step.
 
-    Its proximal step of length s is that of R of length ``s f``. A constraint has no strength: it
-    holds where the factor is above 0, and not at 0.
+    Its proximal step of size s is the proximal step of R of size ``s f``. A constraint has no
+    strength: it holds if the factor is above 0, and does not hold at 0.
 
     Parameters
     ----------
@@ -47,47 +47,47 @@ class Scaled:
 
     @property
     def elastic(self) -> tuple[Strength, Strength] | None:
-        """``(l1, l2)`` when it is ``l1 Σ|w| + ½ l2 Σw²``, else None."""
+        """``(l1, l2)`` if the penalty is ``l1 Σ|w| + ½ l2 Σw²``, else None."""
         pair = self.penalty.elastic
         return None if pair is None else (self.factor * pair[0], self.factor * pair[1])
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``f R(w)``: a scalar, or ``[members]``."""
         value = self.penalty.value(weight)
-        if self.constraint:  # which is infinite outside
+        if self.constraint:  # its value outside is infinity, and 0 · infinity is NaN
             return value if self.factor else value.new_zeros(value.shape)
         return self.factor * value
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return f times the gradient of R."""
+        """Return f times the gradient of R at ``weight``."""
         return self.factor * self.penalty.gradient(weight)
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
-        """Return R's proximal step of length ``step f``."""
+        """Return the proximal step of R of size ``step f``."""
         return self.penalty.prox(weight, step * self.factor) if self.factor else weight.clone()
 
 
 @final
 class Annealed:
-    """A penalty of any kind, with a strength that changes during training.
+    """A penalty whose strength changes during training.
 
-    At step s it is ``schedule(s) · R(w)``. :func:`bridle.attach` and :func:`bridle.regularize`
-    count the steps of the optimizer, and their ``state_dict`` has the count;
-    :func:`bridle.train_step` and :func:`bridle.train` read ``network.steps``.
+    At step s the penalty is ``schedule(s) · R(w)``. :func:`bridle.attach` and
+    :func:`bridle.regularize` count the optimizer's steps and save the count in their
+    ``state_dict``. :func:`bridle.train_step` and :func:`bridle.train` read ``network.steps``.
 
     Parameters
     ----------
     penalty : Penalty
-        At factor 1. A constraint such as ``MaxNorm`` has no strength: it holds while the factor
-        is above 0.
+        The penalty at factor 1. A constraint such as ``MaxNorm`` has no strength: it holds while
+        the factor is above 0.
     schedule : Schedule
         :class:`bridle.LinearSchedule`, :class:`bridle.CosineSchedule`,
-        :class:`bridle.StepSchedule`, or one of your own.
+        :class:`bridle.StepSchedule`, or your own subclass.
 
     Raises
     ------
     UsageError
-        If these are not a penalty and a schedule.
+        If ``penalty`` is not a penalty or ``schedule`` is not a schedule.
 
     Examples
     --------
@@ -99,10 +99,10 @@ class Annealed:
 
     def __init__(self, penalty: Penalty, schedule: Schedule) -> None:
         if isinstance(penalty, type) or not isinstance(penalty, Penalty):
-            raise UsageError(f"{penalty!r} is no penalty; give one such as bridle.L2(1e-4)")
+            raise UsageError(f"{penalty!r} is not a penalty; give one such as bridle.L2(1e-4)")
         if not isinstance(schedule, Schedule):
             raise UsageError(
-                f"{schedule!r} is no schedule; give one such as "
+                f"{schedule!r} is not a schedule; give one such as "
                 "bridle.LinearSchedule(0.0, 1.0, steps=1000)"
             )
         self.penalty = penalty
@@ -112,18 +112,18 @@ class Annealed:
         return f"Annealed({self.penalty}, {self.schedule})"
 
     def at(self, step: int) -> Scaled:
-        """Return the penalty as it is at a step, from 0."""
+        """Return the penalty at a step, from 0."""
         return Scaled(self.penalty, self.schedule(step))
 
 
 def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tuple[Penalty, ...]:
-    """Return penalties as they are at a step.
+    """Return penalties with the strength that they have at a step.
 
     Parameters
     ----------
     penalties : iterable of Penalty or Annealed
     step : int or Tensor
-        From 0; a Tensor ``[members]`` has a population's.
+        From 0; a Tensor ``[members]`` for a population.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
     Raises
     ------
     UsageError
-        If a penalty is annealed and the members of a population stand at different steps.
+        If a penalty is annealed and the members of a population are at different steps.
 
     Examples
     --------
@@ -148,20 +148,20 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
     steps = set(torch.as_tensor(step).flatten().tolist())
     if len(steps) > 1:
         raise UsageError(
-            f"the members stand at steps {sorted(steps)[:4]}, and an annealed penalty has one "
-            "strength for all: train them apart"
+            f"the members are at steps {sorted(steps)[:4]}, and an annealed penalty has one "
+            "strength for all members; train them separately"
         )
     now = int(steps.pop())
     return tuple(each.at(now) if isinstance(each, Annealed) else each for each in given)
 
 
 def refuse_annealed(penalties: Iterable[object]) -> None:
-    """Raise a UsageError when a penalty is annealed, where no step is known."""
+    """Raise a UsageError if a penalty is annealed, for callers that know no step."""
     for penalty in penalties:
         if isinstance(penalty, Annealed):
-            raise UsageError(f"{penalty} acts at a step: give penalty.at(step)")
+            raise UsageError(f"{penalty} depends on the step; give penalty.at(step)")
 
 
 def kind_of_penalty(penalty: Penalty | Annealed) -> type:
-    """Return the class of a penalty, annealed or not: of two of one class the later acts."""
+    """Return the class of a penalty, annealed or not; a later rule of one class replaces it."""
     return type(penalty.penalty if isinstance(penalty, Annealed) else penalty)

@@ -1,4 +1,4 @@
-"""How penalties act on an optimizer's step: coupled before it, or proximal after it."""
+"""How penalties act: on the gradients before an optimizer's step, or on the weights after it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODES = ("proximal", "coupled")
 
 
 def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> None:
-    """Refuse penalties that cannot act in that mode and metric.
+    """Check that penalties can act in a mode and a metric.
 
     Parameters
     ----------
@@ -30,8 +30,8 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
     Raises
     ------
     UsageError
-        If mode or metric is unknown, if a constraint is to be coupled, or if a penalty has no
-        closed proximal step in the metric.
+        If the mode or the metric is unknown, if the mode is "coupled" and a penalty is a
+        constraint, or if a penalty has no closed-form proximal step in the metric.
 
     Examples
     --------
@@ -41,8 +41,8 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
     >>> try:
     ...     check_application([bridle.MaxNorm(1.0)], "coupled", "euclidean")
     ... except bridle.UsageError as error:
-    ...     print(str(error).partition(":")[2])
-     use mode='proximal'
+    ...     print(str(error).partition("; ")[2])
+    use mode='proximal'
     """
     if mode not in MODES:
         raise UsageError(f"mode is {mode!r}; it is one of {', '.join(map(repr, MODES))}")
@@ -51,10 +51,10 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
     refuse_annealed(penalties)
     for penalty in penalties:
         if mode == "coupled" and penalty.constraint:
-            raise UsageError(f"{penalty} is a constraint and has no gradient: use mode='proximal'")
+            raise UsageError(f"{penalty} is a constraint and has no gradient; use mode='proximal'")
         if mode == "proximal" and metric == "adaptive" and not _metric_fits(penalty):
             raise UsageError(
-                f"{penalty} has no closed proximal step in the adaptive metric: "
+                f"{penalty} has no closed-form proximal step in the adaptive metric; "
                 "use metric='euclidean'"
             )
 
@@ -67,13 +67,13 @@ def _metric_fits(penalty: Penalty) -> bool:
 def add_gradients(weights: Iterable[Tensor], penalties: Sequence[Penalty]) -> None:
     """Add the penalties' gradients to ``weight.grad``: the article's coupled form.
 
-    The same update as adding the penalties to the loss, without a trip through autograd. Call it
-    between ``backward()`` and ``step()``.
+    The update is the same as with the penalties added to the loss, without the cost of autograd.
+    Call it between ``backward()`` and ``step()``.
 
     Parameters
     ----------
     weights : iterable of Tensor
-        Parameters; those without a gradient get one.
+        Parameters. A parameter without a gradient gets one.
     penalties : sequence of Penalty
 
     Examples
@@ -101,33 +101,36 @@ def apply_prox(
     metric: str = "euclidean",
     times: Sequence[float] | None = None,
 ) -> None:
-    """Replace each weight by the penalties' proximal steps, of the optimizer's own step size.
+    """Apply the penalties' proximal steps to weights, with the step size of the optimizer.
 
-    Call it after ``optimizer.step()``. In the Euclidean metric the step is the learning rate, so
-    that L2 is decoupled decay; with momentum it is ``lr / (1 - momentum)``, which is how far SGD
-    goes for a steady gradient. In the adaptive metric the step of a weight is the one that the
-    optimizer took for it, ``lr / (√v̂ + eps)`` with Adam: then a weight at rest satisfies
-    ``0 ∈ ∂loss + ∂R`` (the minimum of loss plus penalty, as in the article), which the Euclidean
-    step gives with SGD, and not with Adam. A constraint's prox is the Euclidean projection in both.
+    Call it after ``optimizer.step()``.
+
+    In the Euclidean metric the step size is the learning rate, so that L2 is decoupled weight
+    decay. With momentum it is ``lr / (1 - momentum)``, the distance that SGD moves for a constant
+    gradient of 1. In the adaptive metric each weight has the step size that the optimizer used for
+    it: ``lr / (√v̂ + eps)`` with Adam. A stationary weight then satisfies ``0 ∈ ∂loss + ∂R``, the
+    condition for a minimum of loss plus penalty, as in the article. The Euclidean step has this
+    property with SGD but not with Adam. A constraint's prox is the Euclidean projection in both
+    metrics.
 
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
-        Whose step was just made.
+        The optimizer that has just made its step.
     weights : iterable of Tensor
-        The parameters to penalize, among the optimizer's.
+        Parameters of the optimizer to penalize.
     penalties : sequence of Penalty
-        L1, L2 and elastic nets act together, by the exact proximal step of their sum, in one
-        pass over the weight; the others follow in their order.
+        L1, L2 and elastic nets act together: one pass over the weight makes the exact proximal
+        step of their sum. The other penalties follow in the given order.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam, AdamW, RMSprop or Adagrad.
     times : sequence of float, optional
-        A factor on the step of each weight tensor. Default: 1.
+        A factor on the step size, for each weight tensor. Default: 1.
 
     Raises
     ------
     UsageError
-        If a weight is not the optimizer's, or the metric does not fit the optimizer.
+        If a weight is not a parameter of the optimizer, or the metric does not fit the optimizer.
 
     Examples
     --------
@@ -162,7 +165,7 @@ def apply_prox(
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
-    """Return the strengths of a sum of L1, L2 and elastic nets: float64 ``[1 or members]``."""
+    """Return the l1 and l2 strengths of a sum of penalties, float64 ``[1 or members]``."""
     if not strengths:
         return None
     l1, l2 = (sum(side[1:], start=side[0]) for side in zip(*strengths, strict=True))
@@ -174,12 +177,12 @@ def _as_tensor(strength: Strength) -> Tensor:
 
 
 def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
-    """Take the exact proximal step of the sum, in place."""
+    """Make the exact proximal step of the sum, in place."""
     members = weight.detach()
     if max(l1.numel(), l2.numel()) == 1:
         members = members[None]
     else:
-        per_member(l1 + l2, weight)  # which checks that there is one for each member
+        per_member(l1 + l2, weight)  # checks that there is one strength per member
     if step.get("second_moment") is not None:
         step["second_moment"] = step["second_moment"].view(members.shape)
     elastic_prox(members, l1, l2, in_place=True, **step)
@@ -188,7 +191,7 @@ def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
 def _rate(
     optimizer: torch.optim.Optimizer, group: dict[str, Any], state: dict[str, Any], metric: str
 ) -> float:
-    """Return how far the optimizer goes for a steady gradient of one, in its metric."""
+    """Return how far the optimizer moves per step for a constant gradient of 1, in its metric."""
     rate = float(group["lr"])
     if isinstance(optimizer, torch.optim.SGD | torch.optim.RMSprop):
         rate *= (1 - float(group.get("dampening", 0))) / (1 - float(group["momentum"]))
@@ -200,7 +203,7 @@ def _rate(
 def _second_moment(
     optimizer: torch.optim.Optimizer, group: dict[str, Any], state: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return what the optimizer divides its steps by: second moments, eps, bias correction."""
+    """Return the parts of the optimizer's divisor: second moments, eps, bias correction."""
     moment, correction = None, 1.0
     if isinstance(optimizer, torch.optim.Adam) and "exp_avg_sq" in state:  # AdamW is one
         moment = state["max_exp_avg_sq" if group["amsgrad"] else "exp_avg_sq"]
@@ -213,7 +216,7 @@ def _second_moment(
         moment = state["sum"]
     if moment is None:
         raise UsageError(
-            f"{type(optimizer).__name__} has no second moments of its gradients (yet): "
+            f"{type(optimizer).__name__} has no second moments of its gradients (yet); "
             "use metric='euclidean', or Adam after its first step"
         )
     return {"second_moment": moment, "eps": float(group["eps"]), "correction": correction}
@@ -222,7 +225,7 @@ def _second_moment(
 def _step(
     rate: float, *, second_moment: Tensor | None = None, eps: float = 0, correction: float = 1
 ) -> float | Tensor:
-    """Return the size of the step just taken: one number, or one for each weight."""
+    """Return the size of the last step: one number, or one for each weight."""
     if second_moment is None:
         return rate
     return rate / ((second_moment * correction).sqrt() + eps)

@@ -7,33 +7,33 @@ from typing import final
 import torch
 from torch import Tensor
 
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
 
 __all__ = ["GroupLasso", "MaxNorm"]
 
 
 def _norm(weight: Tensor, dim: int) -> Tensor:
-    # single precision at least, since half's squares overflow at 256
+    # in single precision at least: in half precision, squares overflow at 256
     wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
     return torch.linalg.vector_norm(wide, dim=dim, keepdim=True)
 
 
 @final
 class GroupLasso:
-    """``R(w) = λ Σ_rows |row|₂``: zeroes whole rows at once (Yuan & Lin 2006).
+    """``R(w) = λ Σ_rows |row|₂``: sets whole rows to zero (Yuan & Lin 2006).
 
-    A row of bridle's weights ``[in, out]`` holds the weights that leave one input or hidden unit,
-    so that a zero row is a dead unit. All rows have one length; the usual factor √length is part
-    of λ.
+    A row of bridle's weights ``[in, out]`` holds the outgoing weights of one input or hidden unit,
+    so a unit with a zero row has no effect. All rows have the same length; the usual factor
+    √length is part of λ.
 
     Parameters
     ----------
     strength : float or Tensor
         λ, 0 or more; a Tensor ``[members]`` for a population.
     dim : int
-        The axis that a row runs along. ``-1`` suits ``[in, out]``; for ``torch.nn.Linear``'s
-        ``[out, in]``, ``-2`` groups by input and ``-1`` by output unit.
+        The axis along which a row runs. Use ``-1`` for ``[in, out]``. For the ``[out, in]`` of
+        ``torch.nn.Linear``, ``-2`` groups by input and ``-1`` by output unit.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class GroupLasso:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"GroupLasso({shown(self.strength)}, dim={self.dim})"
+        return f"GroupLasso({format_value(self.strength)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ |row|₂``: a scalar, or ``[members]``."""
@@ -67,7 +67,7 @@ class GroupLasso:
         return total(terms, self.strength).to(weight.dtype)
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return ``λ row / |row|₂``, which is 0 for a zero row."""
+        """Return ``λ row / |row|₂``, or 0 for a zero row."""
         norm = _norm(weight, self.dim)
         unit = torch.where(norm > 0, weight / norm, torch.zeros_like(weight))
         return (per_member(self.strength, weight) * unit).to(weight.dtype)
@@ -82,18 +82,18 @@ class GroupLasso:
 
 @final
 class MaxNorm:
-    """The constraint ``|column|₂ ≤ bound`` on the weights that enter each unit.
+    """The constraint ``|column|₂ ≤ bound`` on the incoming weights of each unit.
 
-    Srivastava et al. (2014) use it with dropout. ``value`` is 0 inside and infinite outside;
-    ``prox`` is the projection, whatever the step.
+    Srivastava et al. (2014) combine it with dropout. ``value`` is 0 inside and infinite outside;
+    ``prox`` is the projection, for any step size.
 
     Parameters
     ----------
     bound : float or Tensor
-        Above 0; a Tensor ``[members]`` for a population. Their usual range is 3 to 4.
+        Above 0; a Tensor ``[members]`` for a population. The paper uses 3 to 4.
     dim : int
-        The axis that a unit's incoming weights run along: ``-2`` for bridle's ``[in, out]``,
-        ``-1`` for ``torch.nn.Linear``'s ``[out, in]``.
+        The axis along which a unit's incoming weights run: ``-2`` for bridle's ``[in, out]``,
+        ``-1`` for the ``[out, in]`` of ``torch.nn.Linear``.
 
     Raises
     ------
@@ -119,20 +119,20 @@ class MaxNorm:
         self.dim = dim
 
     def __repr__(self) -> str:
-        return f"MaxNorm({shown(self.bound)}, dim={self.dim})"
+        return f"MaxNorm({format_value(self.bound)}, dim={self.dim})"
 
     def value(self, weight: Tensor) -> Tensor:
-        """Return 0 where every norm is within the bound (to rounding), else infinity."""
+        """Return 0 if every norm is within the bound (up to rounding), else infinity."""
         slack = 1 + 8 * torch.finfo(weight.dtype).eps
         outside = _norm(weight, self.dim) > weight_like(self.bound, weight) * slack
         return total(torch.where(outside, torch.inf, 0.0), self.bound).to(weight.dtype)
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return 0, the gradient inside the set."""
+        """Return zeros, the gradient inside the set."""
         return torch.zeros_like(weight)
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:  # noqa: ARG002
-        """Return the nearest weights whose norms are within the bound."""
+        """Return the nearest weights with norms within the bound."""
         norm = _norm(weight, self.dim)
         bound = per_member(self.bound, weight)
         factor = torch.where(norm > bound, bound / norm, torch.ones_like(norm))

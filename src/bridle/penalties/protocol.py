@@ -1,4 +1,4 @@
-"""What a penalty is: a function R of a weight tensor, with its gradient and proximal operator."""
+"""The ``Penalty`` protocol: a function R(w) with its gradient and its proximal operator."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ Strength = float | Tensor
 class Penalty(Protocol):
     """A function ``R(w)`` of a weight tensor.
 
-    A strength that is a number gives one value for the whole tensor; a strength that is a tensor
-    ``[members]`` speaks of weights ``[members, ...]`` and gives one value per member.
+    If the strength is a number, the value is one scalar for the whole tensor. If it is a tensor
+    ``[members]``, the weights are ``[members, ...]`` and there is one value per member.
     """
 
     separable: bool
-    """R is a sum over the weights, so that ``prox`` takes a step size per weight."""
+    """Whether R is a sum over the weights; then ``prox`` accepts a step size per weight."""
 
     constraint: bool
-    """R is 0 inside a set and infinite outside: ``prox`` is the projection, for any step."""
+    """Whether R is 0 inside a set and infinite outside; then ``prox`` is the projection."""
 
     @property
     def elastic(self) -> tuple[Strength, Strength] | None:
-        """``(l1, l2)`` when R is ``l1 Σ|w| + ½ l2 Σw²``, so that several act as one; else None."""
+        """``(l1, l2)`` if R is ``l1 Σ|w| + ½ l2 Σw²``, so that such penalties add up; else None."""
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``R(w)``: a scalar, or ``[members]``."""
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return the gradient of ``R`` (the subgradient nearest zero), of the shape of ``w``."""
+        """Return the gradient of ``R``, or its smallest subgradient, with the shape of ``w``."""
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
-        """Return ``argmin_u R(u) + |u - w|² / (2 step)``, of the shape of ``w``."""
+        """Return ``argmin_u R(u) + |u - w|² / (2 step)``, with the shape of ``w``."""
 
 
 def check_strength(name: str, value: Strength, *, positive: bool = False) -> Strength:
-    """Return a strength, or raise a UsageError that names it when it is out of range."""
+    """Return a strength, or raise a UsageError with its name if it is out of range."""
     bound = "above 0" if positive else "0 or more"
     numbers = value.detach().flatten().tolist() if isinstance(value, Tensor) else [value]
     if isinstance(value, Tensor) and value.ndim != 1:
@@ -57,26 +57,26 @@ def check_strength(name: str, value: Strength, *, positive: bool = False) -> Str
 
 
 def per_member(strength: Strength, weight: Tensor) -> Strength:
-    """Return the strength in a shape that broadcasts against ``weight``."""
+    """Return the strength in a shape that broadcasts with ``weight``."""
     if not isinstance(strength, Tensor):
         return strength
     if weight.ndim < 1 or weight.shape[0] != strength.shape[0]:
         raise UsageError(
-            f"the strength has {strength.shape[0]} members and the weight the shape "
-            f"{list(weight.shape)}; its first axis must be the members"
+            f"the strength has {strength.shape[0]} members and the weight has the shape "
+            f"{list(weight.shape)}; give a weight whose first axis is the members"
         )
     return strength.to(weight).view(-1, *[1] * (weight.ndim - 1))
 
 
 def total(terms: Tensor, strength: Strength) -> Tensor:
-    """Sum the terms of a value: over everything, or over everything but the members."""
+    """Sum the terms of a value over all axes, or over all axes but the members."""
     if isinstance(strength, Tensor):
         return terms.flatten(1).sum(1)
     return terms.sum()
 
 
 def weight_like(strength: Strength, weight: Tensor) -> Tensor:
-    """Return the strength as a tensor that broadcasts against ``weight``, in its dtype."""
+    """Return the strength as a tensor that broadcasts with ``weight``, in its dtype."""
     shaped = per_member(strength, weight)
     if isinstance(shaped, Tensor):
         return shaped

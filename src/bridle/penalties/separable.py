@@ -7,7 +7,7 @@ from typing import final
 from torch import Tensor
 
 from bridle.ops import soft_threshold
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 from bridle.penalties.protocol import Strength, check_strength, per_member, total
 
 __all__ = ["L1", "L2", "ElasticNet"]
@@ -15,7 +15,7 @@ __all__ = ["L1", "L2", "ElasticNet"]
 
 @final
 class L2:
-    """``R(w) = ½ λ Σ w²``: spreads weight out. Its gradient is ``λ w``.
+    """``R(w) = ½ λ Σ w²``: shrinks all weights. Its gradient is ``λ w``.
 
     The proximal step is ``w / (1 + step λ)``: decoupled weight decay (Loshchilov & Hutter 2019),
     in its implicit form.
@@ -46,7 +46,7 @@ class L2:
         self.strength = check_strength("the strength of L2", strength)
 
     def __repr__(self) -> str:
-        return f"L2({shown(self.strength)})"
+        return f"L2({format_value(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -68,7 +68,7 @@ class L2:
 
 @final
 class L1:
-    """``R(w) = λ Σ |w|``: drives weights to zero; exactly so by its proximal step.
+    """``R(w) = λ Σ |w|``: drives weights to zero; the proximal step gives exact zeros.
 
     The proximal step is soft thresholding, ``sign(w) max(|w| - step λ, 0)`` (Parikh & Boyd 2014).
 
@@ -98,7 +98,7 @@ class L1:
         self.strength = check_strength("the strength of L1", strength)
 
     def __repr__(self) -> str:
-        return f"L1({shown(self.strength)})"
+        return f"L1({format_value(self.strength)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:
@@ -110,7 +110,7 @@ class L1:
         return total(per_member(self.strength, weight) * weight.abs(), self.strength)
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return ``λ sign(w)``, which is 0 at 0."""
+        """Return ``λ sign(w)``, with 0 at 0."""
         return per_member(self.strength, weight) * weight.sign()
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
@@ -120,20 +120,20 @@ class L1:
 
 @final
 class ElasticNet:
-    """``R(w) = l1 Σ |w| + l2 Σ w²``: the article's and Zou & Hastie's (2005) formula.
+    """``R(w) = l1 Σ |w| + l2 Σ w²``: the formula of the article and of Zou & Hastie (2005).
 
-    There is no ½ here, so ``ElasticNet(l1, l2)`` is ``L1(l1)`` plus ``L2(2 l2)``. The proximal
+    It has no factor ½, so ``ElasticNet(l1, l2)`` equals ``L1(l1)`` plus ``L2(2 l2)``. The proximal
     step is ``soft(w, step l1) / (1 + 2 step l2)``.
 
     Parameters
     ----------
     l1, l2 : float or Tensor
-        0 or more each; Tensors ``[members]`` for a population.
+        Each 0 or more; a Tensor ``[members]`` for a population.
 
     Raises
     ------
     UsageError
-        If one is negative or not finite.
+        If ``l1`` or ``l2`` is negative or not finite.
 
     Examples
     --------
@@ -153,7 +153,7 @@ class ElasticNet:
         self._parts = (L1(l1), L2(2 * l2))
 
     def __repr__(self) -> str:
-        return f"ElasticNet(l1={shown(self.l1)}, l2={shown(self.l2)})"
+        return f"ElasticNet(l1={format_value(self.l1)}, l2={format_value(self.l2)})"
 
     @property
     def elastic(self) -> tuple[Strength, Strength]:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from bridle.ops import reference
-from bridle.ops.registry import backend_of
+from bridle.ops.backends import backend_of
 
 __all__ = ["Pace", "Replay", "replays", "to_gpu"]
 

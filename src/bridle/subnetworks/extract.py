@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 from bridle.errors import UsageError
 from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
-from bridle.networks.thinning import addresses, check_name, check_noise
+from bridle.networks.thinning import addresses, check_index, check_noise
 from bridle.sparsity.compaction import compact
 from bridle.sparsity.compaction.recognize import is_layer
 from bridle.sparsity.compaction.stages import Pool, Spread
@@ -101,7 +101,7 @@ def subnetwork(
     >>> torch.allclose(model(X), small(X), atol=1e-6)  # the first training pass
     True
     """
-    check_name(k)
+    check_index(k)
     if isinstance(model, Network):
         return model.subnetwork(k)
     if not noises_of(model):

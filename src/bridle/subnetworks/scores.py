@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.networks.population import Network
-from bridle.networks.thinning import addresses, check_name, keep_factors
+from bridle.networks.thinning import addresses, check_index, keep_factors
 from bridle.ops import cpu, reference
 
 __all__ = ["Evaluator", "Masks", "Scratch", "at_once", "drawn_masks", "names_of", "row_parts"]
@@ -53,7 +53,7 @@ def names_of(k: int | Sequence[int]) -> Sequence[int]:
     if not isinstance(names, Sequence) or not names:
         raise UsageError(f"k is {k!r}; give how many subnetworks (1 or more), or their numbers")
     for name in (names[0], names[-1]) if isinstance(names, range) else names:
-        check_name(name)
+        check_index(name)
     return names
 
 

@@ -27,7 +27,7 @@ struct Avx2 {
 
   static __m256i word(uint32_t value) { return _mm256_set1_epi64x(value); }
 
-  // The high half of each lane, in its low half; a shuffle leaves the multiplier's port free.
+  // Moves the high half of each lane to its low half; a shuffle leaves the multiplier's port free.
   static __m256i top(__m256i x) { return _mm256_shuffle_epi32(x, 0xB1); }
 
   static State begin(const RowState& row, const GroupState& group) {
@@ -194,12 +194,12 @@ struct Avx2 {
   BRIDLE_EACH(sub, _mm256_sub_ps, _mm256_sub_pd)
   BRIDLE_EACH(mul, _mm256_mul_ps, _mm256_mul_pd)
   BRIDLE_EACH(div, _mm256_div_ps, _mm256_div_pd)
-  // the second operand comes back where one is not a number
+  // returns the second operand if one is NaN
   BRIDLE_EACH(max, _mm256_max_ps, _mm256_max_pd)
   BRIDLE_EACH(min, _mm256_min_ps, _mm256_min_pd)
 #undef BRIDLE_EACH
 
-  // Of products: sums of 12 registers, out of 16.
+  // For products: sums in 12 of the 16 registers.
   static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
   static Single fused(float a, Single b, Single sum) {
     const __m256 factor = _mm256_set1_ps(a);

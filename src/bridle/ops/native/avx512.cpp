@@ -15,15 +15,14 @@ struct Avx512 {
     __m512d a, b;
   };
 
-  // Words live in the low halves of 64-bit lanes, where a product is one instruction; what stands
-  // in the high halves is never read before the end. `even` holds blocks 0, 2, 4, …; `odd` the
-  // others.
+  // Words are in the low halves of 64-bit lanes, where a product is one instruction. The high halves
+  // are not read before the end. `even` holds blocks 0, 2, 4, …, and `odd` the others.
   struct Half {
     __m512i c0, c1, c2, c3;
   };
 
   static __m512i word(uint32_t value) { return _mm512_set1_epi64(value); }
-  // The high half of each lane, in its low half; a shuffle leaves the multiplier's port free.
+  // Moves the high half of each lane to its low half; a shuffle leaves the multiplier's port free.
   static __m512i top(__m512i x) { return _mm512_shuffle_epi32(x, _MM_PERM_CDAB); }
   static __m512i xor3(__m512i a, __m512i b, __m512i c) {
     return _mm512_ternarylogic_epi64(a, b, c, 0x96);
@@ -126,7 +125,7 @@ struct Avx512 {
                              _mm512_cmp_pd_mask(x.b, zero, _CMP_NLE_UQ) << 8);
   }
 
-  // the second operand comes back where one is not a number
+  // returns the second operand if one is NaN
   static Single relu(Single x) { return _mm512_max_ps(_mm512_setzero_ps(), x); }
   static Double relu(Double x) {
     return {_mm512_max_pd(_mm512_setzero_pd(), x.a), _mm512_max_pd(_mm512_setzero_pd(), x.b)};
@@ -147,7 +146,7 @@ struct Avx512 {
   static Single sqrt(Single x) { return _mm512_sqrt_ps(x); }
   static double sum(Single x) { return static_cast<double>(_mm512_reduce_add_ps(x)); }
 
-  // Of products: sums of 24 registers, or of 12 where a panel has one vector, out of 32.
+  // For products: sums in 24 of the 32 registers, or in 12 if a panel has one vector.
   static constexpr int kVectors = 4, kWideRows = 24, kNarrowRows = 12;
   static Single fused(float a, Single b, Single sum) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);

@@ -1,4 +1,4 @@
-// The element types of sixteen bits, and their conversion in plain code.
+// The 16-bit element types, and their conversion in plain code.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +39,7 @@ BRIDLE_INLINE float widen(Float16 x) {
   const uint32_t magnitude = static_cast<uint32_t>(x.bits & 0x7FFFu) << 13;
   const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
   const uint32_t normal = magnitude + (112u << 23);           // another exponent bias
-  const uint32_t special = magnitude + (224u << 23);          // infinite, or not a number
+  const uint32_t special = magnitude + (224u << 23);          // infinite or NaN
   const float subnormal = float_of(magnitude + (113u << 23)) - float_of(113u << 23);
   const uint32_t finite = select(magnitude < (1u << 23), bits_of(subnormal), normal);
   return float_of(select(magnitude >= (31u << 23), special, finite) | sign);
@@ -56,7 +56,7 @@ BRIDLE_INLINE void narrow(float value, Float16& out) {
   const uint32_t bits = bits_of(value) & 0x7FFFFFFFu;
   const uint32_t sign = (bits_of(value) >> 16) & 0x8000u;
   const uint32_t normal = (bits + 0xFFFu + ((bits >> 13) & 1u) - (112u << 23)) >> 13;
-  // below the smallest normal number, adding 0.5 makes the processor round at the right place
+  // for subnormal results, adding 0.5 makes the processor round at the right bit
   const uint32_t subnormal = bits_of(float_of(bits) + 0.5f) - 0x3F000000u;
   const uint32_t finite = select(bits < (113u << 23), subnormal, normal);
   const uint32_t bounded = select(bits >= (143u << 23), 0x7C00u, finite);  // 65536: infinite

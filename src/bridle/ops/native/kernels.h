@@ -1,4 +1,4 @@
-// What each variant of the CPU kernels offers: plain C signatures, one table per variant.
+// The interface of the CPU kernels: plain C signatures, with one table of functions per variant.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +16,7 @@ struct Prox {
 };
 
 // Adam's step (Kingma & Ba 2015) and the proximal step of l1 |w| + (l2 / 2) w² in its metric. The
-// corrections are those of the first and of the second moment; `average` is the share of the old
-// average that stays.
+// corrections are the bias corrections of both moments; `average` is the decay of the average.
 struct Adam {
   double rate, beta1, beta2, eps, correction1, correction2, l1, l2, average;
 };
@@ -34,9 +33,8 @@ struct WeightTile {
   int64_t outputs;
 };
 
-// A product of float32 matrices: out[i, j] = sum_k a[i, k] b[k, j]. What is called a step is the
-// distance of two neighbours, in elements; `out` has its rows side by side, and of b either the
-// step of a term or that of a column is 1.
+// A product of float32 matrices: out[i, j] = sum_k a[i, k] b[k, j]. A step is a stride, in elements.
+// The rows of `out` are contiguous. One of the two strides of b, by term or by column, is 1.
 struct Product {
   int64_t rows, terms, columns;
   const float* a;
@@ -47,7 +45,7 @@ struct Product {
 };
 
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
-constexpr int64_t kPanel = kTerms * 64;  // room for packing, in elements
+constexpr int64_t kPanel = kTerms * 64;  // size of the packing buffer, in elements
 
 struct Kernels {
   const char* name;
@@ -55,7 +53,7 @@ struct Kernels {
   // be null) and relu
   void (*dropout[kDTypes])(const RowState&, uint64_t unit, int64_t count, const void* x,
                            const void* bias, void* out, double scale, bool relu);
-  // out = grad * scale where not y <= 0
+  // out = grad * scale where y > 0 or y is NaN, else 0
   void (*relu_backward[kDTypes])(int64_t count, const void* grad, const void* y, void* out,
                                  double scale);
   void (*prox[kDTypes])(int64_t count, const void* w, const void* moment, void* out, const Prox&);
@@ -74,11 +72,11 @@ struct Kernels {
   void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,
                              const void* x, const void* w, const void* grad, void* grad_x,
                              void* grad_w, double scale);
-  // null where the variant has no fused multiply-add; `panel` has kPanel elements
+  // null if the variant has no fused multiply-add; `panel` has kPanel elements
   void (*multiply)(const Product&, float* panel);
 };
 
-// null where the variant was not compiled for this processor family
+// null if the variant was not compiled for this processor family
 const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();
 const Kernels* neon_kernels();

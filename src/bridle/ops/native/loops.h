@@ -1,7 +1,7 @@
-// The loops of every kernel, over sixteen elements at a time; each variant brings its own Isa.
+// The loops of all kernels, over sixteen elements at a time; each variant has its own class Isa.
 //
 // An Isa has the types Mask (sixteen lanes), Single and Double (sixteen numbers) and their
-// functions. There is no branch on an element: what is dropped is selected away.
+// functions. There is no branch on an element: dropped elements are replaced by a select.
 #pragma once
 
 #include <cstring>
@@ -14,7 +14,7 @@ namespace {  // each variant is compiled with its own flags, and must not share 
 
 constexpr int kLanes = 16;
 
-// Which numbers an element type is computed in.
+// The type of the arithmetic for an element type.
 template <class Isa, class T>
 struct Wide {
   using type = typename Isa::Single;
@@ -56,7 +56,7 @@ void dropout_loop(const RowState& row, uint64_t unit, int64_t count, const T* x,
   uint64_t group = unit / kGroup;
   int64_t i = 0;
   for (; i + kGroup <= count; i += kGroup) {
-    typename Isa::Mask masks[8];  // of its own, so that it stays in registers
+    typename Isa::Mask masks[8];  // a local array, so that it stays in registers
     Isa::draw(row, GroupState(row, group++), masks);
     for (int lane = 0; lane < 8; ++lane) {
       const int64_t at = i + lane * kLanes;
@@ -130,8 +130,8 @@ void adam_loop(int64_t count, T* w, const T* grad, T* moment, T* square, T* aver
   const V correction1 = fill(by.correction1), correction2 = fill(by.correction2);
   const V l1 = fill(by.l1), l2 = fill(by.l2), moved = fill(1.0 - by.average);
   const auto body = [&](T* to, const T* g, T* m, T* v, T* a) {
-    // all is loaded before anything is stored: arrays often lie a multiple of 4096 bytes apart,
-    // and then a load waits for a store at the same place of another page
+    // load everything before storing anything: arrays are often a multiple of 4096 bytes apart, and
+    // then a load waits for a store at the same offset of another page
     const V slope = Isa::load(g), m_old = Isa::load(m), v_old = Isa::load(v), x_old = Isa::load(to);
     const V a_old = kAverage ? Isa::load(a) : x_old;
     const V first = Isa::add(Isa::mul(beta1, m_old), Isa::mul(rest1, slope));
@@ -204,7 +204,7 @@ void draw_bits(const RowState& row, uint64_t group, int64_t groups, uint16_t* bi
   }
 }
 
-// Sixteen bits from any place; `bits` is followed by a spare word.
+// Sixteen bits from any offset; `bits` must be followed by a spare word.
 inline uint16_t bits_at(const uint16_t* bits, int64_t offset) {
   uint32_t both;
   std::memcpy(&both, bits + offset / 16, sizeof both);
@@ -249,7 +249,7 @@ void masked_backward(const uint16_t* bits, int64_t offset, const WeightTile& til
   }
 }
 
-// Nothing here is an Isa's own: compilers make vectors of these loops.
+// These loops need no Isa: compilers vectorize them.
 template <class Isa>
 void draw_words(const RowState& row, uint64_t group, int64_t groups, uint32_t* words) {
   const MaskKey& key = *row.key;

@@ -1,4 +1,4 @@
-// Which masks a call draws, from what Python gives.
+// The masks of one call, from the arguments of the Python side.
 #pragma once
 
 #include <algorithm>
@@ -17,15 +17,15 @@ const T* read(Address address) {
   return reinterpret_cast<const T*>(address);
 }
 
-// The lanes of 65536 that are kept: to the nearest, ties to even, as torch and NumPy round.
+// The lane threshold, in units of 1/65536: rounded to nearest, ties to even, as in torch and NumPy.
 inline uint32_t threshold_of(double keep) {
   return static_cast<uint32_t>(std::min(std::max(std::nearbyint(keep * 65536.0), 1.0), 65536.0));
 }
 
-// What is kept is multiplied by this, with inverted scaling.
+// The factor of kept elements, with inverted scaling.
 inline double scale_of(uint32_t threshold) { return 65536.0 / threshold; }
 
-// The masks of a population: a key for each member, and where its rows stand.
+// The masks of a population: a key for each member, and the addresses of its rows.
 struct Masks {
   std::vector<MaskKey> keys;
   std::vector<double> scales;

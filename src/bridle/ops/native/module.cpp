@@ -1,4 +1,5 @@
-// The Python side: checks nothing (cpu.py does), splits the work over threads, calls a variant.
+// The Python module: splits the work over threads and calls a variant. The Python code checks the
+// arguments.
 //
 // Tensors come as addresses, sizes and strides in elements; a row address of null means 0, 1, 2, …
 #include <nanobind/nanobind.h>
@@ -29,7 +30,7 @@ namespace nb = nanobind;
 namespace bridle {
 namespace {
 
-constexpr int64_t kChunk = 128 * kGroup;    // units that one call of a kernel does
+constexpr int64_t kChunk = 128 * kGroup;    // units per call of a kernel
 constexpr int64_t kWorthThreads = 1 << 15;  // elements below which one thread is faster
 constexpr int64_t kTile = 64 * kGroup;      // weights whose mask a thread holds at a time
 
@@ -138,7 +139,7 @@ void max_norm(int dtype, int64_t members, int64_t inputs, int64_t outputs, Addre
   });
 }
 
-// Asks for a line of weights ahead of its use: the places on it are too irregular to be foreseen.
+// Prefetches a row of weights: the hardware cannot predict the irregular columns.
 template <class T>
 void prefetch_line(const T* line, int64_t count) {
 #if defined(__GNUC__)
@@ -150,7 +151,7 @@ void prefetch_line(const T* line, int64_t count) {
 #endif
 }
 
-// Chosen lines and columns, each line times a factor:
+// Selected rows and columns, each row times a factor:
 // out[n, i, j] = factors[n, i] * w[n, lines[n, i], columns[n, j]].
 template <class T>
 void take_lines(int64_t begin, int64_t end, int64_t lines, int64_t count, const T* w,
@@ -195,14 +196,14 @@ struct MaskedProduct {
   int threads(int wanted) const { return threads_for(members * rows * inputs * outputs, wanted); }
 };
 
-// Room for the bits of one tile, and the drawing of them.
+// The mask bits of one tile: buffer and generation.
 struct Bits {
   std::vector<uint16_t> words;
 
   explicit Bits(const MaskedProduct& size)
       : words(static_cast<size_t>((size.tile() * size.outputs / kGroup + 3) * 8 + 2)) {}
 
-  // Returns the place of the tile's first weight in `words`.
+  // Returns the offset of the tile's first weight in `words`.
   int64_t draw(const RowState& row, const WeightTile& tile) {
     const int64_t start = tile.first * tile.outputs, offset = start % kGroup;
     const int64_t count = (tile.last - tile.first) * tile.outputs + offset;
@@ -219,7 +220,7 @@ void masked_forward(int dtype, int64_t members, int64_t rows, int64_t inputs, in
   const MaskedProduct size{members, rows, inputs, outputs};
   const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
   const int width = kWidth[dtype];
-  // each thread has examples of its own; a tile of the weights stays in its cache for all of them
+  // each thread has its own examples; a tile of the weights stays in its cache for all of them
   split(members * rows, size.threads(threads), [&](int64_t begin, int64_t end) {
     Bits bits(size);
     for (int64_t line = begin; line < end;) {
@@ -247,7 +248,7 @@ void masked_backward(int dtype, int64_t members, int64_t rows, int64_t inputs, i
   const Masks masks(members, address, row, row_member, row_step, keep, keep_step, inverted);
   const int width = kWidth[dtype];
   const int64_t tiles = (inputs + size.tile() - 1) / size.tile();
-  // each thread has weights of its own, hence the inputs that they read
+  // each thread has its own weights, and so the inputs that they multiply
   split(members * tiles, size.threads(threads), [&](int64_t begin, int64_t end) {
     Bits bits(size);
     for (int64_t task = begin; task < end; ++task) {
@@ -282,7 +283,7 @@ void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Addr
         });
 }
 
-// Whether the active variant has what `population_steps` needs.
+// Whether the active variant has the products that `population_steps` needs.
 bool multiplies() { return active->multiply != nullptr; }
 
 const Kernels& multiplying() {
@@ -301,7 +302,7 @@ void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t 
   population_steps(multiplying(), of, threads);
 }
 
-// out[i, j] = sum_k a[i, k] b[k, j]: what the tests look at.
+// out[i, j] = sum_k a[i, k] b[k, j], for the tests.
 void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a_row,
               int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
   std::vector<float> panel(static_cast<size_t>(kPanel));
@@ -310,7 +311,7 @@ void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a
                          panel.data());
 }
 
-// The mask itself, from any group on: what the tests compare.
+// The mask itself, from any group on, for the tests.
 std::vector<bool> keep_bits(int64_t seed, int64_t stream, int64_t step, int64_t row, uint64_t group,
                             int64_t groups, uint32_t threshold) {
   const MaskKey key(static_cast<uint64_t>(seed), static_cast<uint64_t>(stream),

@@ -26,7 +26,7 @@ struct Neon {
     return vuzp1q_u32(vreinterpretq_u32_u64(lower), vreinterpretq_u32_u64(upper));
   }
 
-  // Four blocks, each word of theirs in one register.
+  // Four blocks; each register holds one word of each.
   struct Quarter {
     uint32x4_t c0, c1, c2, c3;
   };
@@ -182,12 +182,12 @@ struct Neon {
   BRIDLE_EACH(sub, vsubq_f32, vsubq_f64)
   BRIDLE_EACH(mul, vmulq_f32, vmulq_f64)
   BRIDLE_EACH(div, vdivq_f32, vdivq_f64)
-  // what is not a number comes through
+  // NaN is passed through
   BRIDLE_EACH(max, vmaxq_f32, vmaxq_f64)
   BRIDLE_EACH(min, vminq_f32, vminq_f64)
 #undef BRIDLE_EACH
 
-  // Of products: sums of 24 registers, out of 32.
+  // For products: sums in 24 of the 32 registers.
   static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
   static Single fused(float a, const Single& b, Single sum) {
     for (int k = 0; k < 4; ++k) sum.v[k] = vfmaq_n_f32(sum.v[k], b.v[k], a);
@@ -197,7 +197,7 @@ struct Neon {
     float turned[16];
     const float32x4x4_t four = {{vld1q_f32(from), vld1q_f32(from + step),
                                  vld1q_f32(from + 2 * step), vld1q_f32(from + 3 * step)}};
-    vst4q_f32(turned, four);  // a macro in some compilers, which braces would confuse
+    vst4q_f32(turned, four);  // a macro in some compilers, so no braces in its arguments
     for (int k = 0; k < 4; ++k) vst1q_f32(to + k * to_step, vld1q_f32(turned + 4 * k));
   }
 

@@ -1,4 +1,4 @@
-// The bound on the norm of the weights that enter a unit.
+// Max-norm: the bound on the norm of a unit's incoming weights.
 #pragma once
 
 #include <cmath>
@@ -8,7 +8,7 @@
 
 namespace bridle {
 
-// Where the norm of a column of a member's weights is above its bound, it becomes the bound.
+// Scales the columns of a member's weights down to the bound, if their norm is above it.
 template <class T>
 void bound_columns(const Kernels& kernels, int64_t inputs, int64_t outputs, T* w, double bound,
                    int dtype) {

@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-// Each variant is compiled with its own flags: what they share must be inlined into each, or the
-// linker could hand one variant's instructions to another.
+// Each variant is compiled with its own flags. Shared functions must be inlined, or the linker could
+// use the code of one variant in another.
 #if defined(_MSC_VER) && !defined(__clang__)
 #define BRIDLE_INLINE __forceinline
 #else
@@ -22,7 +22,7 @@ constexpr int kGroup = 8 * kBlocks;     // units in a group
 BRIDLE_INLINE uint32_t low(uint64_t value) { return static_cast<uint32_t>(value); }
 BRIDLE_INLINE uint32_t high(uint64_t value) { return static_cast<uint32_t>(value >> 32); }
 
-// One mask: its key schedule, and the bound of its lanes.
+// One mask: its key schedule, and the limit of its lanes.
 struct MaskKey {
   uint32_t k0[kRounds], k1[kRounds];
   // a lane is kept when (lane << 16) <= limit, for a limit of ((threshold - 1) << 16 | 0xFFFF)
@@ -44,13 +44,13 @@ struct MaskKey {
   }
 };
 
-// What the first two rounds of all blocks of a row have in common: there the row's words meet
-// only themselves, the key, and the high word of the block.
+// The part of the first two rounds that all blocks of a row share: it depends only on the row's
+// words, the key, and the high word of the block.
 struct RowState {
   const MaskKey* key;
   uint32_t r0;  // round 1: word 0, before the high word of the block
   uint32_t r1;  // round 1: word 1
-  uint32_t r2;  // round 1: what word 2 is combined with
+  uint32_t r2;  // round 1: the other operand of word 2
 
   BRIDLE_INLINE RowState(const MaskKey& mask, uint64_t row) : key(&mask) {
     const uint64_t p1 = uint64_t{low(row)} * kMul1;
@@ -60,10 +60,10 @@ struct RowState {
   }
 };
 
-// Round 2, for one group: the product that is the same in all its blocks.
+// Round 2 for one group: the product that all its blocks share.
 struct GroupState {
   uint32_t block;  // low word of the first block; the group's blocks share their high word
-  uint32_t high2;  // what round 2's word 2 is combined with
+  uint32_t high2;  // the other operand of round 2's word 2
   uint32_t low3;   // round 2's word 3
 
   BRIDLE_INLINE GroupState(const RowState& row, uint64_t group) {

@@ -1,4 +1,4 @@
-// Plain C++: arrays of sixteen that any compiler may turn into what its processor has.
+// Plain C++: arrays of sixteen, which the compiler can vectorize for its processor.
 #include "loops.h"
 
 #include <cmath>
@@ -136,7 +136,7 @@ struct Plain {
   static V sqrt(const V& x) {
     return each(x, x, [](auto a, auto) { return std::sqrt(a); });
   }
-  // comparisons are false for what is not a number, which so comes through
+  // comparisons with NaN are false, so NaN is passed through
   template <class V>
   static V relu(const V& x) {
     Mask mask;

@@ -1,7 +1,7 @@
-// A step of a member is what ``Shard`` does with torch, in the same order: rows, mixup, the masks of
-// inputs, weights and units, the loss, the way back, Adam with the penalties, the bound.
+// A member's step has the order of the search's own step in torch: rows, mixup, masks of inputs,
+// weights and units, loss, backward pass, Adam with penalties, max-norm.
 //
-// Its weights and activations stay in the core's cache for all steps of a call.
+// Weights and activations of a member stay in the core's cache for all steps of a call.
 #include "population.h"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ float* at(Address address, int64_t element) {
   return reinterpret_cast<float*>(address) + element;
 }
 
-// A mask of one member at one step, and the factor of what it keeps.
+// A mask of one member at one step, and the factor of kept elements.
 struct Drawn {
   MaskKey key;
   double scale;
@@ -37,7 +37,7 @@ struct Drawn {
         drops(threshold < 65536) {}
 };
 
-// One thread's room, and the work on one member.
+// One thread's buffers, and the training of one member.
 class Trainer {
  public:
   Trainer(const Kernels& kernels, const Population& of) : kernels_(kernels), of_(of) {
@@ -111,7 +111,7 @@ class Trainer {
     }
   }
 
-  // Mixed with the row before it, as torch.lerp computes it.
+  // Mixes a row with the previous one, as torch.lerp does.
   void take_rows(const int64_t* rows, float share) {
     const int64_t size = inputs(0);
     for (int64_t b = 0; b < of_.batch; ++b) {
@@ -130,7 +130,7 @@ class Trainer {
     }
   }
 
-  // With a bias, adds it and clips, as a hidden layer does.
+  // With a bias: adds it and applies the ReLU, as in a hidden layer.
   void drop(const Drawn& by, int64_t units, float* x, const float* bias) {
     for (int64_t b = 0; b < of_.batch; ++b, x += units) {
       if (by.drops) {
@@ -139,7 +139,7 @@ class Trainer {
       } else {
         for (int64_t j = 0; j < units; ++j) {
           const float sum = x[j] + bias[j];
-          x[j] = sum < 0.0f ? 0.0f : sum;  // what is no number stays
+          x[j] = sum < 0.0f ? 0.0f : sum;  // NaN stays
         }
       }
     }
@@ -172,8 +172,8 @@ class Trainer {
     }
   }
 
-  // Of the mean over the batch of: share · w[y] · loss(y) + (1 - share) · w[other] · loss(other),
-  // where loss is the cross-entropy with a smoothed target.
+  // Gradient of the batch mean of share · w[y] · loss(y) + (1 - share) · w[other] · loss(other),
+  // where loss is the cross-entropy with label smoothing.
   void class_slopes(int64_t member, const int64_t* rows, float share) {
     const int64_t classes = of_.classes;
     const float smoothing = read<float>(of_.smoothing)[member];
@@ -197,7 +197,7 @@ class Trainer {
     }
   }
 
-  // Of the mean squared error.
+  // Gradient of the mean squared error.
   void value_slopes(const int64_t* rows, float share) {
     const float* y = read<float>(of_.y);
     const float* said = activations_[index(of_.layers())];
@@ -248,9 +248,9 @@ class Trainer {
   const Kernels& kernels_;
   const Population& of_;
   std::vector<float> room_;
-  std::vector<Drawn> of_weights_;  // of this step, of each layer
-  std::vector<float*> activations_, masked_;  // of each layer: what enters it; its masked weights
-  float* slopes_[2];                          // of what a layer gives, and of what enters it
+  std::vector<Drawn> of_weights_;  // weight masks of this step, by layer
+  std::vector<float*> activations_, masked_;  // by layer: its input; its masked weights
+  float* slopes_[2];                          // gradients of a layer's output and input
   float *gradient_, *bias_gradient_, *panel_;
 };
 
@@ -258,7 +258,7 @@ class Trainer {
 
 void population_steps(const Kernels& kernels, const Population& of, int threads) {
   const int64_t parts = std::min<int64_t>(usable_threads(threads), of.members);
-  std::vector<std::unique_ptr<Trainer>> trainers;  // here, where a lack of memory can be thrown
+  std::vector<std::unique_ptr<Trainer>> trainers;  // allocated here, where bad_alloc can be thrown
   for (int64_t part = 0; part < parts; ++part) {
     trainers.push_back(std::make_unique<Trainer>(kernels, of));
   }

@@ -1,4 +1,4 @@
-// Steps of training of a whole population of networks, each member on its own.
+// Training steps of a population of networks; members are independent.
 #pragma once
 
 #include <cstdint>
@@ -9,29 +9,29 @@
 
 namespace bridle {
 
-// Networks of one shape with ReLU, float32. Addresses are those of arrays without gaps; what may
-// be null says so. Of all members: `sizes` of the layers; `values`, `moments`, `squares` and
-// `averages`, each the weights of every layer and then the biases, [members, ...].
+// ReLU networks with the same layer sizes, float32. Addresses are those of contiguous arrays, and
+// not null unless stated. `sizes` are those of the layers. `values`, `moments`, `squares` and
+// `averages` have the weights of every layer and then the biases, each [members, ...].
 struct Population {
   int64_t members, folds, steps, batch, first_step;
   std::vector<int64_t> sizes;
   std::vector<Address> values, moments, squares, averages;
-  int64_t classes;       // 0: y is a value
+  int64_t classes;       // 0 means regression
   Address X, y;          // float32 [rows, inputs]; int64 or float32 [rows]
-  Address rows;          // int64 [steps, folds, batch]: member m takes those of fold m % folds
-  Address shares;        // float32 [steps, members]: what is kept of a row that is mixed; may be null
-  Address strengths;     // float64 [steps, members, 9], as Adam has them; biases have no penalty
+  Address rows;          // int64 [steps, folds, batch]: member m uses fold m % folds
+  Address shares;        // float32 [steps, members]: mixup weight of the row itself; may be null
+  Address strengths;     // float64 [steps, members, 9], as for Adam; biases have no penalty
   Address smoothing;     // float32 [members]
   Address class_weight;  // float32 [members, classes]
-  Address bounds;        // float64 [members], of the norm of a unit's weights; infinity is none
+  Address bounds;        // float64 [members]: max-norm of a unit's weights; infinity means no bound
   Address seeds;         // int64 [members]
-  Address keeps;         // float64 [3, members]: of an input, a hidden unit, a weight
+  Address keeps;         // float64 [3, members]: keep probabilities of inputs, hidden units, weights
 
   int64_t layers() const { return static_cast<int64_t>(sizes.size()) - 1; }
 };
 
-// Makes the steps of every member; each member's are done by one thread, so that the result does
-// not depend on their number. `kernels` must multiply.
+// Makes the steps of every member. One thread trains a member, so that the result does not depend on
+// the number of threads. `kernels` must have products.
 void population_steps(const Kernels& kernels, const Population& of, int threads);
 
 }  // namespace bridle

@@ -1,7 +1,7 @@
-// Products of small matrices, which stay in a core's own cache.
+// Products of small matrices that fit into a core's cache.
 //
-// Each element is the sum of its terms in their order, by fused multiply-adds: every variant that
-// has such instructions gives the same numbers, whatever its tiles are.
+// Each element adds its terms in order, with fused multiply-adds. So all variants with such
+// instructions give the same numbers, for any size of tiles.
 #pragma once
 
 #include <cstring>
@@ -50,7 +50,7 @@ BRIDLE_INLINE void tile(const Product& by, int64_t terms, const float* a, const 
   }
 }
 
-// All rows of one panel, in tiles of so many rows; what is left over in smaller ones.
+// All rows of one panel, in tiles of a fixed number of rows; smaller tiles for the rest.
 template <class Isa, int kRows, int kVectors>
 BRIDLE_INLINE void tiles(const Product& by, int64_t& i, int64_t terms, const float* a,
                          const float* panel, float* out, int64_t columns, bool more) {
@@ -71,7 +71,7 @@ void panel_rows(const Product& by, int64_t terms, const float* a, const float* p
   tiles<Isa, 1, kVectors>(by, i, terms, a, panel, out, columns, more);
 }
 
-// Copies terms × columns of b, side by side; columns that are not there are zeros.
+// Copies terms × columns of b contiguously; missing columns are zeros.
 template <class Isa>
 void pack(const Product& by, const float* b, int64_t terms, int64_t columns, int64_t width,
           float* panel) {

@@ -1,4 +1,4 @@
-// What both x86 variants share; each inlines it.
+// Functions that both x86 variants share and inline.
 #pragma once
 
 #include <immintrin.h>

@@ -1,5 +1,5 @@
-// Moments of a weight without gradient shrink for ever, and many processors are slow with numbers
-// below the normal range: Adam takes such numbers for zero.
+// Moments of a weight without gradient shrink until they are subnormal, and many processors are slow
+// with subnormal numbers. So Adam flushes them to zero.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace bridle {
 
-// While one lives, its thread reads and writes subnormal numbers as zeros.
+// While an object of this class exists, its thread flushes subnormal numbers to zero.
 class FlushSubnormals {
  public:
   FlushSubnormals() : before_(mode()) { set_mode(before_ | kFlush); }
@@ -21,7 +21,7 @@ class FlushSubnormals {
  private:
 #if defined(__SSE__) || defined(_M_X64)
   using Mode = uint32_t;
-  static constexpr Mode kFlush = 0x8040;  // what is written, and what is read
+  static constexpr Mode kFlush = 0x8040;  // flush-to-zero for results, denormals-are-zero for operands
   static Mode mode() { return _mm_getcsr(); }
   static void set_mode(Mode mode) { _mm_setcsr(mode); }
 #elif defined(__aarch64__) && defined(__GNUC__)

@@ -1,12 +1,12 @@
-// Work split over the OpenMP threads. torch's own library of threads is the one that is found
-// when torch was imported first, so that both share one pool.
+// Splits work over the OpenMP threads. If torch was imported first, its OpenMP library is used, so
+// that both share one pool of threads.
 #pragma once
 
 #include <cstdint>
 
 namespace bridle {
 
-// Threads that may be used: `wanted`, or one in a child of a fork, where the pool is gone.
+// The number of threads to use: `wanted`, or one in a forked child, which has lost the pool.
 int usable_threads(int wanted);
 
 // Calls `work(first, last)` on contiguous parts of [0, count).

@@ -1,4 +1,4 @@
-"""What was measured: each unit's removal alone, and in pairs."""
+"""``CoAdaptation``: the result of ``co_adaptation``."""
 
 from __future__ import annotations
 
@@ -18,28 +18,30 @@ IntArray = np.ndarray[Any, np.dtype[np.int64]]
 class CoAdaptation:
     """How much the loss rises when units of one layer are removed, alone and in pairs.
 
-    With L(S) the mean loss per row without the units in S, and Δ(S) = L(S) − L(∅):
+    Let L(S) be the mean loss per row without the units in S, and Δ(S) = L(S) − L(∅).
 
-    - the interaction of a pair is I(i, j) = Δ(i, j) − Δ(i) − Δ(j), in units of loss. Below 0, the
-      two need each other: without the one, the other is worth less. Above 0, they stand in for
-      each other: both gone, more is lost than their removals alone tell.
-    - ``share = Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)`` over the measured pairs, from 0 to 1: what part of
-      the change of loss belongs to pairs and not to units. It is 0 where removals add up, has no
-      unit, and does not change when the loss is multiplied by a number. It falls as a layer gets
-      wider, since each unit then does less: compare networks of one width, on the same rows.
+    - The interaction of a pair is I(i, j) = Δ(i, j) − Δ(i) − Δ(j), in units of loss. If it is
+      negative, the two units need each other: without one, the other contributes less. If it is
+      positive, they stand in for each other: without both, the loss rises by more than the sum of
+      the two single removals.
+    - ``share = Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)`` over the measured pairs, from 0 to 1, is the part
+      of the change in loss that comes from pairs. It is 0 if the effects of removals add up. It is
+      dimensionless, and scaling the loss does not change it. It decreases with the width of the
+      layer, since each unit then contributes less. So compare networks of the same width, on the
+      same rows.
 
     Attributes
     ----------
     layer : str
-        Whose units were removed.
+        The layer whose units were removed.
     removed : {"zero", "mean"}
-        What stood in a unit's place: 0, or its mean over the rows.
+        The value that replaced a removed unit: 0, or its mean over the rows.
     loss : float
-        L(∅), with every unit there.
+        L(∅), the loss with all units.
     single : float64 ``[units]``
         Δ(i).
     pairs : int64 ``[pairs, 2]``
-        The pairs that were measured, i < j.
+        The measured pairs, i < j.
     together : float64 ``[pairs]``
         Δ(i, j).
     """
@@ -53,12 +55,12 @@ class CoAdaptation:
 
     @property
     def units(self) -> int:
-        """How many units the layer has."""
+        """The number of units of the layer."""
         return len(self.single)
 
     @property
     def all_pairs(self) -> int:
-        """How many pairs there are: units (units − 1) / 2."""
+        """The number of all pairs: units (units − 1) / 2."""
         return self.units * (self.units - 1) // 2
 
     @property
@@ -68,26 +70,26 @@ class CoAdaptation:
 
     @property
     def share(self) -> float:
-        """``Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)``: the summary that compares networks."""
+        """``Σ|I| / Σ(|I| + |Δ(i)| + |Δ(j)|)``: a summary for comparing networks."""
         return self.needing + self.standing_in
 
     @property
     def needing(self) -> float:
-        """The part of ``share`` that negative interactions make: units that need each other."""
+        """The part of ``share`` from negative interactions: units that need each other."""
         return self._part(-self.interaction)
 
     @property
     def standing_in(self) -> float:
-        """The part of ``share`` that positive interactions make: units that replace each other."""
+        """The part of ``share`` from positive interactions: units that replace each other."""
         return self._part(self.interaction)
 
     @property
     def share_error(self) -> float:
-        """The standard error of ``share`` from having sampled pairs; 0 where all were measured.
+        """The standard error of ``share`` from sampling pairs; 0 if all pairs were measured.
 
-        That of a ratio of two sums over a simple random sample of the pairs without replacement
-        (Cochran 1977, Sampling Techniques, section 6.4). It holds though pairs have units in
-        common, and tells nothing of other rows or other networks.
+        This is the standard error of a ratio of two sums, over a simple random sample of the pairs
+        without replacement (Cochran 1977, Sampling Techniques, section 6.4). It is valid although
+        pairs share units. It does not cover the variation between rows or between networks.
         """
         count = len(self.pairs)
         whole = self._whole()
@@ -105,9 +107,9 @@ class CoAdaptation:
         return float(interaction.clip(min=0).sum() / whole) if whole else 0.0
 
     def matrix(self) -> FloatArray:
-        """Return the interactions as float64 ``[units, units]``: NaN where not measured.
+        """Return the interactions, float64 ``[units, units]``; NaN for pairs not measured.
 
-        The diagonal has Δ(i).
+        The diagonal contains Δ(i).
         """
         matrix = np.full((self.units, self.units), np.nan)
         first, second = self.pairs.T
@@ -116,7 +118,7 @@ class CoAdaptation:
         return matrix
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as values that JSON has."""
+        """Return everything as JSON-compatible values."""
         return {
             "layer": self.layer,
             "removed": self.removed,
@@ -135,7 +137,7 @@ class CoAdaptation:
         sampled = f" ± {100 * self.share_error:.1f}" if self.share_error else ""
         return (
             f"{self.layer}: {self.units} units, {of} {self.all_pairs} pairs, loss {self.loss:.4g}; "
-            f"{100 * self.share:.1f}{sampled} % of the change belongs to pairs "
-            f"({100 * self.needing:.1f} % need each other, "
-            f"{100 * self.standing_in:.1f} % stand in for each other)"
+            f"{100 * self.share:.1f}{sampled} % of the change in loss comes from pairs "
+            f"({100 * self.needing:.1f} % from units that need each other, "
+            f"{100 * self.standing_in:.1f} % from units that stand in for each other)"
         )

@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from bridle.noise.masks import BernoulliMask
+from bridle.noise.base import BernoulliMask
 from bridle.ops import drop_connect
 
 __all__ = ["WeightDrop"]
@@ -16,22 +16,22 @@ __all__ = ["WeightDrop"]
 class WeightDrop(BernoulliMask):
     """Weight-drop: DropConnect on hidden-to-hidden weights (Merity et al. 2018).
 
-    As a rule of :func:`bridle.regularize` it picks the weights ``weight_hh…`` out of what its
-    selector matches: of ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and their cells. A mask is drawn once
-    for a pass, so that all time steps and all examples have the same.
+    As a rule of :func:`bridle.regularize` it acts on the weights ``weight_hh…`` of the selected
+    ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and their cells. There is one mask per forward pass, which
+    all time steps and all examples share.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         The probability to keep, or to drop, a weight; see :class:`bridle.Dropout`.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction uses the weights as they are. Classic
-        multiplies them by p at prediction.
+        "inverted" divides by the keep probability p in training, and prediction uses the weights
+        unchanged. "classic" does not rescale in training, and prediction multiplies them by p.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class WeightDrop(BernoulliMask):
     """
 
     def train(self, x: Tensor, address: Tensor, *, row: int = 0) -> Tensor:
-        """Return the weights ``x`` with some of them zeroed, by the mask that a pass shares.
+        """Return the weights ``x`` with some of them set to 0, by one mask for the pass.
 
         Parameters
         ----------
@@ -52,11 +52,11 @@ class WeightDrop(BernoulliMask):
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         row : int
-            The row of the mask; processes that train together take one each.
+            The row address of the mask; each process of distributed training uses its own.
 
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         return drop_connect(x, address, self.keep_prob, row=row, inverted=self.inverted)

@@ -1,4 +1,4 @@
-"""What all noises share, and what those share whose mask is of zeros and ones."""
+"""Base classes: ``Multiplier`` for all noises, ``BernoulliMask`` for masks of zeros and ones."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from bridle.noise.protocol import (
     drawn_probability,
     resolve,
 )
-from bridle.ops.members import shown
+from bridle.ops.formatting import format_value
 
 __all__ = ["BernoulliMask", "Multiplier"]
 
 
 class Multiplier(ABC):
-    """Noise of mean 1 with a keep probability: prediction is the identity."""
+    """Base class of noises with a keep probability; of mean 1, so prediction is the identity."""
 
     scaling: Scaling = "inverted"
     shared = False
     multiplies: bool = True
-    """Whether training only multiplies, so that the weights that read the units can take it in."""
+    """Whether training only multiplies, so that the factors can move into the next weights."""
     learned: nn.Parameter | None = None
-    """The logit of a rate that is learned."""
+    """The logit of a learned rate."""
     fuses_relu: ClassVar[bool] = False
-    """Whether ``train`` takes ``relu`` and ``bias``, and does all in one pass."""
+    """Whether ``train`` also accepts ``relu`` and ``bias``, in one pass."""
 
     _defaults: ClassVar[dict[str, Any]] = {}
 
@@ -44,10 +44,10 @@ class Multiplier(ABC):
         self._keep_prob = resolve(type(self).__name__, keep_prob, drop_prob)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(keep_prob={shown(self._keep_prob)}{self._shown()})"
+        return f"{type(self).__name__}(keep_prob={format_value(self._keep_prob)}{self._shown()})"
 
     def _shown(self) -> str:
-        """Return the options that are not the default's, for printing."""
+        """Return the options that differ from the defaults, for ``repr``."""
         return "".join(
             f", {name}={value!r}"
             for name, value in self.options().items()
@@ -55,38 +55,38 @@ class Multiplier(ABC):
         )
 
     def options(self) -> dict[str, Any]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {}
 
     @property
     def keep_prob(self) -> KeepProb:
-        """The probability to keep, as asked for."""
+        """The requested keep probability."""
         return self._keep_prob
 
     @property
     def drawn_keep_prob(self) -> KeepProb:
-        """The probability to keep, as drawn."""
+        """The keep probability of the masks."""
         return self._keep_prob
 
     @property
     def inverted(self) -> bool:
-        """Whether training has the mean of the data, so that prediction is free."""
+        """Whether training keeps the mean, so that prediction is the identity."""
         return self.scaling == "inverted"
 
     def keep_at(self, address: Tensor) -> KeepProb:  # noqa: ARG002
-        """Return the probability to keep at an address, which a schedule may change."""
+        """Return the keep probability at an address; a schedule may change it."""
         return self._keep_prob
 
     def now(self, address: Tensor) -> Multiplier:  # noqa: ARG002
-        """Return the noise as it is at an address."""
+        """Return the noise with the strength that it has at an address."""
         return self
 
     @abstractmethod
     def train(self, x: Tensor, address: Tensor) -> Tensor:
-        """Return ``x`` with the noise of that address applied."""
+        """Return ``x`` with the noise of an address applied."""
 
     def predict(self, x: Tensor) -> Tensor:
-        """Return what replaces the noise at prediction: ``x``, the very same tensor."""
+        """Return ``x`` itself: at prediction the noise is the identity."""
         return x
 
     def take(self, members: Tensor) -> Self:
@@ -96,56 +96,58 @@ class Multiplier(ABC):
         return self.keeping(self._keep_prob[members.cpu()])
 
     def keeping(self, keep_prob: KeepProb) -> Self:
-        """Return the same noise with another probability to keep, which is not checked."""
+        """Return the same noise with another keep probability, which is not checked."""
         other = copy.copy(self)
         other._keep_prob = keep_prob
         return other
 
     def rescaled(self, scaling: Scaling) -> Self:
-        """Return the noise itself: it has no classic form.
+        """Return the noise itself; there is no classic form.
 
         Raises
         ------
         UsageError
-            If another scaling than "inverted" is asked for.
+            If the scaling is not "inverted".
         """
         if scaling != "inverted":
-            raise UsageError(f"{self} has mean 1 in training and no {scaling} form")
+            raise UsageError(f"{self} has no {scaling} form; use scaling='inverted'")
         return self
 
     def placed(self, spot: Spot) -> Self:  # noqa: ARG002
-        """Return the noise for one place of a model."""
+        """Return the noise adapted to one place of a model."""
         return self
 
     def rows_of(self, x: Tensor) -> int:
-        """Return how many rows (examples) an input has."""
+        """Return the number of rows (examples) of an input."""
         return x.shape[0]
 
     def train_packed(
         self, x: PackedSequence, address: Tensor, *, rank: int = 0, processes: int = 1
     ) -> Tensor:
-        """Return the data of packed sequences with noise: each step of each is a row."""
+        """Return the data of packed sequences with noise; each time step is one row."""
         rows = torch.arange(x.data.shape[0], device=x.data.device) * processes + rank
         return self.train(x.data, address, rows=rows)  # type: ignore[call-arg]
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return what an audit counts: which entries were kept of those that are not zero.
+        """Return the draws that an audit counts: which entries of ``x`` were kept.
+
+        Entries of ``x`` that are zero are left out, since they do not show whether they were kept.
 
         Parameters
         ----------
         x, y : Tensor
-            What went into ``train`` and what came out.
+            Input and output of ``train``.
 
         Returns
         -------
         Tensor
-            bool, one entry for each independent draw; or the multipliers, floating.
+            bool, one entry per independent draw; or the multipliers, floating.
         """
         return (y != 0)[x != 0].flatten()
 
 
 class BernoulliMask(Multiplier):
-    """A mask that keeps with a probability; subclasses say what a mask's entry belongs to."""
+    """Base class of masks of zeros and ones; subclasses define what one mask entry covers."""
 
     def __init__(
         self,
@@ -160,11 +162,11 @@ class BernoulliMask(Multiplier):
 
     def __repr__(self) -> str:
         options = f"scaling={self.scaling!r}{self._shown()}"
-        return f"{type(self).__name__}(keep_prob={shown(self._keep_prob)}, {options})"
+        return f"{type(self).__name__}(keep_prob={format_value(self._keep_prob)}, {options})"
 
     @property
     def drawn_keep_prob(self) -> KeepProb:
-        """The probability to keep, as drawn: a multiple of 1/65536."""
+        """The keep probability of the masks: a multiple of 1/65536."""
         return drawn_probability(self._keep_prob)
 
     def predict(self, x: Tensor) -> Tensor:
@@ -173,12 +175,12 @@ class BernoulliMask(Multiplier):
         Parameters
         ----------
         x : Tensor
-            Any shape; ``[members, ...]`` when there is one keep probability per member.
+            Any shape; ``[members, ...]`` if there is one keep probability per member.
 
         Returns
         -------
         Tensor
-            Inverted: ``x``, the very same tensor. Classic: ``p x``, with p as drawn.
+            Inverted: ``x`` itself. Classic: ``p x``, where p is :attr:`drawn_keep_prob`.
         """
         if self.inverted:
             return x

@@ -1,4 +1,4 @@
-"""Noises whose mask is smaller than what it multiplies: one draw for many units."""
+"""Structured dropout: one mask entry covers a channel, all time steps, or a whole branch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
-from bridle.noise.masks import BernoulliMask
+from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling, Spot
 from bridle.ops import dropout
 
@@ -18,7 +18,7 @@ __all__ = ["DropPath", "LockedDropout", "SpatialDropout", "channels_of", "exampl
 
 
 def examples_packed(x: PackedSequence) -> Tensor:
-    """Return which example of the batch each row of a packed sequence's data is of: int64."""
+    """Return the example that each row of a packed sequence's data belongs to: int64."""
     sizes = x.batch_sizes.to(x.data.device)
     place = torch.arange(x.data.shape[0], device=x.data.device)
     first = (sizes.cumsum(0) - sizes).repeat_interleave(sizes)
@@ -27,31 +27,31 @@ def examples_packed(x: PackedSequence) -> Tensor:
 
 
 def channels_of(name: str, x: Tensor, leading: int) -> tuple[int, int]:
-    """Return the axes of examples and channels, or raise a UsageError when there are none."""
+    """Return the axes of examples and channels, or raise a UsageError if they are missing."""
     if x.ndim < leading + 2:
         raise UsageError(
-            f"{name} got the shape {list(x.shape)}; it needs [rows, channels, ...]: "
-            "add an axis for the rows"
+            f"{name} got the shape {list(x.shape)}; give [rows, channels, ...], with an axis for "
+            "the rows"
         )
     return leading, leading + 1
 
 
 class _SharedMask(BernoulliMask):
-    """A mask over some axes, the same along the others."""
+    """A mask over some axes, constant along the others."""
 
     _flat_axes: ClassVar[tuple[int, ...]] = (0, 1)
 
     @abstractmethod
     def _axes(self, x: Tensor, leading: int) -> tuple[int, ...]:
-        """Return the axes that the mask has: examples, and units unless it has one for each."""
+        """Return the axes of the mask: the examples, and the units unless they share one entry."""
 
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
-        """Return ``x`` with the mask of that address applied.
+        """Return ``x`` with the mask of an address applied.
 
         Parameters
         ----------
         x : Tensor
-            As the class says, or with ``[members]`` first and one address per member.
+            As the class describes, or with ``[members]`` first and one address per member.
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         rows : Tensor, optional
@@ -60,7 +60,7 @@ class _SharedMask(BernoulliMask):
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``. What is dropped is 0, even where ``x`` is infinite.
+            With the shape and dtype of ``x``. Dropped entries are 0, even where ``x`` is infinite.
         """
         keep = self.keep_prob
         if not isinstance(keep, Tensor) and keep == 1:
@@ -80,17 +80,17 @@ class _SharedMask(BernoulliMask):
     def train_packed(
         self, x: PackedSequence, address: Tensor, *, rank: int = 0, processes: int = 1
     ) -> Tensor:
-        """Return the data of packed sequences with noise: each sequence is an example."""
+        """Return the data of packed sequences with noise; each sequence is one example."""
         rows = examples_packed(x) * processes + rank
         return self._train_steps(x.data, address, rows)
 
     def _train_steps(self, x: Tensor, address: Tensor, rows: Tensor) -> Tensor:
-        """Return ``[steps, units]`` with the masks of the examples that the steps are of."""
+        """Return ``x`` ``[steps, units]`` with the masks of the examples in ``rows``."""
         return dropout(x, address, self.keep_prob, rows=rows, inverted=self.inverted)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which draws kept: those of which something was not zero before."""
-        # of packed sequences an audit hands on the first steps, [examples, units]
+        """Return which mask entries kept, among those that cover a nonzero entry of ``x``."""
+        # for packed sequences, an audit passes the first time steps, [examples, units]
         axes = self._axes(x, 0) if x.ndim > 2 else self._flat_axes
         others = [axis for axis in range(x.ndim) if axis not in axes]
         before, after = x != 0, y != 0
@@ -101,24 +101,24 @@ class _SharedMask(BernoulliMask):
 
 @final
 class SpatialDropout(_SharedMask):
-    """Spatial dropout: whole channels are dropped, for each example anew (Tompson et al. 2015).
+    """Spatial dropout: whole channels of each example are dropped (Tompson et al. 2015).
 
-    For the feature maps of convolutions, whose neighbours are so alike that single units dropped
-    would be guessed from them. torch's ``Dropout1d``, ``Dropout2d`` and ``Dropout3d`` are this.
-    The mask's unit is the channel.
+    For the feature maps of convolutions. Neighbouring pixels are strongly correlated, so dropping
+    single pixels removes little information. It corresponds to torch's ``Dropout1d``,
+    ``Dropout2d`` and ``Dropout3d``. A mask has one entry per example and channel.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         The probability to keep, or to drop, a channel of an example; see :class:`bridle.Dropout`.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction is the identity. Classic does nothing in
-        training and multiplies by p at prediction.
+        "inverted" divides by the keep probability p in training, and prediction is the identity.
+        "classic" does not rescale in training, and multiplies by p at prediction.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -134,8 +134,8 @@ class SpatialDropout(_SharedMask):
         return channels_of(type(self).__name__, x, leading)
 
 
-class _Timed(_SharedMask):
-    """A mask that has to know whether examples or time come first."""
+class _SequenceMask(_SharedMask):
+    """A mask that depends on the order of the batch axis and the time axis."""
 
     _defaults: ClassVar[dict[str, Any]] = {"batch_first": None, "depth": None}
 
@@ -151,11 +151,11 @@ class _Timed(_SharedMask):
         self.batch_first = batch_first
 
     def options(self) -> dict[str, Any]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {"batch_first": self.batch_first}
 
     def placed(self, spot: Spot) -> Self:
-        """Return the noise for one place: with the order of axes that the module there has."""
+        """Return the noise for one place, with the axis order of the module there."""
         if self.batch_first is not None or spot.batch_first is None:
             return self
         other = self.keeping(self.keep_prob)
@@ -164,30 +164,30 @@ class _Timed(_SharedMask):
 
 
 @final
-class LockedDropout(_Timed):
+class LockedDropout(_SequenceMask):
     """Locked (variational) dropout: one mask for all time steps (Gal & Ghahramani 2016).
 
-    For what goes into a recurrent layer or comes out of it. Each example has a mask over the
-    units, and every step of its sequence has that same mask.
+    For the input or the output of a recurrent layer. Each example has one mask over the units,
+    which all steps of its sequence share.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
-        The probability to keep, or to drop, a unit of an example at all steps; see
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
+        The probability to keep, or to drop, a unit of an example at all time steps; see
         :class:`bridle.Dropout`.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction is the identity. Classic does nothing in
-        training and multiplies by p at prediction.
+        "inverted" divides by the keep probability p in training, and prediction is the identity.
+        "classic" does not rescale in training, and multiplies by p at prediction.
     batch_first : bool, optional
-        Whether ``x`` is ``[rows, time, ..., units]``, and not ``[time, rows, ..., units]``.
-        :func:`bridle.regularize` asks the module where it is put, or what that is in; packed
-        sequences need none.
+        Whether ``x`` is ``[rows, time, ..., units]`` (True) or ``[time, rows, ..., units]``
+        (False). :func:`bridle.regularize` reads it from the module, or from the module around it.
+        Packed sequences do not need it.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range; in training if the order of the axes is
-        not known.
+        If both or neither of the two are given, or a value is out of range. In training, if the
+        order of the axes is unknown.
 
     Examples
     --------
@@ -202,48 +202,48 @@ class LockedDropout(_Timed):
     def _axes(self, x: Tensor, leading: int) -> tuple[int, ...]:
         if self.batch_first is None:
             raise UsageError(
-                f"{self} does not know which axis of {list(x.shape)} is time: give "
+                f"{self} does not know which axis of {list(x.shape)} is time; give "
                 "batch_first=True for [rows, time, units], or False for [time, rows, units]"
             )
         if x.ndim < leading + 3:
             raise UsageError(
-                f"LockedDropout got the shape {list(x.shape)}; it needs rows, time and units: "
-                "give sequences an axis for the rows"
+                f"LockedDropout got the shape {list(x.shape)}; give axes for rows, time and units"
             )
         return leading if self.batch_first else leading + 1, x.ndim - 1
 
     def rows_of(self, x: Tensor) -> int:
-        """Return how many examples an input has."""
+        """Return the number of examples of an input."""
         return x.shape[self._axes(x, 0)[0]]
 
 
 @final
-class DropPath(_Timed):
-    """DropPath, or stochastic depth: a whole branch is dropped for an example (Huang et al. 2016).
+class DropPath(_SequenceMask):
+    """DropPath (stochastic depth): drops a residual branch per example (Huang et al. 2016).
 
-    For what a residual branch adds: ``x + mask · branch(x)``. Put it after the branch's last
-    module; where that is 0 the example goes past the branch.
+    It computes ``x + mask · branch(x)``: put it after the last module of the branch. Where the mask
+    is 0, the example skips the branch.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         The probability to keep, or to drop, the branch for an example; see
         :class:`bridle.Dropout`.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction is the identity. Classic does nothing in
-        training and multiplies the branch by p at prediction, as in the paper.
+        "inverted" divides by the keep probability p in training, and prediction is the identity.
+        "classic" does not rescale in training, and multiplies the branch by p at prediction, as in
+        the paper.
     depth : {None, "linear"}
         With "linear", the l-th of the L branches that :func:`bridle.regularize` finds for a rule
-        is dropped with l / L times the probability: the paper's schedule, whose last branch has
-        the probability given. In loops of your own, :meth:`at_depth` is the same.
+        is dropped with l / L times the drop probability, as in the paper; the last branch has the
+        full one. In your own loop, use :meth:`at_depth`.
     batch_first : bool, optional
-        Whether the examples are the first axis of ``x``. Default: what the module says where it
-        is put; where nothing says so, they are.
+        Whether the first axis of ``x`` is the batch. Default: the ``batch_first`` of the module,
+        or True if it has none.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -277,36 +277,38 @@ class DropPath(_Timed):
         self.depth = depth
 
     def options(self) -> dict[str, Any]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {"depth": self.depth, **super().options()}
 
     def at_depth(self, block: int, blocks: int) -> DropPath:
-        """Return the noise of the block at that depth, from 1: ``1 - (1 - p) block / blocks``.
+        """Return the noise of one block, from 1: it keeps with ``1 - (1 - p) block / blocks``.
 
         Raises
         ------
         UsageError
-            If there is no such block.
+            If ``block`` is not from 1 to ``blocks``.
         """
         if not 1 <= block <= blocks:
-            raise UsageError(f"block is {block} of {blocks}; it must be from 1 to {blocks}")
+            raise UsageError(f"block is {block} of {blocks}; give a number from 1 to {blocks}")
         other = self.keeping(1 - (1 - self.keep_prob) * block / blocks)
         other.depth = None
         return other
 
     def placed(self, spot: Spot) -> Self:
-        """Return the noise for one place: of its depth, with the order of axes there."""
+        """Return the noise for one place, with its depth and its axis order."""
         here = super().placed(spot)
         return here.at_depth(spot.index + 1, spot.count) if self.depth else here
 
     def _axes(self, x: Tensor, leading: int) -> tuple[int, ...]:
         axis = leading + (self.batch_first is False)
         if x.ndim <= axis:
-            raise UsageError(f"DropPath got the shape {list(x.shape)}, which has no axis of rows")
+            raise UsageError(
+                f"DropPath got the shape {list(x.shape)}, which has no axis for rows; add one"
+            )
         return (axis,)
 
     def rows_of(self, x: Tensor) -> int:
-        """Return how many examples an input has."""
+        """Return the number of examples of an input."""
         return x.shape[self._axes(x, 0)[0]]
 
     def _train_steps(self, x: Tensor, address: Tensor, rows: Tensor) -> Tensor:

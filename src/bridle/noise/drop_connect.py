@@ -1,4 +1,4 @@
-"""Noise on weights."""
+"""DropConnect: random masks on weights."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import final
 
 from torch import Tensor
 
-from bridle.noise.masks import BernoulliMask
+from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling
 from bridle.ops import drop_connect, drop_connect_linear
 
@@ -15,27 +15,27 @@ __all__ = ["DropConnect"]
 
 @final
 class DropConnect(BernoulliMask):
-    """DropConnect: weights, not units, are zeroed at random (Wan et al. 2013).
+    """DropConnect: weights are set to 0 at random in training (Wan et al. 2013).
 
-    One mask is drawn per step and shared by the batch, or one for each example, as in the paper.
-    Prediction uses the mean weights; :func:`bridle.predict_ensemble` samples masks, and
-    :func:`bridle.predict_gaussian` is the paper's inference.
+    The batch shares one mask per step, or each example has its own mask, as in the paper.
+    Prediction uses the mean weights. :func:`bridle.predict_ensemble` averages over sampled masks,
+    and :func:`bridle.predict_gaussian` is the paper's Gaussian approximation.
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
         As in :class:`bridle.Dropout`.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction uses the weights as they are. Classic
-        multiplies them by p at prediction.
+        "inverted" divides by the keep probability p in training, and prediction uses the weights
+        unchanged. "classic" does not rescale in training, and prediction multiplies them by p.
     per_example : bool
-        Draw a mask for each example. Memory does not grow with the batch, but the work does: every
-        example draws as many bits as there are weights.
+        Draw one mask per example. Memory does not grow with the batch. Computing time does: each
+        example needs one random decision per weight.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -61,13 +61,13 @@ class DropConnect(BernoulliMask):
         self.per_example = per_example
 
     def options(self) -> dict[str, bool]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {"per_example": self.per_example}
 
     def linear(
         self, x: Tensor, weight: Tensor, address: Tensor, *, rows: Tensor | None = None
     ) -> Tensor:
-        """Return ``x`` times the masked weights: with one mask, or one for each example.
+        """Return ``x`` times the masked weights, with one mask per batch or one per example.
 
         Parameters
         ----------
@@ -78,7 +78,7 @@ class DropConnect(BernoulliMask):
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         rows : Tensor, optional
-            int64 row addresses, for masks by example.
+            int64 row addresses, if each example has its own mask.
 
         Returns
         -------
@@ -92,7 +92,7 @@ class DropConnect(BernoulliMask):
         )
 
     def train(self, x: Tensor, address: Tensor, *, row: int = 0) -> Tensor:
-        """Return the weights ``x`` with some of them zeroed, by the mask that a batch shares.
+        """Return the weights ``x`` with some of them set to 0, by one mask for the batch.
 
         Parameters
         ----------
@@ -101,11 +101,11 @@ class DropConnect(BernoulliMask):
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         row : int
-            The row of the mask; processes that train together take one each.
+            The row address of the mask; each process of distributed training uses its own.
 
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         return drop_connect(x, address, self.keep_prob, row=row, inverted=self.inverted)

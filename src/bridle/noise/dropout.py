@@ -1,4 +1,4 @@
-"""Noise on units."""
+"""Dropout: random masks on units."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from bridle.noise.masks import BernoulliMask
+from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling
 from bridle.ops import dropout
 
@@ -16,26 +16,26 @@ __all__ = ["Dropout"]
 
 @final
 class Dropout(BernoulliMask):
-    """Dropout: each unit is kept with a probability, else set to 0 (Srivastava et al. 2014).
+    """Dropout: units are set to 0 at random in training (Srivastava et al. 2014).
 
     Parameters
     ----------
-    keep_prob, drop_prob : float or Tensor, exactly one of them
-        The probability to keep (the article's and the paper's p), above 0 and at most 1; or the
-        probability to drop (torch's p), 0 or more and less than 1. A Tensor ``[members]`` gives
-        one per member of a population. Drawn to a resolution of 1/65536.
+    keep_prob, drop_prob : float or Tensor; exactly one of the two
+        The probability to keep a unit (p in the article and the paper), above 0 and at most 1; or
+        the probability to drop it (p in torch), from 0 to below 1. A Tensor ``[members]`` gives
+        one per member of a population. Rounded to a multiple of 1/65536.
     scaling : {"inverted", "classic"}
-        Inverted divides by p in training, and prediction is the identity. Classic does nothing in
-        training and multiplies by p at prediction.
+        "inverted" divides by the keep probability p in training, and prediction is the identity.
+        "classic" does not rescale in training, and multiplies by p at prediction.
     shared : bool
-        One mask for the whole batch, that of row 0 (Graham et al. 2015). Then
-        :func:`bridle.train_step` takes the kept units out as a smaller network, and computes with
-        those only. Batches of a mask each are noisier: it is off by default.
+        Use one mask for the whole batch, that of row 0 (Graham et al. 2015). Then
+        :func:`bridle.train_step` computes with the kept units only, as a smaller network. Off by
+        default, since the gradients are noisier.
 
     Raises
     ------
     UsageError
-        If both or none are given, or one is out of range.
+        If both or neither of the two are given, or a value is out of range.
 
     Examples
     --------
@@ -65,7 +65,7 @@ class Dropout(BernoulliMask):
         self.shared = shared
 
     def options(self) -> dict[str, bool]:
-        """Return what else the noise is made of, by the names of its arguments."""
+        """Return the other constructor arguments, by name."""
         return {"shared": self.shared}
 
     def train(
@@ -86,16 +86,16 @@ class Dropout(BernoulliMask):
         address : Tensor
             int64 ``[3]`` or ``[members, 3]``; see :func:`bridle.address_of`.
         rows : Tensor, optional
-            int64 row addresses; see :func:`bridle.ops.dropout`. A shared mask needs none.
+            int64 row addresses; see :func:`bridle.ops.dropout`. Ignored for a shared mask.
         relu : bool
-            Take ``max(x, 0)`` first, in the same pass.
+            Apply ``max(x, 0)`` first, in the same pass.
         bias : Tensor, optional
-            ``[units]``, or ``[members, units]``: added before the ReLU, in the same pass.
+            ``[units]`` or ``[members, units]``: added before the ReLU, in the same pass.
 
         Returns
         -------
         Tensor
-            Of the shape and dtype of ``x``.
+            With the shape and dtype of ``x``.
         """
         if self.shared:
             rows = torch.zeros(1, dtype=torch.int64, device=x.device)
