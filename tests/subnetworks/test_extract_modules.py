@@ -8,7 +8,7 @@ from torch import nn
 
 from bridle import Before, DropConnect, Dropout, Network, regularize, subnetwork
 from bridle.errors import UsageError
-from bridle.modules.placing import UnitNoise, noises_of
+from bridle.modules.noise_hooks import UnitNoise, noises_of
 from bridle.subnetworks.extract import FixedMask
 
 HALF = Dropout(keep_prob=0.5)
@@ -96,7 +96,7 @@ def trained_pass(model, X, k):
     found = []
     for row in X:
         for place in places:
-            place.clock.step = k
+            place.counter.step = k
         found.append(model(row[None]))
     return torch.cat(found)
 

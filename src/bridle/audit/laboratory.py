@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment, attachments_of
+from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
-from bridle.modules.placing import parameters_of
+from bridle.modules.noise_hooks import parameters_of
 
 __all__ = ["Laboratory", "Loss", "kept_random_state", "unwrapped"]
 

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from bridle.audit.laboratory import Laboratory
 from bridle.audit.records import Finding, NoiseSeen
-from bridle.modules.placing import noises_of
+from bridle.modules.noise_hooks import noises_of
 from bridle.networks.population import Network
 from bridle.noise import (
     AlphaDropout,

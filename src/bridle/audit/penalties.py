@@ -10,9 +10,10 @@ from torch.utils._pytree import tree_map
 
 from bridle.audit.laboratory import Laboratory
 from bridle.audit.records import Effect, Finding
-from bridle.modules.attach import attachments_of, decayed_biases, has_l2
-from bridle.modules.placing import parameters_of
-from bridle.modules.regularize import promised_penalties
+from bridle.modules.attach import decayed_biases, has_l2
+from bridle.modules.attachment import attachments_of
+from bridle.modules.noise_hooks import parameters_of
+from bridle.modules.regularize import requested_penalties
 from bridle.modules.select import kind_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 
@@ -97,7 +98,7 @@ def _unkept(lab: Laboratory, in_loss: set[str]) -> list[Finding]:
             f"{' + '.join(map(str, penalties))} was given to regularize, but is not attached to "
             "this optimizer: call receipt.attach(optimizer)",
         )
-        for name, penalties in promised_penalties(lab.model).items()
+        for name, penalties in requested_penalties(lab.model).items()
         if name in values and id(values[name]) in held - acting and name not in in_loss
     ]
 

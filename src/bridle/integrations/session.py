@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import PenaltyRule, attach
+from bridle.modules.attach import attach
+from bridle.modules.attachment import PenaltyRule
 from bridle.modules.regularize import Receipt, Rules, regularize
 from bridle.modules.select import Selector
 

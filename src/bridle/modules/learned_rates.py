@@ -10,8 +10,8 @@ from torch import distributed as dist
 from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
+from bridle.modules.attachment import Attachment
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.noise import ConcreteDropout
 from bridle.penalties import Penalty
 
@@ -59,7 +59,7 @@ class LearnedRates:
     def __bool__(self) -> bool:
         return bool(self._learned)
 
-    def join(self, optimizer: torch.optim.Optimizer) -> None:
+    def add_to(self, optimizer: torch.optim.Optimizer) -> None:
         """Become parameters of an optimizer, without weight decay; of the first one only.
 
         A group without decay takes them in, or else a new one does.
@@ -94,7 +94,7 @@ class LearnedRates:
             optimizer, logits, penalties, mode="coupled", metric="euclidean"
         )
 
-    def leave(self) -> None:
+    def remove(self) -> None:
         """Take the rates out of the optimizer again, with their state.
 
         Where a learning-rate scheduler has counted the group that was made for them, it stays,

@@ -10,18 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment, PenaltyRule, attach, penalties_by_name
+from bridle.modules.attach import attach, penalties_by_name
+from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
-from bridle.modules.planning import Before, Planned, plan
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
+from bridle.modules.placement import Before, Planned, plan
 from bridle.modules.select import Selector
 from bridle.noise import Multiplier
 from bridle.penalties import Annealed, Penalty, at_step
 
-__all__ = ["Before", "Receipt", "promised_penalties", "regularize"]
+__all__ = ["Before", "Receipt", "requested_penalties", "regularize"]
 
-_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
-_promises = WeakKeyDictionary()
+_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
+_requested = WeakKeyDictionary()
 
 
 Rule = Multiplier | Before | PenaltyRule
@@ -61,7 +62,7 @@ class Receipt:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
         if rules:  # an audit asks whether they are kept, even if the receipt was thrown away
-            _promises.setdefault(model, []).append(self.penalties)
+            _requested.setdefault(model, []).append(self.penalties)
         self.attachments: list[Attachment] = []
         self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
@@ -73,7 +74,7 @@ class Receipt:
         """Return a line for each noise, each penalized parameter and each rate to be learned."""
         where = ", ".join(self._optimizers)
         state = f"attached to {where}" if where else "not attached to an optimizer yet"
-        lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
+        lines = [f"{noise} (stream {int(noise.counter.next_address[1])})" for noise in self.noises]
         lines += [
             f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
         ]
@@ -126,7 +127,7 @@ class Receipt:
         UsageError
             If it needs a parameter group for them, and its learning-rate scheduler allows none.
         """
-        self._rates.join(optimizer)
+        self._rates.add_to(optimizer)
 
     @property
     def learns(self) -> bool:
@@ -139,7 +140,7 @@ class Receipt:
             handle.remove()
         for attached in self.attachments:
             attached.detach()
-        self._rates.leave()
+        self._rates.remove()
         self.penalties.clear()
         self._handles, self.noises, self._rules = [], [], {}
 
@@ -150,7 +151,7 @@ class Receipt:
         annealed penalties: numbers, that JSON can hold.
         """
         state: dict[str, int | float] = {
-            f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises
+            f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
         }
         state |= rates_of(self.noises)
         state |= {name: each.step for name, each in self._annealed().items()}
@@ -172,7 +173,7 @@ class Receipt:
                 "regularize with the rules that it was saved with"
             )
         for noise in self.noises:
-            noise.clock.step = int(state[f"{noise.where} {noise.name}"])
+            noise.counter.step = int(state[f"{noise.where} {noise.name}"])
         load_rates(self.noises, state)
         for name, attached in self._annealed().items():
             attached.step = int(state[name])
@@ -288,13 +289,13 @@ def regularize(
     return receipt
 
 
-def promised_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
+def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
     """Return what :func:`regularize` was told to let act on each parameter, attached or not."""
     return {
         f"{path}.{name}" if path else name: penalties
         for path, module in model.named_modules()
-        for promise in _promises.get(module, ())
-        for name, penalties in promise.items()
+        for rules in _requested.get(module, ())
+        for name, penalties in rules.items()
     }
 
 

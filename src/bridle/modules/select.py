@@ -53,11 +53,11 @@ def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]
     >>> list(select_modules(model, nn.Linear))
     ['0', '2']
     """
-    hit = {id(module) for name, module in _all_names(model) if _fits(selector, name, module)}
+    hit = {id(module) for name, module in _all_names(model) if _matches(selector, name, module)}
     found = {name: module for name, module in model.named_modules() if id(module) in hit}
     if not found:
         names = [name for name, _ in model.named_modules() if name]
-        raise _nothing("module", selector, names, [type(m).__name__ for m in model.modules()])
+        raise _no_match("module", selector, names, [type(m).__name__ for m in model.modules()])
     return found
 
 
@@ -125,13 +125,13 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
         If it matches nothing.
     """
     modules = _all_names(model)
-    hit = {path for path, module in modules if _fits(selector, path, module)}
+    hit = {path for path, module in modules if _matches(selector, path, module)}
     chosen = set()
     for path, module in modules:
         inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{path}.{name}" if path else name
-            if inside or _fits(selector, full, parameter):
+            if inside or _matches(selector, full, parameter):
                 chosen.add((id(module), name))
     found = [
         Place(path, module, name, parameter)
@@ -141,7 +141,7 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     ]
     if not found:
         names = [name for name, _ in model.named_parameters()]
-        raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
+        raise _no_match("parameter", selector, names, [type(m).__name__ for m in model.modules()])
     weights = [at for at in found if kind_of(at.name, at.parameter, at.module) == "weight"]
     return weights or found
 
@@ -176,9 +176,9 @@ def _all_names(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return list(model.named_modules(remove_duplicate=False))
 
 
-def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
+def _matches(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
     if isinstance(selector, tuple):
-        return any(_fits(part, name, item) for part in selector)
+        return any(_matches(part, name, item) for part in selector)
     if isinstance(selector, str):
         return bool(name) and fnmatchcase(name, selector)
     if isinstance(selector, nn.Module | nn.Parameter):
@@ -193,7 +193,7 @@ def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool
     )
 
 
-def _nothing(what: str, selector: Selector, names: list[str], types: list[str]) -> UsageError:
+def _no_match(what: str, selector: Selector, names: list[str], types: list[str]) -> UsageError:
     if isinstance(selector, str):
         hint = did_you_mean(selector, names)
     elif isinstance(selector, type):

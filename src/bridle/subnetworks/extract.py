@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_name, check_noise
 from bridle.sparsity.compaction import compact
@@ -167,7 +167,7 @@ def _mask_weight(place: WeightNoise, k: int) -> None:
     weight = place.host._parameters[place.attribute]
     if weight is None:
         return
-    seed, stream = place.clock.next[:2].tolist()
+    seed, stream = place.counter.next_address[:2].tolist()
     masked = place.noise.train(weight.detach(), addresses(seed, stream, [k])[0])
     # a parameter of its own: where the weight is tied, the others read it as it was
     new = nn.Parameter(masked.clone(), requires_grad=weight.requires_grad)
@@ -209,7 +209,7 @@ def _masks(
                     "first axis, where a subnetwork's mask is taken: give batch_first=True, or "
                     "leave this noise out"
                 )
-            seed, stream = place.clock.next[:2].tolist()
+            seed, stream = place.counter.next_address[:2].tolist()
             rows = torch.zeros(1, dtype=torch.int64, device=x.device)
             address = addresses(seed, stream, [k])[0]
             masks.append((path, place, noise.train(torch.ones_like(x[:1]), address, rows=rows)))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from bridle.errors import UsageError
-from bridle.modules.placing import is_on_weights
+from bridle.modules.noise_hooks import is_on_weights
 from bridle.modules.select import Selector, select_modules, select_places
 from bridle.noise import Multiplier, Scheduled, Spot, WeightDrop
 

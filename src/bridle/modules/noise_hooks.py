@@ -29,32 +29,32 @@ def _rank() -> tuple[int, int]:
     return 0, 1
 
 
-class _Clock:
+class _StepCounter:
     """The address of a stream's next mask; every training pass takes the next step."""
 
     def __init__(self, name: str, seed: int, stream: int) -> None:
         self.name = name
-        self.next = torch.tensor([seed, stream, 0], dtype=torch.int64)
+        self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64)
         self._passes = 0
 
     @property
     def step(self) -> int:
-        return int(self.next[2])
+        return int(self.next_address[2])
 
     @step.setter
     def step(self, value: int) -> None:
-        self.next[2] = value
+        self.next_address[2] = value
 
-    def tick(self, device: torch.device) -> Tensor:
+    def advance(self, device: torch.device) -> Tensor:
         """Return the address of this pass, int64 ``[3]``."""
-        if self.next.device != device:
-            self.next = self.next.to(device)
+        if self.next_address.device != device:
+            self.next_address = self.next_address.to(device)
         again = not torch.compiler.is_compiling() and self._drawn_again()
-        address = self.next.clone()
+        address = self.next_address.clone()
         if again:
             address[2] -= 1
         else:
-            self.next[2] += 1
+            self.next_address[2] += 1
         return address
 
     def _drawn_again(self) -> bool:
@@ -79,7 +79,7 @@ class UnitNoise:
         self.name = name
         self.noise = noise
         self.where = where
-        self.clock = _Clock(name, seed, stream)
+        self.counter = _StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} {self.where} {self.name or 'the model'}"
@@ -113,12 +113,12 @@ class UnitNoise:
         rank, processes = _rank()
         noise: Any = self.noise
         if isinstance(x, PackedSequence):
-            address = self.clock.tick(x.data.device)
+            address = self.counter.advance(x.data.device)
             return noise.train_packed(x, address, rank=rank, processes=processes)
         rows = None
         if processes > 1:  # interleaved, so that no two processes share a row
             rows = torch.arange(noise.rows_of(x), device=x.device) * processes + rank
-        return noise.train(x, self.clock.tick(x.device), rows=rows)
+        return noise.train(x, self.counter.advance(x.device), rows=rows)
 
     def _on_first(self, value: Any, act: Callable[[Tensor | PackedSequence], Tensor]) -> Any:
         """Return a module's value with its first tensor replaced."""
@@ -162,7 +162,7 @@ class WeightNoise:
         self.host = host
         self.attribute = attribute
         self._covered = False
-        self.clock = _Clock(name, seed, stream)
+        self.counter = _StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} on {self.name}"
@@ -181,7 +181,7 @@ class WeightNoise:
             return
         if self.host.training:
             noise: Any = self.noise
-            masked = noise.train(weight, self.clock.tick(weight.device), row=_rank()[0])
+            masked = noise.train(weight, self.counter.advance(weight.device), row=_rank()[0])
         else:
             masked = self.noise.predict(weight)
         if masked is weight:
