@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.audit.laboratory import Laboratory, Loss, kept_random_state, unwrapped
-from bridle.audit.noises import noises_seen
-from bridle.audit.penalties import penalties_seen
+from bridle.audit.noises import audit_noises
+from bridle.audit.penalties import audit_penalties
 from bridle.audit.records import Audit
+from bridle.audit.sandbox import Loss, Sandbox, preserved_random_state, unwrap
 from bridle.errors import UsageError
 
 __all__ = ["audit"]
@@ -65,14 +65,14 @@ def audit(
     >>> audited.passed, [(effect.parameter, effect.route) for effect in audited.effects]
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
-    inner = unwrapped(model)
+    inner = unwrap(model)
     originals = list(inner.parameters())
     before = [(p.grad, p._version, None if p.grad is None else p.grad.clone()) for p in originals]
-    with kept_random_state():
-        lab = Laboratory(inner, optimizer, batch, loss or _default_loss)
-        lab.check_loss()
-        effects, findings = penalties_seen(lab)
-        noises, more = noises_seen(lab)
+    with preserved_random_state():
+        sandbox = Sandbox(inner, optimizer, batch, loss or _default_loss)
+        sandbox.check_loss()
+        effects, findings = audit_penalties(sandbox)
+        noises, more = audit_noises(sandbox)
     touched = False
     for parameter, (grad, version, kept) in zip(originals, before, strict=True):
         moved = kept is not None and grad is not None and not torch.equal(kept, grad)

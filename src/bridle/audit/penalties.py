@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from bridle.audit.laboratory import Laboratory
 from bridle.audit.records import Effect, Finding
+from bridle.audit.sandbox import Sandbox
 from bridle.modules.attach import decayed_biases, has_l2
 from bridle.modules.attachment import attachments_of
 from bridle.modules.noise_hooks import parameters_of
@@ -17,7 +17,7 @@ from bridle.modules.regularize import requested_penalties
 from bridle.modules.select import kind_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 
-__all__ = ["penalties_seen"]
+__all__ = ["audit_penalties"]
 
 _TOLERANCE = 1e-3  # in single precision a small penalty is the difference of two large weights
 _ADAMS = (
@@ -31,23 +31,25 @@ _ADAMS = (
 )
 
 
-def penalties_seen(lab: Laboratory) -> tuple[list[Effect], list[Finding]]:
+def audit_penalties(sandbox: Sandbox) -> tuple[list[Effect], list[Finding]]:
     """Return every penalty's effect on every parameter, and what is wrong with them."""
     effects: list[Effect] = []
-    findings = _held(lab)
+    findings = _check_parameters(sandbox)
     l2_routes: dict[str, list[str]] = {}
-    for part in (_attached, _decay, _explicit):
-        found, wrong, l2 = part(lab)
+    for part in (_attached_penalties, _weight_decay, _loss_penalties):
+        found, wrong, l2 = part(sandbox)
         effects += found
         findings += wrong
         for name, route in l2:
             l2_routes.setdefault(name, []).append(route)
-    findings += _unkept(lab, {effect.parameter for effect in effects if effect.route == "loss"})
+    findings += _unattached_penalties(
+        sandbox, {effect.parameter for effect in effects if effect.route == "loss"}
+    )
     for name, routes in l2_routes.items():
         if len(routes) > 1:
             message = f"has L2 more than once, by {' and by '.join(routes)}: leave one of them"
             findings.append(Finding("double penalty", "fail", name, message))
-    order = {name: place for place, (name, _) in enumerate(lab.model.named_parameters())}
+    order = {name: place for place, (name, _) in enumerate(sandbox.model.named_parameters())}
     effects.sort(key=lambda effect: order.get(effect.parameter, -1))
     return effects, findings
 
@@ -64,10 +66,10 @@ def _effect(name: str, route: str, penalty: str, measured: Tensor, expected: Ten
     )
 
 
-def _held(lab: Laboratory) -> list[Finding]:
+def _check_parameters(sandbox: Sandbox) -> list[Finding]:
     """Compare the model's parameters with those that the optimizer updates."""
-    mine = {id(value): name for name, value in parameters_of(lab.model).items()}
-    held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
+    mine = {id(value): name for name, value in parameters_of(sandbox.model).items()}
+    held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     findings = []
     strangers = held - set(mine)
     if strangers:
@@ -76,7 +78,7 @@ def _held(lab: Laboratory) -> list[Finding]:
             "replaced or initialised again: build the optimizer from the model as it is now"
         )
         findings.append(Finding("foreign parameters", "fail", "the optimizer", message))
-    for name, value in parameters_of(lab.model).items():
+    for name, value in parameters_of(sandbox.model).items():
         if value.requires_grad and id(value) not in held:
             message = "the optimizer does not have it, and it never changes: build it anew"
             if name.startswith("rate "):
@@ -85,11 +87,11 @@ def _held(lab: Laboratory) -> list[Finding]:
     return findings
 
 
-def _unkept(lab: Laboratory, in_loss: set[str]) -> list[Finding]:
+def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
     """Find penalties that ``regularize`` was given, and neither this optimizer nor the loss."""
-    held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
-    values = dict(lab.model.named_parameters())
-    acting = {id(p) for each in lab.attached for p in each.parameters.values()}
+    held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
+    values = dict(sandbox.model.named_parameters())
+    acting = {id(p) for each in sandbox.attached for p in each.parameters.values()}
     return [
         Finding(
             "no-op penalty",
@@ -98,27 +100,27 @@ def _unkept(lab: Laboratory, in_loss: set[str]) -> list[Finding]:
             f"{' + '.join(map(str, penalties))} was given to regularize, but is not attached to "
             "this optimizer: call receipt.attach(optimizer)",
         )
-        for name, penalties in requested_penalties(lab.model).items()
+        for name, penalties in requested_penalties(sandbox.model).items()
         if name in values and id(values[name]) in held - acting and name not in in_loss
     ]
 
 
-def _attached(lab: Laboratory) -> Part:
+def _attached_penalties(sandbox: Sandbox) -> Part:
     effects: list[Effect] = []
     findings: list[Finding] = []
     l2: list[tuple[str, str]] = []
-    if not lab.attached:
+    if not sandbox.attached:
         return effects, findings, l2
-    plain, gradients, optimizer = lab.step(attached=False)
-    acted, pushed, acting = lab.step()
-    before = parameters_of(lab.model)
-    held = {id(value) for group in lab.optimizer.param_groups for value in group["params"]}
+    plain, gradients, optimizer = sandbox.step(attached=False)
+    acted, pushed, acting = sandbox.step()
+    before = parameters_of(sandbox.model)
+    held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     copies = {
         id(original): copied
-        for ours, theirs in zip(lab.optimizer.param_groups, optimizer.param_groups, strict=True)
+        for ours, theirs in zip(sandbox.optimizer.param_groups, optimizer.param_groups, strict=True)
         for original, copied in zip(ours["params"], theirs["params"], strict=True)
     }
-    for attachment, copied in zip(lab.attached, attachments_of(acting), strict=True):
+    for attachment, copied in zip(sandbox.attached, attachments_of(acting), strict=True):
         for name, rules in attachment.rules.items():
             penalties = at_step(copied.rules.get(name, rules), attachment.step)
             if name not in gradients or id(before[name]) not in held:
@@ -139,26 +141,26 @@ def _attached(lab: Laboratory) -> Part:
                 expected = plain[name] - weight.detach()
             route = "coupled" if attachment.mode == "coupled" else "prox"
             effects.append(_effect(name, route, label, measured, expected))
-            if _rests(penalties):
+            if _is_inactive(penalties):
                 message = f"{label} rests at this step of its schedule: audit a later one too"
                 findings.append(Finding("resting penalty", "warn", name, message))
                 continue
             if name.startswith("rate ") and not before[name].any():
                 continue  # the entropy is flat at a rate of one half
-            findings += _judge(effects[-1], slack=float(plain[name].norm()))
+            findings += _check_effect(effects[-1], slack=float(plain[name].norm()))
             if has_l2(penalties):
                 l2.append((name, route))
-                if route == "coupled" and isinstance(lab.optimizer, _ADAMS):
-                    findings.append(_inside(name, lab.optimizer))
+                if route == "coupled" and isinstance(sandbox.optimizer, _ADAMS):
+                    findings.append(_l2_inside_adam(name, sandbox.optimizer))
     return effects, findings, l2
 
 
-def _rests(penalties: tuple[Penalty, ...]) -> bool:
+def _is_inactive(penalties: tuple[Penalty, ...]) -> bool:
     """Whether all of them are annealed, and at strength 0 now."""
     return all(isinstance(penalty, Scaled) and not penalty.factor for penalty in penalties)
 
 
-def _judge(effect: Effect, *, slack: float) -> list[Finding]:
+def _check_effect(effect: Effect, *, slack: float) -> list[Finding]:
     """Return findings on an effect that is nothing, or not its formula."""
     rounding = 4 * float(torch.finfo(torch.float32).eps) * slack
     if effect.measured == 0 and not effect.expected:
@@ -174,7 +176,7 @@ def _judge(effect: Effect, *, slack: float) -> list[Finding]:
     return []
 
 
-def _inside(name: str, optimizer: torch.optim.Optimizer) -> Finding:
+def _l2_inside_adam(name: str, optimizer: torch.optim.Optimizer) -> Finding:
     message = (
         f"L2 goes through {type(optimizer).__name__}'s scaling, which weakens it where gradients "
         "are large: use AdamW or mode='proximal'"
@@ -182,43 +184,43 @@ def _inside(name: str, optimizer: torch.optim.Optimizer) -> Finding:
     return Finding("L2 inside Adam", "warn", name, message)
 
 
-def _decay(lab: Laboratory) -> Part:
+def _weight_decay(sandbox: Sandbox) -> Part:
     effects: list[Effect] = []
     findings: list[Finding] = []
     l2: list[tuple[str, str]] = []
-    names = {id(value): name for name, value in lab.model.named_parameters()}
+    names = {id(value): name for name, value in sandbox.model.named_parameters()}
     decayed = [
         (names[id(value)], group)
-        for group in lab.optimizer.param_groups
+        for group in sandbox.optimizer.param_groups
         for value in group["params"]
         if float(group.get("weight_decay", 0)) and id(value) in names
     ]
     if not decayed:
         return effects, findings, l2
-    with_decay, gradients, _ = lab.step(attached=False)
-    without, _, _ = lab.step(attached=False, decay=False)
-    before = dict(lab.model.named_parameters())
-    biases = set(decayed_biases(lab.optimizer, lab.model))
+    with_decay, gradients, _ = sandbox.step(attached=False)
+    without, _, _ = sandbox.step(attached=False, decay=False)
+    before = dict(sandbox.model.named_parameters())
+    biases = set(decayed_biases(sandbox.optimizer, sandbox.model))
     for name, group in decayed:
         if name not in gradients:
             continue
         rate, strength = float(group["lr"]), float(group["weight_decay"])
-        decoupled = isinstance(lab.optimizer, torch.optim.AdamW | torch.optim.Muon)
+        decoupled = isinstance(sandbox.optimizer, torch.optim.AdamW | torch.optim.Muon)
         decoupled = decoupled or bool(group.get("decoupled_weight_decay"))
         measured = without[name] - with_decay[name]
         expected = rate * strength * before[name].detach()
         label = f"weight_decay={strength:g} ({'decoupled' if decoupled else 'coupled'})"
         effects.append(_effect(name, "weight_decay", label, measured, expected))
         l2.append((name, "weight_decay"))
-        if not decoupled and isinstance(lab.optimizer, _ADAMS):
-            findings.append(_inside(name, lab.optimizer))
+        if not decoupled and isinstance(sandbox.optimizer, _ADAMS):
+            findings.append(_l2_inside_adam(name, sandbox.optimizer))
         if name in biases:
             message = "a bias or norm is decayed: give it a parameter group with weight_decay=0"
             findings.append(Finding("decayed bias or norm", "warn", name, message))
     return effects, findings, l2
 
 
-class _Outputs:
+class _FixedOutputs:
     """Lets the outputs of a model be constants, so that only penalties depend on the weights."""
 
     def __init__(self, model: nn.Module) -> None:
@@ -242,28 +244,28 @@ def _detached(value: Any) -> Any:
     return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, value)
 
 
-def _explicit(lab: Laboratory) -> Part:
+def _loss_penalties(sandbox: Sandbox) -> Part:
     """Find penalties that the loss itself has: what depends on weights with outputs held fixed."""
     effects: list[Effect] = []
     findings: list[Finding] = []
     l2: list[tuple[str, str]] = []
-    model, _ = lab.copies(attached=False)
-    outputs = _Outputs(model)
+    model, _ = sandbox.copies(attached=False)
+    outputs = _FixedOutputs(model)
 
     def value() -> Tensor:
         outputs.replay()
         with torch.random.fork_rng():
-            return lab.loss_of(model)
+            return sandbox.loss_of(model)
 
     with torch.random.fork_rng():
-        loss = lab.loss_of(model)
+        loss = sandbox.loss_of(model)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     gradients: dict[str, Tensor | None] = dict.fromkeys(parameters)
     if loss.requires_grad:
         found = torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
         gradients = dict(zip(parameters, found, strict=True))
     base = abs(float(loss.detach()))
-    for module, name, parameter in _places(model):
+    for module, name, parameter in _parameters_with_modules(model):
         if name not in parameters or not parameter.numel():
             continue
         moved = _slope(value, parameter)
@@ -289,12 +291,12 @@ def _explicit(lab: Laboratory) -> Part:
         if kind_of(name, parameter, module) != "weight":
             message = f"the loss penalizes a bias or norm ({label}): leave it out of the sum"
             findings.append(Finding("decayed bias or norm", "warn", name, message))
-        elif "L2" in label and isinstance(lab.optimizer, _ADAMS):
-            findings.append(_inside(name, lab.optimizer))
+        elif "L2" in label and isinstance(sandbox.optimizer, _ADAMS):
+            findings.append(_l2_inside_adam(name, sandbox.optimizer))
     return effects, findings, l2
 
 
-def _places(model: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
+def _parameters_with_modules(model: nn.Module) -> list[tuple[nn.Module, str, nn.Parameter]]:
     first = {id(value): name for name, value in model.named_parameters()}
     places: dict[int, tuple[nn.Module, str, nn.Parameter]] = {}
     for module in model.modules():

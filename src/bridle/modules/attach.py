@@ -127,7 +127,9 @@ def _check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) -
         )
 
 
-def _check_membership(optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]) -> None:
+def _check_membership(
+    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]
+) -> None:
     groups = groups_of(optimizer)
     missing = [name for name, value in parameters.items() if id(value) not in groups]
     if len(missing) == len(parameters):

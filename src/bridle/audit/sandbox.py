@@ -18,12 +18,12 @@ from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
 
-__all__ = ["Laboratory", "Loss", "kept_random_state", "unwrapped"]
+__all__ = ["Loss", "Sandbox", "preserved_random_state", "unwrap"]
 
 Loss = Callable[[nn.Module, Any], Tensor]
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
+def unwrap(model: nn.Module) -> nn.Module:
     """Return the module inside of data-parallel and compiled wrappers."""
     while True:
         if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
@@ -35,7 +35,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
+def preserved_random_state() -> Iterator[None]:
     """Leave torch's, NumPy's and Python's random state as it was."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     with torch.random.fork_rng():
@@ -46,7 +46,7 @@ def kept_random_state() -> Iterator[None]:
             random.setstate(python_state)
 
 
-class Laboratory:
+class Sandbox:
     """Makes copies, each the same, and steps with them; the originals are only read."""
 
     def __init__(
