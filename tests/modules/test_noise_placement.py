@@ -70,7 +70,7 @@ def test_weight_drop_of_a_cell_and_of_nothing():
     each = bridle.Scheduled(bridle.DropConnect(per_example=True, **HALF), RISING)
     with pytest.raises(UsageError, match=r"bridle\.Network only"):
         bridle.regularize(nn.Linear(3, 4), {"*": each})
-    with pytest.raises(UsageError, match="no noise on what goes in"):
+    with pytest.raises(UsageError, match="is not noise on inputs"):
         bridle.regularize(nn.LSTM(3, 4), {nn.LSTM: bridle.Before(bridle.WeightDrop(**HALF))})
 
 

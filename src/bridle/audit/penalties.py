@@ -1,4 +1,4 @@
-"""What is penalized, by what route, how strongly: measured, beside the formula."""
+"""Checks of penalties: the measured effect of each on each parameter, against its formula."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 
 __all__ = ["audit_penalties"]
 
-_TOLERANCE = 1e-3  # in single precision a small penalty is the difference of two large weights
+_TOLERANCE = 1e-3  # a small effect is the difference of two large float32 weights
 _ADAMS = (
     torch.optim.Adam,
     torch.optim.NAdam,
@@ -32,7 +32,7 @@ _ADAMS = (
 
 
 def audit_penalties(sandbox: Sandbox) -> tuple[list[Effect], list[Finding]]:
-    """Return every penalty's effect on every parameter, and what is wrong with them."""
+    """Return every penalty's effect on every parameter, and the findings."""
     effects: list[Effect] = []
     findings = _check_parameters(sandbox)
     l2_routes: dict[str, list[str]] = {}
@@ -47,7 +47,7 @@ def audit_penalties(sandbox: Sandbox) -> tuple[list[Effect], list[Finding]]:
     )
     for name, routes in l2_routes.items():
         if len(routes) > 1:
-            message = f"has L2 more than once, by {' and by '.join(routes)}: leave one of them"
+            message = f"has L2 more than once, by {' and by '.join(routes)}: remove all but one"
             findings.append(Finding("double penalty", "fail", name, message))
     order = {name: place for place, (name, _) in enumerate(sandbox.model.named_parameters())}
     effects.sort(key=lambda effect: order.get(effect.parameter, -1))
@@ -67,28 +67,30 @@ def _effect(name: str, route: str, penalty: str, measured: Tensor, expected: Ten
 
 
 def _check_parameters(sandbox: Sandbox) -> list[Finding]:
-    """Compare the model's parameters with those that the optimizer updates."""
+    """Compare the model's parameters with the optimizer's."""
     mine = {id(value): name for name, value in parameters_of(sandbox.model).items()}
     held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     findings = []
-    strangers = held - set(mine)
-    if strangers:
+    foreign = held - set(mine)
+    if foreign:
         message = (
-            f"{len(strangers)} of its parameters are not in the model, as after a layer was "
-            "replaced or initialised again: build the optimizer from the model as it is now"
+            f"{len(foreign)} of its parameters are not in the model; a layer may have been "
+            "replaced: build the optimizer from the current model"
         )
         findings.append(Finding("foreign parameters", "fail", "the optimizer", message))
     for name, value in parameters_of(sandbox.model).items():
         if value.requires_grad and id(value) not in held:
-            message = "the optimizer does not have it, and it never changes: build it anew"
+            message = "is not in the optimizer, so it never changes: build the optimizer anew"
             if name.startswith("rate "):
-                message = "it is not learned: call receipt.attach(optimizer)"
+                message = (
+                    "is not learned, since no optimizer has it: call receipt.attach(optimizer)"
+                )
             findings.append(Finding("not optimized", "fail", name, message))
     return findings
 
 
 def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
-    """Find penalties that ``regularize`` was given, and neither this optimizer nor the loss."""
+    """Find penalties given to ``regularize`` that are neither attached nor in the loss."""
     held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     values = dict(sandbox.model.named_parameters())
     acting = {id(p) for each in sandbox.attached for p in each.parameters.values()}
@@ -124,7 +126,10 @@ def _attached_penalties(sandbox: Sandbox) -> Part:
         for name, rules in attachment.rules.items():
             penalties = at_step(copied.rules.get(name, rules), attachment.step)
             if name not in gradients or id(before[name]) not in held:
-                message = "is penalized, but gets no gradient or is not optimized: nothing acts"
+                message = (
+                    "is penalized without effect: it has no gradient or is not in the optimizer; "
+                    "leave it out of the rules, or train it"
+                )
                 findings.append(Finding("no-op penalty", "fail", name, message))
                 continue
             label = " + ".join(map(str, penalties))
@@ -142,11 +147,11 @@ def _attached_penalties(sandbox: Sandbox) -> Part:
             route = "coupled" if attachment.mode == "coupled" else "prox"
             effects.append(_effect(name, route, label, measured, expected))
             if _is_inactive(penalties):
-                message = f"{label} rests at this step of its schedule: audit a later one too"
+                message = f"{label} has strength 0 at this step: audit a later step of its schedule"
                 findings.append(Finding("resting penalty", "warn", name, message))
                 continue
             if name.startswith("rate ") and not before[name].any():
-                continue  # the entropy is flat at a rate of one half
+                continue  # the entropy's gradient is 0 at a rate of one half
             findings += _check_effect(effects[-1], slack=float(plain[name].norm()))
             if has_l2(penalties):
                 l2.append((name, route))
@@ -156,21 +161,21 @@ def _attached_penalties(sandbox: Sandbox) -> Part:
 
 
 def _is_inactive(penalties: tuple[Penalty, ...]) -> bool:
-    """Whether all of them are annealed, and at strength 0 now."""
+    """Whether all penalties are annealed and have strength 0 at this step."""
     return all(isinstance(penalty, Scaled) and not penalty.factor for penalty in penalties)
 
 
 def _check_effect(effect: Effect, *, slack: float) -> list[Finding]:
-    """Return findings on an effect that is nothing, or not its formula."""
+    """Return findings if an effect is zero, or differs from its formula."""
     rounding = 4 * float(torch.finfo(torch.float32).eps) * slack
     if effect.measured == 0 and not effect.expected:
-        message = f"{effect.penalty} does nothing to it: strength, weight or learning rate is 0"
+        message = f"{effect.penalty} has no effect: strength, weight or learning rate is 0"
         return [Finding("no-op penalty", "fail", effect.parameter, message)]
     off = effect.error * effect.expected
     if effect.error > _TOLERANCE and off > rounding:
         message = (
-            f"{effect.penalty} acts by {effect.measured:.3g} and its formula says "
-            f"{effect.expected:.3g}: something else changes it"
+            f"the effect of {effect.penalty} is {effect.measured:.3g}, but its formula gives "
+            f"{effect.expected:.3g}: something else changes the parameter"
         )
         return [Finding("wrong effect", "fail", effect.parameter, message)]
     return []
@@ -178,7 +183,7 @@ def _check_effect(effect: Effect, *, slack: float) -> list[Finding]:
 
 def _l2_inside_adam(name: str, optimizer: torch.optim.Optimizer) -> Finding:
     message = (
-        f"L2 goes through {type(optimizer).__name__}'s scaling, which weakens it where gradients "
+        f"{type(optimizer).__name__} rescales the gradient of L2, which weakens L2 where gradients "
         "are large: use AdamW or mode='proximal'"
     )
     return Finding("L2 inside Adam", "warn", name, message)
@@ -215,13 +220,13 @@ def _weight_decay(sandbox: Sandbox) -> Part:
         if not decoupled and isinstance(sandbox.optimizer, _ADAMS):
             findings.append(_l2_inside_adam(name, sandbox.optimizer))
         if name in biases:
-            message = "a bias or norm is decayed: give it a parameter group with weight_decay=0"
+            message = "is a bias or norm with weight decay: give it a group with weight_decay=0"
             findings.append(Finding("decayed bias or norm", "warn", name, message))
     return effects, findings, l2
 
 
 class _FixedOutputs:
-    """Lets the outputs of a model be constants, so that only penalties depend on the weights."""
+    """Makes a model's outputs constant, so that only penalties depend on the weights."""
 
     def __init__(self, model: nn.Module) -> None:
         self._kept: list[Any] = []
@@ -236,7 +241,7 @@ class _FixedOutputs:
         return self._kept[self._place - 1]
 
     def replay(self) -> None:
-        """Give the outputs of the first run again, in their order."""
+        """Return the outputs of the first run again, in the same order."""
         self._place = 0
 
 
@@ -245,7 +250,7 @@ def _detached(value: Any) -> Any:
 
 
 def _loss_penalties(sandbox: Sandbox) -> Part:
-    """Find penalties that the loss itself has: what depends on weights with outputs held fixed."""
+    """Find penalties in the loss: its dependence on the weights when the outputs are fixed."""
     effects: list[Effect] = []
     findings: list[Finding] = []
     l2: list[tuple[str, str]] = []
@@ -277,8 +282,8 @@ def _loss_penalties(sandbox: Sandbox) -> Part:
         )
         if abs(moved - slope) > 1e-2 * max(abs(moved), abs(slope)) and abs(moved) > 1e-5 * base:
             message = (
-                f"the loss's value moves with it by {moved:.3g} and its gradient says {slope:.3g}: "
-                "a penalty made of .data, .detach() or .item() has no gradient"
+                f"the loss depends on it (slope {moved:.3g}), but its gradient gives {slope:.3g}: "
+                "a penalty computed from .data, .detach() or .item() has no gradient"
             )
             findings.append(Finding("no-op penalty", "fail", name, message))
             continue
@@ -289,7 +294,10 @@ def _loss_penalties(sandbox: Sandbox) -> Part:
         if "L2" in label:
             l2.append((name, "loss"))
         if kind_of(name, parameter, module) != "weight":
-            message = f"the loss penalizes a bias or norm ({label}): leave it out of the sum"
+            message = (
+                f"is a bias or normalization parameter that the loss penalizes ({label}): leave it "
+                "out of the sum"
+            )
             findings.append(Finding("decayed bias or norm", "warn", name, message))
         elif "L2" in label and isinstance(sandbox.optimizer, _ADAMS):
             findings.append(_l2_inside_adam(name, sandbox.optimizer))
@@ -307,7 +315,7 @@ def _parameters_with_modules(model: nn.Module) -> list[tuple[nn.Module, str, nn.
 
 @torch.no_grad()
 def _slope(value: Any, parameter: nn.Parameter) -> float:
-    """Return how the loss changes with a parameter's length: a central difference."""
+    """Return the derivative of the loss in a parameter's scale: a central difference."""
     kept = parameter.detach().clone()
     parameter.mul_(1.01)
     above = float(value())
@@ -318,7 +326,7 @@ def _slope(value: Any, parameter: nn.Parameter) -> float:
 
 
 def _formula(weight: Tensor, gradient: Tensor) -> tuple[str, Tensor]:
-    """Return which λ's explain a gradient as ``l1 sign(w) + l2 w``, and that gradient."""
+    """Fit a gradient as ``l1 sign(w) + l2 w``; return the penalty and the fitted gradient."""
     flat, target = weight.double().flatten(), gradient.double().flatten()
     basis = torch.stack([flat.sign(), flat], dim=1)
     l1, l2 = torch.linalg.lstsq(basis.cpu(), target.cpu()[:, None]).solution.flatten().tolist()

@@ -11,19 +11,19 @@ from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
 from bridle.networks.population import Network
+from bridle.sparsity.compaction.graph import Plan, Root, Untraceable, plan_of
 from bridle.sparsity.compaction.network import compact_network
-from bridle.sparsity.compaction.recognize import shown
+from bridle.sparsity.compaction.recognize import user_name
 from bridle.sparsity.compaction.result import Compacted, CompactedLayer, count_parameters, dead_stay
 from bridle.sparsity.compaction.surgery import (
-    columns_of,
+    dead_columns,
     dead_rows,
     layer_of,
     select_inputs,
     shrink,
     sizes_of,
-    stuck,
+    why_dead_units_stay,
 )
-from bridle.sparsity.compaction.walk import Plan, Root, Untraceable, plan_of
 
 __all__ = ["compact"]
 
@@ -149,19 +149,19 @@ def _kept(small: nn.Module, plan: Plan) -> tuple[str, ...]:
     fed = {link.consumer for link in plan.links} | plan.first
     for name in plan.layers:
         layer = layer_of(small, name)
-        reason = stuck(small, linked[name]) if name in linked else None
+        reason = why_dead_units_stay(small, linked[name]) if name in linked else None
         if reason is not None:
-            lines.append(f"{shown(name)}: {reason}")
+            lines.append(f"{user_name(name)}: {reason}")
         if name in plan.barriers:
             count = int(dead_rows(layer).sum())
             also = f" ({count} with zero weights only)" if count else ""
             lines.append(
-                f"{shown(name)}: its {len(layer.weight)} units{also} stay: {plan.barriers[name]}"
+                f"{user_name(name)}: its {len(layer.weight)} units{also} stay: {plan.barriers[name]}"
             )
-        count = int(columns_of(layer).sum())
+        count = int(dead_columns(layer).sum())
         if count and name not in fed:
             lines.append(
-                f"{shown(name)}: {dead_stay(count, 'input')}: what feeds the layer could not shrink"
+                f"{user_name(name)}: {dead_stay(count, 'input')}: what feeds the layer could not shrink"
             )
     return (*lines, *plan.others)
 

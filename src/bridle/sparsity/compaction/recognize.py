@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import fx, nn
 
-from bridle.sparsity.compaction.stages import Map, Normalize, Pool, Spread, Stage
+from bridle.sparsity.compaction.stages import Elementwise, Flatten, Normalize, Pool, Stage
 
 __all__ = [
     "Barrier",
@@ -21,7 +21,7 @@ __all__ = [
     "label",
     "reads_only_other_sizes",
     "recognize",
-    "shown",
+    "user_name",
 ]
 
 
@@ -41,7 +41,7 @@ _MAPS: set[object] = {
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg),
     *("relu", "relu_", "tanh", "tanh_", "sigmoid", "sigmoid_", "clamp", "clip", "neg", "abs"),
 }
-_SAME: set[object] = {
+_IDENTITIES: set[object] = {
     *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout, "contiguous", "clone"),
 }
@@ -56,7 +56,7 @@ _AVERAGES: set[object] = {nn.AvgPool2d, F.avg_pool2d}
 _FLATTENS: set[object] = {nn.Flatten, torch.flatten, "flatten"}
 _VIEWS: set[object] = {"view", "reshape", torch.reshape}
 _MEANS: set[object] = {torch.mean, "mean"}
-_ALL = _MAPS | _SAME | _DROPOUTS | _POOLS | _AVERAGES | _FLATTENS | _VIEWS | _MEANS
+_ALL = _MAPS | _IDENTITIES | _DROPOUTS | _POOLS | _AVERAGES | _FLATTENS | _VIEWS | _MEANS
 
 
 def _inherits(module: nn.Module, kind: type[nn.Module], *methods: str) -> bool:
@@ -120,13 +120,13 @@ def recognize(
     if others:
         raise Barrier(f"{name} also reads {label(others[0])}")
     if what in _MAPS:
-        return Map(name, node), axis
+        return Elementwise(name, node), axis
     if what in _DROPOUTS:
         drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # unless told otherwise
         if _argument(node, module, 2, "training", drops):
             raise Barrier(f"{name} drops at prediction too: give it training=self.training")
         return Pool(name), axis
-    if what in _SAME:
+    if what in _IDENTITIES:
         return Pool(name), axis
     if what in _FLATTENS:
         return _flatten(node, module, name, shape, axis)
@@ -134,7 +134,7 @@ def recognize(
         return _mean(node, name, len(shape), axis)
     if axis != len(shape) - 3:
         raise Barrier(f"{name} pools over another axis")
-    return Pool(name, only_zero=what in _AVERAGES and _varies(node, module)), axis
+    return Pool(name, only_zero=what in _AVERAGES and _changes_constants(node, module)), axis
 
 
 def _argument(
@@ -145,7 +145,7 @@ def _argument(
     return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)
 
 
-def _varies(node: fx.Node, module: nn.Module | None) -> bool:
+def _changes_constants(node: fx.Node, module: nn.Module | None) -> bool:
     """Whether an average pool makes another number of a constant, at the edges or everywhere."""
     padding = _argument(node, module, 3, "padding", 0)
     padded = any(padding) if isinstance(padding, tuple | list) else bool(padding)
@@ -162,7 +162,7 @@ def _flatten(
     if start < axis <= end:
         raise Barrier(f"{name} mixes them with another axis")
     if axis == start:
-        return Spread(name, prod(shape[axis + 1 : end + 1])), axis
+        return Flatten(name, prod(shape[axis + 1 : end + 1])), axis
     return Pool(name), axis - (end - start) * (axis > end)
 
 
@@ -173,7 +173,7 @@ def _view(node: fx.Node, name: str, shape: tuple[int, ...], axis: int) -> Stage:
     rows_kept = len(sizes) == 2 and sizes[0] != -1 and node.meta["shape"][0] == shape[0]
     if axis != 1 or not rows_kept or sizes[1] != -1:
         raise Barrier(f"{name} has fixed sizes: write flatten(1)")
-    return Spread(name, prod(shape[2:]))
+    return Flatten(name, prod(shape[2:]))
 
 
 def _mean(node: fx.Node, name: str, ndim: int, axis: int) -> tuple[Stage, int]:
@@ -208,7 +208,7 @@ def reads_only_other_sizes(user: fx.Node, axis: int, ndim: int) -> bool:
     )
 
 
-def shown(name: str) -> str:
+def user_name(name: str) -> str:
     """Return a module's name in the user's model, from that under the root."""
     return name.removeprefix("model").removeprefix(".") or "the model"
 
@@ -216,7 +216,7 @@ def shown(name: str) -> str:
 def label(node: fx.Node) -> str:
     """Return what the user calls a node."""
     if node.op == "call_module":
-        return shown(str(node.target))
+        return user_name(str(node.target))
     if any(source.op == "placeholder" for source in node.all_input_nodes):
         return "the model's input"
     if node.target is getattr:

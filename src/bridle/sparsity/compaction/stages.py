@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, fx, nn
 
-__all__ = ["Constants", "Map", "Normalize", "Pool", "Spread", "Stage"]
+__all__ = ["Constants", "Elementwise", "Flatten", "Normalize", "Pool", "Stage"]
 
 
 class Constants(NamedTuple):
@@ -42,7 +42,7 @@ class Stage(Protocol):
 
 
 @dataclass(frozen=True)
-class Map:
+class Elementwise:
     """A function of each number by itself, that has no parameters."""
 
     name: str
@@ -88,7 +88,7 @@ class Pool:
 
 
 @dataclass(frozen=True)
-class Spread:
+class Flatten:
     """Flattening: a unit's pixels become neighbouring features."""
 
     name: str

@@ -8,20 +8,20 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bridle.sparsity.compaction.recognize import shown
+from bridle.sparsity.compaction.graph import Link
+from bridle.sparsity.compaction.recognize import user_name
 from bridle.sparsity.compaction.result import dead_stay
 from bridle.sparsity.compaction.stages import Constants
-from bridle.sparsity.compaction.walk import Link
 
 __all__ = [
     "Select",
-    "columns_of",
+    "dead_columns",
     "dead_rows",
     "layer_of",
     "select_inputs",
     "shrink",
     "sizes_of",
-    "stuck",
+    "why_dead_units_stay",
 ]
 
 Layer = nn.Linear | nn.Conv2d
@@ -70,7 +70,7 @@ def dead_rows(layer: Layer) -> Tensor:
     return (layer.weight == 0).flatten(1).all(1).cpu()
 
 
-def columns_of(layer: Layer) -> Tensor:
+def dead_columns(layer: Layer) -> Tensor:
     """Return which inputs no weight reads: bool ``[inputs]``, on the CPU."""
     return (layer.weight == 0).transpose(0, 1).flatten(1).all(1).cpu()
 
@@ -81,7 +81,7 @@ def sizes_of(layer: Layer) -> tuple[int, int]:
 
 
 @dataclass(frozen=True)
-class _Found:
+class _DeadUnits:
     """What the two ends of a link say: masks on the CPU.
 
     ``removable`` and ``dead`` are ``[units]``, what is folded ``[features]`` of the consumer.
@@ -94,7 +94,7 @@ class _Found:
     reason: str
 
 
-def _examine(model: nn.Module, link: Link) -> _Found:
+def _find_dead_units(model: nn.Module, link: Link) -> _DeadUnits:
     producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
     units, reason = sizes_of(producer)[0], ""
     bias = torch.zeros(units) if producer.bias is None else producer.bias.detach().cpu()
@@ -111,8 +111,10 @@ def _examine(model: nn.Module, link: Link) -> _Found:
     foldable = known & value.isfinite()
     if isinstance(consumer, nn.Conv2d) and _pads_with_zeros(consumer):
         foldable &= value == 0
-        reason = reason or f"{shown(link.consumer)} pads with zeros, and their constants are not 0"
-    unread = columns_of(consumer)
+        reason = (
+            reason or f"{user_name(link.consumer)} pads with zeros, and their constants are not 0"
+        )
+    unread = dead_columns(consumer)
 
     def by_unit(features: Tensor) -> Tensor:
         return features.view(units, factor).all(1)
@@ -121,12 +123,12 @@ def _examine(model: nn.Module, link: Link) -> _Found:
     dead = by_unit(unread | once_known)
     folded = foldable & ~unread & removable.repeat_interleave(factor)
     reason = reason or "their constants are not finite"
-    return _Found(removable, dead, folded, value, reason)
+    return _DeadUnits(removable, dead, folded, value, reason)
 
 
-def stuck(model: nn.Module, link: Link) -> str | None:
+def why_dead_units_stay(model: nn.Module, link: Link) -> str | None:
     """Return which dead units of a link's producer could not be taken out, and why."""
-    found = _examine(model, link)
+    found = _find_dead_units(model, link)
     count = int((found.dead & ~found.removable).sum())
     if count:
         return f"{dead_stay(count, 'unit')}: {found.reason}"
@@ -143,7 +145,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
     bool
         Whether anything has changed.
     """
-    found = _examine(model, link)
+    found = _find_dead_units(model, link)
     if not found.removable.any():
         return False
     producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
@@ -214,7 +216,7 @@ def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
         The dead inputs.
     """
     layer = layer_of(model, name)
-    dead = columns_of(layer)
+    dead = dead_columns(layer)
     places = tuple(dead.nonzero().flatten().tolist())
     keep = ~dead
     if not keep.any():

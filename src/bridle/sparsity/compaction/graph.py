@@ -16,7 +16,7 @@ from bridle.sparsity.compaction.recognize import (
     label,
     reads_only_other_sizes,
     recognize,
-    shown,
+    user_name,
 )
 from bridle.sparsity.compaction.stages import Normalize, Stage
 
@@ -123,7 +123,7 @@ def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
         _Shapes(fx.GraphModule(root, graph)).run(example)
     except Exception as error:  # a trace that is not the forward pass
         raise Untraceable(f"the traced forward pass fails ({type(error).__name__})") from error
-    return _Walk(root, graph, training).plan
+    return _GraphReader(root, graph, training).plan
 
 
 def _reads(graph: fx.Graph, root: nn.Module) -> dict[str, Counter[object]]:
@@ -145,7 +145,7 @@ def _reads(graph: fx.Graph, root: nn.Module) -> dict[str, Counter[object]]:
     return found
 
 
-class _Walk:
+class _GraphReader:
     """One reading of a graph, whose result is ``plan``."""
 
     def __init__(self, root: Root, graph: fx.Graph, training: fx.Graph) -> None:
@@ -285,4 +285,4 @@ class _Walk:
             called = any(name == other or name.startswith(f"{other}.") for other in self.calls[0])
             if is_layer(module) and not called:
                 what = "forward uses its weights directly" if name in self.touched else "not called"
-                self.plan.others.append(f"{shown(name)}: {what} at prediction")
+                self.plan.others.append(f"{user_name(name)}: {what} at prediction")
