@@ -109,5 +109,5 @@ def test_members_of_other_rates_are_expected_to_keep_what_they_keep():
     (seen,) = audited.noises
     assert seen.keep_prob == pytest.approx(seen.kept, abs=0.01)
     assert 0.3 < seen.keep_prob < 0.5
-    assert "L2(0.001 … 0.01 of 2 members)" in str(audited)
+    assert "L2(0.001 to 0.01 for 2 members)" in str(audited)
     attachment.detach()

@@ -157,7 +157,7 @@ BARRIERS = {
     "an auxiliary output in training": (
         lambda: Custom(trained_twice, **two(c=nn.Linear(4, 2))),
         "a: its 4 units (1 with zero weights only) stay: "
-        "what reads them in training is not what reads them at prediction",
+        "training and prediction use them in different ways",
     ),
     "parametrized": (
         lambda: Custom(
@@ -173,7 +173,7 @@ BARRIERS = {
     ),
     "behind a barrier": (
         lambda: Custom(lambda m, x: m.b(m.a(x).softmax(-1)), **two()),
-        "b: 1 dead input stays: what feeds the layer could not shrink",
+        "b: 1 dead input stays: the layer before it keeps its units",
     ),
     "a Network inside": (
         lambda: Custom(lambda m, x: m.n(x)[0], n=Network([4, 3], dtype=torch.float64)),
@@ -205,7 +205,7 @@ def test_grouped_convolutions_are_named():
         "0: its 4 units stay: 1, which reads them, has 4 groups",
         "1: its 4 units stay: it has 4 groups",
         "2: its 2 units stay: the model returns them",
-        "2: 1 dead input stays: what feeds the layer could not shrink",
+        "2: 1 dead input stays: the layer before it keeps its units",
     )
 
 
@@ -247,7 +247,7 @@ def test_a_forward_that_the_trace_does_not_show_is_left_alone():
     model = randomized(Custom(run, **two()))
     kill(model.b, outgoing_of=[0])
     compacted = check(model, example_for(model, 3, 4))
-    assert compacted.kept == ("the whole model: without its dead units it predicts otherwise",)
+    assert compacted.kept == ("the whole model: its predictions change without its dead units",)
 
 
 def test_a_module_under_two_names():

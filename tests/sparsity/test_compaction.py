@@ -188,7 +188,7 @@ def pruned():
         (nn.ReLU(), [1], "the example has a list; give a Tensor or a tuple of Tensors"),
         (nn.ReLU(), (torch.ones(2), None), "the example has a NoneType; give a Tensor"),
         (nn.Linear(4, 2), torch.ones(3, 5), r"example of shape \[3, 5\] does not fit.*3x5 and 4x2"),
-        (nn.LazyLinear(2), torch.ones(3, 5), "LazyLinear has parameters without a shape; run"),
+        (nn.LazyLinear(2), torch.ones(3, 5), "LazyLinear has lazy parameters without a shape; run"),
         (pruned(), torch.ones(3, 4), "Sequential cannot be copied.*call prune.remove"),
         (Network([4, 2], seeds=[0, 1]), torch.ones(3, 4), r"2 members.*network.take\(\[i\]\)"),
         (Network([4, 2]), torch.ones(3, 5), r"this network takes \[rows, 4\]"),

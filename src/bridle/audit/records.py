@@ -137,9 +137,7 @@ class Audit:
             line = f"{finding.severity}: {finding.subject}: {finding.message}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         count = sum(finding.severity == "fail" for finding in self.findings)
-        console.print(
-            "passed" if self.passed else f"failed: {count} {'check' if count == 1 else 'checks'}"
-        )
+        console.print("passed" if self.passed else f"failed: {count} finding{'s' * (count > 1)}")
         return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -1,4 +1,4 @@
-"""Which nodes of a traced forward pass are stages, and of what sort."""
+"""Maps the nodes of a traced forward pass to stages."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ __all__ = [
 
 
 class Barrier(Exception):  # noqa: N818
-    """Why units cannot be followed further: the message is the reason."""
+    """Raised where units cannot be traced further; the message is the reason."""
 
 
-# each of torch's names for one thing: the module's class, its functions, its methods
+# for each operation, all of torch's forms: module classes, functions, method names
 _MAPS: set[object] = {
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish),
@@ -60,7 +60,7 @@ _ALL = _MAPS | _IDENTITIES | _DROPOUTS | _POOLS | _AVERAGES | _FLATTENS | _VIEWS
 
 
 def _inherits(module: nn.Module, kind: type[nn.Module], *methods: str) -> bool:
-    """Whether a module is of that class, or of one that computes just the same."""
+    """Whether a module is of that class, or of a subclass that does not override its methods."""
     return isinstance(module, kind) and all(
         getattr(type(module), method) is getattr(kind, method) and method not in vars(module)
         for method in ("forward", *methods)
@@ -80,16 +80,16 @@ def is_norm(module: nn.Module) -> bool:
 def recognize(
     node: fx.Node, source: fx.Node, axis: int, features: int, root: nn.Module
 ) -> tuple[Stage, int]:
-    """Return the stage that a node is, and the axis of the units behind it.
+    """Return the stage of a node, and the axis of the units in its output.
 
     Parameters
     ----------
     node, source : torch.fx.Node
-        The node, and the one whose output carries the units. Both know their output's shape.
+        The node, and the node whose output has the units. The output shapes are in their ``meta``.
     axis, features : int
-        Where the units are in the output of ``source``, and how many features they have there.
+        The units' axis in the output of ``source``, and the number of features there.
     root : torch.nn.Module
-        Whose modules the graph calls.
+        The module that the graph was traced from.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def recognize(
     Raises
     ------
     Barrier
-        If the node is no stage; the message says why.
+        If the node is not a stage; the message says why.
     """
     module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
     name = label(node)
@@ -115,14 +115,14 @@ def recognize(
         if axis != 1 or module.num_features != features:  # type: ignore[union-attr]
             raise Barrier(f"{name} normalizes another axis")
         return Normalize(name, str(node.target)), axis
-    if what in _VIEWS:  # its sizes may be nodes of their own
+    if what in _VIEWS:  # its sizes may be other nodes
         return _view(node, name, shape, axis), axis
     if others:
         raise Barrier(f"{name} also reads {label(others[0])}")
     if what in _MAPS:
         return Elementwise(name, node), axis
     if what in _DROPOUTS:
-        drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # unless told otherwise
+        drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # the default
         if _argument(node, module, 2, "training", drops):
             raise Barrier(f"{name} drops at prediction too: give it training=self.training")
         return Pool(name), axis
@@ -146,7 +146,7 @@ def _argument(
 
 
 def _changes_constants(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether an average pool makes another number of a constant, at the edges or everywhere."""
+    """Whether an average pool changes a constant input, at the edges or everywhere."""
     padding = _argument(node, module, 3, "padding", 0)
     padded = any(padding) if isinstance(padding, tuple | list) else bool(padding)
     counted = bool(_argument(node, module, 5, "count_include_pad", True))
@@ -187,7 +187,7 @@ def _mean(node: fx.Node, name: str, ndim: int, axis: int) -> tuple[Stage, int]:
 
 
 def reads_only_other_sizes(user: fx.Node, axis: int, ndim: int) -> bool:
-    """Whether a node asks for a tensor's type, or for sizes of other axes than the units'."""
+    """Whether a node reads only a tensor's type, or sizes of axes other than the units'."""
     if user.op == "call_method" and user.target in ("dim", "ndimension"):
         return True
     if user.op == "call_method" and user.target == "size":
@@ -209,12 +209,12 @@ def reads_only_other_sizes(user: fx.Node, axis: int, ndim: int) -> bool:
 
 
 def user_name(name: str) -> str:
-    """Return a module's name in the user's model, from that under the root."""
+    """Return a module's name in the user's model, from its name under the root."""
     return name.removeprefix("model").removeprefix(".") or "the model"
 
 
 def label(node: fx.Node) -> str:
-    """Return what the user calls a node."""
+    """Return a node's name for messages: the module, function or method that it calls."""
     if node.op == "call_module":
         return user_name(str(node.target))
     if any(source.op == "placeholder" for source in node.all_input_nodes):

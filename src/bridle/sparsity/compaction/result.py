@@ -1,4 +1,4 @@
-"""What compaction returns: the smaller module, and what was and was not taken out of it."""
+"""``Compacted``: the smaller module, the sizes of its layers, and why units were kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Compacted", "CompactedLayer", "count_parameters", "dead_stay"]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the parameters hold, each counted once."""
+    """Return the number of parameters; shared ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
@@ -35,7 +35,7 @@ class CompactedLayer:
     inputs_before, inputs_after : int
         Inputs, or input channels.
     dead_inputs : tuple of int
-        Which of the model's own inputs this layer has only zero weights for.
+        The model inputs for which all weights of this layer are zero.
     """
 
     name: str
@@ -49,18 +49,18 @@ class CompactedLayer:
 
 @dataclass(frozen=True, eq=False)
 class Compacted:
-    """A smaller module that predicts what the given one predicts.
+    """A smaller module with the same predictions as the given one.
 
     Attributes
     ----------
     model : torch.nn.Module
         A new module, in the training mode of the given one.
     layers : tuple of CompactedLayer
-        Every Linear and Conv2d that was looked at, in the order of the forward pass.
+        Every Linear and Conv2d in the forward pass, in its order.
     kept : tuple of str
-        What could not be made smaller and why, a line each.
+        One line for each layer that could not shrink, with the reason.
     parameters_before, parameters_after : int
-        How many numbers the parameters hold.
+        The number of parameters.
     """
 
     model: nn.Module
@@ -70,7 +70,7 @@ class Compacted:
     parameters_after: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the module, as values that JSON has."""
+        """Return everything except the module, as JSON values."""
         return {
             "parameters_before": self.parameters_before,
             "parameters_after": self.parameters_after,

@@ -1,4 +1,4 @@
-"""Units and inputs are cut out of modules, in place."""
+"""Removes units and inputs from modules, in place."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ Layer = nn.Linear | nn.Conv2d
 
 
 class Select(nn.Module):
-    """Takes some entries of one axis, so that the layer behind it reads those only.
+    """Selects entries along one axis for the layer after it.
 
     Parameters
     ----------
     index : Tensor
-        int64: the places to take, a buffer.
+        int64: the indices to select, stored as a buffer.
     dim : int
         The axis.
 
@@ -52,21 +52,21 @@ class Select(nn.Module):
         self.dim = dim
 
     def extra_repr(self) -> str:
-        """Return how many entries it takes, and where."""
+        """Return the number of selected entries, and the axis."""
         return f"{len(self.index)} entries, dim={self.dim}"
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return the entries."""
+        """Return the selected entries."""
         return X.index_select(self.dim, self.index)
 
 
 def layer_of(model: nn.Module, name: str) -> Layer:
-    """Return the layer of that name."""
+    """Return a layer by its name."""
     return cast(Layer, model.get_submodule(name))
 
 
 def dead_rows(layer: Layer) -> Tensor:
-    """Return which units have zero weights only: bool ``[units]``, on the CPU."""
+    """Return which units have only zero weights: bool ``[units]``, on the CPU."""
     return (layer.weight == 0).flatten(1).all(1).cpu()
 
 
@@ -76,15 +76,16 @@ def dead_columns(layer: Layer) -> Tensor:
 
 
 def sizes_of(layer: Layer) -> tuple[int, int]:
-    """Return units and inputs."""
+    """Return the numbers of units and of inputs."""
     return layer.weight.shape[0], layer.weight.shape[1]
 
 
 @dataclass(frozen=True)
 class _DeadUnits:
-    """What the two ends of a link say: masks on the CPU.
+    """The dead units of a link's producer, and what to fold into its consumer; on the CPU.
 
-    ``removable`` and ``dead`` are ``[units]``, what is folded ``[features]`` of the consumer.
+    ``removable`` and ``dead`` are ``[units]``; ``folded`` and ``value`` are ``[features]`` of the
+    consumer.
     """
 
     removable: Tensor
@@ -127,7 +128,7 @@ def _find_dead_units(model: nn.Module, link: Link) -> _DeadUnits:
 
 
 def why_dead_units_stay(model: nn.Module, link: Link) -> str | None:
-    """Return which dead units of a link's producer could not be taken out, and why."""
+    """Return a line with the reason why dead units of a link's producer stay, or None."""
     found = _find_dead_units(model, link)
     count = int((found.dead & ~found.removable).sum())
     if count:
@@ -138,7 +139,7 @@ def why_dead_units_stay(model: nn.Module, link: Link) -> str | None:
 
 
 def shrink(model: nn.Module, link: Link) -> bool:
-    """Take a producer's dead units out, and put what they add into the consumer's bias.
+    """Remove a producer's dead units, and add their constant part to the consumer's bias.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
     keep = ~found.removable
     stub = not bool(keep.any())
     if stub:
-        keep[0] = True  # torch has no layers without units
+        keep[0] = True  # torch layers have at least one unit
     changed = not bool(keep.all())
     if found.folded.any():
         _fold(consumer, found.folded, found.value)
@@ -163,7 +164,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
             stage.shrink(model, keep)
         _cut_columns(consumer, keep)
     if stub:
-        # it adds nothing and reads nothing, so that what fed it dies as well
+        # all its weights become zero, so the units before it are dead as well
         for tensor in (producer.weight, producer.bias, consumer.weight):
             if tensor is not None and bool(tensor.any()):
                 tensor.zero_()
@@ -172,7 +173,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
 
 
 def _pads_with_zeros(layer: nn.Conv2d) -> bool:
-    # torch keeps here what 'same' and 'valid' come to
+    # torch stores the padding of 'same' and 'valid' here
     padded = any(layer._reversed_padding_repeated_twice)
     return layer.padding_mode == "zeros" and padded
 
@@ -208,7 +209,7 @@ def _cut_columns(layer: Layer, keep: Tensor) -> None:
 
 
 def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
-    """Take a layer's dead inputs out, and put a :class:`Select` in front of it.
+    """Remove a layer's dead inputs, and put a :class:`Select` in front of it.
 
     Returns
     -------
@@ -220,7 +221,7 @@ def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
     places = tuple(dead.nonzero().flatten().tolist())
     keep = ~dead
     if not keep.any():
-        keep[0] = True  # torch has no layers without inputs
+        keep[0] = True  # torch layers have at least one input
     if keep.all():
         return places
     index = keep.nonzero().flatten().to(layer.weight.device)
@@ -231,6 +232,6 @@ def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
     selected.train(layer.training)
     for parent in list(model.modules()):
         for key, child in parent._modules.items():
-            if child is layer:  # under every name that it has
+            if child is layer:  # under each of its names
                 parent._modules[key] = selected
     return places
