@@ -76,9 +76,8 @@ def test_linear_over_time():
     flat = randomized(flat)
     kill(flat[0], incoming_of=[0])
     compacted = check(flat, example_for(flat, 2, 7, 4))
-    assert "0: its 6 units (1 with zero weights only) stay: 1 mixes them with another axis" in (
-        compacted.kept
-    )
+    units_kept = "layer '0' keeps its 6 units (1 of them with only zero weights)"
+    assert f"{units_kept}: '1' mixes them with another axis" in compacted.kept
 
 
 def test_several_arguments():
@@ -107,77 +106,75 @@ def trained_twice(m, x):
     return (m.b(x), m.c(x)) if m.training else m.b(x)
 
 
+KEEPS = "layer 'a' keeps its 4 units (1 of them with only zero weights): "
 BARRIERS = {
     "residual": (
         lambda: Custom(lambda m, x: m.b((h := m.a(x)) + h.relu()), **two()),
-        "a: its 4 units (1 with zero weights only) stay: relu and add all read them",
+        KEEPS + "'relu' and 'add' read them",
     ),
     "softmax": (
         lambda: Custom(lambda m, x: m.b(m.a(x).softmax(-1)), **two()),
-        "a: its 4 units (1 with zero weights only) stay: softmax reads them",
+        KEEPS + "'softmax' reads them",
     ),
     "addition of another": (
         lambda: Custom(lambda m, x: m.b(m.a(x) + x), **two()),
-        "a: its 4 units (1 with zero weights only) stay: add also reads the model's input",
+        KEEPS + "'add' also reads the model's input",
     ),
     "tied": (
         tied,
-        "a: its 4 units (1 with zero weights only) stay: it shares parameters with another module",
+        KEEPS + "it shares parameters with another module",
     ),
     "called twice": (
         lambda: Custom(lambda m, x: m.b(m.a(m.a(x).relu())), **two()),
-        "a: its 4 units (1 with zero weights only) stay: it is called more than once",
+        KEEPS + "it is called more than once",
     ),
     "weights used directly": (
         lambda: Custom(lambda m, x: m.b(m.a(x).relu()) + m.a.bias[:3], **two()),
-        "a: its 4 units (1 with zero weights only) stay: "
-        "it has parameters that forward uses directly",
+        KEEPS + "it has parameters that forward uses directly",
     ),
     "LayerNorm": (
         lambda: Custom(lambda m, x: m.b(m.norm(m.a(x))), **two(norm=nn.LayerNorm(4))),
-        "a: its 4 units (1 with zero weights only) stay: norm (LayerNorm) reads them",
+        KEEPS + "'norm' (LayerNorm) reads them",
     ),
     "LSTM": (
         lambda: Custom(lambda m, x: m.b(m.lstm(m.a(x))[0]), **two(lstm=nn.LSTM(4, 4))),
-        "lstm: LSTM is not a Linear, Conv2d or BatchNorm",
+        "module 'lstm': LSTM is not a Linear, Conv2d or BatchNorm",
     ),
     "dropout at prediction": (
         lambda: Custom(lambda m, x: m.b(F.dropout(m.a(x), 1e-9)), **two()),
-        "a: its 4 units (1 with zero weights only) stay: "
-        "dropout drops at prediction too: give it training=self.training",
+        KEEPS + "'dropout' drops at prediction too: give it training=self.training",
     ),
     "a fixed view": (
         lambda: Custom(lambda m, x: m.b(m.a(x).view(-1, 4)), **two()),
-        "a: its 4 units (1 with zero weights only) stay: view has fixed sizes: write flatten(1)",
+        KEEPS + "'view' has fixed sizes: write flatten(1)",
     ),
     "a size that is read": (
         lambda: Custom(lambda m, x: m.b((h := m.a(x)) / h.shape[1]), **two()),
-        "a: its 4 units (1 with zero weights only) stay: .shape and truediv all read them",
+        KEEPS + "'.shape' and 'truediv' read them",
     ),
     "an auxiliary output in training": (
         lambda: Custom(trained_twice, **two(c=nn.Linear(4, 2))),
-        "a: its 4 units (1 with zero weights only) stay: "
-        "training and prediction use them in different ways",
+        KEEPS + "training and prediction use them in different ways",
     ),
     "parametrized": (
         lambda: Custom(
             lambda m, x: m.b(m.a(x).relu()),
             **two() | {"b": parametrizations.weight_norm(two()["b"])},
         ),
-        "a: its 4 units (1 with zero weights only) stay: b, which reads them, "
+        KEEPS + "'b', which reads them, "
         "has computed parameters: remove the pruning or parametrization first",
     ),
     "never called": (
         lambda: Custom(lambda m, x: m.b(x), **two()),
-        "a: not called at prediction",
+        "layer 'a' is not called at prediction",
     ),
     "behind a barrier": (
         lambda: Custom(lambda m, x: m.b(m.a(x).softmax(-1)), **two()),
-        "b: 1 dead input stays: the layer before it keeps its units",
+        "layer 'b' keeps 1 dead input: the layer before it keeps its units",
     ),
     "a Network inside": (
         lambda: Custom(lambda m, x: m.n(x)[0], n=Network([4, 3], dtype=torch.float64)),
-        "n: compact a bridle Network by itself",
+        "module 'n': compact a bridle Network by itself",
     ),
 }
 
@@ -202,10 +199,10 @@ def test_grouped_convolutions_are_named():
     kill(model[2], outgoing_of=[0])
     compacted = check(model, example_for(model, 2, *IMAGE))
     assert compacted.kept == (
-        "0: its 4 units stay: 1, which reads them, has 4 groups",
-        "1: its 4 units stay: it has 4 groups",
-        "2: its 2 units stay: the model returns them",
-        "2: 1 dead input stays: the layer before it keeps its units",
+        "layer '0' keeps its 4 units: '1', which reads them, has 4 groups",
+        "layer '1' keeps its 4 units: it has 4 groups",
+        "layer '2' keeps its 2 units: the model returns them",
+        "layer '2' keeps 1 dead input: the layer before it keeps its units",
     )
 
 

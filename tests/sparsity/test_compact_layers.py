@@ -16,7 +16,7 @@ def test_units_that_nothing_reads_go():
     compacted = check(model, example_for(model, 4, 6))
     assert units(compacted) == {"0": 7, "2": 7, "4": 3}
     assert inputs(compacted) == {"0": 6, "2": 7, "4": 7}
-    assert compacted.kept == ("4: its 3 units stay: the model returns them",)
+    assert compacted.kept == ("layer '4' keeps its 3 units: the model returns them",)
     assert compacted.model[0].out_features == compacted.model[2].in_features == 7
 
 
@@ -69,7 +69,7 @@ def test_batch_norm_without_running_statistics(affine):
     kill(model[0], incoming_of=[0, 1])
     compacted = check(model, example_for(model, 5, 4))
     assert units(compacted)["0"] == 5
-    assert "0: 1 dead unit stays: 1 makes their constants vary" in compacted.kept
+    assert "layer '0' keeps 1 dead unit: '1' makes constants vary" in compacted.kept
 
 
 def test_batch_norm_behind_flatten():
@@ -92,7 +92,7 @@ def test_all_units_dead_leave_one_that_is_zero(activation):
     compacted = check(model, example_for(model, 3, 4))
     assert units(compacted) == {"0": 1, "2": 1, "4": 3}
     assert inputs(compacted)["0"] == 1
-    assert "2: 1 dead unit stays, all zero: a layer has at least one" in compacted.kept
+    assert "layer '2' keeps 1 unit, all zero: a layer has at least one" in compacted.kept
     again = check(compacted.model, example_for(model, 3, 4))
     assert again.parameters_after == compacted.parameters_after
 
@@ -116,7 +116,7 @@ def test_constants_that_are_not_finite_stay():
     with torch.no_grad():
         model[0].bias[1] = torch.inf
     compacted = check(model, example_for(model, 3, 4))
-    assert "0: 1 dead unit stays: their constants are not finite" in compacted.kept
+    assert "layer '0' keeps 1 dead unit: the constants are not finite" in compacted.kept
 
 
 def test_dead_inputs_are_selected_away():
@@ -155,7 +155,7 @@ def test_a_single_layer_is_a_model():
     kill(model, outgoing_of=[2])
     compacted = check(model, example_for(model, 4, 6))
     assert [type(module) for module in compacted.model] == [Select, nn.Linear]
-    assert compacted.kept == ("the model: its 3 units stay: the model returns them",)
+    assert compacted.kept == ("the model keeps its 3 units: the model returns them",)
 
 
 def test_a_padded_convolution_folds_constants_of_zero_only():
@@ -166,7 +166,7 @@ def test_a_padded_convolution_folds_constants_of_zero_only():
         model[1].bias[[1, 2]] = 1.0
     compacted = check(model, example_for(model, 2, *IMAGE))
     assert units(compacted)["0"] == 7
-    why = "0: 2 dead units stay: 4 pads with zeros, and their constants are not 0"
+    why = "layer '0' keeps 2 dead units: layer '4' pads with zeros, and the constants are not 0"
     assert why in compacted.kept
 
 

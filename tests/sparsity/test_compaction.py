@@ -153,8 +153,8 @@ def test_network(activation, scaling):
     assert small.training
     assert not small.weights[1].requires_grad
     assert compacted.kept == (
-        "weights.0: 1 dead input stays: a Network keeps them",
-        "weights.2: its 3 units stay: the model returns them",
+        "layer 'weights.0' keeps 1 dead input: a Network keeps its inputs",
+        "layer 'weights.2' keeps its 3 units: the model returns them",
     )
     assert compacted.layers[0].dead_inputs == (2,)
     X = example_for(network, 20, 5)
@@ -172,7 +172,7 @@ def test_a_network_whose_hidden_units_are_all_dead():
     assert compacted.model.sizes == (5, 1, 1, 3)
     X = example_for(network, 20, 5)
     assert torch.allclose(predict(compacted.model, X), predict(network, X), rtol=1e-12)
-    assert "weights.0: 1 dead unit stays, all zero: a layer has at least one" in compacted.kept
+    assert "layer 'weights.0' keeps 1 unit, all zero: a layer has at least one" in compacted.kept
 
 
 def pruned():

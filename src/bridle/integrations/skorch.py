@@ -53,9 +53,7 @@ class BridleCallback(Callback):
         self.seed = seed
         self.mode = mode
         self.metric = metric
-        self.session_ = (
-            Session()
-        )  # without the underscore, skorch takes it for an argument
+        self.session_ = Session()  # without the underscore, skorch takes it for an argument
 
     @property
     def receipt(self) -> Receipt | None:

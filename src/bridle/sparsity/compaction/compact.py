@@ -13,8 +13,13 @@ from bridle.errors import UsageError
 from bridle.networks.population import Network
 from bridle.sparsity.compaction.graph import Plan, Root, Untraceable, plan_of
 from bridle.sparsity.compaction.network import compact_network
-from bridle.sparsity.compaction.recognize import user_name
-from bridle.sparsity.compaction.result import Compacted, CompactedLayer, count_parameters, dead_stay
+from bridle.sparsity.compaction.recognize import layer_label
+from bridle.sparsity.compaction.result import (
+    Compacted,
+    CompactedLayer,
+    count_parameters,
+    keeps_dead,
+)
 from bridle.sparsity.compaction.surgery import (
     dead_columns,
     dead_rows,
@@ -77,7 +82,7 @@ def compact(model: nn.Module, example: Example) -> Compacted:
     0      Linear  8 → 2  4 → 3
     2      Linear  3      8 → 2
     parameters: 67 → 17
-    kept: 2: its 3 units stay: the model returns them
+    layer '2' keeps its 3 units: the model returns them
     >>> X = torch.randn(5, 4)
     >>> torch.allclose(compacted.model(X), model(X), atol=1e-6)
     True
@@ -153,16 +158,16 @@ def _kept(small: nn.Module, plan: Plan) -> tuple[str, ...]:
         layer = layer_of(small, name)
         reason = why_dead_units_stay(small, linked[name]) if name in linked else None
         if reason is not None:
-            lines.append(f"{user_name(name)}: {reason}")
+            lines.append(f"{layer_label(name)} {reason}")
         if name in plan.barriers:
             count = int(dead_rows(layer).sum())
-            also = f" ({count} with zero weights only)" if count else ""
+            also = f" ({count} of them with only zero weights)" if count else ""
             units = f"its {len(layer.weight)} units{also}"
-            lines.append(f"{user_name(name)}: {units} stay: {plan.barriers[name]}")
+            lines.append(f"{layer_label(name)} keeps {units}: {plan.barriers[name]}")
         count = int(dead_columns(layer).sum())
         if count and name not in fed:
-            dead = dead_stay(count, "input")
-            lines.append(f"{user_name(name)}: {dead}: the layer before it keeps its units")
+            dead = keeps_dead(count, "input")
+            lines.append(f"{layer_label(name)} {dead}: the layer before it keeps its units")
     return (*lines, *plan.others)
 
 

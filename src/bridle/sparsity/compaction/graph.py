@@ -14,9 +14,10 @@ from bridle.sparsity.compaction.recognize import (
     is_layer,
     is_norm,
     label,
+    layer_label,
+    quoted,
     reads_only_other_sizes,
     recognize,
-    user_name,
 )
 from bridle.sparsity.compaction.stages import Normalize, Stage
 
@@ -185,9 +186,10 @@ class _GraphReader:
             if self._fault(name) is None and self._reads_input(node):
                 self.plan.first.add(name)
         elif not is_norm(module) and any(True for _ in module.parameters()):
-            line = f"{label(node)}: {type(module).__name__} is not a Linear, Conv2d or BatchNorm"
+            kind = type(module).__name__
+            line = f"module {label(node)}: {kind} is not a Linear, Conv2d or BatchNorm"
             if isinstance(module, Network):
-                line = f"{label(node)}: compact a bridle Network by itself"
+                line = f"module {label(node)}: compact a bridle Network by itself"
             if line not in self.plan.others:
                 self.plan.others.append(line)
 
@@ -230,7 +232,7 @@ class _GraphReader:
                 return self._closed(name, tuple(stages), user, target, len(shape), axis)
             stage, axis_after = recognize(user, node, axis, features, self.root)
             if isinstance(stage, Normalize) and (fault := self._fault(stage.target)):
-                raise Barrier(f"{stage.name} {fault}")
+                raise Barrier(f"{quoted(stage.name)} {fault}")
             stages.append(stage)
             node, axis, features = user, axis_after, features * stage.factor
             shape = node.meta["shape"]
@@ -243,7 +245,7 @@ class _GraphReader:
         if not users:
             raise Barrier("nothing reads them")
         if len(users) > 1:
-            raise Barrier(f"{' and '.join(label(user) for user in users)} all read them")
+            raise Barrier(f"{' and '.join(label(user) for user in users)} read them")
         return users[0]
 
     def _closed(
@@ -284,5 +286,6 @@ class _GraphReader:
         for name, module in self.root.named_modules():
             called = any(name == other or name.startswith(f"{other}.") for other in self.calls[0])
             if is_layer(module) and not called:
-                what = "forward uses its weights directly" if name in self.touched else "not called"
-                self.plan.others.append(f"{user_name(name)}: {what} at prediction")
+                direct = name in self.touched
+                what = "has weights that forward uses directly" if direct else "is not called"
+                self.plan.others.append(f"{layer_label(name)} {what} at prediction")

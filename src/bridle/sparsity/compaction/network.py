@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.networks.population import ACTIVATIONS, Network
-from bridle.sparsity.compaction.result import Compacted, CompactedLayer, count_parameters, dead_stay
+from bridle.sparsity.compaction.result import (
+    Compacted,
+    CompactedLayer,
+    count_parameters,
+    keeps_dead,
+)
 
 __all__ = ["compact_network"]
 
@@ -25,15 +30,17 @@ def compact_network(network: Network) -> Compacted:
     while any(_shrink(small, layer) for layer in reversed(range(1, len(small.sizes) - 1))):
         pass
     kept = [
-        f"weights.{layer - 1}: 1 dead unit stays, all zero: a layer has at least one"
+        f"layer 'weights.{layer - 1}' keeps 1 unit, all zero: a layer has at least one"
         for layer in range(1, len(small.sizes) - 1)
         if small.sizes[layer] == 1 and not small.weights[layer].any()
     ]
     unread = (small.weights[0][0] == 0).all(1).nonzero().flatten().tolist()
     if unread:
-        kept.append(f"weights.0: {dead_stay(len(unread), 'input')}: a Network keeps them")
+        kept.append(
+            f"layer 'weights.0' {keeps_dead(len(unread), 'input')}: a Network keeps its inputs"
+        )
     last = len(small.weights) - 1
-    kept.append(f"weights.{last}: its {small.sizes[-1]} units stay: the model returns them")
+    kept.append(f"layer 'weights.{last}' keeps its {small.sizes[-1]} units: the model returns them")
     layers = tuple(
         CompactedLayer(
             f"weights.{layer}",

@@ -19,6 +19,8 @@ __all__ = [
     "is_layer",
     "is_norm",
     "label",
+    "layer_label",
+    "quoted",
     "reads_only_other_sizes",
     "recognize",
     "user_name",
@@ -102,7 +104,7 @@ def recognize(
         If the node is not a stage; the message says why.
     """
     module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
-    name = label(node)
+    name = node_name(node)
     what: object = node.target if module is None else type(module)
     shape: tuple[int, ...] = source.meta["shape"]
     others = [other for other in node.all_input_nodes if other is not source]
@@ -110,21 +112,21 @@ def recognize(
     if not norm and what not in _ALL:
         raise Barrier(f"{_described(node, module)} reads them")
     if "shape" not in node.meta:
-        raise Barrier(f"{name} returns more than one tensor")
+        raise Barrier(f"{quoted(name)} returns more than one tensor")
     if norm:
         if axis != 1 or module.num_features != features:  # type: ignore[union-attr]
-            raise Barrier(f"{name} normalizes another axis")
+            raise Barrier(f"{quoted(name)} normalizes another axis")
         return Normalize(name, str(node.target)), axis
     if what in _VIEWS:  # its sizes may be other nodes
         return _view(node, name, shape, axis), axis
     if others:
-        raise Barrier(f"{name} also reads {label(others[0])}")
+        raise Barrier(f"{quoted(name)} also reads {label(others[0])}")
     if what in _MAPS:
         return Elementwise(name, node), axis
     if what in _DROPOUTS:
         drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # the default
         if _argument(node, module, 2, "training", drops):
-            raise Barrier(f"{name} drops at prediction too: give it training=self.training")
+            raise Barrier(f"{quoted(name)} drops at prediction too: give it training=self.training")
         return Pool(name), axis
     if what in _IDENTITIES:
         return Pool(name), axis
@@ -133,7 +135,7 @@ def recognize(
     if what in _MEANS:
         return _mean(node, name, len(shape), axis)
     if axis != len(shape) - 3:
-        raise Barrier(f"{name} pools over another axis")
+        raise Barrier(f"{quoted(name)} pools over another axis")
     return Pool(name, only_zero=what in _AVERAGES and _changes_constants(node, module)), axis
 
 
@@ -160,7 +162,7 @@ def _flatten(
     start = _argument(node, module, 1, "start_dim", 0) % ndim
     end = _argument(node, module, 2, "end_dim", -1) % ndim
     if start < axis <= end:
-        raise Barrier(f"{name} mixes them with another axis")
+        raise Barrier(f"{quoted(name)} mixes them with another axis")
     if axis == start:
         return Flatten(name, prod(shape[axis + 1 : end + 1])), axis
     return Pool(name), axis - (end - start) * (axis > end)
@@ -172,7 +174,7 @@ def _view(node: fx.Node, name: str, shape: tuple[int, ...], axis: int) -> Stage:
         sizes = tuple(sizes[0])
     rows_kept = len(sizes) == 2 and sizes[0] != -1 and node.meta["shape"][0] == shape[0]
     if axis != 1 or not rows_kept or sizes[1] != -1:
-        raise Barrier(f"{name} has fixed sizes: write flatten(1)")
+        raise Barrier(f"{quoted(name)} has fixed sizes: write flatten(1)")
     return Flatten(name, prod(shape[2:]))
 
 
@@ -181,7 +183,7 @@ def _mean(node: fx.Node, name: str, ndim: int, axis: int) -> tuple[Stage, int]:
     dims = [dim] if isinstance(dim, int) else list(dim or range(ndim))
     places = {place % ndim for place in dims}
     if axis in places:
-        raise Barrier(f"{name} is taken over them")
+        raise Barrier(f"{quoted(name)} is taken over them")
     lost = 0 if _argument(node, None, 2, "keepdim", False) else sum(p < axis for p in places)
     return Pool(name), axis - lost
 
@@ -213,8 +215,24 @@ def user_name(name: str) -> str:
     return name.removeprefix("model").removeprefix(".") or "the model"
 
 
+def quoted(name: str) -> str:
+    """Return a name with quotes, for messages; "the model" has none."""
+    return name if name.startswith("the model") else repr(name)
+
+
+def layer_label(name: str) -> str:
+    """Return "layer '0'" or "the model", from a layer's name under the root."""
+    own = user_name(name)
+    return own if own == "the model" else f"layer {own!r}"
+
+
 def label(node: fx.Node) -> str:
-    """Return a node's name for messages: the module, function or method that it calls."""
+    """Return a node's name for messages, with quotes."""
+    return quoted(node_name(node))
+
+
+def node_name(node: fx.Node) -> str:
+    """Return the name of the module, function or method that a node calls."""
     if node.op == "call_module":
         return user_name(str(node.target))
     if any(source.op == "placeholder" for source in node.all_input_nodes):

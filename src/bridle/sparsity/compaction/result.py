@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["Compacted", "CompactedLayer", "count_parameters", "dead_stay"]
+__all__ = ["Compacted", "CompactedLayer", "count_parameters", "keeps_dead"]
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -15,9 +15,9 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def dead_stay(count: int, noun: str) -> str:
-    """Return "1 dead unit stays", "2 dead units stay"."""
-    return f"{count} dead {noun} stays" if count == 1 else f"{count} dead {noun}s stay"
+def keeps_dead(count: int, noun: str) -> str:
+    """Return "keeps 1 dead unit", "keeps 2 dead units"."""
+    return f"keeps {count} dead {noun}{'s' * (count > 1)}"
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Compacted:
             for row in rows
         ]
         lines.append(f"parameters: {_change(self.parameters_before, self.parameters_after)}")
-        return "\n".join([*lines, *(f"kept: {line}" for line in self.kept)])
+        return "\n".join([*lines, *self.kept])
 
 
 def _change(before: int, after: int) -> str:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from bridle.sparsity.compaction.graph import Link
-from bridle.sparsity.compaction.recognize import user_name
-from bridle.sparsity.compaction.result import dead_stay
+from bridle.sparsity.compaction.recognize import layer_label, quoted
+from bridle.sparsity.compaction.result import keeps_dead
 from bridle.sparsity.compaction.stages import Constants
 
 __all__ = [
@@ -105,16 +105,15 @@ def _find_dead_units(model: nn.Module, link: Link) -> _DeadUnits:
         pushed = stage.push(constants, model)
         before = constants.known.repeat_interleave(stage.factor)
         if not reason and bool((before & ~pushed.known).any()):
-            reason = f"{stage.name} makes their constants vary"
+            reason = f"{quoted(stage.name)} makes constants vary"
         constants, factor = pushed, factor * stage.factor
         once_known = once_known.repeat_interleave(stage.factor) | constants.known
     known, value = constants
     foldable = known & value.isfinite()
     if isinstance(consumer, nn.Conv2d) and _pads_with_zeros(consumer):
         foldable &= value == 0
-        reason = (
-            reason or f"{user_name(link.consumer)} pads with zeros, and their constants are not 0"
-        )
+        padded = f"{layer_label(link.consumer)} pads with zeros, and the constants are not 0"
+        reason = reason or padded
     unread = dead_columns(consumer)
 
     def by_unit(features: Tensor) -> Tensor:
@@ -123,18 +122,18 @@ def _find_dead_units(model: nn.Module, link: Link) -> _DeadUnits:
     removable = by_unit(unread | foldable)
     dead = by_unit(unread | once_known)
     folded = foldable & ~unread & removable.repeat_interleave(factor)
-    reason = reason or "their constants are not finite"
+    reason = reason or "the constants are not finite"
     return _DeadUnits(removable, dead, folded, value, reason)
 
 
 def why_dead_units_stay(model: nn.Module, link: Link) -> str | None:
-    """Return a line with the reason why dead units of a link's producer stay, or None."""
+    """Return why a link's producer keeps dead units, or None if it keeps none."""
     found = _find_dead_units(model, link)
     count = int((found.dead & ~found.removable).sum())
     if count:
-        return f"{dead_stay(count, 'unit')}: {found.reason}"
+        return f"{keeps_dead(count, 'unit')}: {found.reason}"
     if bool(found.removable.all()):
-        return "1 dead unit stays, all zero: a layer has at least one"
+        return "keeps 1 unit, all zero: a layer has at least one"
     return None
 
 
