@@ -1,6 +1,7 @@
 """Losses, models and a network's path for the tests of λ paths."""
 
 import torch
+from sklearn.datasets import load_diabetes, load_digits
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -42,3 +43,18 @@ def digits_path(digits, model=None, **settings):
     }
     settings = defaults | settings
     return lambda_path(model or mlp(), *digits, loss=cross_entropy, score=accuracy, **settings)
+
+
+def diabetes_arrays():
+    """Return scikit-learn's diabetes table, standardized."""
+    X, y = load_diabetes(return_X_y=True)
+    X = (X - X.mean(0)) / X.std(0)
+    y = (y - y.mean()) / y.std()
+    return X, y
+
+
+def digits_parts():
+    """Return a training part and a held-out part of scikit-learn's digits."""
+    X, y = load_digits(return_X_y=True)
+    X, y = torch.from_numpy(X[:300] / 16).float(), torch.from_numpy(y[:300])
+    return (X[:200], y[:200]), (X[200:], y[200:])

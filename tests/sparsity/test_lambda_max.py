@@ -5,13 +5,28 @@ import copy
 import numpy as np
 import pytest
 import torch
-from path_helpers import cross_entropy, half_squares, linear, mlp
+from path_helpers import cross_entropy, diabetes_arrays, digits_parts, half_squares, linear, mlp
 from sklearn.linear_model import LassoCV
 from torch import nn
 
 from bridle import L1, UsageError
 from bridle.modules.attach import attach
 from bridle.sparsity.lambda_path import lambda_max
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    return diabetes_arrays()
+
+
+@pytest.fixture(scope="module")
+def rows(diabetes):
+    return tuple(torch.from_numpy(part) for part in diabetes)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_parts()
 
 
 def test_lambda_max_is_alpha_max(diabetes, rows):

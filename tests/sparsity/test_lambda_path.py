@@ -6,7 +6,16 @@ import json
 import numpy as np
 import pytest
 import torch
-from path_helpers import accuracy, cross_entropy, digits_path, half_squares, linear, mlp
+from path_helpers import (
+    accuracy,
+    cross_entropy,
+    diabetes_arrays,
+    digits_parts,
+    digits_path,
+    half_squares,
+    linear,
+    mlp,
+)
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from sklearn.linear_model import Lasso, lasso_path
 from torch import nn
@@ -14,6 +23,28 @@ from torch import nn
 from bridle import L1, L2, ElasticNet, GroupLasso, TrainingError, UsageError
 from bridle.modules.attach import attach
 from bridle.sparsity.lambda_path import lambda_max, lambda_path
+
+
+@pytest.fixture(scope="module")
+def diabetes():
+    return diabetes_arrays()
+
+
+@pytest.fixture(scope="module")
+def rows(diabetes):
+    return tuple(torch.from_numpy(part) for part in diabetes)
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return digits_parts()
+
+
+@pytest.fixture(scope="module")
+def rate(diabetes):
+    """Just under 1 / L, of the loss's Hessian."""
+    X, _ = diabetes
+    return 0.99 / float(np.linalg.eigvalsh(X.T @ X / len(X)).max())
 
 
 def test_it_is_the_lasso_path(diabetes, rows, rate):
