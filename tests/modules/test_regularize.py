@@ -1,16 +1,16 @@
-"""Surgery: what is put in acts, what was there stays, and undo restores it bit for bit."""
+"""``regularize``: noise acts, the rest of the model stays, ``undo`` restores it bit for bit."""
 
 import copy
 import io
 
 import pytest
 import torch
+from regularize_helpers import CONNECT, DROP, adam, mlp, steps
 from torch import nn
-from torch.utils.checkpoint import checkpoint
 
 import bridle
 from bridle.errors import UsageError
-from bridle.modules.placing import noises_of
+from bridle.modules.noise_hooks import noises_of
 
 
 class Tied(nn.Module):
@@ -35,11 +35,6 @@ class Recurrent(nn.Module):
         return self.head(self.lstm(x)[0][:, -1])
 
 
-def mlp():
-    layers = [nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3)]
-    return nn.Sequential(*layers), torch.randn(7, 5)
-
-
 def cnn():
     layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3)]
     return nn.Sequential(*layers), torch.randn(7, 1, 8, 8)
@@ -58,7 +53,6 @@ def tied():
     return Tied(), torch.randint(11, (7, 4))
 
 
-DROP, CONNECT = bridle.Dropout(keep_prob=0.6), bridle.DropConnect(keep_prob=0.7)
 CASES = {
     "mlp": (mlp, {nn.ReLU: DROP, "0": CONNECT}),
     "cnn": (cnn, {nn.BatchNorm2d: DROP, "0": CONNECT, "4": bridle.Before(DROP)}),
@@ -74,17 +68,6 @@ def case(request):
     build, rules = CASES[request.param]
     model, x = build()
     return model, x, rules
-
-
-def _adam(model):
-    return torch.optim.Adam(model.parameters(), lr=0.01)
-
-
-def _steps(model, optimizer, x, count=3):
-    for _ in range(count):
-        optimizer.zero_grad()
-        model(x).square().mean().backward()
-        optimizer.step()
 
 
 def _state(model):
@@ -124,13 +107,13 @@ def test_steps_after_undo_are_those_of_a_model_never_touched(case):
     model, x, rules = case
     model(x)  # so that running statistics have begun
     plain = copy.deepcopy(model)
-    optimizer, other = _adam(model), _adam(plain)
-    _steps(model, optimizer, x)
-    _steps(plain, other, x)
+    optimizer, other = adam(model), adam(plain)
+    steps(model, optimizer, x)
+    steps(plain, other, x)
     receipt = bridle.regularize(model, {**rules, "*": bridle.L1(1e-3)}, optimizer=optimizer)
     receipt.undo()
-    _steps(model, optimizer, x)
-    _steps(plain, other, x)
+    steps(model, optimizer, x)
+    steps(plain, other, x)
     _assert_same(
         {"values": list(model.state_dict().values())},
         {"values": list(plain.state_dict().values())},
@@ -172,9 +155,9 @@ def test_every_single_noise_acts(case):
 def test_gradients_reach_the_parameters_through_the_masks(case):
     model, x, rules = case
     bridle.regularize(model, rules)
-    optimizer = _adam(model)
+    optimizer = adam(model)
     before = [parameter.detach().clone() for parameter in model.parameters()]
-    _steps(model, optimizer, x)
+    steps(model, optimizer, x)
     moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
     assert all(moved)
 
@@ -203,21 +186,21 @@ def test_a_run_goes_on_from_a_checkpoint_bit_for_bit():
     def build():
         torch.manual_seed(0)
         model, x = mlp()
-        optimizer = _adam(model)
+        optimizer = adam(model)
         rules = {nn.ReLU: DROP, "0": CONNECT, "*": bridle.L1(1e-3)}
         return model, x, optimizer, bridle.regularize(model, rules, optimizer=optimizer)
 
     model, x, optimizer, receipt = build()
-    _steps(model, optimizer, x)
+    steps(model, optimizer, x)
     file = io.BytesIO()
     parts = (model, optimizer, receipt)
     torch.save([part.state_dict() for part in parts], file)
-    _steps(model, optimizer, x)
+    steps(model, optimizer, x)
     file.seek(0)
     other, x, *rest = build()
     for part, state in zip((other, *rest), torch.load(file), strict=True):
         part.load_state_dict(state)
-    _steps(other, rest[0], x)
+    steps(other, rest[0], x)
     for a, b in zip(model.parameters(), other.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -227,89 +210,6 @@ def test_a_checkpoint_of_other_rules_is_refused():
     receipt = bridle.regularize(model, {nn.ReLU: DROP})
     with pytest.raises(UsageError, match="'after 9'"):
         receipt.load_state_dict({"after 9": 1})
-
-
-def test_activation_checkpointing_draws_the_same_masks_again():
-    class Checkpointed(nn.Module):
-        def __init__(self, body):
-            super().__init__()
-            self.body = body
-
-        def forward(self, x):
-            return checkpoint(self.body, x, use_reentrant=False)
-
-    torch.manual_seed(0)
-    model, x = mlp()
-    other = Checkpointed(copy.deepcopy(model))
-    bridle.regularize(model, {nn.ReLU: DROP, "2": CONNECT})
-    bridle.regularize(other.body, {nn.ReLU: DROP, "2": CONNECT})
-    for _ in range(3):
-        for net in (model, other):
-            net.zero_grad()
-            net(x).square().sum().backward()
-        for a, b in zip(model.parameters(), other.parameters(), strict=True):
-            assert torch.equal(a.grad, b.grad)
-
-
-def test_checkpointing_where_the_mask_is_unknown_is_an_error():
-    model, x = mlp()
-    bridle.regularize(model, {"1": DROP})
-    twice = checkpoint(model, x, use_reentrant=False) + checkpoint(model, x, use_reentrant=False)
-    with pytest.raises(UsageError, match="ran 2 times"):
-        twice.sum().backward()
-
-
-def test_a_compiled_model_is_one_graph_with_the_same_masks():
-    torch.manual_seed(0)
-    model, x = mlp()
-    other = copy.deepcopy(model)
-    for net in (model, other):
-        bridle.regularize(net, {nn.ReLU: DROP, "0": bridle.Before(DROP)})
-    compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
-    for _ in range(3):
-        assert torch.allclose(model(x), compiled(x), atol=1e-6)
-
-
-def test_drop_connect_in_a_compiled_model():
-    torch.manual_seed(0)
-    model, x = mlp()
-    other = copy.deepcopy(model)
-    for net in (model, other):
-        bridle.regularize(net, {"2": CONNECT})
-    compiled = torch.compile(other, backend="aot_eager")
-    for _ in range(3):
-        assert torch.allclose(model(x), compiled(x), atol=1e-6)
-    assert "weight" not in other[2].__dict__
-
-
-def test_processes_share_no_rows(monkeypatch):
-    x = torch.ones(8, 40)
-    layer = nn.Identity()
-    bridle.regularize(layer, {nn.Identity: DROP})
-    whole = layer(x)
-    parts = []
-    for rank in range(2):
-        monkeypatch.setattr("bridle.modules.placing._rank", lambda rank=rank: (rank, 2))
-        noises_of(layer)[0].clock.step = 0
-        parts.append(layer(x[rank::2]))
-    assert torch.equal(torch.stack(parts, 1).flatten(0, 1), whole)
-
-
-def test_a_copy_has_masks_of_its_own():
-    model, x = mlp()
-    bridle.regularize(model, {nn.ReLU: DROP})
-    other = copy.deepcopy(model)
-    other(x)
-    assert [noise.clock.step for noise in noises_of(model)] == [0, 0]
-    assert [noise.clock.step for noise in noises_of(other)] == [1, 1]
-
-
-def test_an_error_in_the_forward_leaves_no_masked_weight():
-    model, _ = mlp()
-    bridle.regularize(model, {"0": CONNECT})
-    with pytest.raises(RuntimeError):
-        model(torch.randn(2, 4))
-    assert "weight" not in model[0].__dict__
 
 
 def test_packed_sequences_and_dictionaries():
@@ -334,7 +234,7 @@ def test_receipt_prints_and_attaches_later():
     model, _ = mlp()
     receipt = bridle.regularize(model, {"1": DROP, "4": bridle.L2(0.5)})
     assert "not attached" in str(receipt)
-    receipt.attach(_adam(model))
+    receipt.attach(adam(model))
     assert "attached to Adam" in str(receipt)
     assert torch.allclose(receipt.value(), 0.25 * model[4].weight.square().sum())
 
@@ -345,7 +245,7 @@ def test_receipt_prints_and_attaches_later():
         ({}, "no rules"),
         ({"fc*": DROP}, "no module matches 'fc"),
         ({nn.Conv2d: DROP}, "no module matches Conv2d; .*Sequential"),
-        ({"0": 0.5}, "0.5 for '0' is no rule"),
+        ({"0": 0.5}, "0.5 for '0' is not a rule"),
         ({"0": bridle.Dropout(keep_prob=0.5, shared=True)}, "bridle.Network only"),
         ({"0": bridle.Dropout(keep_prob=torch.tensor([0.5]))}, "for each member"),
         ({"1": CONNECT}, "no parameter matches"),

@@ -205,9 +205,9 @@ MISSES = {
         nn.Linear(2, 2).weight,
         "no parameter matches Parameter containing",
     ),
-    "a number": (3, r"3 is no selector; give a glob on names, a module type, a predicate"),
-    "a list": (["0"], r"\['0'\] is no selector"),
-    "a number in a tuple": (("zzz", 3), "3 is no selector"),
+    "a number": (3, r"3 is not a selector; give a glob on names, a module type, a predicate"),
+    "a list": (["0"], r"\['0'\] is not a selector"),
+    "a number in a tuple": (("zzz", 3), "3 is not a selector"),
 }
 
 
@@ -224,7 +224,7 @@ def test_a_miss_is_an_error_of_one_line(name, model):
     [
         ("2.O", r"no module matches '2\.O'; did you mean '2\.1' or '2\.0'"),
         (nn.Bilinear, "no module matches Bilinear; did you mean 'Linear'"),
-        (3, "3 is no selector"),
+        (3, "3 is not a selector"),
     ],
 )
 def test_a_miss_among_modules_names_modules(selector, message, model):

@@ -6,36 +6,28 @@ import json
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_diabetes, load_digits
+from path_helpers import (
+    accuracy,
+    cross_entropy,
+    diabetes_arrays,
+    digits_parts,
+    digits_path,
+    half_squares,
+    linear,
+    mlp,
+)
 from sklearn.linear_model import ElasticNet as SklearnElasticNet
-from sklearn.linear_model import Lasso, LassoCV, lasso_path
+from sklearn.linear_model import Lasso, lasso_path
 from torch import nn
-from torch.nn import functional as F  # noqa: N812
 
 from bridle import L1, L2, ElasticNet, GroupLasso, TrainingError, UsageError
 from bridle.modules.attach import attach
 from bridle.sparsity.lambda_path import lambda_max, lambda_path
 
 
-def half_squares(model, batch):
-    X, y = batch
-    return 0.5 * (model(X)[:, 0] - y).square().mean()
-
-
-def cross_entropy(model, batch):
-    return F.cross_entropy(model(batch[0]), batch[1])
-
-
-def accuracy(model, batch):
-    return (model(batch[0]).argmax(1) == batch[1]).double().mean()
-
-
 @pytest.fixture(scope="module")
 def diabetes():
-    X, y = load_diabetes(return_X_y=True)
-    X = (X - X.mean(0)) / X.std(0)
-    y = (y - y.mean()) / y.std()
-    return X, y
+    return diabetes_arrays()
 
 
 @pytest.fixture(scope="module")
@@ -44,54 +36,15 @@ def rows(diabetes):
 
 
 @pytest.fixture(scope="module")
+def digits():
+    return digits_parts()
+
+
+@pytest.fixture(scope="module")
 def rate(diabetes):
     """Just under 1 / L, of the loss's Hessian."""
     X, _ = diabetes
     return 0.99 / float(np.linalg.eigvalsh(X.T @ X / len(X)).max())
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    X, y = torch.from_numpy(X[:300] / 16).float(), torch.from_numpy(y[:300])
-    return (X[:200], y[:200]), (X[200:], y[200:])
-
-
-def linear():
-    model = nn.Linear(10, 1, dtype=torch.float64)
-    nn.init.zeros_(model.weight)
-    nn.init.zeros_(model.bias)
-    return model
-
-
-def mlp(seed=0):
-    with torch.random.fork_rng([]):
-        torch.manual_seed(seed)
-        return nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Dropout(0.1), nn.Linear(16, 10))
-
-
-def digits_path(digits, model=None, **settings):
-    defaults = {
-        "strengths": [3e-2, 1e-2, 1e-3],
-        "epochs": 15,
-        "batch_size": 32,
-        "learning_rate": 0.2,
-    }
-    settings = defaults | settings
-    return lambda_path(model or mlp(), *digits, loss=cross_entropy, score=accuracy, **settings)
-
-
-# ------------------------------------------------------------------ against scikit-learn
-
-
-def test_lambda_max_is_alpha_max(diabetes, rows):
-    X, y = diabetes
-    expected = np.abs(X.T @ y).max() / len(y)
-    assert lambda_max(linear(), rows, loss=half_squares) == pytest.approx(expected, rel=1e-12)
-    given = lambda_max(linear(), rows, loss=half_squares, learning_rate=0.3)
-    assert given == pytest.approx(expected, rel=1e-12)
-    largest = LassoCV(alphas=5).fit(X, y).alphas_[0]
-    assert largest == pytest.approx(expected, rel=1e-12)
 
 
 def test_it_is_the_lasso_path(diabetes, rows, rate):
@@ -147,51 +100,6 @@ def test_attached_sgd_ends_where_the_optimality_conditions_hold(
     expected = other.fit(X, y).coef_
     assert np.abs(w - expected).max() < 1e-5
     assert ((w == 0) == (expected == 0)).all()
-
-
-# ------------------------------------------------------------------ lambda_max
-
-
-def one_step(model, batch, strength, rate):
-    model = copy.deepcopy(model)
-    sgd = torch.optim.SGD(model.parameters(), lr=rate)
-    attach(sgd, {"*": L1(strength)}, model=model)
-    cross_entropy(model, batch).backward()
-    sgd.step()
-    return sum(int(w.count_nonzero()) for w in (model[0].weight, model[3].weight))
-
-
-def test_one_step_at_lambda_max_makes_all_weights_zero_and_below_it_does_not(digits):
-    model = mlp().eval()
-    top = lambda_max(model, digits[0], loss=cross_entropy, learning_rate=0.1)
-    assert one_step(model, digits[0], top * (1 + 1e-5), 0.1) == 0
-    assert one_step(model, digits[0], top * (1 - 1e-5), 0.1) == 1
-
-
-def test_lambda_max_leaves_the_model_and_the_random_state(digits):
-    model = nn.Sequential(nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Dropout(), nn.Linear(8, 10))
-    model[0].weight.grad = torch.ones_like(model[0].weight)
-    state, random = copy.deepcopy(model.state_dict()), torch.get_rng_state()
-    first = lambda_max(model, digits[0], loss=cross_entropy, learning_rate=0.1)
-    with torch.no_grad():
-        assert lambda_max(model, digits[0], loss=cross_entropy, learning_rate=0.1) == first
-    assert torch.equal(torch.get_rng_state(), random)
-    assert all(torch.equal(model.state_dict()[name], value) for name, value in state.items())
-    assert (model[0].weight.grad == 1).all()
-    assert model[3].weight.grad is None
-    assert model.training
-
-
-def test_lambda_max_of_selected_weights(digits):
-    model = mlp().eval()
-    settings = {"loss": cross_entropy, "learning_rate": 0.1}
-    each = [lambda_max(model, digits[0], select=name, **settings) for name in ("0.*", "3.*")]
-    assert lambda_max(model, digits[0], **settings) == max(each)
-    model[0].requires_grad_(False)
-    assert lambda_max(model, digits[0], **settings) == each[1]
-
-
-# ------------------------------------------------------------------ a network's path
 
 
 def test_a_network_has_fewer_zeros_at_smaller_strengths(digits):
@@ -325,9 +233,6 @@ def test_dead_channels_of_convolutions():
     assert path.dead_inputs == ({"grouped": 1, "back": 1},)
 
 
-# ------------------------------------------------------------------ how it shows
-
-
 def test_the_table_and_the_json(digits):
     path = digits_path(digits)
     lines = str(path).splitlines()
@@ -360,9 +265,6 @@ def test_a_score_that_json_has_not(rows):
         epochs=1,
     )
     assert path.to_dict()["held_out_score"] == [None]
-
-
-# ------------------------------------------------------------------ errors
 
 
 @pytest.mark.parametrize(
@@ -401,15 +303,6 @@ def test_wrong_rows_are_named(rows):
         lambda_path(linear(), X, rows, loss=half_squares)
     with pytest.raises(UsageError, match=r"held_out has \[442, 5\] rows"):
         lambda_path(linear(), rows, (X, y[:5]), loss=half_squares)
-
-
-def test_weights_that_are_not_zero_need_a_learning_rate(digits):
-    with pytest.raises(UsageError, match="learning_rate is None"):
-        lambda_max(mlp(), digits[0], loss=cross_entropy)
-    with pytest.raises(UsageError, match="learning_rate is -1"):
-        lambda_max(mlp(), digits[0], loss=cross_entropy, learning_rate=-1)
-    with pytest.raises(UsageError, match="frozen"):
-        lambda_max(mlp().requires_grad_(False), digits[0], loss=cross_entropy, learning_rate=1)
 
 
 def test_a_loss_that_is_not_finite_stops_the_training(rows):

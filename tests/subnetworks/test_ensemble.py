@@ -14,7 +14,7 @@ from bridle import (
     predict_ensemble,
 )
 from bridle.errors import UsageError
-from bridle.subnetworks import scores as batched
+from bridle.subnetworks import evaluator as batched
 from bridle.subnetworks import subnetwork_scores
 
 SIZES = (6, 9, 8, 4)
@@ -116,12 +116,12 @@ def test_memory_does_not_grow_with_the_number_of_subnetworks():
             return super().__call__(name, *shape)
 
     ready = batched.Evaluator(network, 0, torch.randn(50, 20), Counting(network.weights[0]))
-    ready.scores(batched.drawn_masks(network, 0, range(5000)))
+    ready.scores(batched.masks_of(network, 0, range(5000)))
     assert max(asked) * 4 <= batched._CACHED
     wide = Network([800, 800, 800, 10], weight_noise=DropConnect(keep_prob=0.5))
     per_name = sum(weight.numel() for weight in wide.weights)
-    assert batched.at_once(wide, 100) * per_name * 4 <= batched._BYTES
-    assert batched.at_once(network, 10**6) * 10**6 * 3 * 4 <= batched._BYTES
+    assert batched.chunk_size(wide, 100) * per_name * 4 <= batched._BYTES
+    assert batched.chunk_size(network, 10**6) * 10**6 * 3 * 4 <= batched._BYTES
 
 
 def test_members_have_subnetworks_of_their_own():
@@ -212,7 +212,7 @@ def test_certain_networks_have_no_spread():
 def test_errors_say_what_to_do():
     network, X = build(hidden_noise=Dropout(keep_prob=0.5)), torch.zeros(3, 6)
     for options, message in (
-        ({"k": 0}, r"k is 0; give how many"),
+        ({"k": 0}, r"k is 0; give a count of subnetworks"),
         ({"k": [3, -1]}, r"k is -1"),
         ({"mean": "harmonic"}, r"mean is 'harmonic'; it is 'arithmetic' or 'geometric'"),
         ({"mean": "geometric", "objective": "squared_error"}, r"use mean='arithmetic'"),
@@ -226,7 +226,7 @@ def test_errors_say_what_to_do():
     with pytest.raises(UsageError, match=r"X is for 3 members; the network has 2"):
         predict_ensemble(network, torch.zeros(3, 4, 6))
     for silent in (build(), build((6, 4), hidden_noise=Dropout(keep_prob=0.5))):
-        with pytest.raises(UsageError, match="draws no masks"):
+        with pytest.raises(UsageError, match="has no noise, so it has no subnetworks"):
             predict_ensemble(silent, X)
-    with pytest.raises(UsageError, match=r"2\^17 subnetworks, and limit is 1024"):
+    with pytest.raises(UsageError, match=r"2\^17 subnetworks, more than limit=1024"):
         mean_over_all(network, X, limit=1024)

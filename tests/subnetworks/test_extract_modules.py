@@ -8,8 +8,8 @@ from torch import nn
 
 from bridle import Before, DropConnect, Dropout, Network, regularize, subnetwork
 from bridle.errors import UsageError
-from bridle.modules.placing import UnitNoise, noises_of
-from bridle.subnetworks.extract import FixedMask
+from bridle.modules.noise_hooks import UnitNoise, noises_of
+from bridle.subnetworks.mask_folding import FixedMask
 
 HALF = Dropout(keep_prob=0.5)
 
@@ -96,7 +96,7 @@ def trained_pass(model, X, k):
     found = []
     for row in X:
         for place in places:
-            place.clock.step = k
+            place.counter.step = k
         found.append(model(row[None]))
     return torch.cat(found)
 
@@ -207,7 +207,7 @@ def test_errors_say_what_to_do():
         subnetwork(nn.Linear(2, 2), 0)
     model = Convolutional()
     regularize(model, {"fc": HALF})
-    with pytest.raises(UsageError, match=r"depend on its input: give an example"):
+    with pytest.raises(UsageError, match=r"input's shape is unknown: give example="):
         subnetwork(model, 0)
     with pytest.raises(UsageError, match=r"example of shape \[1, 3\] does not fit"):
         subnetwork(model, 0, torch.zeros(1, 3))

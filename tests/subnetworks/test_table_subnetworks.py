@@ -95,7 +95,7 @@ def test_on_the_command_line(bridle, classes_model, tmp_path):
     assert ran.code == 0
     head = "prediction,probability_bad,probability_good,std_bad,std_good,mutual_information"
     assert ran.out.splitlines()[0] == head
-    for value, words in ((0, "k is 0"), (None, "draws no masks")):
+    for value, words in ((0, "k is 0"), (None, "has no noise, so it has no subnetworks")):
         if value is None:
             library.save_model(classes_model.subnetwork(0), path)
         ran = bridle("predict", path, CREDIT, "--subnetworks", 3 if value is None else value)

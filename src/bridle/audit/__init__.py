@@ -1,4 +1,4 @@
-"""The audit: proof, by real steps on a copy, that each regularizer acts as its formula says."""
+"""The audit: checks, by real steps on copies, that each regularizer acts as its formula says."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""``audit``: the checks, in order, on copies."""
+"""``audit``: run all checks on copies of a model and its optimizer."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.audit.laboratory import Laboratory, Loss, kept_random_state, unwrapped
-from bridle.audit.noises import noises_seen
-from bridle.audit.penalties import penalties_seen
+from bridle.audit.noises import audit_noises
+from bridle.audit.penalties import audit_penalties
 from bridle.audit.records import Audit
+from bridle.audit.sandbox import Loss, Sandbox, preserved_random_state, unwrap
 from bridle.errors import UsageError
 
 __all__ = ["audit"]
@@ -20,39 +20,39 @@ __all__ = ["audit"]
 def audit(
     model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, *, loss: Loss | None = None
 ) -> Audit:
-    """Prove that each regularizer acts, by real steps on copies of a model and its optimizer.
+    """Check that each regularizer acts, by real steps on copies of a model and its optimizer.
 
-    Measures the effect of every penalty on every parameter, whichever way it acts: in the loss, by
-    the optimizer's ``weight_decay``, or attached by bridle, and compares it with its formula. Sees
-    which noises run, how much they keep, and whether they rest in evaluation. Model, optimizer,
-    gradients and random state stay as they are.
+    The audit measures the effect of every penalty on every parameter and compares it with the
+    formula. The penalty may be in the loss, the optimizer's ``weight_decay``, or attached by
+    bridle. The audit also checks which noises run, what share they keep, and whether they are off
+    in evaluation mode. Model, optimizer, gradients and random state do not change.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Data-parallel and compiled wrappers are looked through.
+        Data-parallel and compiled wrappers are unwrapped.
     optimizer : torch.optim.Optimizer
-        Over the model's parameters.
+        The optimizer of the model's parameters.
     batch : any
-        What ``loss`` takes; ``(X, y)`` for the default.
+        The second argument of ``loss``; ``(X, y)`` for the default loss.
     loss : callable, optional
-        ``loss(model, batch) -> scalar``: the whole loss that you train with, penalties of your own
-        included. It must use the model that it is given. Default: the cross-entropy for integer
+        ``loss(model, batch) -> scalar``: the whole training loss, with any penalties that you add
+        to it. It must use the model that it is given. Default: the cross-entropy for integer
         ``y``, else the mean squared error.
 
     Returns
     -------
     Audit
-        Prints as tables; ``passed``, ``exit_code`` and ``to_dict()`` are for machines. Fails on a
-        penalty without effect or with another than its formula's, on two L2 penalties for one
-        parameter, on noise that rests in training or acts in evaluation, on equal masks by step
-        or rank, and on parameters that model and optimizer do not share. Warns of decayed biases
-        and norms, and of L2 inside Adam.
+        Prints as tables; programs use ``passed``, ``exit_code`` and ``to_dict()``. It fails if a
+        penalty has no effect or an effect that differs from its formula, if a parameter has two L2
+        penalties, if noise is off in training or on in evaluation, if masks are equal across steps
+        or ranks, or if the optimizer's parameters are not the model's. It warns if biases or
+        normalization layers are decayed, and if L2 passes through Adam's scaling.
 
     Raises
     ------
     UsageError
-        If the model cannot be copied, or the loss uses another model than the one it is given.
+        If the model cannot be copied, or if the loss does not use the model that it is given.
 
     Examples
     --------
@@ -65,14 +65,14 @@ def audit(
     >>> audited.passed, [(effect.parameter, effect.route) for effect in audited.effects]
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
-    inner = unwrapped(model)
+    inner = unwrap(model)
     originals = list(inner.parameters())
     before = [(p.grad, p._version, None if p.grad is None else p.grad.clone()) for p in originals]
-    with kept_random_state():
-        lab = Laboratory(inner, optimizer, batch, loss or _default_loss)
-        lab.check_loss()
-        effects, findings = penalties_seen(lab)
-        noises, more = noises_seen(lab)
+    with preserved_random_state():
+        sandbox = Sandbox(inner, optimizer, batch, loss or _default_loss)
+        sandbox.check_loss()
+        effects, findings = audit_penalties(sandbox)
+        noises, more = audit_noises(sandbox)
     touched = False
     for parameter, (grad, version, kept) in zip(originals, before, strict=True):
         moved = kept is not None and grad is not None and not torch.equal(kept, grad)
@@ -83,7 +83,7 @@ def audit(
             parameter.grad = grad
     if touched:
         raise UsageError(
-            "loss(model, batch) works on the original model and not on the one that it is given: "
+            "loss(model, batch) uses the original model instead of its first argument, a copy: "
             "use its first argument throughout"
         )
     return Audit(tuple(effects), tuple(noises), tuple(findings + more))
@@ -94,12 +94,14 @@ def _default_loss(model: nn.Module, batch: Any) -> Tensor:
         X, y = batch
     except (TypeError, ValueError):
         raise UsageError(
-            f"the batch is a {type(batch).__name__} and not (X, y): give loss=… that takes it"
+            f"the batch is a {type(batch).__name__} and not (X, y): give loss=, a function "
+            "loss(model, batch) for it"
         ) from None
     outputs = model(X)
     if not isinstance(outputs, Tensor):
         raise UsageError(
-            f"the model gives a {type(outputs).__name__} and not a tensor: give loss=… for it"
+            f"the model returns a {type(outputs).__name__} and not a tensor: give loss=, a "
+            "function loss(model, batch) for it"
         )
     if y.dtype in (torch.int64, torch.int32, torch.uint8, torch.bool):
         return F.cross_entropy(outputs.flatten(0, -2), y.flatten().long())

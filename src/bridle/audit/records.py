@@ -1,4 +1,4 @@
-"""What an audit says: measured effects, noises seen, findings."""
+"""The result of an audit: measured effects, observed noises, findings."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ __all__ = ["Audit", "Effect", "Finding", "NoiseSeen"]
 
 @dataclass(frozen=True)
 class Effect:
-    """What one penalty did to one parameter.
+    """The effect of one penalty on one parameter.
 
     Attributes
     ----------
     parameter : str
     route : {"loss", "weight_decay", "coupled", "prox"}
-        How it acts: in the loss itself, by the optimizer's own decay, or as attached by bridle.
+        How it acts: in the loss, by the optimizer's weight decay, or attached by bridle.
     penalty : str
-        With its strength.
+        The penalty with its strength.
     measured, expected : float
-        The Euclidean norm of its effect: a gradient for "loss" and "coupled", else the change that
-        one step makes.
+        The Euclidean norm of the effect: a gradient for "loss" and "coupled", otherwise the change
+        of the parameter in one step.
     error : float
-        The norm of the difference, over the expected norm.
+        The norm of the difference, divided by the expected norm.
     """
 
     parameter: str
@@ -40,18 +40,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class NoiseSeen:
-    """What one noise did in a training pass.
+    """The observed behaviour of one noise in a training pass.
 
     Attributes
     ----------
     name : str
-        Of the module or weight.
+        The name of the module or weight.
     noise : str
+        The class of the noise.
     keep_prob : float
-        As asked for, at the step that was audited.
+        The nominal keep probability at the audited step.
     kept : float
-        The share that was kept; of Gaussian dropout, the keep_prob whose variance it showed. NaN
-        when it never ran.
+        The observed share of kept units; for Gaussian dropout, the keep probability that gives the
+        observed variance. NaN if the noise never ran.
     """
 
     name: str
@@ -62,12 +63,12 @@ class NoiseSeen:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong ("fail") or that few people want ("warn").
+    """An error ("fail") or a likely mistake ("warn").
 
     Attributes
     ----------
     kind : str
-        One of a few words, for machines.
+        The type of the finding, from a fixed set.
     severity : {"fail", "warn"}
     subject : str
         The parameter or module.
@@ -98,16 +99,16 @@ class Audit:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed; warnings do not count."""
+        """Whether no check failed. Warnings do not count."""
         return all(finding.severity != "fail" for finding in self.findings)
 
     @property
     def exit_code(self) -> int:
-        """0 when it passed, else 1."""
+        """0 if the audit passed, otherwise 1."""
         return 0 if self.passed else 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
+        """Return the result as JSON values."""
         noises = [asdict(noise) | {"kept": _number(noise.kept)} for noise in self.noises]
         effects = [asdict(effect) | {"error": _number(effect.error)} for effect in self.effects]
         return {
@@ -118,7 +119,7 @@ class Audit:
         }
 
     def __str__(self) -> str:
-        """Return the tables, the findings, and the verdict in the last line."""
+        """Return the tables, the findings, and in the last line whether the audit passed."""
         console = Console(file=io.StringIO(), width=110, color_system=None)
         if self.effects:
             grid = Table("parameter", "route", "penalty", "measured", "expected", "error")
@@ -136,9 +137,9 @@ class Audit:
             line = f"{finding.severity}: {finding.subject}: {finding.message}"
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         count = sum(finding.severity == "fail" for finding in self.findings)
-        console.print("passed" if self.passed else f"failed: {count} finding(s)")
+        console.print("passed" if self.passed else f"failed: {count} finding{'s' * (count > 1)}")
         return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def _number(value: float) -> float | None:
-    return value if value - value == 0 else None  # JSON knows no NaN and no infinity
+    return value if value - value == 0 else None  # JSON has no NaN and no infinity

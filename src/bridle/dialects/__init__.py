@@ -1,4 +1,4 @@
-"""Regularization in the words of other libraries: strengths converted between them."""
+"""Conversion of regularization strengths between bridle, scikit-learn, torch and Keras."""
 
 from lazy_loader import attach_stub
 

@@ -1,6 +1,6 @@
-"""One strength in the words of several libraries: bridle, scikit-learn, torch and Keras.
+"""Converts a strength between the conventions (dialects) of several libraries.
 
-Every dialect is read into, and written from, the pair ``(l1, l2)`` of one formula::
+Each dialect converts its strength to and from the pair ``(l1, l2)`` of one formula::
 
     mean data loss + l1 Σ|w| + ½ l2 Σw²
 """
@@ -21,13 +21,13 @@ __all__ = ["DIALECTS", "convert_strength"]
 Pair = tuple[float, float]
 Numbers = tuple[float, ...]
 
-# how many times the ½ (y - ŷ)² of scikit-learn the other side's squared error is
+# the ratio of the other library's squared error to scikit-learn's ½ (y - ŷ)²
 SQUARED_ERRORS = {"full": 2, "half": 1}
 
 
 @dataclass(frozen=True)
 class _Context:
-    """What a strength depends on besides itself; a dialect reads what it ``needs``, no more."""
+    """Further quantities that a conversion may need; a dialect lists its own in ``needs``."""
 
     rows: int
     learning_rate: float
@@ -36,7 +36,7 @@ class _Context:
 
 @dataclass(frozen=True)
 class _Dialect:
-    """How one library writes a strength."""
+    """The convention of one library for a strength."""
 
     name: str
     keys: tuple[str, ...]
@@ -53,11 +53,11 @@ def _scaled(
     ratio: Callable[[_Context], tuple[float, float]] = lambda _: (1, 1),
     *needs: str,
 ) -> _Dialect:
-    """Return a dialect of one number: ``l1`` or ``l2`` is that number times a ratio."""
+    """Return a dialect with one number: ``l1`` or ``l2`` is that number times a ratio."""
     index = ("l1", "l2").index(part)
 
     def read(numbers: Numbers, context: _Context) -> Pair:
-        # times the one, over the other: a product with their quotient would be rounded twice
+        # multiply, then divide: multiplying by the quotient would round twice
         times, over = ratio(context)
         strength = numbers[0] * times / over
         return (0.0, strength) if index else (strength, 0.0)
@@ -70,7 +70,7 @@ def _scaled(
 
 
 def _without_half(name: str) -> _Dialect:
-    """Return a dialect of ``l1 Σ|w| + l2 Σw²``."""
+    """Return a dialect with the penalty ``l1 Σ|w| + l2 Σw²``."""
     return _Dialect(
         name,
         ("l1", "l2"),
@@ -89,7 +89,7 @@ def _read_mixed(numbers: Numbers, context: _Context) -> Pair:
 
 def _write_mixed(pair: Pair, context: _Context) -> Numbers:
     alpha = sum(pair)
-    # nothing has no share of L1; 0.5 is scikit-learn's default
+    # at strength 0 the ratio is undefined; 0.5 is scikit-learn's default
     return alpha / context.squared_error, pair[0] / alpha if alpha else 0.5
 
 
@@ -105,7 +105,7 @@ def _read_inverse(numbers: Numbers, context: _Context) -> Pair:
 def _write_inverse(pair: Pair, context: _Context) -> Numbers:
     if pair[1] == 0:
         raise UsageError(
-            "a strength of 0 is C = 1/0, which 'sklearn.LogisticRegression' has no number for; "
+            "the strength is 0, so C = 1/0 is infinite in 'sklearn.LogisticRegression'; "
             "set C=float('inf') there"
         )
     return (1 / (pair[1] * context.rows),)
@@ -115,7 +115,7 @@ def _read_decoupled(numbers: Numbers, context: _Context) -> Pair:
     lost = context.learning_rate * numbers[0]
     if lost >= 1:
         raise UsageError(
-            f"weight_decay of 'torch.AdamW' is {numbers[0]}, and each step takes away {lost:.3g} "
+            f"weight_decay of 'torch.AdamW' is {numbers[0]}, so each step subtracts {lost:.3g} "
             f"times the weight; it must be below 1 / learning_rate = {1 / context.learning_rate}"
         )
     return 0.0, numbers[0] / (1 - lost)
@@ -173,10 +173,10 @@ def convert_strength(
     learning_rate: float | None = None,
     squared_error: str = "full",
 ) -> float | dict[str, float]:
-    """Convert a strength of L2, L1 or both from one library's terms to another's.
+    """Convert an L1, L2 or elastic-net strength from one library's convention to another's.
 
-    With λ the ``l2``, and l1, of ``mean data loss + l1 Σ|w| + ½ l2 Σw²``, m = 2 for the "full"
-    squared error and 1 for the "half", n = ``rows`` and η = ``learning_rate``:
+    l1 and λ are the strengths in ``mean data loss + l1 Σ|w| + ½ λ Σw²``. m is 2 for the "full"
+    squared error and 1 for the "half", n is ``rows``, and η is ``learning_rate``:
 
     - ``bridle.L2``: λ; ``bridle.L1``: l1; ``bridle.ElasticNet`` {"l1", "l2"}: λ = 2 l2
     - ``sklearn.MLPClassifier``: λ = alpha / n; ``sklearn.MLPRegressor``, ``sklearn.Ridge``:
@@ -184,7 +184,7 @@ def convert_strength(
       "l1_ratio"}: l1 = m alpha l1_ratio, λ = m alpha (1 - l1_ratio);
       ``sklearn.LogisticRegression``: λ = 1 / (C n); ``sklearn.SGDClassifier``: λ = alpha
     - ``torch.SGD``, ``torch.Adam``, ``torch.RMSprop``, ``torch.Adagrad``: λ = weight_decay, coupled
-      (added to the gradient, which all but SGD then rescale: not what proximal L2 does there)
+      (added to the gradient; all except SGD then rescale it, unlike bridle's proximal L2)
     - ``torch.AdamW``: λ = weight_decay / (1 - η weight_decay), since ``w (1 - η weight_decay)`` is
       then bridle's Euclidean proximal step ``w / (1 + η λ)`` (Loshchilov & Hutter 2019)
     - ``keras.l2``: λ = 2 l2; ``keras.l1``: l1; ``keras.l1_l2`` {"l1", "l2"}: λ = 2 l2
@@ -192,23 +192,24 @@ def convert_strength(
     Parameters
     ----------
     value : float or mapping of str to float
-        The strength, 0 or more; a mapping for a dialect of several numbers.
+        The strength, 0 or more; a mapping for a dialect with several numbers.
     source, target : str
-        Two of ``DIALECTS``, which fit the same data loss.
+        Two of ``DIALECTS``. Both must use the same data loss.
     rows : int, optional
-        The rows that scikit-learn divides by: those of a batch for the stochastic solvers of
-        MLPClassifier and MLPRegressor, else those of the training part. Ignored where not needed.
+        The number of rows that scikit-learn divides by: the batch size for the stochastic solvers
+        of MLPClassifier and MLPRegressor, otherwise the number of training rows. Ignored by the
+        other dialects.
     learning_rate : float, optional
-        Of AdamW, at which its decay is converted. Ignored where it is not needed.
+        AdamW's learning rate. Ignored by the other dialects.
     squared_error : {"full", "half"}
-        What the side that is not scikit-learn minimizes for regression: the mean of (y - ŷ)², as
-        bridle's objective, torch's MSELoss and Keras's do, or half of it, as scikit-learn does.
-        Matters to MLPRegressor, Ridge, Lasso and ElasticNet of scikit-learn only.
+        The regression loss of the library that is not scikit-learn: the mean of (y - ŷ)², as in
+        bridle, torch's MSELoss and Keras, or half of it, as in scikit-learn. It only affects
+        scikit-learn's MLPRegressor, Ridge, Lasso and ElasticNet.
 
     Returns
     -------
     float or dict of str to float
-        The strength in the target's terms; a dict for a dialect of several numbers.
+        The strength in the target's convention; a dict for a dialect with several numbers.
 
     Raises
     ------
@@ -233,12 +234,12 @@ def convert_strength(
         if strength and part not in write.parts:
             raise UsageError(
                 f"{target!r} has no {part.upper()} part, and the strength {value!r} of {source!r} "
-                f"has {part} = {strength}; convert to 'bridle.ElasticNet' or another of both parts"
+                f"has {part} = {strength}; convert to a dialect with both, 'bridle.ElasticNet'"
             )
     written = write.write(pair, context)
     if not all(map(math.isfinite, pair + written)):
         raise UsageError(
-            f"the strength {value!r} of {source!r} is no finite number in {target!r}; "
+            f"the strength {value!r} of {source!r} has no finite value in {target!r}; "
             "choose one that is nearer to 1"
         )
     return written[0] if len(write.keys) == 1 else dict(zip(write.keys, written, strict=True))
@@ -246,17 +247,17 @@ def convert_strength(
 
 def _dialect(role: str, name: str) -> _Dialect:
     if name not in _TABLE:
-        # "Ridge" is nearer to 'sklearn.Ridge' than its letters are
+        # suggest 'sklearn.Ridge' for "Ridge", whatever the edit distance
         ends = [known for known in _TABLE if known.endswith(f".{name}")]
         hint = did_you_mean(str(ends[0] if ends else name), _TABLE)
-        raise UsageError(f"the {role} is {name!r}, an unknown dialect; {hint}")
+        raise UsageError(f"the {role} is {name!r}, which is not a known dialect; {hint}")
     return _TABLE[name]
 
 
 def _context(
     dialects: tuple[_Dialect, ...], rows: object, learning_rate: object, squared_error: str
 ) -> _Context:
-    """Check what was given, and that it is all that the dialects need; what is not is 1."""
+    """Check the arguments that the dialects need, and return them; missing ones become 1."""
     for dialect in dialects:
         if "rows" in dialect.needs and rows is None:
             raise UsageError(f"{dialect.name!r} needs rows, which is None; pass rows=len(X)")
@@ -276,7 +277,7 @@ def _context(
 
 
 def _numbers(dialect: _Dialect, value: object) -> Numbers:
-    """Return the numbers of a value in the order of the dialect's keys."""
+    """Return a value's numbers in the order of the dialect's keys."""
     if len(dialect.keys) == 1:
         return (_number(f"{dialect.keys[0]} of {dialect.name!r}", value),)
     if not isinstance(value, Mapping) or set(value) != set(dialect.keys):

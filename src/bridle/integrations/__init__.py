@@ -1,5 +1,4 @@
-"""Callbacks that regularize where people train: Lightning, Hugging Face's Trainer, skorch.
+"""Callbacks for Lightning, Hugging Face's Trainer and skorch; search logs for TensorBoard, MLflow.
 
-Each module needs its framework: ``pip install 'bridle[lightning]'``, ``'bridle[transformers]'`` or
-``'bridle[skorch]'``.
+Each module needs its framework, for example ``pip install 'bridle[lightning]'``.
 """

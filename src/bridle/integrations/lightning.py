@@ -19,33 +19,33 @@ __all__ = ["BridleCallback"]
 
 
 class BridleCallback(pl.Callback):
-    """Regularizes a LightningModule while it is fitted.
+    """Regularizes a LightningModule during ``fit``.
 
-    Noises and penalties go in when fitting begins and come out when it ends, by an error too, so
-    that the trained module is the plain one. Checkpoints hold the steps of the masks, and a run
-    that goes on from one draws the masks of the run that was never stopped.
+    Noises and penalties are added when fitting starts and removed when it ends, also after an
+    error, so the trained module is an unmodified one. Checkpoints contain the step of each mask: a
+    resumed run has the same masks as an uninterrupted one.
 
     Parameters
     ----------
     rules : mapping of selector to a rule, or to a sequence of rules
-        See :func:`bridle.regularize`; names are those of the LightningModule.
+        See :func:`bridle.regularize`. Names are those of the LightningModule.
     seed : int
-        Of the masks.
+        The seed of the masks.
     mode, metric : str
-        How penalties act; see :func:`bridle.attach`. With several optimizers, each weight is
-        penalized by the one that has it.
+        How penalties act; see :func:`bridle.attach`. With several optimizers, each penalty is
+        attached to the optimizer that has the weight.
 
     Raises
     ------
     UsageError
-        When fitting begins, if the rules do not fit the model or its optimizers.
+        When fitting starts, if the rules do not fit the model or its optimizers.
 
     Examples
     --------
     >>> import bridle
     >>> from bridle.integrations.lightning import BridleCallback
     >>> callback = BridleCallback({"*": bridle.L1(1e-4)})
-    >>> callback.receipt is None  # until fitting begins
+    >>> callback.receipt is None  # until fitting starts
     True
     """
 
@@ -61,11 +61,11 @@ class BridleCallback(pl.Callback):
 
     @property
     def receipt(self) -> Receipt | None:
-        """What was put where; None when nothing is fitted."""
+        """The receipt of the current fit; None when no fit is running."""
         return self._session.receipt
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put the regularizers in."""
+        """Add the noises and penalties."""
         receipt = self._session.begin(
             pl_module,
             trainer.optimizers,
@@ -79,7 +79,7 @@ class BridleCallback(pl.Callback):
         pl.utilities.rank_zero_info(f"bridle:\n{receipt}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
-        """Take them out."""
+        """Remove the noises and penalties."""
         self._session.end()
 
     def on_exception(
@@ -88,13 +88,13 @@ class BridleCallback(pl.Callback):
         pl_module: pl.LightningModule,  # noqa: ARG002
         exception: BaseException,  # noqa: ARG002
     ) -> None:
-        """Take them out."""
+        """Remove the noises and penalties."""
         self._session.end()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the steps of the masks, for a checkpoint."""
+        """Return the steps of the masks for a checkpoint."""
         return {} if self.receipt is None else {"steps": self.receipt.state_dict()}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint when fitting begins."""
+        """Keep the steps of a checkpoint until fitting starts."""
         self._loaded = state_dict.get("steps")

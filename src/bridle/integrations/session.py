@@ -1,4 +1,4 @@
-"""What the callbacks share: regularize when training begins, and take it out when it ends."""
+"""``Session``: adds regularization when training starts, and removes it when training ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import PenaltyRule, attach
+from bridle.modules.attach import attach
+from bridle.modules.attachment import PenaltyRule
 from bridle.modules.regularize import Receipt, Rules, regularize
 from bridle.modules.select import Selector
 
@@ -18,7 +19,7 @@ __all__ = ["Session"]
 
 
 class Session:
-    """The regularization of one training run, and the steps of its masks from run to run."""
+    """The regularization of a training run; it keeps the masks' steps for the next run."""
 
     def __init__(self) -> None:
         self.receipt: Receipt | None = None
@@ -26,7 +27,7 @@ class Session:
         self._steps: dict[str, int | float] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave out what hangs on a model: a copy begins anew."""
+        """Leave everything out: a copy starts without a model."""
         return {}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -45,10 +46,10 @@ class Session:
     ) -> Receipt:
         """Regularize a model and its optimizers, and return the receipt.
 
-        ``steps`` are a checkpoint's. Without them the masks go on where those of the same model
-        ended, if it was trained before.
+        ``steps`` are the mask steps of a checkpoint. Without them, a model that was trained before
+        continues its sequence of masks.
         """
-        self.end()  # of a run that an error ended
+        self.end()  # a previous run may have ended with an error
         receipt = regularize(model, rules, seed=seed)
         try:
             if receipt.penalties or receipt.learns:
@@ -65,7 +66,7 @@ class Session:
         return receipt
 
     def end(self) -> None:
-        """Take everything out again; the model is as it was, but for what it has learned."""
+        """Remove all noises and penalties from the model."""
         if self.receipt is not None:
             self._steps = self.receipt.state_dict()
             self.receipt.undo()
@@ -99,5 +100,5 @@ def _attach(
     if left:
         raise UsageError(
             f"no optimizer has {', '.join(sorted(left)[:4])}, which the rules penalize: "
-            "give it to one, or leave it out of the rules"
+            "add it to an optimizer, or leave it out of the rules"
         )

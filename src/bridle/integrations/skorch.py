@@ -16,33 +16,33 @@ __all__ = ["BridleCallback"]
 
 
 class BridleCallback(Callback):
-    """Regularizes a net's module while it is fitted.
+    """Regularizes a net's module during ``fit``.
 
-    Noises and penalties go in when fitting begins and come out when it ends, by Ctrl-C too, so
-    that the trained module is the plain one. Another ``partial_fit`` of the same module draws the
-    masks that follow. Its arguments are parameters of the net: ``callbacks__bridle__rules``, as a
-    grid search needs them.
+    Noises and penalties are added when fitting starts and removed when it ends, also after Ctrl-C,
+    so the trained module is an unmodified one. Another ``partial_fit`` of the same module continues
+    the sequence of masks. The arguments are parameters of the net, such as
+    ``callbacks__bridle__rules``, so a grid search can set them.
 
     Parameters
     ----------
     rules : mapping of selector to a rule, or to a sequence of rules
-        See :func:`bridle.regularize`; names are those of ``net.module_``.
+        See :func:`bridle.regularize`. Names are those of ``net.module_``.
     seed : int
-        Of the masks.
+        The seed of the masks.
     mode, metric : str
         How penalties act; see :func:`bridle.attach`.
 
     Raises
     ------
     UsageError
-        When fitting begins, if the rules do not fit the module.
+        When fitting starts, if the rules do not fit the module.
 
     Examples
     --------
     >>> import bridle
     >>> from bridle.integrations.skorch import BridleCallback
     >>> callback = BridleCallback({"*": bridle.L1(1e-4)})
-    >>> callback.receipt is None  # until fitting begins
+    >>> callback.receipt is None  # until fitting starts
     True
     """
 
@@ -53,15 +53,15 @@ class BridleCallback(Callback):
         self.seed = seed
         self.mode = mode
         self.metric = metric
-        self.session_ = Session()  # skorch takes a name without the underscore for an argument
+        self.session_ = Session()  # without the underscore, skorch takes it for an argument
 
     @property
     def receipt(self) -> Receipt | None:
-        """What was put where; None when nothing is fitted."""
+        """The receipt of the current fit; None when no fit is running."""
         return self.session_.receipt
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
-        """Put the regularizers in."""
+        """Add the noises and penalties."""
         self.session_.begin(
             net.module_,
             [net.optimizer_],
@@ -72,5 +72,5 @@ class BridleCallback(Callback):
         )
 
     def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:  # noqa: ARG002
-        """Take them out."""
+        """Remove the noises and penalties."""
         self.session_.end()

@@ -16,16 +16,16 @@ __all__ = ["log_search"]
 
 
 def log_search(result: SearchResult, directory: str | PathLike[str]) -> None:
-    """Write a search for TensorBoard: a run for each configuration, and what was chosen.
+    """Log a search for TensorBoard: one run for each configuration, and one for the result.
 
-    A configuration's run has its held-out score and loss by training step, and its strengths
-    with the best score, for the page "HParams". The run "chosen" has the test scores.
+    A configuration's run has its held-out score and loss by training step. Its strengths and its
+    best score are on the page "HParams". The run "chosen" has the test scores and the verdict.
 
     Parameters
     ----------
     result : SearchResult
     directory : path
-        A folder, which is made; runs are called ``configuration-00007``.
+        The folder to create; runs have names such as ``configuration-00007``.
 
     Examples
     --------
@@ -43,9 +43,9 @@ def log_search(result: SearchResult, directory: str | PathLike[str]) -> None:
     for configuration in result.configurations.to_dict("records"):
         number = int(configuration["id"])
         with SummaryWriter(str(folder / f"configuration-{number:05d}")) as writer:
-            for look in by_id[number].itertuples():
-                writer.add_scalar(f"held out/{result.scoring}", look.score, look.step)
-                writer.add_scalar("held out/loss", look.loss, look.step)
+            for evaluation in by_id[number].itertuples():
+                writer.add_scalar(f"held out/{result.scoring}", evaluation.score, evaluation.step)
+                writer.add_scalar("held out/loss", evaluation.loss, evaluation.step)
             strengths = {
                 name: ",".join(map(str, value)) if isinstance(value, list) else value
                 for name, value in configuration.items()

@@ -21,33 +21,33 @@ _STATE = "bridle"
 
 
 class BridleCallback(TrainerCallback):
-    """Regularizes a model while a ``Trainer`` trains it.
+    """Regularizes a model during ``Trainer.train``.
 
-    Noises and penalties go in when training begins and come out when it ends, so that the trained
-    model is the plain one. The trainer's checkpoints hold the steps of the masks, and a run that
-    goes on from one draws the masks of the run that was never stopped. Where training ends by an
-    error, ``callback.receipt.undo()`` takes them out; so does the next training.
+    Noises and penalties are added when training starts and removed when it ends, so the trained
+    model is an unmodified one. The trainer's checkpoints contain the step of each mask: a resumed
+    run has the same masks as an uninterrupted one. If training ends with an error,
+    ``callback.receipt.undo()`` removes noises and penalties; the next training does so as well.
 
     Parameters
     ----------
     rules : mapping of selector to a rule, or to a sequence of rules
         See :func:`bridle.regularize`.
     seed : int
-        Of the masks.
+        The seed of the masks.
     mode, metric : str
         How penalties act; see :func:`bridle.attach`.
 
     Raises
     ------
     UsageError
-        When training begins, if the rules do not fit the model.
+        When training starts, if the rules do not fit the model.
 
     Examples
     --------
     >>> import bridle
     >>> from bridle.integrations.transformers import BridleCallback
     >>> callback = BridleCallback({"*": bridle.L1(1e-4)})
-    >>> callback.receipt is None  # until training begins
+    >>> callback.receipt is None  # until training starts
     True
     """
 
@@ -62,11 +62,11 @@ class BridleCallback(TrainerCallback):
 
     @property
     def receipt(self) -> Receipt | None:
-        """What was put where; None when nothing is trained."""
+        """The receipt of the current training; None when no training is running."""
         return self._session.receipt
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Put the regularizers in."""
+        """Add the noises and penalties."""
         optimizer = kwargs["optimizer"]
         receipt = self._session.begin(
             kwargs["model"],
@@ -80,10 +80,10 @@ class BridleCallback(TrainerCallback):
         logging.get_logger(__name__).info(f"bridle:\n{receipt}")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Note the steps of the masks in the state that the trainer saves."""
+        """Write the steps of the masks to the state that the trainer saves."""
         if self.receipt is not None:
             state.stateful_callbacks[_STATE] = self.receipt.state_dict()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Take them out."""
+        """Remove the noises and penalties."""
         self._session.end()

@@ -1,4 +1,4 @@
-"""Regularization for any ``torch.nn.Module``: select, place noises, attach penalties, undo."""
+"""Regularization of any ``torch.nn.Module``: select, add noises, attach penalties, undo."""
 
 from lazy_loader import attach_stub
 

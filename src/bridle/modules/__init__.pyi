@@ -1,6 +1,6 @@
-from .attach import Attachment as Attachment
 from .attach import attach as attach
-from .planning import Before as Before
+from .attachment import Attachment as Attachment
+from .placement import Before as Before
 from .regularize import Receipt as Receipt
 from .regularize import regularize as regularize
 from .select import (

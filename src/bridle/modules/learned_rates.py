@@ -1,4 +1,4 @@
-"""Rates of noise that are learned: parameters of the optimizer, that the model knows nothing of."""
+"""Learned noise rates: parameters of the optimizer, but not of the model."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from torch import distributed as dist
 from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
+from bridle.modules.attachment import Attachment
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.noise import ConcreteDropout
 from bridle.penalties import Penalty
 
@@ -21,7 +21,7 @@ Placed = UnitNoise | WeightNoise
 
 
 def _learned(noises: Sequence[Placed]) -> dict[str, tuple[ConcreteDropout, nn.Parameter]]:
-    """Return the noises that learn their rate, and its logit, by the name of the rate."""
+    """Return each noise that learns its rate, and the rate's logit, by the rate's name."""
     return {
         f"rate {placed.where} {placed.name}": (placed.noise, placed.noise.learned)
         for placed in noises
@@ -30,25 +30,25 @@ def _learned(noises: Sequence[Placed]) -> dict[str, tuple[ConcreteDropout, nn.Pa
 
 
 def rates_of(noises: Sequence[Placed]) -> dict[str, float]:
-    """Return the logits of the rates that noises have learned, by name."""
+    """Return the logits of the learned rates, by name."""
     return {name: float(logit.detach()) for name, (_, logit) in _learned(noises).items()}
 
 
 def load_rates(noises: Sequence[Placed], state: Mapping[str, float]) -> None:
-    """Set the logits to those that :func:`rates_of` returned."""
+    """Set the logits to values from :func:`rates_of`."""
     with torch.no_grad():
         for name, (_, logit) in _learned(noises).items():
             logit.fill_(state[name])
 
 
 def regularizers_of(model: nn.Module) -> dict[str, Penalty]:
-    """Return the penalties on the rates that a model's noises learn, by the name of the rate."""
+    """Return the penalty on each learned rate of a model's noises, by the rate's name."""
     learned = _learned(noises_of(model))
     return {name: noise.regularizer() for name, (noise, _) in learned.items()}
 
 
 class LearnedRates:
-    """The rates that a model's noises learn, and their place in an optimizer."""
+    """The learned rates of a model's noises, and their membership in an optimizer."""
 
     def __init__(self, noises: Sequence[Placed]) -> None:
         self._learned = _learned(noises)
@@ -59,15 +59,15 @@ class LearnedRates:
     def __bool__(self) -> bool:
         return bool(self._learned)
 
-    def join(self, optimizer: torch.optim.Optimizer) -> None:
-        """Become parameters of an optimizer, without weight decay; of the first one only.
+    def add_to(self, optimizer: torch.optim.Optimizer) -> None:
+        """Add the rates to an optimizer, without weight decay. Later calls do nothing.
 
-        A group without decay takes them in, or else a new one does.
+        They join a parameter group without weight decay, or a new one if there is none.
 
         Raises
         ------
         UsageError
-            If a new group is needed and a learning-rate scheduler has counted the groups.
+            If a new group is needed, but a learning-rate scheduler already exists.
         """
         if not self._learned or self._optimizer is not None:
             return
@@ -77,7 +77,7 @@ class LearnedRates:
             groups[0]["params"].extend(logits.values())
         elif hasattr(optimizer.step, "_wrapped_by_lr_sched"):
             raise UsageError(
-                "every parameter group of the optimizer has weight decay, which is not for rates, "
+                "the rates need a parameter group without weight decay, the optimizer has none, "
                 "and its learning-rate scheduler allows no new group: make the scheduler after "
                 "bridle.regularize, or add a group with weight_decay=0"
             )
@@ -94,11 +94,11 @@ class LearnedRates:
             optimizer, logits, penalties, mode="coupled", metric="euclidean"
         )
 
-    def leave(self) -> None:
-        """Take the rates out of the optimizer again, with their state.
+    def remove(self) -> None:
+        """Remove the rates and their state from the optimizer.
 
-        Where a learning-rate scheduler has counted the group that was made for them, it stays,
-        empty.
+        If a learning-rate scheduler exists, it counts the group that was added for them. The group
+        then stays, empty.
         """
         if self._optimizer is None or self._attachment is None:
             return
@@ -119,7 +119,7 @@ class LearnedRates:
 
     @torch.no_grad()
     def _average(self, *_: Any) -> None:
-        """Average the gradients over processes, which data-parallel wrappers do for the model's."""
+        """Average the gradients over processes; data-parallel wrappers do not know the rates."""
         if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
             return
         for _noise, logit in self._learned.values():

@@ -1,4 +1,4 @@
-"""Surgery: noise into any module, penalties onto any optimizer, and a receipt that undoes it."""
+"""``regularize``: add noises to a module and penalties to its optimizer, with a way to undo it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment, PenaltyRule, attach, penalties_by_name
+from bridle.modules.attach import attach, penalties_by_name
+from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
-from bridle.modules.planning import Before, Planned, plan
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
+from bridle.modules.placement import Before, Planned, plan
 from bridle.modules.select import Selector
 from bridle.noise import Multiplier
 from bridle.penalties import Annealed, Penalty, at_step
 
-__all__ = ["Before", "Receipt", "promised_penalties", "regularize"]
+__all__ = ["Before", "Receipt", "regularize", "requested_penalties"]
 
-_promises: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
-_promises = WeakKeyDictionary()
+_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
+_requested = WeakKeyDictionary()
 
 
 Rule = Multiplier | Before | PenaltyRule
@@ -29,16 +30,16 @@ Rules = Mapping[Selector, Rule | Sequence[Rule]]
 
 
 class Receipt:
-    """What :func:`bridle.regularize` did to a model, and the way back.
+    """The regularization that :func:`bridle.regularize` added to a model; ``undo()`` removes it.
 
     Attributes
     ----------
     noises : list
-        What stands where, in the model's order; each has ``name``, ``noise``, ``where``.
+        The noises in the model's order; each has ``name``, ``noise`` and ``where``.
     penalties : dict of str to tuple of Penalty or Annealed
-        What is to act on each parameter.
+        The penalties of each parameter, attached to an optimizer or not.
     attachments : list of Attachment
-        Where it acts.
+        The attachments to optimizers.
 
     Examples
     --------
@@ -60,8 +61,8 @@ class Receipt:
     ) -> None:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
-        if rules:  # an audit asks whether they are kept, even if the receipt was thrown away
-            _promises.setdefault(model, []).append(self.penalties)
+        if rules:  # the audit checks that they are attached, even if the receipt was discarded
+            _requested.setdefault(model, []).append(self.penalties)
         self.attachments: list[Attachment] = []
         self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
@@ -70,15 +71,15 @@ class Receipt:
         self._handles = handles
 
     def __str__(self) -> str:
-        """Return a line for each noise, each penalized parameter and each rate to be learned."""
+        """Return one line for each noise, each penalized parameter and each learned rate."""
         where = ", ".join(self._optimizers)
         state = f"attached to {where}" if where else "not attached to an optimizer yet"
-        lines = [f"{noise} (stream {int(noise.clock.next[1])})" for noise in self.noises]
+        lines = [f"{noise} (stream {int(noise.counter.next_address[1])})" for noise in self.noises]
         lines += [
             f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
         ]
         lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
-        return "\n".join(lines) or "nothing: undone"
+        return "\n".join(lines) or "no noises, no penalties"
 
     def attach(
         self,
@@ -87,7 +88,7 @@ class Receipt:
         mode: str = "proximal",
         metric: str = "euclidean",
     ) -> Attachment | None:
-        """Let the penalties act at the steps of an optimizer, and the rates of noises be learned.
+        """Attach the penalties and the learned rates to an optimizer.
 
         See :func:`bridle.attach`. The rates of :class:`bridle.ConcreteDropout` become parameters
         of the first optimizer, without weight decay.
@@ -95,13 +96,13 @@ class Receipt:
         Returns
         -------
         Attachment or None
-            Of the penalties; None where there are rates alone.
+            The attachment of the penalties; None if there are only rates.
 
         Raises
         ------
         UsageError
-            If the rules have neither penalties nor rates to learn, or as :func:`bridle.attach`
-            does.
+            If the rules have neither penalties nor rates to learn, and in the cases of
+            :func:`bridle.attach`.
         """
         if not self._rules and not self._rates:
             raise UsageError("the rules have no penalties to attach; give one to regularize")
@@ -119,66 +120,68 @@ class Receipt:
         return attached
 
     def learn(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let an optimizer learn the rates of noises, if one does not already; without penalties.
+        """Let an optimizer learn the noises' rates, unless another one already does.
+
+        The penalties are not attached.
 
         Raises
         ------
         UsageError
             If it needs a parameter group for them, and its learning-rate scheduler allows none.
         """
-        self._rates.join(optimizer)
+        self._rates.add_to(optimizer)
 
     @property
     def learns(self) -> bool:
-        """Whether a noise learns its rate, and needs an optimizer."""
+        """Whether a noise learns its rate, and so needs an optimizer."""
         return bool(self._rates)
 
     def undo(self) -> None:
-        """Take everything out again; the model is as it was. Doing it again does nothing."""
+        """Remove all noises and penalties from the model. A second call does nothing."""
         for handle in self._handles:
             handle.remove()
         for attached in self.attachments:
             attached.detach()
-        self._rates.leave()
+        self._rates.remove()
         self.penalties.clear()
         self._handles, self.noises, self._rules = [], [], {}
 
     def state_dict(self) -> dict[str, int | float]:
-        """Return what is to be saved in a checkpoint, so that training goes on as if never stopped.
+        """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
 
-        The step of each noise, the rates that noises have learned (as logits), and the steps of
-        annealed penalties: numbers, that JSON can hold.
+        It has the step of each noise, the learned rates (as logits), and the steps of annealed
+        penalties. All values are JSON numbers.
         """
         state: dict[str, int | float] = {
-            f"{noise.where} {noise.name}": noise.clock.step for noise in self.noises
+            f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
         }
         state |= rates_of(self.noises)
         state |= {name: each.step for name, each in self._annealed().items()}
         return state
 
     def load_state_dict(self, state: Mapping[str, int | float]) -> None:
-        """Go on from a checkpoint.
+        """Restore the state from a checkpoint.
 
         Raises
         ------
         UsageError
-            If it is of other rules.
+            If the checkpoint was saved with other rules.
         """
         mine = self.state_dict()
         if set(mine) != set(state):
             other = sorted(set(mine) ^ set(state))
             raise UsageError(
-                f"the checkpoint is of other rules: they differ in {', '.join(map(repr, other))}; "
-                "regularize with the rules that it was saved with"
+                "the checkpoint was saved with other rules: they differ in "
+                f"{', '.join(map(repr, other))}; regularize with the rules of the checkpoint"
             )
         for noise in self.noises:
-            noise.clock.step = int(state[f"{noise.where} {noise.name}"])
+            noise.counter.step = int(state[f"{noise.where} {noise.name}"])
         load_rates(self.noises, state)
         for name, attached in self._annealed().items():
             attached.step = int(state[name])
 
     def _annealed(self) -> dict[str, Attachment]:
-        """Return the attachments that count steps for a schedule, by their keys in the state."""
+        """Return the attachments with annealed penalties, by their keys in the state."""
         return {
             f"step of attachment {place}": attached
             for place, attached in enumerate(self.attachments)
@@ -186,7 +189,7 @@ class Receipt:
         }
 
     def value(self) -> Tensor:
-        """Return R(w), the sum of all penalties; a scalar that gradients go through."""
+        """Return R(w), the sum of all penalties: a differentiable scalar."""
         everything = dict(self._model.named_parameters())
         step = self.attachments[0].step if self.attachments else 0
         values = [
@@ -206,39 +209,40 @@ def regularize(
     mode: str = "proximal",
     metric: str = "euclidean",
 ) -> Receipt:
-    """Put noises into a model and penalties onto its optimizer, without touching what is there.
+    """Add noises to a model and penalties to its optimizer, without changing the model itself.
 
-    Noises hang on forward hooks. Parameters and their identity, names, ``state_dict`` keys, dtype,
-    device, mode, hooks, tied weights and an existing optimizer stay what they are. Masks have the
-    address (seed, stream, step): a stream for each place, a step for each training pass, and rows
-    that are distinct in every process of ``torch.distributed``.
+    Noises are forward hooks. Parameters (also tied ones), names, ``state_dict`` keys, dtype,
+    device, mode, other hooks and an existing optimizer do not change. A mask has the address
+    (seed, stream, step): each noise has its own stream, and each training pass is a step. Rows are
+    distinct in every process of ``torch.distributed``.
 
     Parameters
     ----------
     model : torch.nn.Module
     rules : mapping of selector to a rule, or to a sequence of rules
-        See :data:`bridle.modules.Selector`. ``Dropout`` and its kin act on what comes out of the
-        matching modules (of a tuple, on the first), ``Before(Dropout(...))`` on what goes in,
-        ``DropConnect`` on their weights while they run, ``WeightDrop`` on their recurrent weights,
-        and a penalty on their weights. Of two rules of one kind for one place, the later.
+        See :data:`bridle.modules.Selector`. ``Dropout`` and its variants act on the output of the
+        matching modules (the first element of a tuple), ``Before(Dropout(...))`` on the input,
+        ``DropConnect`` on the weights in the forward pass, ``WeightDrop`` on the recurrent weights,
+        and a penalty on the weights. If two rules of one kind match the same place, the later one
+        holds.
     optimizer : torch.optim.Optimizer, optional
-        For the penalties, and for the rates that ``ConcreteDropout`` learns. Without it, call
-        ``receipt.attach(optimizer)`` when there is one.
+        Takes the penalties, and the rates that ``ConcreteDropout`` learns. Without it, call
+        ``receipt.attach(optimizer)`` later.
     seed : int
-        Of the masks.
+        The seed of the masks.
     mode, metric : str
         How penalties act; see :func:`bridle.attach`.
 
     Returns
     -------
     Receipt
-        Prints what was put where; ``undo()`` restores the model.
+        Prints one line for each noise and penalty; ``undo()`` restores the model.
 
     Raises
     ------
     UsageError
-        If a selector matches nothing, if a rule cannot act where it is put, or if a place is
-        taken. The model is then unchanged.
+        If a selector matches nothing, if a rule cannot act where it is placed, or if the place
+        already has a noise. The model is then unchanged.
 
     Examples
     --------
@@ -268,15 +272,15 @@ def regularize(
                 penalties.setdefault(selector, []).append(rule)
             else:
                 raise UsageError(
-                    f"{rule!r} for {selector!r} is no rule; give a noise such as Dropout, "
+                    f"{rule!r} for {selector!r} is not a rule; give a noise such as Dropout, "
                     "Before(Dropout), or a penalty"
                 )
     taken = {(noise.where, noise.name) for noise in noises_of(model)}
     for where, name in planned:
         if (where, name) in taken:
-            raise UsageError(f"there is a noise {where} {name!r} already: undo its receipt first")
+            raise UsageError(f"there already is a noise {where} {name!r}: undo its receipt first")
     if penalties:
-        penalties_by_name(model, penalties)  # before anything is changed
+        penalties_by_name(model, penalties)  # check before the model is changed
     noises, handles = _install(planned, seed, len(taken))
     receipt = Receipt(model, noises, handles, penalties)
     if optimizer is not None and (penalties or receipt.learns):
@@ -288,13 +292,13 @@ def regularize(
     return receipt
 
 
-def promised_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
-    """Return what :func:`regularize` was told to let act on each parameter, attached or not."""
+def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
+    """Return the penalties that :func:`regularize` was given for a model, attached or not."""
     return {
         f"{path}.{name}" if path else name: penalties
         for path, module in model.named_modules()
-        for promise in _promises.get(module, ())
-        for name, penalties in promise.items()
+        for rules in _requested.get(module, ())
+        for name, penalties in rules.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Which modules and parameters a rule is about: by glob, type, predicate, or the thing itself."""
+"""Selectors: which modules and parameters a rule applies to."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ Selector = (
     | Callable[[str, nn.Module], bool]
     | tuple[Any, ...]
 )
-"""A glob on qualified names (``*`` crosses dots), a module type, a module or parameter itself, a
-predicate ``(name, module) -> bool``, or a tuple of these, any of which may match."""
+"""A glob on qualified names (``*`` also matches dots), a module type, a module, a parameter, a
+predicate ``(name, module) -> bool``, or a tuple of these. A tuple matches if any of its elements
+does."""
 
 
 def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]:
@@ -38,12 +39,12 @@ def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]
     Returns
     -------
     dict
-        In the model's order. A module that has several names stands under its first.
+        In the model's order. A module with several names has its first one.
 
     Raises
     ------
     UsageError
-        If it matches nothing; the message names what is near.
+        If the selector matches nothing; the message suggests similar names.
 
     Examples
     --------
@@ -53,20 +54,19 @@ def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]
     >>> list(select_modules(model, nn.Linear))
     ['0', '2']
     """
-    hit = {id(module) for name, module in _all_names(model) if _fits(selector, name, module)}
+    hit = {id(module) for name, module in _all_names(model) if _matches(selector, name, module)}
     found = {name: module for name, module in model.named_modules() if id(module) in hit}
     if not found:
         names = [name for name, _ in model.named_modules() if name]
-        raise _nothing("module", selector, names, [type(m).__name__ for m in model.modules()])
+        raise _no_match("module", selector, names, [type(m).__name__ for m in model.modules()])
     return found
 
 
 def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Parameter]:
     """Return the parameters that a selector matches, by qualified name.
 
-    A selector that matches a module means the parameters in it. Where it matches weights, the
-    biases and the parameters of normalisation layers that it matches too are left out; a selector
-    that matches nothing else means them.
+    A selector that matches a module selects the parameters in it. Biases and parameters of
+    normalization layers are selected only if the selector matches no weights.
 
     Parameters
     ----------
@@ -77,13 +77,12 @@ def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Para
     Returns
     -------
     dict
-        In the model's order. A parameter that has several names (tied weights) stands under its
-        first.
+        In the model's order. A parameter with several names (tied weights) has its first one.
 
     Raises
     ------
     UsageError
-        If it matches nothing; the message names what is near.
+        If the selector matches nothing; the message suggests similar names.
 
     Examples
     --------
@@ -102,7 +101,7 @@ def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Para
 
 @dataclass(frozen=True)
 class Place:
-    """Where a parameter stands: tied weights stand in several places."""
+    """A parameter's module and name. Tied weights have several places."""
 
     path: str
     module: nn.Module
@@ -122,16 +121,16 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     Raises
     ------
     UsageError
-        If it matches nothing.
+        If the selector matches nothing.
     """
     modules = _all_names(model)
-    hit = {path for path, module in modules if _fits(selector, path, module)}
+    hit = {path for path, module in modules if _matches(selector, path, module)}
     chosen = set()
     for path, module in modules:
         inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{path}.{name}" if path else name
-            if inside or _fits(selector, full, parameter):
+            if inside or _matches(selector, full, parameter):
                 chosen.add((id(module), name))
     found = [
         Place(path, module, name, parameter)
@@ -141,21 +140,21 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     ]
     if not found:
         names = [name for name, _ in model.named_parameters()]
-        raise _nothing("parameter", selector, names, [type(m).__name__ for m in model.modules()])
+        raise _no_match("parameter", selector, names, [type(m).__name__ for m in model.modules()])
     weights = [at for at in found if kind_of(at.name, at.parameter, at.module) == "weight"]
     return weights or found
 
 
 def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
-    """Return "norm", "bias" or "weight": what a parameter of a module is.
+    """Return the kind of a parameter: "norm", "bias" or "weight".
 
     Parameters
     ----------
     name : str
-        Of the parameter; its last part counts.
+        The parameter's name; only its last part matters.
     parameter : Parameter
     module : torch.nn.Module
-        That holds it.
+        The module that holds the parameter.
 
     Examples
     --------
@@ -172,13 +171,13 @@ def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
 
 
 def _all_names(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return every module by each of its names: a module that stands twice has several."""
+    """Return every module under each of its names; a shared module has several."""
     return list(model.named_modules(remove_duplicate=False))
 
 
-def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
+def _matches(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool:
     if isinstance(selector, tuple):
-        return any(_fits(part, name, item) for part in selector)
+        return any(_matches(part, name, item) for part in selector)
     if isinstance(selector, str):
         return bool(name) and fnmatchcase(name, selector)
     if isinstance(selector, nn.Module | nn.Parameter):
@@ -188,12 +187,12 @@ def _fits(selector: Selector, name: str, item: nn.Module | nn.Parameter) -> bool
     if callable(selector):
         return isinstance(item, nn.Module) and bool(selector(name, item))
     raise UsageError(
-        f"{selector!r} is no selector; give a glob on names, a module type, a predicate "
+        f"{selector!r} is not a selector; give a glob on names, a module type, a predicate "
         "(name, module) -> bool, or a tuple of these"
     )
 
 
-def _nothing(what: str, selector: Selector, names: list[str], types: list[str]) -> UsageError:
+def _no_match(what: str, selector: Selector, names: list[str], types: list[str]) -> UsageError:
     if isinstance(selector, str):
         hint = did_you_mean(selector, names)
     elif isinstance(selector, type):

@@ -22,7 +22,7 @@ from bridle.report.opening import (
     tiles_of,
 )
 from bridle.search import SearchResult
-from bridle.sparsity.lambda_path import LambdaPath
+from bridle.sparsity.path_result import LambdaPath
 
 __all__ = ["Reportable", "report_of"]
 

@@ -15,7 +15,7 @@ from bridle.models.table_model import TableModel
 from bridle.networks.history import History
 from bridle.networks.population import predict
 from bridle.search import SearchResult
-from bridle.sparsity.lambda_path import LambdaPath
+from bridle.sparsity.path_result import LambdaPath
 from bridle.tables import ValueTarget
 
 __all__ = ["Material"]

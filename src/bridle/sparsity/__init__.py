@@ -1,4 +1,4 @@
-"""Sparsity: the path of solutions over λ, and compaction of what became zero."""
+"""Sparsity: the λ path, and compaction, which removes units and inputs whose weights are zero."""
 
 from lazy_loader import attach_stub
 

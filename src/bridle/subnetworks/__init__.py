@@ -1,4 +1,4 @@
-"""The ensemble that a network with masks is: its subnetworks evaluated together, and averaged."""
+"""Subnetworks of a network with masks: one by its number, the mean over many, their spread."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""The mean over subnetworks, by batched evaluation."""
+"""The mean over many subnetworks, evaluated in batches."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
-from bridle.subnetworks.moments import EnsemblePrediction, Mean, Moments, kind_of
-from bridle.subnetworks.scores import (
+from bridle.subnetworks.evaluator import (
     Evaluator,
     Masks,
     Scratch,
-    at_once,
-    drawn_masks,
-    names_of,
-    row_parts,
+    chunk_size,
+    masks_of,
+    row_batches,
+    subnetwork_numbers,
 )
+from bridle.subnetworks.moments import EnsemblePrediction, Mean, Moments, is_classification
 
-__all__ = ["averaged", "predict_ensemble", "subnetwork_scores"]
+__all__ = ["average_over", "predict_ensemble", "subnetwork_scores"]
 
-Drawn = Iterator[tuple[Masks, Tensor | None]]
+WeightedMasks = Iterator[tuple[Masks, Tensor | None]]
 
 
 def predict_ensemble(
@@ -35,31 +35,31 @@ def predict_ensemble(
     objective: str | Objective = "cross_entropy",
     batch_rows: int = 1024,
 ) -> EnsemblePrediction:
-    """Return the mean over ``k`` subnetworks, and how far they differ (Monte-Carlo dropout).
+    """Return the mean over ``k`` subnetworks, and their spread (Monte-Carlo dropout).
 
-    Every row meets the same subnetworks, those of :meth:`bridle.Network.subnetwork` (row 0). They
-    are evaluated together, each with its kept units only; the first layer's product is shared
-    where inputs are not dropped. Gal & Ghahramani (2016) read the spread as the model's
-    uncertainty; it says nothing of the noise in the target.
+    All rows use the same subnetworks, those of :meth:`bridle.Network.subnetwork` (row 0). They are
+    evaluated together, each with its kept units only. If inputs are not dropped, all subnetworks
+    share the first layer's product. Gal & Ghahramani (2016) interpret the spread as the model's
+    uncertainty; it does not include the noise in the target.
 
-    For classes, the arithmetic mean is that of the probabilities, and the geometric mean is
-    ``∏ p^(1/k)``, normalized: the softmax of the mean scores, which for one softmax layer is what
-    weight scaling computes (Srivastava et al. 2014; Goodfellow et al. 2016, section 7.12).
+    For classification, the arithmetic mean is the mean of the probabilities. The geometric mean is
+    ``∏ p^(1/k)``, normalized, which is the softmax of the mean scores. For a single softmax layer
+    it equals weight scaling (Srivastava et al. 2014; Goodfellow et al. 2016, section 7.12).
 
     Parameters
     ----------
     network : Network
-        In either mode, which stays as it is.
+        In training or evaluation mode; the mode does not matter and does not change.
     X : Tensor
         ``[rows, inputs]`` or ``[members, rows, inputs]``.
     k : int or sequence of int
-        How many, from number 0 on; or their numbers, such as ``range(1000, 1050)``.
+        The number of subnetworks, which are then 0 to ``k - 1``; or their numbers, such as
+        ``range(1000, 1050)``.
     mean : {"arithmetic", "geometric"}
     objective : {"cross_entropy", "squared_error"}
-        What the outputs are: scores of classes, or values.
+        Whether the outputs are class scores (classification) or predicted targets (regression).
     batch_rows : int
-        Rows at a time, which bounds the memory. Another number gives the same to rounding: the
-        masks do not depend on it.
+        Rows per batch; it bounds the memory. Results do not depend on it, up to rounding.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def predict_ensemble(
     Raises
     ------
     UsageError
-        If the network draws no masks, if ``X`` does not fit, or if an argument is none of those.
+        If the network has no masks, if ``X`` has the wrong shape, or if an argument is invalid.
 
     Examples
     --------
@@ -82,41 +82,41 @@ def predict_ensemble(
     >>> torch.allclose(found.mean.float(), one.mean(0), atol=1e-6)
     True
     """
-    names = names_of(k)
+    numbers = subnetwork_numbers(k)
 
-    def drawn(member: int, rows: int) -> Drawn:
-        return ((masks, None) for masks in _chunks(network, member, names, rows))
+    def masks_for(member: int, rows: int) -> WeightedMasks:
+        return ((masks, None) for masks in _chunks(network, member, numbers, rows))
 
     _check_noise(network)
-    return averaged(network, X, drawn, len(names), mean, objective, batch_rows)
+    return average_over(network, X, masks_for, len(numbers), mean, objective, batch_rows)
 
 
 @torch.no_grad()
 def subnetwork_scores(
     network: Network, X: Tensor, *, k: int | Sequence[int] = 50, batch_rows: int = 1024
 ) -> Tensor:
-    """Return the scores of each of ``k`` subnetworks, ``[names, members, rows, outputs]``.
+    """Return the scores of ``k`` subnetworks, ``[subnetworks, members, rows, outputs]``.
 
     Parameters
     ----------
     network : Network
-        With noise that masks.
+        A network with masks.
     X : Tensor
         Float ``[rows, inputs]``, or ``[members, rows, inputs]``.
     k : int or sequence of int
-        How many, numbered from 0, or their numbers.
+        The number of subnetworks, which are then 0 to ``k - 1``; or their numbers.
     batch_rows : int
-        Rows that are evaluated together, which bounds the memory.
+        Rows per batch; it bounds the memory.
 
     Returns
     -------
     Tensor
-        Of the network's dtype; scores before the softmax, or predicted numbers.
+        In the network's dtype: scores before the softmax, or predicted targets.
 
     Raises
     ------
     UsageError
-        As :func:`bridle.predict_ensemble` raises it.
+        In the same cases as :func:`bridle.predict_ensemble`.
 
     Examples
     --------
@@ -125,44 +125,44 @@ def subnetwork_scores(
     >>> subnetwork_scores(network, torch.randn(5, 4), k=[3, 7]).shape
     torch.Size([2, 1, 5, 3])
     """
-    names = names_of(k)
+    numbers = subnetwork_numbers(k)
     _check_noise(network)
     scratch, parts = Scratch(network.weights[0].detach()), []
-    for part in row_parts(network, X, batch_rows):
+    for part in row_batches(network, X, batch_rows):
         found = []
         for member in range(network.members):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            chunks = _chunks(network, member, names, part.shape[1])
+            chunks = _chunks(network, member, numbers, part.shape[1])
             found.append(torch.cat([ready.scores(masks).mT for masks in chunks]))
         parts.append(torch.stack(found, dim=1))
     return torch.cat(parts, dim=2)
 
 
 @torch.no_grad()
-def averaged(
+def average_over(
     network: Network,
     X: Tensor,
-    drawn: Callable[[int, int], Drawn],
+    masks_for: Callable[[int, int], WeightedMasks],
     count: int,
     mean: Mean,
     objective: str | Objective,
     batch_rows: int,
 ) -> EnsemblePrediction:
-    """Return the mean over the masks that ``drawn`` gives for a member and a number of rows."""
-    classes = kind_of(objective, mean)
+    """Return the mean over the masks that ``masks_for`` gives for a member and a row count."""
+    classification = is_classification(objective, mean)
     scratch = Scratch(network.weights[0].detach())
     means, stds, entropies = [], [], []
-    for part in row_parts(network, X, batch_rows):
-        moments = [Moments(classes=classes) for _ in range(network.members)]
+    for part in row_batches(network, X, batch_rows):
+        moments = [Moments(classification=classification) for _ in range(network.members)]
         for member, each in enumerate(moments):
             ready = Evaluator(network, member, part[member % len(part)], scratch)
-            for masks, weight in drawn(member, part.shape[1]):
+            for masks, weight in masks_for(member, part.shape[1]):
                 each.add(ready.scores(masks), weight)
         means.append(torch.stack([each.mean(mean) for each in moments]))
         stds.append(torch.stack([each.std() for each in moments]))
-        if classes:
+        if classification:
             entropies.append(torch.stack([each.entropies() for each in moments], dim=1))
-    both = torch.cat(entropies, dim=-1) if classes else None
+    both = torch.cat(entropies, dim=-1) if classification else None
     return EnsemblePrediction(
         mean=torch.cat(means, dim=1),
         std=torch.cat(stds, dim=1),
@@ -176,12 +176,12 @@ def _check_noise(network: Network) -> None:
     hidden = network.hidden_noise is not None and len(network.sizes) > 2
     if not (hidden or network.input_noise or network.weight_noise):
         raise UsageError(
-            "the network draws no masks, so that it has no subnetworks: give it hidden_noise, "
+            "the network has no noise, so it has no subnetworks: give it hidden_noise, "
             "input_noise or weight_noise"
         )
 
 
-def _chunks(network: Network, member: int, names: Sequence[int], rows: int) -> Iterator[Masks]:
-    count = at_once(network, rows)
-    for start in range(0, len(names), count):
-        yield drawn_masks(network, member, names[start : start + count])
+def _chunks(network: Network, member: int, numbers: Sequence[int], rows: int) -> Iterator[Masks]:
+    count = chunk_size(network, rows)
+    for start in range(0, len(numbers), count):
+        yield masks_of(network, member, numbers[start : start + count])

@@ -1,4 +1,4 @@
-"""All subnetworks of a small network: each named by its bits, with its probability."""
+"""All subnetworks of a small network, with their probabilities, and their exact mean."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bridle.errors import UsageError
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
 from bridle.noise import DropConnect, Dropout
-from bridle.subnetworks.average import averaged
+from bridle.subnetworks.average import average_over
+from bridle.subnetworks.evaluator import Masks, chunk_size
 from bridle.subnetworks.moments import EnsemblePrediction, Mean
-from bridle.subnetworks.scores import Masks, at_once
 
 __all__ = ["all_subnetworks", "mean_over_all"]
 
 LIMIT = 1 << 20
-"""How many subnetworks are enumerated at most, unless asked otherwise."""
+"""The default maximum number of subnetworks to enumerate."""
 
 
-class _Bits:
-    """What may be dropped in one member: its units or weights in order, each one bit of a code."""
+class _MaskCodes:
+    """Integer codes for the masks of one member: one bit for each unit or weight with noise."""
 
     def __init__(self, network: Network, member: int) -> None:
         self.network, self.member = network, member
@@ -36,8 +36,8 @@ class _Bits:
                     continue
                 if not isinstance(noise, Dropout | DropConnect):
                     raise UsageError(
-                        f"{noise} has no list of masks with a probability each: all subnetworks "
-                        "are those of bridle.Dropout and DropConnect; sample some instead, with "
+                        f"{noise} does not have finitely many masks to enumerate, only "
+                        "bridle.Dropout and DropConnect do; sample subnetworks instead, with "
                         "predict_ensemble"
                     )
                 keep = float(noise.take(place).drawn_keep_prob)
@@ -48,20 +48,20 @@ class _Bits:
         self.count = sum(torch.Size(wide).numel() for _, _, wide, _, _ in self.fields)
 
     def check(self, limit: int) -> None:
-        """Raise a UsageError where there is nothing to enumerate, or too much."""
+        """Raise a UsageError if there are no subnetworks, or more than ``limit``."""
         if not self.count:
             raise UsageError(
-                "the network draws no masks, so that it has no subnetworks: give it hidden_noise, "
+                "the network has no noise, so it has no subnetworks: give it hidden_noise, "
                 "input_noise or weight_noise with a keep probability below 1"
             )
         if self.count >= 63 or 1 << self.count > limit:
             raise UsageError(
-                f"the network has 2^{self.count} subnetworks, and limit is {limit}: sample some "
-                "instead, with predict_ensemble or subnetworks(range(k)), or raise the limit"
+                f"the network has 2^{self.count} subnetworks, more than limit={limit}: sample "
+                "some with predict_ensemble or subnetworks(range(k)), or raise the limit"
             )
 
     def of(self, codes: Tensor) -> tuple[Masks, Tensor]:
-        """Return the masks of some codes, int64 ``[names]``, and their probabilities."""
+        """Return the masks of codes, int64 ``[subnetworks]``, and their probabilities."""
         like = self.network.weights[0]
         kept = (codes[:, None] >> torch.arange(self.count)) & 1
         share = torch.ones(len(codes), dtype=torch.float64)
@@ -81,28 +81,30 @@ class _Bits:
 
 
 def all_subnetworks(network: Network, *, limit: int = LIMIT) -> Iterator[tuple[float, Network]]:
-    """Return every subnetwork of a small network, each with the probability that it is drawn.
+    """Return every subnetwork of a small network, with its probability.
 
-    They are those of :meth:`bridle.Network.subnetwork`, 2ⁿ of them where n units (inputs, weights)
-    may be dropped. In the order of a binary number whose lowest bit is the first unit of the first
-    layer, 1 where it is kept; in a layer the units come before the weights.
+    If n units (inputs, weights) can be dropped, there are 2ⁿ subnetworks, as in
+    :meth:`bridle.Network.subnetwork`. They are ordered by a binary number: its lowest bit is the
+    first unit of the first layer, 1 if the unit is kept. Within a layer, units come before
+    weights.
 
     Parameters
     ----------
     network : Network
-        Of one member.
+        A network with one member.
     limit : int
-        How many are too many.
+        The maximum number of subnetworks.
 
     Returns
     -------
     iterator of (float, Network)
-        Each made when it is asked for; the probabilities sum to 1.
+        Networks are made one at a time. The probabilities sum to 1.
 
     Raises
     ------
     UsageError
-        If there are more than ``limit``, or none, or if the network has several members.
+        If there are more than ``limit`` subnetworks or none, or if the network has several
+        members.
 
     Examples
     --------
@@ -113,20 +115,20 @@ def all_subnetworks(network: Network, *, limit: int = LIMIT) -> Iterator[tuple[f
     """
     if network.members != 1:
         raise UsageError(
-            f"the Network has {network.members} members, each with subnetworks of its own; take "
-            "one of them first: network.take([i])"
+            f"the Network has {network.members} members, each with its own subnetworks; take one "
+            "member first: network.take([i])"
         )
-    bits = _Bits(network, 0)
-    bits.check(limit)
+    codes = _MaskCodes(network, 0)
+    codes.check(limit)
 
     def each() -> Iterator[tuple[float, Network]]:
-        for code in range(1 << bits.count):
-            masks, share = bits.of(torch.tensor([code]))
+        for code in range(1 << codes.count):
+            masks, share = codes.of(torch.tensor([code]))
             weights = [
                 network.weights[layer][0] if masked is None else masked[0]
                 for layer, masked in enumerate(masks.weights)
             ]
-            factors = [None if drawn is None else drawn[0] for drawn in masks.factors]
+            factors = [None if factor is None else factor[0] for factor in masks.factors]
             yield float(share), network.thinned(weights, factors)
 
     return each()
@@ -141,19 +143,20 @@ def mean_over_all(
     batch_rows: int = 1024,
     limit: int = LIMIT,
 ) -> EnsemblePrediction:
-    """Return the exact mean over all 2ⁿ subnetworks of a small network, by their probabilities.
+    """Return the exact mean over all 2ⁿ subnetworks of a small network.
 
-    What :func:`bridle.predict_ensemble` samples. ``distance(bridle.predict(network, X))`` of the
-    result is how far one weight-scaled pass is from the true average. For one softmax layer under
-    dropout of its inputs, the geometric mean is the weight-scaled pass, exactly (Srivastava et al.
-    2014; Goodfellow et al. 2016, section 7.12).
+    Each subnetwork is weighted by its probability. :func:`bridle.predict_ensemble` estimates this
+    mean by sampling. The result's ``distance(bridle.predict(network, X))`` is the distance of one
+    weight-scaled pass from the true mean. For a single softmax layer with dropout on its inputs,
+    the weight-scaled pass equals the geometric mean exactly (Srivastava et al. 2014; Goodfellow et
+    al. 2016, section 7.12).
 
     Parameters
     ----------
     network, X, mean, objective, batch_rows
         As in :func:`bridle.predict_ensemble`.
     limit : int
-        How many subnetworks are too many.
+        The maximum number of subnetworks.
 
     Returns
     -------
@@ -162,7 +165,8 @@ def mean_over_all(
     Raises
     ------
     UsageError
-        If there are more than ``limit``, and as :func:`bridle.predict_ensemble` does.
+        If there are more than ``limit`` subnetworks, and in the cases of
+        :func:`bridle.predict_ensemble`.
 
     Examples
     --------
@@ -176,13 +180,14 @@ def mean_over_all(
     >>> bool(bridle.mean_over_all(softmax, X).distance(weight_scaled).max() > 1e-3)
     True
     """
-    every = [_Bits(network, member) for member in range(network.members)]
-    for bits in every:
-        bits.check(limit)
+    by_member = [_MaskCodes(network, member) for member in range(network.members)]
+    for each in by_member:
+        each.check(limit)
 
-    def drawn(member: int, rows: int) -> Iterator[tuple[Masks, Tensor | None]]:
-        for codes in torch.arange(1 << every[member].count).split(at_once(network, rows)):
-            yield every[member].of(codes)
+    def masks_for(member: int, rows: int) -> Iterator[tuple[Masks, Tensor | None]]:
+        codes = by_member[member]
+        for chunk in torch.arange(1 << codes.count).split(chunk_size(network, rows)):
+            yield codes.of(chunk)
 
-    count = 1 << max(bits.count for bits in every)
-    return averaged(network, X, drawn, count, mean, objective, batch_rows)
+    count = 1 << max(each.count for each in by_member)
+    return average_over(network, X, masks_for, count, mean, objective, batch_rows)

@@ -1,10 +1,10 @@
-"""The subnetworks of any module that :func:`bridle.regularize` put noises into."""
+"""``subnetwork``: subnetwork k of any module with noises from :func:`bridle.regularize`."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,71 +12,42 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
-from bridle.modules.placing import UnitNoise, WeightNoise, noises_of
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_index, check_noise
-from bridle.sparsity.compaction import compact
-from bridle.sparsity.compaction.recognize import is_layer
-from bridle.sparsity.compaction.stages import Pool, Spread
-from bridle.sparsity.compaction.walk import Link, Root, Untraceable, plan_of
+from bridle.subnetworks.mask_folding import FixedMask, PlacedMask, fold_masks
 
-__all__ = ["FixedMask", "subnetwork"]
-
-
-class FixedMask(nn.Module):
-    """Multiplies by a mask that stays the same.
-
-    Parameters
-    ----------
-    mask : Tensor
-        ``[1, ...]``: of one row, a buffer.
-
-    Examples
-    --------
-    >>> import torch
-    >>> FixedMask(torch.tensor([[0.0, 2.0]]))(torch.ones(3, 2))[0]
-    tensor([0., 2.])
-    """
-
-    mask: Tensor
-
-    def __init__(self, mask: Tensor) -> None:
-        super().__init__()
-        self.register_buffer("mask", mask)
-
-    def forward(self, X: Tensor) -> Tensor:
-        """Return the product; what is dropped is 0."""
-        return X * self.mask
+__all__ = ["subnetwork"]
 
 
 def subnetwork(
     model: nn.Module, k: int, example: Tensor | tuple[Tensor, ...] | None = None
 ) -> nn.Module:
-    """Return the ``k``-th subnetwork of a model with noises: a plain module, smaller, without any.
+    """Return subnetwork ``k`` of a model with noises: a smaller module without noise.
 
-    Of each noise it has the mask of the address (seed, stream, ``k``), row 0: what the first row
-    of the batch met in the ``k``-th training pass, counted from 0. Masks are folded into the
-    weights, and :func:`bridle.compact` takes out the units that are dropped, in chains of Linear,
-    Conv2d and batch normalization. Where units cannot go (a mask that differs from pixel to pixel,
-    or in front of an activation that a mask cannot pass), they stay, times the mask:
-    :class:`FixedMask`, which holds for the example's sizes. Its outputs are those of the masked
-    model, to rounding, with all else as in ``eval()``; this is made sure of on the example.
+    Each noise has the mask of the address (seed, stream, ``k``), row 0: the mask of the batch's
+    first row in training pass ``k``, counted from 0. Masks are folded into the weights, and
+    :func:`bridle.compact` removes the dropped units in chains of Linear, Conv2d and batch
+    normalization. A unit cannot be removed if its mask differs from pixel to pixel, or if the mask
+    stands before an activation. Such units stay, and a :class:`FixedMask` multiplies them by the
+    mask; it is valid for inputs of the example's size. The outputs equal those of the masked model
+    in ``eval()`` mode, up to rounding. This is checked on the example.
 
     Parameters
     ----------
     model : torch.nn.Module
-        With noises by :func:`bridle.regularize`; it is not changed. Or a :class:`bridle.Network`,
-        whose own ``subnetwork`` this calls.
+        A model with noises from :func:`bridle.regularize`; it is not changed. For a
+        :class:`bridle.Network` this calls its own ``subnetwork``.
     k : int
         The number of the subnetwork, from 0.
     example : Tensor or tuple of Tensor, optional
-        A batch of the arguments that ``model`` takes, for its shapes. A model whose first layer is
-        a Linear needs none.
+        A batch, or the tuple of arguments that ``model`` takes; only its shapes matter. Not needed
+        if the first layer is a Linear.
 
     Returns
     -------
     torch.nn.Module
-        In the mode of the given one.
+        In the same mode (training or evaluation) as ``model``.
 
     Raises
     ------
@@ -106,7 +77,7 @@ def subnetwork(
         return model.subnetwork(k)
     if not noises_of(model):
         raise UsageError(
-            f"{type(model).__name__} has no noise, so that it has no subnetworks: put one in with "
+            f"{type(model).__name__} has no noise, so it has no subnetworks: add noise with "
             "bridle.regularize(model, {...: bridle.Dropout(keep_prob=0.5)})"
         )
     given = _first_linear(model) if example is None else example
@@ -117,29 +88,28 @@ def subnetwork(
         masked = copy.deepcopy(plain)
         for path, place, mask in masks:
             _hook(masked.get_submodule(path), place, FixedMask(mask))
-        small = _smaller(copy.deepcopy(plain), masks, batch)
+        small = fold_masks(copy.deepcopy(plain), masks, batch)
         found = small if small is not None and _same(masked, small, batch) else masked
     return found.train(model.training)
 
 
 Place = tuple[str, UnitNoise]
-Masked = tuple[str, UnitNoise, Tensor]
-Seen = Tensor | PackedSequence
-Act = Callable[[Any], Tensor]
+Input = Tensor | PackedSequence
+Transform = Callable[[Any], Tensor]
 
 
 def _first_linear(model: nn.Module) -> Tensor:
     first = next((each for each in model.modules() if each._parameters), None)
     if not isinstance(first, nn.Linear):
         raise UsageError(
-            f"the shapes in {type(model).__name__} depend on its input: give an example, a batch "
-            "as its forward takes it"
+            f"the first layer of {type(model).__name__} is not a Linear, so the input's shape is "
+            "unknown: give example=, a batch as its forward takes it"
         )
     return torch.zeros(1, first.in_features).to(first.weight)
 
 
 def _without_noises(model: nn.Module, k: int) -> tuple[nn.Module, list[Place]]:
-    """Return a copy in ``eval()`` with its weights masked, and where its noises on units stood."""
+    """Return a copy in ``eval()`` mode with masked weights, and the places of its unit noises."""
     plain = copy.deepcopy(model).eval()
     places: dict[int, Place] = {}
     for path, module in plain.named_modules():
@@ -158,7 +128,7 @@ def _without_noises(model: nn.Module, k: int) -> tuple[nn.Module, list[Place]]:
                     each.pop(key, None)
                 if isinstance(owner, UnitNoise):
                     places[id(owner)] = path, owner
-                elif hooks is module._forward_hooks:  # it has two hooks
+                elif hooks is module._forward_hooks:  # a weight noise has two hooks; mask once
                     _mask_weight(owner, k)
     return plain, list(places.values())
 
@@ -167,23 +137,23 @@ def _mask_weight(place: WeightNoise, k: int) -> None:
     weight = place.host._parameters[place.attribute]
     if weight is None:
         return
-    seed, stream = place.clock.next[:2].tolist()
+    seed, stream = place.counter.next_address[:2].tolist()
     masked = place.noise.train(weight.detach(), addresses(seed, stream, [k])[0])
-    # a parameter of its own: where the weight is tied, the others read it as it was
+    # a new parameter: if the weight is tied, the other modules keep the unmasked one
     new = nn.Parameter(masked.clone(), requires_grad=weight.requires_grad)
     setattr(place.host, place.attribute, new)
 
 
 def _masks(
     plain: nn.Module, places: list[Place], k: int, batch: tuple[Tensor, ...]
-) -> list[Masked]:
-    """Return what each noise on units multiplies row 0 by, ``[1, ...]``."""
+) -> list[PlacedMask]:
+    """Return the mask of each unit noise for row 0, ``[1, ...]``."""
     probe = copy.deepcopy(plain)
-    seen: list[list[Seen]] = []
+    inputs: list[list[Input]] = []
     for path, place in places:
-        met: list[Seen] = []
-        seen.append(met)
-        _hook(probe.get_submodule(path), place, _Witness(met))
+        recorded: list[Input] = []
+        inputs.append(recorded)
+        _hook(probe.get_submodule(path), place, _InputRecorder(recorded))
     try:
         _outputs(probe, batch)
     except Exception as error:  # user code can raise anything
@@ -194,43 +164,42 @@ def _masks(
             "forward takes it, a Tensor or a tuple of Tensors"
         ) from error
     masks = []
-    for (path, place), met in zip(places, seen, strict=True):
-        if len(met) > 1:
+    for (path, place), recorded in zip(places, inputs, strict=True):
+        if len(recorded) > 1:
             raise UsageError(
-                f"{place.name!r} runs {len(met)} times in a pass, each with a mask of its own, so "
-                "that no one subnetwork computes it"
+                f"{place.name!r} runs {len(recorded)} times in a pass, each time with another "
+                "mask, so no single subnetwork computes it: leave this noise out"
             )
         check_noise(place.noise)
         noise: Any = place.noise
-        for x in met:
+        for x in recorded:
             if isinstance(x, PackedSequence) or place.noise.rows_of(x) != x.shape[0]:
                 raise UsageError(
-                    f"{place.noise} at {place.name!r} has its examples in another place than the "
-                    "first axis, where a subnetwork's mask is taken: give batch_first=True, or "
-                    "leave this noise out"
+                    f"{place.noise} at {place.name!r} does not have its examples on the first "
+                    "axis: give batch_first=True, or leave this noise out"
                 )
-            seed, stream = place.clock.next[:2].tolist()
+            seed, stream = place.counter.next_address[:2].tolist()
             rows = torch.zeros(1, dtype=torch.int64, device=x.device)
             address = addresses(seed, stream, [k])[0]
             masks.append((path, place, noise.train(torch.ones_like(x[:1]), address, rows=rows)))
     return masks
 
 
-class _Witness:
-    """Notes what it is called with, and hands it on."""
+class _InputRecorder:
+    """Records its inputs, and returns them unchanged."""
 
-    def __init__(self, met: list[Seen]) -> None:
-        self.met = met
+    def __init__(self, inputs: list[Input]) -> None:
+        self.inputs = inputs
 
-    def __call__(self, x: Seen) -> Tensor:
-        self.met.append(x)
+    def __call__(self, x: Input) -> Tensor:
+        self.inputs.append(x)
         return x.data if isinstance(x, PackedSequence) else x
 
 
-class _Acting:
-    """The hooks of a noise on units, with another action."""
+class _TransformHooks:
+    """The hooks of a unit noise, with another function in place of the noise."""
 
-    def __init__(self, place: UnitNoise, act: Act) -> None:
+    def __init__(self, place: UnitNoise, act: Transform) -> None:
         self.place, self.act = place, act
 
     def after(self, module: nn.Module, args: Any, output: Any) -> Any:  # noqa: ARG002
@@ -242,98 +211,12 @@ class _Acting:
         return args, self.place._on_first(kwargs, self.act)
 
 
-def _hook(module: nn.Module, place: UnitNoise, act: Act) -> None:
-    acting = _Acting(place, act)
+def _hook(module: nn.Module, place: UnitNoise, act: Transform) -> None:
+    hooks = _TransformHooks(place, act)
     if place.where == "after":
-        module.register_forward_hook(acting.after)
+        module.register_forward_hook(hooks.after)
     else:
-        module.register_forward_pre_hook(acting.before, with_kwargs=True)
-
-
-def _smaller(model: nn.Module, masks: list[Masked], batch: tuple[Tensor, ...]) -> nn.Module | None:
-    """Return the model with masks in its weights where they can be, and dropped units cut out."""
-    try:
-        links = plan_of(Root(copy.deepcopy(model), len(batch)), batch).links
-    except Untraceable:
-        links = []
-    modules, whole = dict(model.named_modules()), model
-    for path, place, mask in masks:
-        module = modules[path]
-        if _fold(modules, links, path, place.where, mask):
-            continue
-        both = nn.Sequential()
-        parts = [("layer", module), ("mask", FixedMask(mask))]
-        for name, part in parts if place.where == "after" else reversed(parts):
-            both.add_module(name, part)
-        if module is model:
-            whole = both
-        for parent in list(model.modules()):
-            for key, child in parent._modules.items():
-                if child is module and parent is not both:
-                    parent._modules[key] = both
-    try:
-        return compact(whole, batch).model
-    except UsageError:  # a Sequential cannot stand where forward reads a module's attributes
-        return None
-
-
-def _fold(
-    modules: dict[str, nn.Module], links: list[Link], path: str, where: str, mask: Tensor
-) -> bool:
-    """Put a mask into the weights beside it; return whether that could be."""
-    layer = modules[path]
-    if _plain_layer(layer):
-        if where == "after":
-            return _scale(layer, 0, _by_unit(mask))
-        return _scale(layer, 1, _by_unit(mask))
-    for link in links:
-        for index, stage in enumerate(link.stages):
-            if stage.name != path:
-                continue
-            behind = link.stages[index + (where == "after") :]
-            if not all(isinstance(each, Pool | Spread) for each in behind):
-                return False  # an activation or a norm, which a factor cannot pass
-            factors = _by_unit(mask)
-            if factors is None and all(isinstance(each, Spread) for each in behind):
-                factors = mask.flatten()
-            elif factors is not None:
-                for each in behind:
-                    factors = factors.repeat_interleave(each.factor)
-            consumer = modules[link.consumer.removeprefix("model").removeprefix(".")]
-            return _scale(consumer, 1, factors)
-    return False
-
-
-def _plain_layer(module: nn.Module) -> bool:
-    return is_layer(module) and set(module._parameters) == {"weight", "bias"}
-
-
-def _by_unit(mask: Tensor) -> Tensor | None:
-    """Return a mask's factor for each unit, or None where it differs within one."""
-    if mask.ndim == 4:
-        flat = mask[0].flatten(1)
-        return flat[:, 0].clone() if bool((flat == flat[:, :1]).all()) else None
-    flat = mask.reshape(-1, mask.shape[-1])
-    return flat[0].clone() if bool((flat == flat[:1]).all()) else None
-
-
-def _scale(layer: nn.Module, axis: int, factors: Tensor | None) -> bool:
-    """Multiply a layer's rows (its units, with the bias) or columns; return whether it could be."""
-    weight = cast(Tensor, layer.weight)
-    grouped = isinstance(layer, nn.Conv2d) and layer.groups != 1 and axis == 1
-    if factors is None or grouped or len(factors) != weight.shape[axis]:
-        return False
-    shape = [1] * weight.ndim
-    shape[axis] = -1
-    bias = cast("Tensor | None", layer.bias)
-    for name, value, factor in (
-        ("weight", weight, factors.view(shape)),
-        ("bias", bias, factors),
-    ):
-        if value is not None and (name == "weight" or axis == 0):
-            scaled = nn.Parameter(value.detach() * factor, requires_grad=value.requires_grad)
-            setattr(layer, name, scaled)  # of its own, where the weights are tied
-    return True
+        module.register_forward_pre_hook(hooks.before, with_kwargs=True)
 
 
 def _outputs(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
@@ -341,7 +224,7 @@ def _outputs(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
 
 
 def _same(masked: nn.Module, small: nn.Module, batch: tuple[Tensor, ...]) -> bool:
-    """Whether both compute the same, to rounding: a last safeguard."""
+    """Whether both models give the same outputs, up to rounding: a final check."""
     try:
         pairs = zip(
             pytree.tree_leaves(_outputs(copy.deepcopy(masked).eval(), batch)),

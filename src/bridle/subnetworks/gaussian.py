@@ -1,4 +1,4 @@
-"""Inference by moment matching: what enters an activation under random masks is nearly Gaussian."""
+"""Inference by moment matching: under random masks, pre-activations are nearly Gaussian."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.networks.population import ACTIVATIONS, Network
 from bridle.noise import DropConnect, Dropout, GaussianDropout, Multiplier
-from bridle.subnetworks.scores import row_parts
+from bridle.subnetworks.evaluator import row_batches
 
 __all__ = ["GaussianPrediction", "predict_gaussian"]
 
 _DENSITY = 1 / math.sqrt(2 * math.pi)
 
-# the logistic function as a mixture of normal distribution functions (Monahan & Stefanski 1992):
-# fitted to it by least squares, weighted until the largest error was least, which is 6e-7
+# the logistic function as a mixture of normal distribution functions (Monahan & Stefanski 1992);
+# fitted by least squares, reweighted until the largest error was minimal; that error is 6e-7
 _SCALES = (0.291521855841, 0.410974947866, 0.576272202059, 0.803978888954, 1.1227885636)
 _SHARES = (0.0233254060304, 0.207705635041, 0.429808762329, 0.294857439062, 0.0443027575375)
 
@@ -34,9 +34,9 @@ class GaussianPrediction:
     Attributes
     ----------
     mean : Tensor
-        ``[members, rows, outputs]``, in the network's dtype: take the softmax for probabilities.
+        ``[members, rows, outputs]``, in the network's dtype. Its softmax gives probabilities.
     std : Tensor
-        Of the same shape: the standard deviation of each score over the masks, by the same
+        In the same shape: the standard deviation of each score over the masks, by the same
         approximation.
     """
 
@@ -54,40 +54,41 @@ def predict_gaussian(
     seed: int = 0,
     batch_rows: int = 4096,
 ) -> GaussianPrediction:
-    """Predict by Gaussian moment matching: the inference of the DropConnect paper.
+    """Predict by Gaussian moment matching, the inference method of the DropConnect paper.
 
-    Under a mask of keep probability p, what enters a unit is a sum of many small independent
-    parts, nearly a Gaussian with the sum's own moments. Wan et al. (2013, section 3.2), for
-    ``u = (M ∘ W) v`` with a mask that is not divided by p::
+    Under a mask of keep probability p, the pre-activation u of a unit is a sum of many small
+    independent terms. It is nearly Gaussian, with the mean and variance of the sum. For
+    ``u = (M ∘ W) v`` with a mask that is not divided by p, Wan et al. (2013, section 3.2) have::
 
         u ~ N(p W v, p (1 - p) (W ∘ W) (v ∘ v))
 
-    With inverted scaling (``M / p``) it is ``N(W v, (1 - p) / p (W ∘ W) (v ∘ v))``. What goes on to
-    the next layer is the mean of ``a(u)``. The paper draws samples of u and averages their
-    activations (``samples=…``). Without ``samples`` that mean is computed instead, which is the
-    limit of many samples: for a ReLU ``E max(u, 0) = m Φ(m / s) + s φ(m / s)``; for tanh and the
-    logistic function, as a mixture of five normal distribution functions, to 2e-6.
+    With inverted scaling (``M / p``) it is ``N(W v, (1 - p) / p (W ∘ W) (v ∘ v))``. The next layer
+    receives the mean of ``a(u)``. The paper samples u and averages the activations (``samples=n``).
+    Without ``samples`` the mean is computed in closed form, the limit of many samples. For a ReLU
+    it is ``E max(u, 0) = m Φ(m / s) + s φ(m / s)``; for tanh and the logistic function, a mixture
+    of five normal distribution functions, accurate to 2e-6.
 
-    The paper has one layer of DropConnect. With several, ``propagate="mean"`` does the same at
-    each, and hands on the mean only, as if the layers below had no noise. ``"moments"`` hands on
-    the variance of each activation too, so that the variance of u is that of products of two
-    independent things, ``Σ W² (E[v²] / p - E[v]²)``; what it neglects is that the units of a layer
-    vary together. Dropout on units and inputs enters in the same way (Wang & Manning 2013).
+    The paper has one DropConnect layer. With several layers, ``propagate="mean"`` treats each in
+    this way and passes on the mean only, as if the layers below had no noise. ``"moments"`` also
+    passes on the variance of each activation. The variance of u is then that of products of
+    independent variables, ``Σ W² (E[v²] / p - E[v]²)``; correlations between the units of a layer
+    are neglected. Dropout on units and inputs is treated in the same way (Wang & Manning 2013).
 
     Parameters
     ----------
     network : Network
-        With any noises, in either mode, which stays as it is.
+        A network with any of the supported noises. Its mode does not matter and does not change.
     X : Tensor
         ``[rows, inputs]`` or ``[members, rows, inputs]``.
     propagate : {"mean", "moments"}
-        What a layer hands on.
+        What each layer passes on to the next.
     samples : int, optional
-        Average the activations of so many Gaussian samples, as the paper does.
+        The number of Gaussian samples whose activations are averaged, as in the paper. None
+        computes the mean in closed form.
     seed : int
-        Of the samples.
+        The seed of the samples.
     batch_rows : int
-        Rows at a time, which bounds the memory. Samples depend on it, nothing else does.
+        Rows per batch; it bounds the memory. The samples depend on it, other results do not.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def predict_gaussian(
     Raises
     ------
     UsageError
-        If ``X`` does not have the network's inputs, or an argument is out of range.
+        If ``X`` has the wrong shape, or an argument is out of range.
 
     Examples
     --------
@@ -113,12 +114,12 @@ def predict_gaussian(
     if propagate not in ("mean", "moments"):
         raise UsageError(f"propagate is {propagate!r}; it is 'mean' or 'moments'")
     if samples is not None and samples < 1:
-        raise UsageError(f"samples is {samples}; give 1 or more, or None for the limit of many")
+        raise UsageError(f"samples is {samples}; give 1 or more, or None for the closed form")
     generator = torch.Generator(network.seeds.device).manual_seed(seed)
     activate = _activation(network.activation, samples, generator)
     parts = [
         _pass(network, part, activate, spread=propagate == "moments")
-        for part in row_parts(network, X, batch_rows)
+        for part in row_batches(network, X, batch_rows)
     ]
     means, variances = zip(*parts, strict=True)
     return GaussianPrediction(torch.cat(means, dim=1), torch.cat(variances, dim=1).sqrt())
@@ -137,7 +138,7 @@ def _pass(
         used = weight
         for noise in (units, network.weight_noise):
             used = used if noise is None else noise.predict(used)
-        # how much larger the second moment of a masked number is than its square
+        # the ratio of the second moment of a masked value to its square
         excess = _excess(units, weight) * _excess(network.weight_noise, weight)
         square = _variance_of_products(mean, variance, excess)
         variance = None if square is None else torch.bmm(square, used.square())
@@ -146,13 +147,13 @@ def _pass(
 
 
 def _excess(noise: Multiplier | None, like: Tensor) -> float | Tensor:
-    """Return ``E[m²] / E[m]²`` of a noise's factors m, which is 1 / p in either scaling."""
+    """Return ``E[m²] / E[m]²`` of a noise's factors m: 1 / p in both scalings."""
     if noise is None:
         return 1.0
     if not isinstance(noise, Dropout | GaussianDropout | DropConnect):
         raise UsageError(
-            f"{noise} has no one variance that the Gaussian inference could take: it is for "
-            "bridle.Dropout, GaussianDropout and DropConnect"
+            f"{noise} is not supported by predict_gaussian: use bridle.Dropout, GaussianDropout "
+            "or DropConnect, or sample with predict_ensemble"
         )
     keep = noise.drawn_keep_prob
     return 1 / keep.to(like).view(-1, 1, 1) if isinstance(keep, Tensor) else 1 / keep
@@ -169,7 +170,7 @@ def _variance_of_products(
 
 
 def _activation(name: str, samples: int | None, generator: torch.Generator) -> _Activation:
-    """Return a function from mean and variance to those of the activation."""
+    """Return a function from the mean and variance of u to those of the activation."""
     function = ACTIVATIONS[name]
 
     def moments(
@@ -209,7 +210,7 @@ def _identity(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Ten
 
 
 def _relu(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor | None]:
-    # a little variance keeps 0 / 0 away: Φ and φ at ±∞ are what a certain unit needs
+    # a minimal variance avoids 0 / 0; for a unit without variance, Φ and φ at ±∞ are right
     deviation = variance.clamp(min=torch.finfo(variance.dtype).tiny).sqrt()
     z = mean / deviation
     share = torch.special.ndtr(z)
@@ -235,7 +236,7 @@ def _tanh(mean: Tensor, variance: Tensor, spread: bool) -> tuple[Tensor, Tensor 
 
 
 def _logistic_and_slope(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``E σ(u)`` and ``E σ'(u)``, of ``σ(x) ≈ Σ w Φ(s x)``, whose means are known."""
+    """Return ``E σ(u)`` and ``E σ'(u)`` with ``σ(x) ≈ Σ w Φ(s x)``, in closed form."""
     value, slope = torch.zeros_like(mean), torch.zeros_like(mean)
     for scale, share in zip(_SCALES, _SHARES, strict=True):
         factor = variance.mul(scale**2).add_(1).rsqrt_().mul_(scale)

@@ -1,4 +1,4 @@
-"""What an ensemble says: the mean of its subnetworks, and how far they differ."""
+"""``EnsemblePrediction``, and the running moments that it is computed from."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError, objective_of
 
-__all__ = ["EnsemblePrediction", "Mean", "Moments", "kind_of"]
+__all__ = ["EnsemblePrediction", "Mean", "Moments", "is_classification"]
 
 Mean = Literal["arithmetic", "geometric"]
 
 
 @dataclass(frozen=True, eq=False)
 class EnsemblePrediction:
-    """The mean over subnetworks and its spread; float64, on the network's device.
+    """The mean over subnetworks and their spread; float64, on the network's device.
 
     Attributes
     ----------
     mean : Tensor
-        ``[members, rows, outputs]``: class probabilities, or values.
+        ``[members, rows, outputs]``: class probabilities, or predicted targets.
     std : Tensor
-        Of the same shape: the standard deviation over the subnetworks, around their arithmetic
-        mean, divided by their number (or by their probabilities).
+        In the same shape: the standard deviation over the subnetworks around their arithmetic
+        mean, with divisor k (or weighted by their probabilities).
     entropy : Tensor or None
-        ``[members, rows]``, for classes: of the arithmetic mean, in nats.
+        ``[members, rows]``, classification only: the entropy of the arithmetic mean, in nats.
     mutual_information : Tensor or None
-        ``[members, rows]``, for classes: ``entropy`` minus the mean of the subnetworks' own
-        entropies, in nats: how much of the doubt is disagreement (Houlsby et al. 2011).
+        ``[members, rows]``, classification only: ``entropy`` minus the mean entropy of the
+        subnetworks, in nats. It is the part of the uncertainty that comes from disagreement
+        between the subnetworks (Houlsby et al. 2011).
     subnetworks : int
-        How many of each member.
+        The number of subnetworks of each member.
     """
 
     mean: Tensor
@@ -43,9 +44,10 @@ class EnsemblePrediction:
     subnetworks: int
 
     def distance(self, scores: Tensor) -> Tensor:
-        """Return how far other outputs are from ``mean``, ``[members, rows]``.
+        """Return the distance of other outputs from ``mean``, ``[members, rows]``.
 
-        Of ``bridle.predict(network, X)``, it is how far one weight-scaled pass is from the average.
+        For ``bridle.predict(network, X)``, it is the distance of one weight-scaled pass from the
+        mean.
 
         Parameters
         ----------
@@ -55,47 +57,47 @@ class EnsemblePrediction:
         Returns
         -------
         Tensor
-            For classes the total variation distance of the probabilities, ½ Σ|p - q|, from 0 to 1;
-            for values the largest absolute difference of a row.
+            Classification: the total variation distance of the probabilities, ½ Σ|p - q|, from 0
+            to 1. Regression: the largest absolute difference in each row.
         """
         if self.entropy is None:
             return (self.mean - scores.double()).abs().amax(-1)
         return (self.mean - scores.double().softmax(-1)).abs().sum(-1) / 2
 
 
-def kind_of(objective: str | Objective, mean: str) -> bool:
-    """Return whether outputs are scores of classes, or raise a UsageError."""
+def is_classification(objective: str | Objective, mean: str) -> bool:
+    """Return True for classification, False for regression; raise a UsageError otherwise."""
     known = objective_of(objective)
     if not isinstance(known, CrossEntropy | SquaredError):
         raise UsageError(
-            f"the objective is {known.name!r}; an ensemble averages the probabilities of "
-            "'cross_entropy' or the values of 'squared_error'"
+            f"the objective is {known.name!r}; an ensemble needs 'cross_entropy' (classification) "
+            "or 'squared_error' (regression)"
         )
     if mean not in ("arithmetic", "geometric"):
         raise UsageError(f"mean is {mean!r}; it is 'arithmetic' or 'geometric'")
-    classes = isinstance(known, CrossEntropy)
-    if mean == "geometric" and not classes:
+    classification = isinstance(known, CrossEntropy)
+    if mean == "geometric" and not classification:
         raise UsageError(
-            "mean is 'geometric', which is for probabilities, and the objective is "
+            "mean is 'geometric', which needs probabilities, but the objective is "
             f"{known.name!r}: use mean='arithmetic'"
         )
-    return classes
+    return classification
 
 
 class Moments:
-    """Running moments over subnetworks of one member, on some rows, in float64.
+    """Running moments over the subnetworks of one member, for a batch of rows, in float64.
 
-    Parts merge as Chan et al. (1983) do, so that neither many subnetworks nor a small spread beside
-    a large mean lose digits.
+    Chunks are merged by the method of Chan et al. (1983). It stays accurate for many subnetworks,
+    and for a spread that is small compared with the mean.
     """
 
-    def __init__(self, *, classes: bool) -> None:
-        self.classes = classes
+    def __init__(self, *, classification: bool) -> None:
+        self.classification = classification
         self._weight = 0.0
         self._mean = self._square = self._logs = self._own = torch.zeros((), dtype=torch.float64)
 
     def add(self, scores: Tensor, weight: Tensor | None = None) -> None:
-        """Take in some subnetworks' scores ``[names, outputs, rows]``, weighted ``[names]``."""
+        """Add scores ``[subnetworks, outputs, rows]`` with weights ``[subnetworks]``."""
         share = scores.new_ones(len(scores)) if weight is None else weight
         share = share.double()
         total = float(share.sum())
@@ -104,7 +106,7 @@ class Moments:
         share = share / total
         values = scores
         grown = total / (self._weight + total)
-        if self.classes:
+        if self.classification:
             logs = scores.log_softmax(1)
             values = logs.exp()
             own = -torch.xlogy(values, values).sum(1)
@@ -128,7 +130,7 @@ class Moments:
         return self._square.sqrt().T
 
     def entropies(self) -> Tensor:
-        """Return, for classes, the entropy and the mutual information, ``[2, rows]``."""
+        """Return entropy and mutual information (classification only), ``[2, rows]``."""
         whole = -torch.xlogy(self._mean, self._mean).sum(0)
         return torch.stack([whole, (whole - self._own).clamp(min=0)])
 

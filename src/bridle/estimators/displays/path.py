@@ -11,7 +11,7 @@ import numpy as np
 from bridle.errors import UsageError, did_you_mean
 from bridle.estimators import MLPClassifierCV, MLPRegressorCV
 from bridle.estimators.displays.canvas import HELD_OUT, MARK, TRAINING, axes_for, final_step
-from bridle.sparsity.lambda_path import LambdaPath
+from bridle.sparsity.path_result import LambdaPath
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,4 @@
-"""Compaction: dead units and dead inputs are taken out of a module, which predicts as before."""
+"""Compaction: removes dead units and dead inputs; predictions do not change."""
 
 from bridle.sparsity.compaction.compact import compact
 from bridle.sparsity.compaction.result import Compacted, CompactedLayer

@@ -1,4 +1,4 @@
-"""The one function: checks what it is given, and says what came of it."""
+"""``compact``: checks the model and the example, compacts a copy, and reports the result."""
 
 from __future__ import annotations
 
@@ -11,19 +11,24 @@ from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
 from bridle.networks.population import Network
+from bridle.sparsity.compaction.graph import Plan, Root, Untraceable, plan_of
 from bridle.sparsity.compaction.network import compact_network
-from bridle.sparsity.compaction.recognize import shown
-from bridle.sparsity.compaction.result import Compacted, CompactedLayer, count_parameters, dead_stay
+from bridle.sparsity.compaction.recognize import layer_label
+from bridle.sparsity.compaction.result import (
+    Compacted,
+    CompactedLayer,
+    count_parameters,
+    keeps_dead,
+)
 from bridle.sparsity.compaction.surgery import (
-    columns_of,
+    dead_columns,
     dead_rows,
     layer_of,
     select_inputs,
     shrink,
     sizes_of,
-    stuck,
+    why_dead_units_stay,
 )
-from bridle.sparsity.compaction.walk import Plan, Root, Untraceable, plan_of
 
 __all__ = ["compact"]
 
@@ -31,36 +36,38 @@ Example = Tensor | tuple[Tensor, ...]
 
 
 def compact(model: nn.Module, example: Example) -> Compacted:
-    """Return a smaller module that predicts the same: dead units and dead inputs are taken out.
+    """Return a smaller module with the same predictions, without dead units and dead inputs.
 
-    A unit of a Linear or a Conv2d is dead if all weights that read it are exactly zero, or if all
-    its own weights are (or its batch normalization's γ is), so that it is a constant ``c``. A dead
-    unit goes; what a constant one adds, ``Σ w c``, goes into the bias of the layer that reads it.
-    This repeats until nothing more dies. An input that no weight of the first layer reads is left
-    out by a :class:`Select` in front of that layer, so that the module still takes the full input;
-    ``name`` is then a Sequential of both, and the layer ``name.layer``.
+    A unit of a Linear or a Conv2d is dead in two cases. Either all its outgoing weights are exactly
+    zero, or all its incoming weights (or the γ of its batch normalization) are, so that its output
+    is a constant ``c``. Dead units are removed; the contribution of constant units, ``Σ w c``, is
+    added to the next layer's bias. This repeats until no unit is dead. For dead inputs of the first
+    layer, a :class:`Select` in front of it drops them, so the module still takes the full input.
+    The module ``name`` is then a Sequential of both, and the layer is ``name.layer``.
 
-    A layer's units can go if one Linear or Conv2d reads them, directly or through activations,
-    dropout, batch normalization, pooling and flattening. All else stays as it is, and is named.
-    Predictions (``eval()`` mode) are equal to rounding, which is made sure of on the example.
+    A layer's units can be removed if exactly one Linear or Conv2d reads them, directly or through
+    activations, dropout, batch normalization, pooling and flattening. Other layers do not change;
+    the result names them with the reason. Predictions (``eval()`` mode) are equal up to rounding.
+    This is checked on the example.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Which is not changed; or a :class:`bridle.Network` of one member, which keeps its inputs.
+        It is not changed. A :class:`bridle.Network` must have one member, and keeps its inputs.
     example : Tensor or tuple of Tensor
-        A batch of the arguments that ``model`` takes, for its shapes.
+        A batch, or the tuple of arguments that ``model`` takes, for shapes and for the final check.
 
     Returns
     -------
     Compacted
-        The new module, in the mode of the given one, and what was and was not taken out.
+        The new module, in the mode of the given one, with the sizes of its layers and the reasons
+        why units were kept.
 
     Raises
     ------
     UsageError
-        If ``model`` is no module or cannot be copied, if it is a Network of several members, or
-        if it does not take the example.
+        If ``model`` is not a module or cannot be copied, if it is a Network with several members,
+        or if it fails on the example.
 
     Examples
     --------
@@ -75,7 +82,7 @@ def compact(model: nn.Module, example: Example) -> Compacted:
     0      Linear  8 → 2  4 → 3
     2      Linear  3      8 → 2
     parameters: 67 → 17
-    kept: 2: its 3 units stay: the model returns them
+    layer '2' keeps its 3 units: the model returns them
     >>> X = torch.randn(5, 4)
     >>> torch.allclose(compacted.model(X), model(X), atol=1e-6)
     True
@@ -90,9 +97,9 @@ def compact(model: nn.Module, example: Example) -> Compacted:
             )
     if any(nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
         raise UsageError(
-            f"{type(model).__name__} has parameters without a shape; run a batch through it first"
+            f"{type(model).__name__} has lazy parameters without a shape; run a batch through it"
         )
-    batch = tuple(part.detach().clone() for part in given)  # forward may work in place
+    batch = tuple(part.detach().clone() for part in given)  # forward may change its input in place
     places = [*model.parameters(), *model.buffers(), *batch]
     devices = sorted({t.device.index for t in places if t.device.type == "cuda"})
     with torch.no_grad(), torch.random.fork_rng(devices):
@@ -125,8 +132,8 @@ def _compact_module(
         moved = _differs(before, _outputs(copy.deepcopy(small.model).eval(), batch))
     except UsageError:
         moved = True
-    if moved:  # forward does what the trace does not show
-        return _unchanged(model, "the whole model: without its dead units it predicts otherwise")
+    if moved:  # the trace does not show all that forward does
+        return _unchanged(model, "the whole model: its predictions change without its dead units")
     layers = tuple(
         CompactedLayer(
             name.removeprefix("model").removeprefix("."),
@@ -149,20 +156,18 @@ def _kept(small: nn.Module, plan: Plan) -> tuple[str, ...]:
     fed = {link.consumer for link in plan.links} | plan.first
     for name in plan.layers:
         layer = layer_of(small, name)
-        reason = stuck(small, linked[name]) if name in linked else None
+        reason = why_dead_units_stay(small, linked[name]) if name in linked else None
         if reason is not None:
-            lines.append(f"{shown(name)}: {reason}")
+            lines.append(f"{layer_label(name)} {reason}")
         if name in plan.barriers:
             count = int(dead_rows(layer).sum())
-            also = f" ({count} with zero weights only)" if count else ""
-            lines.append(
-                f"{shown(name)}: its {len(layer.weight)} units{also} stay: {plan.barriers[name]}"
-            )
-        count = int(columns_of(layer).sum())
+            also = f" ({count} of them with only zero weights)" if count else ""
+            units = f"its {len(layer.weight)} units{also}"
+            lines.append(f"{layer_label(name)} keeps {units}: {plan.barriers[name]}")
+        count = int(dead_columns(layer).sum())
         if count and name not in fed:
-            lines.append(
-                f"{shown(name)}: {dead_stay(count, 'input')}: what feeds the layer could not shrink"
-            )
+            dead = keeps_dead(count, "input")
+            lines.append(f"{layer_label(name)} {dead}: the layer before it keeps its units")
     return (*lines, *plan.others)
 
 
@@ -176,13 +181,13 @@ def _copy(model: nn.Module) -> nn.Module:
         return copy.deepcopy(model)
     except Exception as error:
         raise UsageError(
-            f"{type(model).__name__} cannot be copied ({_first_line(error)}); where "
+            f"{type(model).__name__} cannot be copied ({_first_line(error)}); if "
             "torch.nn.utils.prune made its zeros, call prune.remove on its layers first"
         ) from error
 
 
 def _outputs(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
-    # from the same random state each time, in case that prediction draws numbers
+    # restore the random state, in case the forward pass is random
     with torch.random.fork_rng(sorted({t.device.index for t in batch if t.is_cuda})):
         try:
             return model(*(part.clone() for part in batch))
@@ -199,7 +204,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _differs(before: Any, after: Any) -> bool:
-    """Whether outputs differ by more than rounding can explain: a last safeguard."""
+    """Whether outputs differ by more than rounding: a final check."""
     pairs = [pytree.tree_leaves(outputs) for outputs in (before, after)]
     if len(pairs[0]) != len(pairs[1]):
         return True

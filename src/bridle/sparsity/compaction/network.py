@@ -1,4 +1,4 @@
-"""Compaction of bridle's own network, whose weights are ``[members, in, out]``."""
+"""Compaction of :class:`bridle.Network`, whose weights are ``[members, in, out]``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.networks.population import ACTIVATIONS, Network
-from bridle.sparsity.compaction.result import Compacted, CompactedLayer, count_parameters, dead_stay
+from bridle.sparsity.compaction.result import (
+    Compacted,
+    CompactedLayer,
+    count_parameters,
+    keeps_dead,
+)
 
 __all__ = ["compact_network"]
 
@@ -19,21 +24,23 @@ def compact_network(network: Network) -> Compacted:
     if network.members != 1:
         raise UsageError(
             f"the Network has {network.members} members, whose dead units differ; "
-            "compact one of them: network.take([i])"
+            "compact one member: network.take([i])"
         )
     small = copy.deepcopy(network)
     while any(_shrink(small, layer) for layer in reversed(range(1, len(small.sizes) - 1))):
         pass
     kept = [
-        f"weights.{layer - 1}: 1 dead unit stays, all zero: a layer has at least one"
+        f"layer 'weights.{layer - 1}' keeps 1 unit, all zero: a layer has at least one"
         for layer in range(1, len(small.sizes) - 1)
         if small.sizes[layer] == 1 and not small.weights[layer].any()
     ]
     unread = (small.weights[0][0] == 0).all(1).nonzero().flatten().tolist()
     if unread:
-        kept.append(f"weights.0: {dead_stay(len(unread), 'input')}: a Network keeps them")
+        kept.append(
+            f"layer 'weights.0' {keeps_dead(len(unread), 'input')}: a Network keeps its inputs"
+        )
     last = len(small.weights) - 1
-    kept.append(f"weights.{last}: its {small.sizes[-1]} units stay: the model returns them")
+    kept.append(f"layer 'weights.{last}' keeps its {small.sizes[-1]} units: the model returns them")
     layers = tuple(
         CompactedLayer(
             f"weights.{layer}",
@@ -50,7 +57,7 @@ def compact_network(network: Network) -> Compacted:
 
 
 def _shrink(network: Network, layer: int) -> bool:
-    """Take the dead ones out of the units that enter a layer; return whether anything changed."""
+    """Remove the dead units that enter a layer; return whether anything changed."""
     below, above = network.weights[layer - 1], network.weights[layer]
     bias = network.biases[layer - 1].detach()
     unread = (above[0] == 0).all(1)
@@ -62,7 +69,7 @@ def _shrink(network: Network, layer: int) -> bool:
         return False
     folded = removable & ~unread
     if folded.any():
-        # what the noises stand for at prediction
+        # the noises' factors at prediction
         noise, weight = network.hidden_noise, above.detach().cpu().double()
         value = value if noise is None else noise.predict(value)
         if network.weight_noise is not None:
@@ -82,7 +89,7 @@ def _shrink(network: Network, layer: int) -> bool:
         sizes[layer] = len(keep)
         network.sizes = tuple(sizes)
     if stub:
-        # it adds nothing and reads nothing, so that what fed it dies as well
+        # all its weights become zero, so the units before it are dead as well
         for tensor in (
             network.weights[layer - 1],
             network.biases[layer - 1],

@@ -1,4 +1,4 @@
-"""Which nodes of a traced forward pass are stages, and of what sort."""
+"""Maps the nodes of a traced forward pass to stages."""
 
 from __future__ import annotations
 
@@ -12,24 +12,26 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import fx, nn
 
-from bridle.sparsity.compaction.stages import Map, Normalize, Pool, Spread, Stage
+from bridle.sparsity.compaction.stages import Elementwise, Flatten, Normalize, Pool, Stage
 
 __all__ = [
     "Barrier",
     "is_layer",
     "is_norm",
     "label",
+    "layer_label",
+    "quoted",
     "reads_only_other_sizes",
     "recognize",
-    "shown",
+    "user_name",
 ]
 
 
 class Barrier(Exception):  # noqa: N818
-    """Why units cannot be followed further: the message is the reason."""
+    """Raised where units cannot be traced further; the message is the reason."""
 
 
-# each of torch's names for one thing: the module's class, its functions, its methods
+# for each operation, all of torch's forms: module classes, functions, method names
 _MAPS: set[object] = {
     *(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.CELU, nn.SELU, nn.GELU, nn.SiLU, nn.Mish),
     *(nn.Tanh, nn.Sigmoid, nn.LogSigmoid, nn.Hardtanh, nn.Hardsigmoid, nn.Hardswish),
@@ -41,7 +43,7 @@ _MAPS: set[object] = {
     *(operator.add, operator.sub, operator.mul, operator.truediv, operator.neg),
     *("relu", "relu_", "tanh", "tanh_", "sigmoid", "sigmoid_", "clamp", "clip", "neg", "abs"),
 }
-_SAME: set[object] = {
+_IDENTITIES: set[object] = {
     *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
     *(nn.AlphaDropout, nn.FeatureAlphaDropout, "contiguous", "clone"),
 }
@@ -56,11 +58,11 @@ _AVERAGES: set[object] = {nn.AvgPool2d, F.avg_pool2d}
 _FLATTENS: set[object] = {nn.Flatten, torch.flatten, "flatten"}
 _VIEWS: set[object] = {"view", "reshape", torch.reshape}
 _MEANS: set[object] = {torch.mean, "mean"}
-_ALL = _MAPS | _SAME | _DROPOUTS | _POOLS | _AVERAGES | _FLATTENS | _VIEWS | _MEANS
+_ALL = _MAPS | _IDENTITIES | _DROPOUTS | _POOLS | _AVERAGES | _FLATTENS | _VIEWS | _MEANS
 
 
 def _inherits(module: nn.Module, kind: type[nn.Module], *methods: str) -> bool:
-    """Whether a module is of that class, or of one that computes just the same."""
+    """Whether a module is of that class, or of a subclass that does not override its methods."""
     return isinstance(module, kind) and all(
         getattr(type(module), method) is getattr(kind, method) and method not in vars(module)
         for method in ("forward", *methods)
@@ -80,16 +82,16 @@ def is_norm(module: nn.Module) -> bool:
 def recognize(
     node: fx.Node, source: fx.Node, axis: int, features: int, root: nn.Module
 ) -> tuple[Stage, int]:
-    """Return the stage that a node is, and the axis of the units behind it.
+    """Return the stage of a node, and the axis of the units in its output.
 
     Parameters
     ----------
     node, source : torch.fx.Node
-        The node, and the one whose output carries the units. Both know their output's shape.
+        The node, and the node whose output has the units. The output shapes are in their ``meta``.
     axis, features : int
-        Where the units are in the output of ``source``, and how many features they have there.
+        The units' axis in the output of ``source``, and the number of features there.
     root : torch.nn.Module
-        Whose modules the graph calls.
+        The module that the graph was traced from.
 
     Returns
     -------
@@ -99,10 +101,10 @@ def recognize(
     Raises
     ------
     Barrier
-        If the node is no stage; the message says why.
+        If the node is not a stage; the message says why.
     """
     module = root.get_submodule(str(node.target)) if node.op == "call_module" else None
-    name = label(node)
+    name = node_name(node)
     what: object = node.target if module is None else type(module)
     shape: tuple[int, ...] = source.meta["shape"]
     others = [other for other in node.all_input_nodes if other is not source]
@@ -110,31 +112,31 @@ def recognize(
     if not norm and what not in _ALL:
         raise Barrier(f"{_described(node, module)} reads them")
     if "shape" not in node.meta:
-        raise Barrier(f"{name} returns more than one tensor")
+        raise Barrier(f"{quoted(name)} returns more than one tensor")
     if norm:
         if axis != 1 or module.num_features != features:  # type: ignore[union-attr]
-            raise Barrier(f"{name} normalizes another axis")
+            raise Barrier(f"{quoted(name)} normalizes another axis")
         return Normalize(name, str(node.target)), axis
-    if what in _VIEWS:  # its sizes may be nodes of their own
+    if what in _VIEWS:  # its sizes may be other nodes
         return _view(node, name, shape, axis), axis
     if others:
-        raise Barrier(f"{name} also reads {label(others[0])}")
+        raise Barrier(f"{quoted(name)} also reads {label(others[0])}")
     if what in _MAPS:
-        return Map(name, node), axis
+        return Elementwise(name, node), axis
     if what in _DROPOUTS:
-        drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # unless told otherwise
+        drops = what not in (F.alpha_dropout, F.feature_alpha_dropout)  # the default
         if _argument(node, module, 2, "training", drops):
-            raise Barrier(f"{name} drops at prediction too: give it training=self.training")
+            raise Barrier(f"{quoted(name)} drops at prediction too: give it training=self.training")
         return Pool(name), axis
-    if what in _SAME:
+    if what in _IDENTITIES:
         return Pool(name), axis
     if what in _FLATTENS:
         return _flatten(node, module, name, shape, axis)
     if what in _MEANS:
         return _mean(node, name, len(shape), axis)
     if axis != len(shape) - 3:
-        raise Barrier(f"{name} pools over another axis")
-    return Pool(name, only_zero=what in _AVERAGES and _varies(node, module)), axis
+        raise Barrier(f"{quoted(name)} pools over another axis")
+    return Pool(name, only_zero=what in _AVERAGES and _changes_constants(node, module)), axis
 
 
 def _argument(
@@ -145,8 +147,8 @@ def _argument(
     return node.args[place] if len(node.args) > place else node.kwargs.get(name, default)
 
 
-def _varies(node: fx.Node, module: nn.Module | None) -> bool:
-    """Whether an average pool makes another number of a constant, at the edges or everywhere."""
+def _changes_constants(node: fx.Node, module: nn.Module | None) -> bool:
+    """Whether an average pool changes a constant input, at the edges or everywhere."""
     padding = _argument(node, module, 3, "padding", 0)
     padded = any(padding) if isinstance(padding, tuple | list) else bool(padding)
     counted = bool(_argument(node, module, 5, "count_include_pad", True))
@@ -160,9 +162,9 @@ def _flatten(
     start = _argument(node, module, 1, "start_dim", 0) % ndim
     end = _argument(node, module, 2, "end_dim", -1) % ndim
     if start < axis <= end:
-        raise Barrier(f"{name} mixes them with another axis")
+        raise Barrier(f"{quoted(name)} mixes them with another axis")
     if axis == start:
-        return Spread(name, prod(shape[axis + 1 : end + 1])), axis
+        return Flatten(name, prod(shape[axis + 1 : end + 1])), axis
     return Pool(name), axis - (end - start) * (axis > end)
 
 
@@ -172,8 +174,8 @@ def _view(node: fx.Node, name: str, shape: tuple[int, ...], axis: int) -> Stage:
         sizes = tuple(sizes[0])
     rows_kept = len(sizes) == 2 and sizes[0] != -1 and node.meta["shape"][0] == shape[0]
     if axis != 1 or not rows_kept or sizes[1] != -1:
-        raise Barrier(f"{name} has fixed sizes: write flatten(1)")
-    return Spread(name, prod(shape[2:]))
+        raise Barrier(f"{quoted(name)} has fixed sizes: write flatten(1)")
+    return Flatten(name, prod(shape[2:]))
 
 
 def _mean(node: fx.Node, name: str, ndim: int, axis: int) -> tuple[Stage, int]:
@@ -181,13 +183,13 @@ def _mean(node: fx.Node, name: str, ndim: int, axis: int) -> tuple[Stage, int]:
     dims = [dim] if isinstance(dim, int) else list(dim or range(ndim))
     places = {place % ndim for place in dims}
     if axis in places:
-        raise Barrier(f"{name} is taken over them")
+        raise Barrier(f"{quoted(name)} is taken over them")
     lost = 0 if _argument(node, None, 2, "keepdim", False) else sum(p < axis for p in places)
     return Pool(name), axis - lost
 
 
 def reads_only_other_sizes(user: fx.Node, axis: int, ndim: int) -> bool:
-    """Whether a node asks for a tensor's type, or for sizes of other axes than the units'."""
+    """Whether a node reads only a tensor's type, or sizes of axes other than the units'."""
     if user.op == "call_method" and user.target in ("dim", "ndimension"):
         return True
     if user.op == "call_method" and user.target == "size":
@@ -208,15 +210,31 @@ def reads_only_other_sizes(user: fx.Node, axis: int, ndim: int) -> bool:
     )
 
 
-def shown(name: str) -> str:
-    """Return a module's name in the user's model, from that under the root."""
+def user_name(name: str) -> str:
+    """Return a module's name in the user's model, from its name under the root."""
     return name.removeprefix("model").removeprefix(".") or "the model"
 
 
+def quoted(name: str) -> str:
+    """Return a name with quotes, for messages; "the model" has none."""
+    return name if name.startswith("the model") else repr(name)
+
+
+def layer_label(name: str) -> str:
+    """Return "layer '0'" or "the model", from a layer's name under the root."""
+    own = user_name(name)
+    return own if own == "the model" else f"layer {own!r}"
+
+
 def label(node: fx.Node) -> str:
-    """Return what the user calls a node."""
+    """Return a node's name for messages, with quotes."""
+    return quoted(node_name(node))
+
+
+def node_name(node: fx.Node) -> str:
+    """Return the name of the module, function or method that a node calls."""
     if node.op == "call_module":
-        return shown(str(node.target))
+        return user_name(str(node.target))
     if any(source.op == "placeholder" for source in node.all_input_nodes):
         return "the model's input"
     if node.target is getattr:

@@ -1,4 +1,4 @@
-"""What compaction returns: the smaller module, and what was and was not taken out of it."""
+"""``Compacted``: the smaller module, the sizes of its layers, and why units were kept."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import Any
 
 from torch import nn
 
-__all__ = ["Compacted", "CompactedLayer", "count_parameters", "dead_stay"]
+__all__ = ["Compacted", "CompactedLayer", "count_parameters", "keeps_dead"]
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return how many numbers the parameters hold, each counted once."""
+    """Return the number of parameters; shared ones count once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def dead_stay(count: int, noun: str) -> str:
-    """Return "1 dead unit stays", "2 dead units stay"."""
-    return f"{count} dead {noun} stays" if count == 1 else f"{count} dead {noun}s stay"
+def keeps_dead(count: int, noun: str) -> str:
+    """Return "keeps 1 dead unit", "keeps 2 dead units"."""
+    return f"keeps {count} dead {noun}{'s' * (count > 1)}"
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class CompactedLayer:
     inputs_before, inputs_after : int
         Inputs, or input channels.
     dead_inputs : tuple of int
-        Which of the model's own inputs this layer has only zero weights for.
+        The model inputs for which all weights of this layer are zero.
     """
 
     name: str
@@ -49,18 +49,18 @@ class CompactedLayer:
 
 @dataclass(frozen=True, eq=False)
 class Compacted:
-    """A smaller module that predicts what the given one predicts.
+    """A smaller module with the same predictions as the given one.
 
     Attributes
     ----------
     model : torch.nn.Module
         A new module, in the training mode of the given one.
     layers : tuple of CompactedLayer
-        Every Linear and Conv2d that was looked at, in the order of the forward pass.
+        Every Linear and Conv2d in the forward pass, in its order.
     kept : tuple of str
-        What could not be made smaller and why, a line each.
+        One line for each layer that could not shrink, with the reason.
     parameters_before, parameters_after : int
-        How many numbers the parameters hold.
+        The number of parameters.
     """
 
     model: nn.Module
@@ -70,7 +70,7 @@ class Compacted:
     parameters_after: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the module, as values that JSON has."""
+        """Return everything except the module, as JSON values."""
         return {
             "parameters_before": self.parameters_before,
             "parameters_after": self.parameters_after,
@@ -97,7 +97,7 @@ class Compacted:
             for row in rows
         ]
         lines.append(f"parameters: {_change(self.parameters_before, self.parameters_after)}")
-        return "\n".join([*lines, *(f"kept: {line}" for line in self.kept)])
+        return "\n".join([*lines, *self.kept])
 
 
 def _change(before: int, after: int) -> str:

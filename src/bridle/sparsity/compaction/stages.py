@@ -1,8 +1,8 @@
-"""What may stand between two layers: what it does to their units, and to constant ones.
+"""Stages: operations between two layers, and their effect on constant and removed units.
 
-A stage works on *features*, the entries of the axis that the next layer reads: a unit is one
-feature, or as many neighbouring ones as a flattened map has pixels. ``Constants`` says which
-features have one value whatever the input (and whatever the pixel), and which value.
+A stage works on *features*, the entries along the axis that the next layer reads. A unit is one
+feature, or, after flattening a feature map, one feature for each pixel. ``Constants`` has the
+features whose value does not depend on the input or the pixel, and their values.
 """
 
 from __future__ import annotations
@@ -13,37 +13,37 @@ from typing import NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, fx, nn
 
-__all__ = ["Constants", "Map", "Normalize", "Pool", "Spread", "Stage"]
+__all__ = ["Constants", "Elementwise", "Flatten", "Normalize", "Pool", "Stage"]
 
 
 class Constants(NamedTuple):
-    """Which features are constant: bool and float64 ``[features]``, on the CPU."""
+    """Which features are constant (bool), and their values (float64); ``[features]``, on CPU."""
 
     known: Tensor
     value: Tensor
 
 
 class Stage(Protocol):
-    """One step from a layer to the next."""
+    """One operation between a layer and the next."""
 
     @property
     def name(self) -> str:
-        """What the user calls it."""
+        """Its name in messages."""
 
     @property
     def factor(self) -> int:
-        """How many features it makes of one."""
+        """How many output features each input feature becomes."""
 
     def push(self, constants: Constants, model: nn.Module) -> Constants:
-        """Return the constants behind it."""
+        """Return the constants after the stage."""
 
     def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Keep the features of the mask ``keep`` only."""
+        """Keep only the features in the mask ``keep``."""
 
 
 @dataclass(frozen=True)
-class Map:
-    """A function of each number by itself, that has no parameters."""
+class Elementwise:
+    """An elementwise function without parameters."""
 
     name: str
     node: fx.Node
@@ -52,13 +52,13 @@ class Map:
     def push(self, constants: Constants, model: nn.Module) -> Constants:
         """Return the function's values at the constants."""
 
-        def given(_: fx.Node) -> Tensor:
-            return constants.value.clone()  # the function may work in place
+        def value_of(_: fx.Node) -> Tensor:
+            return constants.value.clone()  # the function may change it in place
 
-        args, kwargs = fx.map_arg(self.node.args, given), fx.map_arg(self.node.kwargs, given)
+        args, kwargs = fx.map_arg(self.node.args, value_of), fx.map_arg(self.node.kwargs, value_of)
         target = self.node.target
         if self.node.op == "call_module":
-            # forward, not the call, which would run the user's hooks
+            # call forward directly: calling the module would run the user's hooks
             value = model.get_submodule(str(target)).forward(*args, **kwargs)
         elif self.node.op == "call_method":
             value = getattr(args[0], str(target))(*args[1:], **kwargs)
@@ -67,55 +67,55 @@ class Map:
         return Constants(constants.known, value)
 
     def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: it takes any number of features."""
+        """Do nothing: the stage works with any number of features."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A mean, a maximum or the identity: constants stay, or only those that are 0 do."""
+    """A mean, a maximum or the identity: constants stay constant, or only zeros do."""
 
     name: str
     only_zero: bool = False
     factor: int = 1
 
     def push(self, constants: Constants, model: nn.Module) -> Constants:  # noqa: ARG002
-        """Return the constants that are left."""
+        """Return the features that stay constant."""
         known, value = constants
         return Constants(known & (value == 0), value) if self.only_zero else constants
 
     def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: it takes any number of features."""
+        """Do nothing: the stage works with any number of features."""
 
 
 @dataclass(frozen=True)
-class Spread:
-    """Flattening: a unit's pixels become neighbouring features."""
+class Flatten:
+    """Flattening: a unit's pixels become adjacent features."""
 
     name: str
     factor: int
 
     def push(self, constants: Constants, model: nn.Module) -> Constants:  # noqa: ARG002
-        """Return each constant as often as there are pixels."""
+        """Return each constant once for each pixel."""
         return Constants(*(part.repeat_interleave(self.factor) for part in constants))
 
     def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: it takes any number of features."""
+        """Do nothing: the stage works with any number of features."""
 
 
 @dataclass(frozen=True)
 class Normalize:
-    """Batch normalization, which has parameters and statistics for each feature."""
+    """Batch normalization, with parameters and statistics for each feature."""
 
     name: str
     target: str
     factor: int = 1
 
     def push(self, constants: Constants, model: nn.Module) -> Constants:
-        """Return what the running statistics make of the constants; where γ is 0, all is β."""
+        """Normalize the constants by the running statistics; where γ is 0, the constant is β."""
         module = cast(nn.BatchNorm2d, model.get_submodule(self.target))
         known, value = constants
         if module.running_mean is None or module.running_var is None:
-            known = torch.zeros_like(known)  # the batch's own statistics: no constant is one
+            known = torch.zeros_like(known)  # batch statistics depend on the input
         else:
             deviation = (_exact(module.running_var) + module.eps).sqrt()
             value = (value - _exact(module.running_mean)) / deviation
@@ -126,7 +126,7 @@ class Normalize:
         return Constants(known, value)
 
     def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Keep the parameters and statistics of some features."""
+        """Keep the parameters and statistics of the features in the mask."""
         module = cast(nn.BatchNorm2d, model.get_submodule(self.target))
         for name, parameter in list(module.named_parameters(recurse=False)):
             kept = parameter[keep.to(parameter.device)].clone()

@@ -1,4 +1,4 @@
-"""Units and inputs are cut out of modules, in place."""
+"""Removes units and inputs from modules, in place."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from bridle.sparsity.compaction.recognize import shown
-from bridle.sparsity.compaction.result import dead_stay
+from bridle.sparsity.compaction.graph import Link
+from bridle.sparsity.compaction.recognize import layer_label, quoted
+from bridle.sparsity.compaction.result import keeps_dead
 from bridle.sparsity.compaction.stages import Constants
-from bridle.sparsity.compaction.walk import Link
 
 __all__ = [
     "Select",
-    "columns_of",
+    "dead_columns",
     "dead_rows",
     "layer_of",
     "select_inputs",
     "shrink",
     "sizes_of",
-    "stuck",
+    "why_dead_units_stay",
 ]
 
 Layer = nn.Linear | nn.Conv2d
 
 
 class Select(nn.Module):
-    """Takes some entries of one axis, so that the layer behind it reads those only.
+    """Selects entries along one axis for the layer after it.
 
     Parameters
     ----------
     index : Tensor
-        int64: the places to take, a buffer.
+        int64: the indices to select, stored as a buffer.
     dim : int
         The axis.
 
@@ -52,39 +52,40 @@ class Select(nn.Module):
         self.dim = dim
 
     def extra_repr(self) -> str:
-        """Return how many entries it takes, and where."""
+        """Return the number of selected entries, and the axis."""
         return f"{len(self.index)} entries, dim={self.dim}"
 
     def forward(self, X: Tensor) -> Tensor:
-        """Return the entries."""
+        """Return the selected entries."""
         return X.index_select(self.dim, self.index)
 
 
 def layer_of(model: nn.Module, name: str) -> Layer:
-    """Return the layer of that name."""
+    """Return a layer by its name."""
     return cast(Layer, model.get_submodule(name))
 
 
 def dead_rows(layer: Layer) -> Tensor:
-    """Return which units have zero weights only: bool ``[units]``, on the CPU."""
+    """Return which units have only zero weights: bool ``[units]``, on the CPU."""
     return (layer.weight == 0).flatten(1).all(1).cpu()
 
 
-def columns_of(layer: Layer) -> Tensor:
+def dead_columns(layer: Layer) -> Tensor:
     """Return which inputs no weight reads: bool ``[inputs]``, on the CPU."""
     return (layer.weight == 0).transpose(0, 1).flatten(1).all(1).cpu()
 
 
 def sizes_of(layer: Layer) -> tuple[int, int]:
-    """Return units and inputs."""
+    """Return the numbers of units and of inputs."""
     return layer.weight.shape[0], layer.weight.shape[1]
 
 
 @dataclass(frozen=True)
-class _Found:
-    """What the two ends of a link say: masks on the CPU.
+class _DeadUnits:
+    """The dead units of a link's producer, and what to fold into its consumer; on the CPU.
 
-    ``removable`` and ``dead`` are ``[units]``, what is folded ``[features]`` of the consumer.
+    ``removable`` and ``dead`` are ``[units]``; ``folded`` and ``value`` are ``[features]`` of the
+    consumer.
     """
 
     removable: Tensor
@@ -94,7 +95,7 @@ class _Found:
     reason: str
 
 
-def _examine(model: nn.Module, link: Link) -> _Found:
+def _find_dead_units(model: nn.Module, link: Link) -> _DeadUnits:
     producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
     units, reason = sizes_of(producer)[0], ""
     bias = torch.zeros(units) if producer.bias is None else producer.bias.detach().cpu()
@@ -104,15 +105,16 @@ def _examine(model: nn.Module, link: Link) -> _Found:
         pushed = stage.push(constants, model)
         before = constants.known.repeat_interleave(stage.factor)
         if not reason and bool((before & ~pushed.known).any()):
-            reason = f"{stage.name} makes their constants vary"
+            reason = f"{quoted(stage.name)} makes constants vary"
         constants, factor = pushed, factor * stage.factor
         once_known = once_known.repeat_interleave(stage.factor) | constants.known
     known, value = constants
     foldable = known & value.isfinite()
     if isinstance(consumer, nn.Conv2d) and _pads_with_zeros(consumer):
         foldable &= value == 0
-        reason = reason or f"{shown(link.consumer)} pads with zeros, and their constants are not 0"
-    unread = columns_of(consumer)
+        padded = f"{layer_label(link.consumer)} pads with zeros, and the constants are not 0"
+        reason = reason or padded
+    unread = dead_columns(consumer)
 
     def by_unit(features: Tensor) -> Tensor:
         return features.view(units, factor).all(1)
@@ -120,37 +122,37 @@ def _examine(model: nn.Module, link: Link) -> _Found:
     removable = by_unit(unread | foldable)
     dead = by_unit(unread | once_known)
     folded = foldable & ~unread & removable.repeat_interleave(factor)
-    reason = reason or "their constants are not finite"
-    return _Found(removable, dead, folded, value, reason)
+    reason = reason or "the constants are not finite"
+    return _DeadUnits(removable, dead, folded, value, reason)
 
 
-def stuck(model: nn.Module, link: Link) -> str | None:
-    """Return which dead units of a link's producer could not be taken out, and why."""
-    found = _examine(model, link)
+def why_dead_units_stay(model: nn.Module, link: Link) -> str | None:
+    """Return why a link's producer keeps dead units, or None if it keeps none."""
+    found = _find_dead_units(model, link)
     count = int((found.dead & ~found.removable).sum())
     if count:
-        return f"{dead_stay(count, 'unit')}: {found.reason}"
+        return f"{keeps_dead(count, 'unit')}: {found.reason}"
     if bool(found.removable.all()):
-        return "1 dead unit stays, all zero: a layer has at least one"
+        return "keeps 1 unit, all zero: a layer has at least one"
     return None
 
 
 def shrink(model: nn.Module, link: Link) -> bool:
-    """Take a producer's dead units out, and put what they add into the consumer's bias.
+    """Remove a producer's dead units, and add their constant part to the consumer's bias.
 
     Returns
     -------
     bool
         Whether anything has changed.
     """
-    found = _examine(model, link)
+    found = _find_dead_units(model, link)
     if not found.removable.any():
         return False
     producer, consumer = layer_of(model, link.producer), layer_of(model, link.consumer)
     keep = ~found.removable
     stub = not bool(keep.any())
     if stub:
-        keep[0] = True  # torch has no layers without units
+        keep[0] = True  # torch layers have at least one unit
     changed = not bool(keep.all())
     if found.folded.any():
         _fold(consumer, found.folded, found.value)
@@ -161,7 +163,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
             stage.shrink(model, keep)
         _cut_columns(consumer, keep)
     if stub:
-        # it adds nothing and reads nothing, so that what fed it dies as well
+        # all its weights become zero, so the units before it are dead as well
         for tensor in (producer.weight, producer.bias, consumer.weight):
             if tensor is not None and bool(tensor.any()):
                 tensor.zero_()
@@ -170,7 +172,7 @@ def shrink(model: nn.Module, link: Link) -> bool:
 
 
 def _pads_with_zeros(layer: nn.Conv2d) -> bool:
-    # torch keeps here what 'same' and 'valid' come to
+    # torch stores the padding of 'same' and 'valid' here
     padded = any(layer._reversed_padding_repeated_twice)
     return layer.padding_mode == "zeros" and padded
 
@@ -206,7 +208,7 @@ def _cut_columns(layer: Layer, keep: Tensor) -> None:
 
 
 def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
-    """Take a layer's dead inputs out, and put a :class:`Select` in front of it.
+    """Remove a layer's dead inputs, and put a :class:`Select` in front of it.
 
     Returns
     -------
@@ -214,11 +216,11 @@ def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
         The dead inputs.
     """
     layer = layer_of(model, name)
-    dead = columns_of(layer)
+    dead = dead_columns(layer)
     places = tuple(dead.nonzero().flatten().tolist())
     keep = ~dead
     if not keep.any():
-        keep[0] = True  # torch has no layers without inputs
+        keep[0] = True  # torch layers have at least one input
     if keep.all():
         return places
     index = keep.nonzero().flatten().to(layer.weight.device)
@@ -229,6 +231,6 @@ def select_inputs(model: nn.Module, name: str) -> tuple[int, ...]:
     selected.train(layer.training)
     for parent in list(model.modules()):
         for key, child in parent._modules.items():
-            if child is layer:  # under every name that it has
+            if child is layer:  # under each of its names
                 parent._modules[key] = selected
     return places

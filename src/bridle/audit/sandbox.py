@@ -1,4 +1,4 @@
-"""A copy of a model and its optimizer, to make real steps with."""
+"""Copies of a model and its optimizer, on which the audit makes real steps."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from bridle.errors import UsageError
-from bridle.modules.attach import Attachment, attachments_of
+from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
-from bridle.modules.placing import parameters_of
+from bridle.modules.noise_hooks import parameters_of
 
-__all__ = ["Laboratory", "Loss", "kept_random_state", "unwrapped"]
+__all__ = ["Loss", "Sandbox", "preserved_random_state", "unwrap"]
 
 Loss = Callable[[nn.Module, Any], Tensor]
 
 
-def unwrapped(model: nn.Module) -> nn.Module:
-    """Return the module inside of data-parallel and compiled wrappers."""
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the module inside data-parallel and compiled wrappers."""
     while True:
         if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
             model = model.module
@@ -35,8 +35,8 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def kept_random_state() -> Iterator[None]:
-    """Leave torch's, NumPy's and Python's random state as it was."""
+def preserved_random_state() -> Iterator[None]:
+    """Restore the random states of torch, NumPy and Python afterwards."""
     numpy_state, python_state = np.random.get_state(), random.getstate()
     with torch.random.fork_rng():
         try:
@@ -46,8 +46,8 @@ def kept_random_state() -> Iterator[None]:
             random.setstate(python_state)
 
 
-class Laboratory:
-    """Makes copies, each the same, and steps with them; the originals are only read."""
+class Sandbox:
+    """Makes identical copies and steps with them; the originals are only read."""
 
     def __init__(
         self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, loss: Loss
@@ -61,7 +61,7 @@ class Laboratory:
     def copies(
         self, *, attached: bool = True, decay: bool = True
     ) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Return a copy of both, the optimizer over the copy's parameters."""
+        """Return a copy of the model, and one of the optimizer for the copy's parameters."""
         try:
             model, optimizer = copy.deepcopy((self.model, self.optimizer))
         except RuntimeError as error:
@@ -86,15 +86,15 @@ class Laboratory:
         return model, optimizer
 
     def loss_of(self, model: nn.Module) -> Tensor:
-        """Return the loss of a copy on a copy of the batch, and check what it is."""
+        """Return a copy's loss on a copy of the batch; check that it is a scalar."""
         batch = tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, self.batch)
         value = self.loss(model, batch)
         if not isinstance(value, Tensor) or value.numel() != 1:
-            raise UsageError(f"loss(model, batch) gave {value!r}; it must give a scalar tensor")
+            raise UsageError(f"loss(model, batch) gave {value!r}; let it return a scalar tensor")
         return value
 
     def check_loss(self) -> None:
-        """Make sure that the loss is of the model that it is given."""
+        """Check that the loss depends on the model that it is given."""
         model, _ = self.copies(attached=False)
         value = self.loss_of(model)
         trainable = [p for p in model.parameters() if p.requires_grad]
@@ -103,24 +103,24 @@ class Laboratory:
             grads = torch.autograd.grad(value, trainable, allow_unused=True)
         if all(grad is None for grad in grads):
             raise UsageError(
-                "loss(model, batch) has no gradient for the model that it is given, a copy: "
+                "loss(model, batch) does not depend on its first argument, a copy of the model: "
                 "use its first argument throughout"
             )
 
     def step(
         self, *, attached: bool = True, decay: bool = True
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], torch.optim.Optimizer]:
-        """Make a step with a copy: weights after it, gradients as the optimizer had them."""
+        """Make a step with a copy; return the new weights, the step's gradients, the optimizer."""
         model, optimizer = self.copies(attached=attached, decay=decay)
         gradients: dict[str, Tensor] = {}
 
-        def keep(*_: Any) -> None:
+        def record(*_: Any) -> None:
             for name, parameter in parameters_of(model).items():
                 if parameter.grad is not None:
                     gradients[name] = parameter.grad.detach().clone()
 
-        optimizer.register_step_pre_hook(keep)  # after the attachments' own
-        with torch.random.fork_rng():  # so that every copy draws the same noise
+        optimizer.register_step_pre_hook(record)  # runs after the attachments' hooks
+        with torch.random.fork_rng():  # every copy gets the same noise
             optimizer.zero_grad()
             value = self.loss_of(model)
             if value.requires_grad:

@@ -1,4 +1,4 @@
-"""The traced forward pass, read: which layer feeds which, and what stands in the way."""
+"""Reads the traced forward pass: which layer feeds which, and which units cannot be removed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from bridle.sparsity.compaction.recognize import (
     is_layer,
     is_norm,
     label,
+    layer_label,
+    quoted,
     reads_only_other_sizes,
     recognize,
-    shown,
 )
 from bridle.sparsity.compaction.stages import Normalize, Stage
 
@@ -24,11 +25,11 @@ __all__ = ["Link", "Plan", "Root", "Untraceable", "plan_of"]
 
 
 class Untraceable(Exception):  # noqa: N818
-    """The forward pass cannot be followed: the message is the reason."""
+    """Raised if the forward pass cannot be traced; the message is the reason."""
 
 
 class Root(nn.Module):
-    """A model that takes its arguments as one tuple, so that the others keep their defaults."""
+    """Wraps a model to take its arguments as one tuple; other arguments keep their defaults."""
 
     def __init__(self, model: nn.Module, arguments: int) -> None:
         super().__init__()
@@ -36,13 +37,13 @@ class Root(nn.Module):
         self.arguments = arguments
 
     def forward(self, example: tuple[Tensor, ...]) -> Any:
-        """Return what the model returns."""
+        """Call the model, and return its output."""
         return self.model(*(example[place] for place in range(self.arguments)))
 
 
 @dataclass(frozen=True)
 class Link:
-    """A layer whose units one other layer reads, and nothing else."""
+    """A layer whose units are read by exactly one other layer."""
 
     producer: str
     stages: tuple[Stage, ...]
@@ -51,7 +52,7 @@ class Link:
 
 @dataclass
 class Plan:
-    """What the walk found, by the layers' names under the root.
+    """What can be removed from a model; layers have their names under the root.
 
     Attributes
     ----------
@@ -60,11 +61,11 @@ class Plan:
     links : list of Link
         In the same order.
     barriers : dict
-        Why the units of a layer cannot be taken out.
+        For each layer whose units cannot be removed, the reason.
     first : set of str
-        Layers that read the model's input, and whose inputs can be selected.
+        Layers that read the model's input, so that their inputs can be selected.
     others : list of str
-        A line for each module with parameters that compaction does not know.
+        One line for each module with parameters that compaction does not support.
     """
 
     layers: list[str] = field(default_factory=list)
@@ -92,21 +93,21 @@ def _trace(root: Root) -> fx.Graph:
     mode = "training" if root.training else "prediction"
     try:
         return _Tracer().trace(root)
-    except Exception as error:  # user code, run on stand-ins, can raise anything
+    except Exception as error:  # user code, run on proxies, can raise anything
         first = (str(error).splitlines() or [""])[0]
         reason = f"forward cannot be traced in {mode} ({type(error).__name__}: {first})"
         raise Untraceable(reason) from error
 
 
 def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
-    """Return which layers of a model can be made smaller, at prediction and in training alike.
+    """Return which layers of a model can shrink, in prediction and in training.
 
     Parameters
     ----------
     root : Root
-        Around a copy of the model, whose modes do not matter and are changed.
+        A wrapped copy of the model; its training mode is changed.
     example : tuple of Tensor
-        What the model takes.
+        The model's arguments.
 
     Returns
     -------
@@ -115,19 +116,19 @@ def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
     Raises
     ------
     Untraceable
-        If the forward pass depends on the data, or is beyond ``torch.fx``.
+        If the forward pass depends on the data, or if ``torch.fx`` cannot trace it.
     """
     training = _trace(root.train())
     graph = _trace(root.eval())
     try:
         _Shapes(fx.GraphModule(root, graph)).run(example)
-    except Exception as error:  # a trace that is not the forward pass
+    except Exception as error:  # the trace differs from the forward pass
         raise Untraceable(f"the traced forward pass fails ({type(error).__name__})") from error
-    return _Walk(root, graph, training).plan
+    return _GraphReader(root, graph, training).plan
 
 
 def _reads(graph: fx.Graph, root: nn.Module) -> dict[str, Counter[object]]:
-    """Return what is computed from each module's outputs, as far as the next layers."""
+    """Return the operations that use each module's outputs, up to the next layers."""
     found: dict[str, Counter[object]] = {}
     for start in graph.nodes:
         if start.op != "call_module":
@@ -145,8 +146,8 @@ def _reads(graph: fx.Graph, root: nn.Module) -> dict[str, Counter[object]]:
     return found
 
 
-class _Walk:
-    """One reading of a graph, whose result is ``plan``."""
+class _GraphReader:
+    """Reads a graph node by node, and builds ``plan``."""
 
     def __init__(self, root: Root, graph: fx.Graph, training: fx.Graph) -> None:
         self.root = root
@@ -164,7 +165,7 @@ class _Walk:
         self.holders: Counter[int] = Counter(
             parameter.data_ptr() for _, parameter in root.named_parameters(remove_duplicate=False)
         )
-        # a module under two names holds its parameters once
+        # a module with two names holds its parameters only once
         self.aliases = Counter(id(m) for _, m in root.named_modules(remove_duplicate=False))
         self.plan = Plan()
         for node in graph.nodes:
@@ -185,14 +186,15 @@ class _Walk:
             if self._fault(name) is None and self._reads_input(node):
                 self.plan.first.add(name)
         elif not is_norm(module) and any(True for _ in module.parameters()):
-            line = f"{label(node)}: {type(module).__name__} is not a Linear, Conv2d or BatchNorm"
+            kind = type(module).__name__
+            line = f"module {label(node)}: {kind} is not a Linear, Conv2d or BatchNorm"
             if isinstance(module, Network):
-                line = f"{label(node)}: compact a bridle Network by itself"
+                line = f"module {label(node)}: compact a bridle Network by itself"
             if line not in self.plan.others:
                 self.plan.others.append(line)
 
     def _fault(self, name: str) -> str | None:
-        """Return why a module's own tensors cannot be cut, if so."""
+        """Return why a module's parameters cannot be cut, or None if they can."""
         module = self.root.get_submodule(name)
         own = list(module.parameters(recurse=False))
         if any(calls[name] > 1 for calls in self.calls):
@@ -216,9 +218,9 @@ class _Walk:
         if fault is not None:
             raise Barrier(f"it {fault}")
         if self.reads[0][name] != self.reads[1].get(name):
-            raise Barrier("what reads them in training is not what reads them at prediction")
+            raise Barrier("training and prediction use them in different ways")
         if "shape" not in start.meta:
-            raise Barrier("a hook makes something else of them")
+            raise Barrier("a hook changes them")
         node, stages = start, list[Stage]()
         shape = start.meta["shape"]
         axis = len(shape) - (3 if isinstance(module, nn.Conv2d) else 1)
@@ -230,7 +232,7 @@ class _Walk:
                 return self._closed(name, tuple(stages), user, target, len(shape), axis)
             stage, axis_after = recognize(user, node, axis, features, self.root)
             if isinstance(stage, Normalize) and (fault := self._fault(stage.target)):
-                raise Barrier(f"{stage.name} {fault}")
+                raise Barrier(f"{quoted(stage.name)} {fault}")
             stages.append(stage)
             node, axis, features = user, axis_after, features * stage.factor
             shape = node.meta["shape"]
@@ -243,7 +245,7 @@ class _Walk:
         if not users:
             raise Barrier("nothing reads them")
         if len(users) > 1:
-            raise Barrier(f"{' and '.join(label(user) for user in users)} all read them")
+            raise Barrier(f"{' and '.join(label(user) for user in users)} read them")
         return users[0]
 
     def _closed(
@@ -263,9 +265,9 @@ class _Walk:
         return Link(name, stages, str(user.target))
 
     def _reads_input(self, node: fx.Node) -> bool:
-        """Whether what a layer reads is the model's input, at most reshaped or mapped."""
+        """Whether a layer's input is the model's input, at most reshaped or mapped elementwise."""
         while True:
-            # sizes are sources too, and have no shape
+            # nodes of sizes are sources too; they have no shape
             sources = [
                 s for s in node.all_input_nodes if s.op == "placeholder" or "shape" in s.meta
             ]
@@ -280,9 +282,10 @@ class _Walk:
                     return False
 
     def _unused(self) -> None:
-        """Name the layers that prediction never calls."""
+        """Report the layers that prediction never calls."""
         for name, module in self.root.named_modules():
             called = any(name == other or name.startswith(f"{other}.") for other in self.calls[0])
             if is_layer(module) and not called:
-                what = "forward uses its weights directly" if name in self.touched else "not called"
-                self.plan.others.append(f"{shown(name)}: {what} at prediction")
+                direct = name in self.touched
+                what = "has weights that forward uses directly" if direct else "is not called"
+                self.plan.others.append(f"{layer_label(name)} {what} at prediction")

@@ -1,4 +1,4 @@
-"""Noise in a module of anybody's, by its forward hooks: names, keys and parameters stay."""
+"""Forward hooks that apply noise in any module; parameters, names and keys do not change."""
 
 from __future__ import annotations
 
@@ -17,87 +17,87 @@ __all__ = ["UnitNoise", "WeightNoise", "is_on_weights", "noises_of", "parameters
 
 
 def is_on_weights(noise: Any) -> bool:
-    """Whether a noise is one on weights, scheduled or not."""
+    """Whether a noise acts on weights, scheduled or not."""
     inner = noise.noise if isinstance(noise, Scheduled) else noise
     return isinstance(inner, DropConnect | WeightDrop)
 
 
 def _rank() -> tuple[int, int]:
-    """Return this process's rank and how many there are."""
+    """Return this process's rank and the number of processes."""
     if dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
 
 
-class _Clock:
-    """The address of a stream's next mask; every training pass takes the next step."""
+class _StepCounter:
+    """Counts the training passes of a stream, and gives the address of the next mask."""
 
     def __init__(self, name: str, seed: int, stream: int) -> None:
         self.name = name
-        self.next = torch.tensor([seed, stream, 0], dtype=torch.int64)
+        self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64)
         self._passes = 0
 
     @property
     def step(self) -> int:
-        return int(self.next[2])
+        return int(self.next_address[2])
 
     @step.setter
     def step(self, value: int) -> None:
-        self.next[2] = value
+        self.next_address[2] = value
 
-    def tick(self, device: torch.device) -> Tensor:
+    def advance(self, device: torch.device) -> Tensor:
         """Return the address of this pass, int64 ``[3]``."""
-        if self.next.device != device:
-            self.next = self.next.to(device)
-        again = not torch.compiler.is_compiling() and self._drawn_again()
-        address = self.next.clone()
-        if again:
+        if self.next_address.device != device:
+            self.next_address = self.next_address.to(device)
+        repeated = not torch.compiler.is_compiling() and self._is_recomputed()
+        address = self.next_address.clone()
+        if repeated:
             address[2] -= 1
         else:
-            self.next[2] += 1
+            self.next_address[2] += 1
         return address
 
-    def _drawn_again(self) -> bool:
-        """Whether a backward pass repeats a forward pass: activation checkpointing."""
+    def _is_recomputed(self) -> bool:
+        """Whether activation checkpointing recomputes a forward pass during backward."""
         if torch._C._current_graph_task_id() == -1:
             self._passes += 1
             return False
         if self._passes > 1:
             raise UsageError(
-                f"{self.name} ran {self._passes} times before a backward pass that checkpointing "
-                "repeats, and which mask to draw again is unknown: checkpoint it once in a step, "
-                "and use model.eval() for passes without backward"
+                f"{self.name} ran {self._passes} times before the backward pass that recomputes "
+                "it, so its mask is ambiguous: checkpoint it once in each step, and use "
+                "model.eval() for passes without backward"
             )
         self._passes = 0
         return True
 
 
 class UnitNoise:
-    """Noise on what goes into a module or comes out of it."""
+    """Noise on a module's input or output."""
 
     def __init__(self, name: str, noise: Multiplier, *, where: str, seed: int, stream: int) -> None:
         self.name = name
         self.noise = noise
         self.where = where
-        self.clock = _Clock(name, seed, stream)
+        self.counter = _StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} {self.where} {self.name or 'the model'}"
 
     def install(self, module: nn.Module) -> list[Any]:
-        """Hang on a module; return the handles that take it off."""
+        """Register the hook on a module; return the handles that remove it."""
         if self.where == "after":
             return [module.register_forward_hook(self.after)]
         return [module.register_forward_pre_hook(self.before, with_kwargs=True)]
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:  # noqa: ARG002
-        """Return the output with units dropped."""
+        """Return the output with noise on its first tensor."""
         return self._on_first(output, self._act(module.training))
 
     def before(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """Return the inputs with units of the first dropped."""
+        """Return the inputs with noise on the first one."""
         act = self._act(module.training)
         if args:
             return (self._on_first(args[0], act), *args[1:]), kwargs
@@ -113,15 +113,15 @@ class UnitNoise:
         rank, processes = _rank()
         noise: Any = self.noise
         if isinstance(x, PackedSequence):
-            address = self.clock.tick(x.data.device)
+            address = self.counter.advance(x.data.device)
             return noise.train_packed(x, address, rank=rank, processes=processes)
         rows = None
-        if processes > 1:  # interleaved, so that no two processes share a row
+        if processes > 1:  # interleave the processes' rows, so that no two share one
             rows = torch.arange(noise.rows_of(x), device=x.device) * processes + rank
-        return noise.train(x, self.clock.tick(x.device), rows=rows)
+        return noise.train(x, self.counter.advance(x.device), rows=rows)
 
     def _on_first(self, value: Any, act: Callable[[Tensor | PackedSequence], Tensor]) -> Any:
-        """Return a module's value with its first tensor replaced."""
+        """Return a module's input or output with its first tensor replaced by ``act`` of it."""
         if isinstance(value, Tensor) and value.is_floating_point() and value.ndim:
             return act(value)
         if isinstance(value, PackedSequence):
@@ -134,15 +134,15 @@ class UnitNoise:
             return type(value)(**{**value, name: self._on_first(value[name], act)})
         raise UsageError(
             f"dropout {self.where} {self.name!r} found a {type(value).__name__}; it needs a "
-            "floating tensor, or a tuple or mapping that begins with one"
+            "floating-point tensor, or a tuple or mapping whose first value is one"
         )
 
 
 class WeightNoise:
     """DropConnect or weight-drop on one weight of a module.
 
-    While the module's forward runs, the masked weight stands before the parameter; parameter,
-    names and state stay what they are.
+    During the module's forward, the masked weight shadows the parameter. The parameter, its name
+    and the state do not change.
     """
 
     where = "on"
@@ -162,26 +162,26 @@ class WeightNoise:
         self.host = host
         self.attribute = attribute
         self._covered = False
-        self.clock = _Clock(name, seed, stream)
+        self.counter = _StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} on {self.name}"
 
     def install(self, module: nn.Module) -> list[Any]:
-        """Hang on the module whose forward reads the weight; return the handles."""
+        """Register the hooks on the module whose forward reads the weight; return the handles."""
         return [
             module.register_forward_pre_hook(self.cover),
             module.register_forward_hook(self.uncover, always_call=True),
         ]
 
     def cover(self, module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002
-        """Put the masked weight before the parameter."""
+        """Let the masked weight shadow the parameter."""
         weight = self.host._parameters[self.attribute]
         if weight is None:
             return
         if self.host.training:
             noise: Any = self.noise
-            masked = noise.train(weight, self.clock.tick(weight.device), row=_rank()[0])
+            masked = noise.train(weight, self.counter.advance(weight.device), row=_rank()[0])
         else:
             masked = self.noise.predict(weight)
         if masked is weight:
@@ -196,7 +196,7 @@ class WeightNoise:
             object.__setattr__(self.host, self.attribute, masked)
 
     def uncover(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
-        """Take the masked weight away again."""
+        """Remove the masked weight."""
         if isinstance(self.host, nn.RNNBase):
             weights = list(self.host._flat_weights)
             place = self.host._flat_weights_names.index(self.attribute)
@@ -208,7 +208,7 @@ class WeightNoise:
 
 
 def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
-    """Return the noises that stand in a model, in its order."""
+    """Return the noises in a model, in the model's order."""
     found: dict[int, UnitNoise | WeightNoise] = {}
     for module in model.modules():
         for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
@@ -219,7 +219,7 @@ def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
 
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return a model's parameters, and those that its noises learn, by name."""
+    """Return a model's parameters and its noises' learned rates, by name."""
     learned = {
         f"rate {noise.where} {noise.name}": noise.noise.learned
         for noise in noises_of(model)

@@ -1,4 +1,4 @@
-"""Which noise a rule puts where in a model, before anything is changed."""
+"""Where the rules place noises in a model, decided before the model is changed."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from bridle.errors import UsageError
-from bridle.modules.placing import is_on_weights
+from bridle.modules.noise_hooks import is_on_weights
 from bridle.modules.select import Selector, select_modules, select_places
 from bridle.noise import Multiplier, Scheduled, Spot, WeightDrop
 
 __all__ = ["Before", "Planned", "plan"]
 
 Planned = dict[tuple[str, str], tuple[nn.Module, Multiplier, Any]]
-"""Module, noise, and the place of a weight, by where and name."""
+"""By (where, name): the module, the noise, and for weight noise the parameter's place."""
 
 
 @dataclass(frozen=True)
 class Before:
-    """Noise in front of a module, on its first input, instead of behind it.
+    """Noise on a module's first input, instead of its output.
 
     Examples
     --------
@@ -34,12 +34,12 @@ class Before:
 
 
 def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Planned:
-    """Return what a rule puts where: by ("after", "before" or "on", name), module and noise.
+    """Return the placement of a rule's noise: by ("after", "before" or "on", name).
 
     Raises
     ------
     UsageError
-        If the selector matches nothing, or the noise cannot act there.
+        If the selector matches nothing, or if the noise cannot act there.
     """
     if isinstance(rule, Multiplier) and is_on_weights(rule):
         return _weights(model, selector, rule)
@@ -48,27 +48,32 @@ def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Pla
 
 def _check_noise(noise: Multiplier) -> None:
     if isinstance(noise.keep_prob, Tensor):
-        raise UsageError(f"{noise} has a keep probability for each member; give one number")
+        raise UsageError(
+            f"{noise} has a tensor of keep probabilities, one for each member; give one number"
+        )
     inner = noise.noise if isinstance(noise, Scheduled) else noise
     if inner.shared or getattr(inner, "per_example", False):
-        raise UsageError(f"{noise}: shared and per_example are for bridle.Network only")
+        raise UsageError(
+            f"{noise}: shared and per_example work in a bridle.Network only; leave them out"
+        )
 
 
 def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Planned:
     noise, where = (rule.noise, "before") if isinstance(rule, Before) else (rule, "after")
     if not isinstance(noise, Multiplier) or is_on_weights(noise):
-        raise UsageError(f"{rule!r} for {selector!r} is no noise on what goes in: give a Dropout")
+        raise UsageError(f"{rule!r} for {selector!r} is not noise on inputs: give a Dropout")
     _check_noise(noise)
     found = select_modules(model, selector)
     for name, module in found.items():
         if isinstance(module, NonDynamicallyQuantizableLinear):
             raise UsageError(
-                f"the forward of {name!r} is never called, its attention reads the weights: "
+                f"{name!r} is never called, because its attention module reads the weights: "
                 f"put dropout {where} {name.rpartition('.')[0]!r}"
             )
         if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict):
             raise UsageError(
-                f"{name!r} is a {type(module).__name__}, which has no forward: select what is in it"
+                f"{name!r} is a {type(module).__name__}, which has no forward: select the modules "
+                "in it"
             )
     device = next((value.device for value in model.parameters()), None)
     planned: Planned = {}
@@ -79,12 +84,12 @@ def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> P
 
 
 def _batch_first(model: nn.Module, name: str) -> bool | None:
-    """Return the order of axes at a module: its own word, or that of the nearest one around it."""
+    """Return ``batch_first`` of a module, or of the nearest module around it that has one."""
     parts = name.split(".") if name else []
     for length in range(len(parts), -1, -1):
         around = model.get_submodule(".".join(parts[:length]))
-        for said in (around, getattr(around, "self_attn", None)):
-            batch_first = getattr(said, "batch_first", None)
+        for candidate in (around, getattr(around, "self_attn", None)):
+            batch_first = getattr(candidate, "batch_first", None)
             if isinstance(batch_first, bool):
                 return batch_first
     return None
@@ -108,7 +113,7 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
             )
     for place in places:
         reader = place.module
-        if isinstance(reader, NonDynamicallyQuantizableLinear):  # its attention reads the weight
+        if isinstance(reader, NonDynamicallyQuantizableLinear):  # the attention module reads it
             reader = modules[place.path.rpartition(".")[0]]
         full = f"{place.path}.{place.name}" if place.path else place.name
         found["on", full] = (reader, noise, place)

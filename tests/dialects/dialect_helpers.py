@@ -1,0 +1,38 @@
+"""Strengths in several dialects, and the gradient of the mean data loss."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F  # noqa: N812
+
+from bridle import ElasticNet
+from bridle.dialects.convert import convert_strength
+from bridle.networks.objectives import OBJECTIVES
+
+CONTEXT = {"rows": 60, "learning_rate": 0.1}
+VALUES = {
+    "bridle.ElasticNet": {"l1": 0.3, "l2": 0.2},
+    "keras.l1_l2": {"l1": 0.3, "l2": 0.2},
+    "sklearn.ElasticNet": {"alpha": 0.4, "l1_ratio": 0.7},
+}
+BOTH = "bridle.ElasticNet"
+SIDES = pytest.mark.parametrize("squared_error", ["full", "half"])
+
+
+def penalty_of(value, source, **context):
+    """Return bridle's penalty of a strength in another dialect."""
+    return ElasticNet(**convert_strength(value, source, BOTH, **context))
+
+
+def objective_gradient(w, b, X, y, *, squared_error=None):
+    """Return the gradients of the mean data loss, by weights and by bias."""
+    w = torch.tensor(np.ravel(w), dtype=torch.float64, requires_grad=True)
+    b = torch.tensor(float(np.ravel(b)[0]), dtype=torch.float64, requires_grad=True)
+    outputs, y = torch.from_numpy(X) @ w + b, torch.tensor(y, dtype=torch.float64)
+    if squared_error is None:
+        loss = F.binary_cross_entropy_with_logits(outputs, y)
+    else:
+        loss = OBJECTIVES["squared_error"].loss(outputs[None, :, None], y).mean()
+        loss = loss / 2 if squared_error == "half" else loss
+    loss.backward()
+    return w.detach(), w.grad, b.grad

@@ -1,0 +1,96 @@
+"""Masks under checkpointing, compilation, several processes, copies and errors."""
+
+import copy
+
+import pytest
+import torch
+from regularize_helpers import CONNECT, DROP, mlp
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+import bridle
+from bridle.errors import UsageError
+from bridle.modules.noise_hooks import noises_of
+
+
+def test_activation_checkpointing_draws_the_same_masks_again():
+    class Checkpointed(nn.Module):
+        def __init__(self, body):
+            super().__init__()
+            self.body = body
+
+        def forward(self, x):
+            return checkpoint(self.body, x, use_reentrant=False)
+
+    torch.manual_seed(0)
+    model, x = mlp()
+    other = Checkpointed(copy.deepcopy(model))
+    bridle.regularize(model, {nn.ReLU: DROP, "2": CONNECT})
+    bridle.regularize(other.body, {nn.ReLU: DROP, "2": CONNECT})
+    for _ in range(3):
+        for net in (model, other):
+            net.zero_grad()
+            net(x).square().sum().backward()
+        for a, b in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.equal(a.grad, b.grad)
+
+
+def test_checkpointing_where_the_mask_is_unknown_is_an_error():
+    model, x = mlp()
+    bridle.regularize(model, {"1": DROP})
+    twice = checkpoint(model, x, use_reentrant=False) + checkpoint(model, x, use_reentrant=False)
+    with pytest.raises(UsageError, match="ran 2 times"):
+        twice.sum().backward()
+
+
+def test_a_compiled_model_is_one_graph_with_the_same_masks():
+    torch.manual_seed(0)
+    model, x = mlp()
+    other = copy.deepcopy(model)
+    for net in (model, other):
+        bridle.regularize(net, {nn.ReLU: DROP, "0": bridle.Before(DROP)})
+    compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
+    for _ in range(3):
+        assert torch.allclose(model(x), compiled(x), atol=1e-6)
+
+
+def test_drop_connect_in_a_compiled_model():
+    torch.manual_seed(0)
+    model, x = mlp()
+    other = copy.deepcopy(model)
+    for net in (model, other):
+        bridle.regularize(net, {"2": CONNECT})
+    compiled = torch.compile(other, backend="aot_eager")
+    for _ in range(3):
+        assert torch.allclose(model(x), compiled(x), atol=1e-6)
+    assert "weight" not in other[2].__dict__
+
+
+def test_processes_share_no_rows(monkeypatch):
+    x = torch.ones(8, 40)
+    layer = nn.Identity()
+    bridle.regularize(layer, {nn.Identity: DROP})
+    whole = layer(x)
+    parts = []
+    for rank in range(2):
+        monkeypatch.setattr("bridle.modules.noise_hooks._rank", lambda rank=rank: (rank, 2))
+        noises_of(layer)[0].counter.step = 0
+        parts.append(layer(x[rank::2]))
+    assert torch.equal(torch.stack(parts, 1).flatten(0, 1), whole)
+
+
+def test_a_copy_has_masks_of_its_own():
+    model, x = mlp()
+    bridle.regularize(model, {nn.ReLU: DROP})
+    other = copy.deepcopy(model)
+    other(x)
+    assert [noise.counter.step for noise in noises_of(model)] == [0, 0]
+    assert [noise.counter.step for noise in noises_of(other)] == [1, 1]
+
+
+def test_an_error_in_the_forward_leaves_no_masked_weight():
+    model, _ = mlp()
+    bridle.regularize(model, {"0": CONNECT})
+    with pytest.raises(RuntimeError):
+        model(torch.randn(2, 4))
+    assert "weight" not in model[0].__dict__
