@@ -17,7 +17,7 @@ from sklearn.tree import DecisionTreeClassifier
 from torch import nn
 
 import bridle
-from bridle.diagnosis.subjects.memory import shuffled_network
+from bridle.diagnosis.subjects.shuffled_labels import shuffled_network
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import layers_of_module, layers_of_network
 from bridle.errors import DataError, UsageError

@@ -2,22 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.sections import Bin, Calibration
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.intervals import mean_interval
 from bridle.statistics.scores import Estimate
 
-__all__ = ["calibration_of", "expected_calibration_error"]
+__all__ = ["Bin", "Calibration", "calibration_of", "expected_calibration_error"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BINS = 10
 _DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of the reliability diagram.
+
+    Attributes
+    ----------
+    low, high : float
+        The bounds of the confidence: above low, up to high.
+    rows : int
+    confidence : float
+        The mean probability that the subject gave to its own prediction.
+    accuracy : Estimate
+        The share that was right, with Wilson's 95 % interval.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether probabilities are what they say.
+
+    Attributes
+    ----------
+    part : {"held out", "test"}
+    ece : float
+        Expected calibration error: the mean over rows of how far a bin's accuracy is from its
+        confidence (Naeini et al. 2015; Guo et al. 2017), in bins of equal width.
+    ece_if_calibrated : float
+        What the ECE of probabilities that are exactly right would be on average for so many rows.
+        An ECE is never 0, so that this is what to compare it with.
+    p_value : float
+        Of the hypothesis that the probabilities are right: the share of draws of each bin's hits
+        from its mean confidence with an ECE as large (Bröcker & Smith 2007).
+    overconfidence : Estimate
+        Mean confidence less accuracy; below 0, the subject is too modest.
+    nll : Estimate
+        Negative log-likelihood: mean cross-entropy per row, in nats.
+    brier : Estimate
+        Mean squared distance of the probabilities from the truth, 0 to 2.
+    bins : tuple of Bin
+        Those that have rows.
+    """
+
+    part: str
+    ece: float
+    ece_if_calibrated: float
+    p_value: float
+    overconfidence: Estimate
+    nll: Estimate
+    brier: Estimate
+    bins: tuple[Bin, ...]
 
 
 def expected_calibration_error(confidence: Array, right: Array, *, bins: int = BINS) -> float:
@@ -54,7 +112,7 @@ def _error(rows: Array, sure: Array, hits: Array) -> Array:
     return np.abs(hits - sure).sum(-1) / rows.sum()
 
 
-def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibration | None:
+def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calibration | None:
     """Return how well probabilities fit what happened; None where there are no probabilities."""
     shares = predicted.probabilities
     if shares is None or predicted.losses is None:

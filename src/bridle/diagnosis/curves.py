@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.sections import Curves
 from bridle.errors import UsageError
 from bridle.networks.history import History
 
-__all__ = ["curves_of", "curves_of_looks", "member_of"]
+__all__ = ["Curves", "curves_of", "curves_of_configuration", "member_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _FEWEST_LOOKS = 5
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the losses did over the epochs of training.
+
+    Attributes
+    ----------
+    epochs : tuple of int
+        The epochs (or steps) that were looked at.
+    unit : {"epoch", "step"}
+    train_loss, held_out_loss, train_score, held_out_score : tuple of float, optional
+        A value for each epoch; None where it was not written down.
+    best_epoch, last_epoch, kept_epoch : int
+        Of the lowest held-out loss, the last one, and the one whose weights the subject has.
+    excess : float
+        The held-out loss at the last epoch less the lowest.
+    train_slope, held_out_slope : float, optional
+        Change of loss per epoch over the last quarter of training (five looks at least), by least
+        squares.
+    """
+
+    epochs: tuple[int, ...]
+    unit: str
+    train_loss: tuple[float, ...] | None
+    held_out_loss: tuple[float, ...]
+    train_score: tuple[float, ...] | None
+    held_out_score: tuple[float, ...]
+    best_epoch: int
+    last_epoch: int
+    kept_epoch: int
+    excess: float
+    train_slope: float | None
+    held_out_slope: float | None
 
 
 def member_of(history: History, member: int | None) -> int:
@@ -57,7 +91,7 @@ def curves_of(history: History, member: int) -> Curves:
     )
 
 
-def curves_of_looks(steps: Array, losses: Array, scores: Array) -> Curves:
+def curves_of_configuration(steps: Array, losses: Array, scores: Array) -> Curves:
     """Return the curves of a configuration of a search, which was looked at now and then."""
     best = int(losses.argmin())
     return Curves(

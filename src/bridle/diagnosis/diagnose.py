@@ -9,11 +9,11 @@ import pandas as pd
 from torch import nn
 
 from bridle.diagnosis import Diagnosis
-from bridle.diagnosis.assembly import Material, assemble
-from bridle.diagnosis.subjects.arrays import is_estimator, material_of_arrays
-from bridle.diagnosis.subjects.histories import material_of_history
+from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.subjects.arrays import is_estimator, measure_arrays
+from bridle.diagnosis.subjects.histories import measure_history
 from bridle.diagnosis.subjects.options import Options
-from bridle.diagnosis.subjects.tables import material_of_fit, material_of_model, material_of_search
+from bridle.diagnosis.subjects.tables import measure_fit, measure_model, measure_search
 from bridle.errors import UsageError
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
@@ -116,7 +116,7 @@ def diagnose(
     return assemble(_material(subject, data, training, test, options))
 
 
-def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Material:
+def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Measurements:
     own_parts = isinstance(subject, FitResult | SearchResult | History)
     for name, value in (("training", training), ("test", test)):
         if own_parts and value is not None:
@@ -128,20 +128,20 @@ def _material(subject: Any, data: Any, training: Any, test: Any, options: Option
     if options.folds is not None and (own_parts or not is_estimator(subject)):
         raise UsageError(f"folds is {options.folds}; it is for estimators of scikit-learn alone")
     if isinstance(subject, FitResult):
-        return material_of_fit(subject, data, options)
+        return measure_fit(subject, data, options)
     if isinstance(subject, SearchResult):
-        return material_of_search(subject, data, options)
+        return measure_search(subject, data, options)
     if isinstance(subject, History):
         if data is not None:
             raise UsageError("data were given, and a History has its own scores; leave them out")
-        return material_of_history(subject, options)
+        return measure_history(subject, options)
     if isinstance(subject, TableModel):
-        return material_of_model(subject, data, training, test, options)
+        return measure_model(subject, data, training, test, options)
     if isinstance(subject, nn.Module) or is_estimator(subject) or callable(subject):
         if isinstance(subject, type):
             raise UsageError(f"{subject.__name__} is a class; give a fitted object of it")
         new, known, last = (_pair_of(each) for each in (data, training, test))
-        return material_of_arrays(subject, new, known, last, options)
+        return measure_arrays(subject, new, known, last, options)
     if isinstance(subject, str | PathLike):
         raise UsageError(f"{str(subject)!r} is a path; load the model first: bridle.load(path)")
     raise UsageError(

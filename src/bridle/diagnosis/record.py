@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bridle.diagnosis.sections import (
-    Calibration,
-    Claim,
-    Curves,
-    Gap,
-    LayerState,
-    Part,
-    Reference,
-    Selection,
-    ShuffledLabels,
-    Subnetworks,
-    WorstRow,
-)
+from bridle.diagnosis.calibration import Calibration
+from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
+from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
+from bridle.diagnosis.verdict import Claim
 from bridle.statistics import Verdict
 
 __all__ = ["Diagnosis"]

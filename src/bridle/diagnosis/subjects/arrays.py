@@ -12,11 +12,11 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
 from torch import Tensor, nn
 
-from bridle.diagnosis.assembly import Material
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.subjects.memory import shuffled_estimator
+from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting
+from bridle.diagnosis.subjects.shuffled_labels import shuffled_estimator
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import (
     layers_of_arrays,
@@ -28,7 +28,7 @@ from bridle.errors import DataError, UsageError
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
 
-__all__ = ["is_estimator", "material_of_arrays"]
+__all__ = ["is_estimator", "measure_arrays"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -41,9 +41,9 @@ def is_estimator(subject: Any) -> bool:
     return hasattr(subject, "predict") and not isinstance(subject, nn.Module)
 
 
-def material_of_arrays(
+def measure_arrays(
     subject: Any, data: Any, training: Any, test: Any, options: Options
-) -> Material:
+) -> Measurements:
     """Return what a subject gives that predicts arrays (or tables) whose truth is beside them."""
     given = {"training": training, "held out": data, "test": test}
     pairs = {name: _pair(name, each) for name, each in given.items() if each is not None}
@@ -52,7 +52,7 @@ def material_of_arrays(
     labels = _labels(subject, [y for _, y in pairs.values()])
     predicted = {name: _predicted(subject, X, y, labels, name) for name, (X, y) in pairs.items()}
     at = next((name for name in ("held out", "test") if name in predicted), None)
-    material = Material(
+    measured = Measurements(
         subject=_name(subject),
         task="regression" if labels is None else "classification",
         predicted=predicted,
@@ -70,31 +70,31 @@ def material_of_arrays(
         masks = compare_subnetworks(
             network, inputs, truth, part=part, classes=classes, masks=options.masks
         )
-        material = replace(material, layers=layers_of_network(network, inputs), subnetworks=masks)
+        measured = replace(measured, layers=layers_of_network(network, inputs), subnetworks=masks)
     if "training" not in pairs or at is None:
-        return material
-    return _with_training(subject, material, pairs["training"], pairs[at][0], at, labels, options)
+        return measured
+    return _with_training(subject, measured, pairs["training"], pairs[at][0], at, labels, options)
 
 
 def _with_training(
     subject: Any,
-    material: Material,
+    measured: Measurements,
     training: tuple[Any, Array],
     X_new: Any,
     at: str,
     labels: tuple[Any, ...] | None,
     options: Options,
-) -> Material:
+) -> Measurements:
     """Add what fitting again shows: boosting, shuffled targets, folds."""
     X, y = training
-    references, notes = {}, list(material.notes)
+    references, notes = {}, list(measured.notes)
     if options.reference:
         flat, flat_new = _numbers(X), _numbers(X_new)
         if flat is None or flat_new is None:
             notes.append("no gradient boosting beside it: the inputs are not a table of numbers")
         else:
-            truth = material.predicted["training"].truth
-            new = material.predicted[at]
+            truth = measured.predicted["training"].truth
+            new = measured.predicted[at]
             found = boosting(flat, truth, new, flat_new, seed=options.seed)
             if found is not None:
                 references[BOOSTING] = found
@@ -107,10 +107,10 @@ def _with_training(
             folds = _fold_gaps(subject, X, y, labels is not None, options)
     elif options.folds is not None:
         raise UsageError(
-            f"folds is {options.folds}, and {material.subject} cannot be fitted again; leave it out"
+            f"folds is {options.folds}, and {measured.subject} cannot be fitted again; leave it out"
         )
     return replace(
-        material,
+        measured,
         references=references,
         shuffled_labels=shuffled,
         fold_gaps=folds,
@@ -187,7 +187,7 @@ def _codes(y: Array, labels: tuple[Any, ...], name: str) -> Array:
 
 def _predicted(
     subject: Any, X: Any, y: Array, labels: tuple[Any, ...] | None, name: str
-) -> Predicted:
+) -> Predictions:
     outputs = _outputs(subject, X, labels)
     if len(outputs) != len(y):
         raise UsageError(
@@ -201,15 +201,15 @@ def _predicted(
                 f"{_name(subject)} gave outputs of the shape {list(values.shape)} for values; it "
                 "must give one number for each row (for classes, give whole numbers as truth)"
             )
-        return Predicted(y.astype(np.float64), values.reshape(-1))
+        return Predictions(y.astype(np.float64), values.reshape(-1))
     codes = _codes(y, labels, name)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
-        return Predicted.of_probabilities(codes, _shares(outputs, labels, subject), labels)
+        return Predictions.of_probabilities(codes, _shares(outputs, labels, subject), labels)
     flat = outputs.reshape(-1)
     if flat.dtype.kind == "f" and len(labels) == 2 and not np.isin(flat, labels).all():
         ones = flat if ((flat >= 0) & (flat <= 1)).all() else _sigmoid(flat)
-        return Predicted.of_probabilities(codes, np.stack([1 - ones, ones], 1), labels)
-    return Predicted(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
+        return Predictions.of_probabilities(codes, np.stack([1 - ones, ones], 1), labels)
+    return Predictions(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
 
 
 def _shares(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from bridle.diagnosis import Part
-from bridle.diagnosis.assembly import Material
+from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of, member_of
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.networks.history import History
 from bridle.statistics.scores import Estimate
 
-__all__ = ["material_of_history"]
+__all__ = ["measure_history"]
 
 
-def material_of_history(history: History, options: Options) -> Material:
+def measure_history(history: History, options: Options) -> Measurements:
     """Return what a history gives.
 
     Accuracies are counts, which is all that their intervals need. For
@@ -53,8 +53,8 @@ def material_of_history(history: History, options: Options) -> Material:
     if shares:
         right = round(scores["held out"] * rows[1])
         codes = (np.arange(rows[1]) >= right).astype(np.int64)
-        predicted["held out"] = Predicted(np.zeros_like(codes), codes, None, (0, 1))
-    return Material(
+        predicted["held out"] = Predictions(np.zeros_like(codes), codes, None, (0, 1))
+    return Measurements(
         subject="history" if history.train_loss.shape[1] == 1 else f"history, member {member}",
         task="classification" if shares else "regression",
         predicted=predicted,

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.boosting import boosted
 
 __all__ = ["BOOSTING", "boosting"]
@@ -17,7 +17,9 @@ BOOSTING = "gradient boosting"
 _MOST_CELLS = 10**7
 
 
-def boosting(X: Array, y: Array, new: Predicted, X_new: Array, *, seed: int) -> Predicted | None:
+def boosting(
+    X: Array, y: Array, new: Predictions, X_new: Array, *, seed: int
+) -> Predictions | None:
     """Return what scikit-learn's default gradient boosting, fitted to the training rows, says.
 
     Parameters
@@ -26,18 +28,18 @@ def boosting(X: Array, y: Array, new: Predicted, X_new: Array, *, seed: int) -> 
         Training rows, and those of ``new``.
     y : int64 codes or float64 ``[rows]``
         As in ``new.truth``.
-    new : Predicted
+    new : Predictions
         The subject's, for the truth and the classes.
     seed : int
 
     Returns
     -------
-    Predicted
+    Predictions
         None where the table is so large that it would take minutes, or holds one class.
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
     found = boosted(X, y, X_new, classes=len(new.classes or ()), seed=seed)
     if new.classes is None:
-        return Predicted(new.truth, found)
-    return Predicted.of_probabilities(new.truth, found, new.classes)
+        return Predictions(new.truth, found)
+    return Predictions.of_probabilities(new.truth, found, new.classes)

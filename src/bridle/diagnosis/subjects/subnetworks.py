@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bridle.diagnosis import Subnetworks
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.networks.population import Network, predict
 from bridle.statistics.intervals import mean_interval
 
@@ -99,12 +99,12 @@ def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
     return outputs.softmax(-1).mean(0)
 
 
-def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predicted:
+def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predictions:
     values = outputs.numpy()
     if classes:
-        return Predicted.of_probabilities(truth, values, tuple(range(values.shape[1])))
-    return Predicted(truth, values[:, 0])
+        return Predictions.of_probabilities(truth, values, tuple(range(values.shape[1])))
+    return Predictions(truth, values[:, 0])
 
 
-def _loss(predicted: Predicted) -> float | None:
+def _loss(predicted: Predictions) -> float | None:
     return None if predicted.losses is None else float(predicted.losses.mean())

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from bridle.diagnosis import Part, Selection, ShuffledLabels
-from bridle.diagnosis.assembly import Material
-from bridle.diagnosis.curves import curves_of, curves_of_looks
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.subjects.memory import shuffled_network
+from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.curves import curves_of, curves_of_configuration
+from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting
+from bridle.diagnosis.subjects.shuffled_labels import shuffled_network
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import layers_of_network, parameters_of
 from bridle.errors import DataError, UsageError
@@ -37,7 +37,7 @@ from bridle.tables import (
     target_column,
 )
 
-__all__ = ["material_of_fit", "material_of_model", "material_of_search"]
+__all__ = ["measure_fit", "measure_model", "measure_search"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Coding = ClassTarget | ValueTarget
@@ -60,14 +60,14 @@ def _truth(y: Tensor, coding: Coding) -> Array:
     return coding.inverse(y.double().numpy()).to_numpy()
 
 
-def _said(outputs: Tensor, y: Tensor, coding: Coding, places: Array | None = None) -> Predicted:
+def _said(outputs: Tensor, y: Tensor, coding: Coding, places: Array | None = None) -> Predictions:
     """Return what outputs ``[members, rows, outputs]`` say on average."""
     truth = _truth(y, coding)
     if isinstance(coding, ClassTarget):
         shares = outputs.double().softmax(-1).mean(0).numpy()
-        return Predicted.of_probabilities(truth, shares, coding.classes, places)
+        return Predictions.of_probabilities(truth, shares, coding.classes, places)
     values = coding.inverse(outputs[..., 0].double().mean(0).numpy()).to_numpy()
-    return Predicted(truth, values, rows=places)
+    return Predictions(truth, values, rows=places)
 
 
 def _frame(data: Any, rows: int) -> pd.DataFrame | None:
@@ -85,7 +85,7 @@ def _frame(data: Any, rows: int) -> pd.DataFrame | None:
 # ------------------------------------------------------------------------------------- a fit
 
 
-def material_of_fit(result: FitResult, data: Any, options: Options) -> Material:
+def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
     """Return what a fit gives: all three parts, curves, and its other network beside it."""
     member = REGULARIZED if options.member is None else options.member
     if member not in _OTHER:
@@ -102,7 +102,7 @@ def material_of_fit(result: FitResult, data: Any, options: Options) -> Material:
     training, new = result.data["training"], result.data[at]
     other = _said(predict(result.population.take([1 - member]), new.X), new.y, coding)
     strengths = result.strengths if member == REGULARIZED else Strengths()
-    material = Material(
+    measured = Measurements(
         subject=_name(network),
         task=result.model.task,
         predicted=predicted,
@@ -116,29 +116,29 @@ def material_of_fit(result: FitResult, data: Any, options: Options) -> Material:
         notes=result.notes,
         facts={**result.model.facts, "strengths": asdict(strengths)},
     )
-    material = _with_network(material, network, coding, new.X, new.y, at, options)
+    measured = _with_network(measured, network, coding, new.X, new.y, at, options)
     epochs = int(result.history.epochs_kept[member])
-    return _with_training(material, training.X, training.y, new.X, coding, at, epochs, options)
+    return _with_training(measured, training.X, training.y, new.X, coding, at, epochs, options)
 
 
 def _with_network(
-    material: Material,
+    measured: Measurements,
     network: Network,
     coding: Coding,
     X: Tensor,
     y: Tensor,
     part: str,
     options: Options,
-) -> Material:
+) -> Measurements:
     """Add what the network itself shows on the rows of a part."""
     classes = isinstance(coding, ClassTarget)
     truth = y.numpy() if classes else y.double().numpy()
     masks = compare_subnetworks(network, X, truth, part=part, classes=classes, masks=options.masks)
-    return replace(material, layers=layers_of_network(network, X), subnetworks=masks)
+    return replace(measured, layers=layers_of_network(network, X), subnetworks=masks)
 
 
 def _with_training(
-    material: Material,
+    measured: Measurements,
     X: Tensor,
     y: Tensor,
     X_new: Tensor,
@@ -146,18 +146,18 @@ def _with_training(
     at: str,
     epochs: int | None,
     options: Options,
-) -> Material:
+) -> Measurements:
     """Add what training again on the training rows shows: boosting, and shuffled targets."""
-    references = dict(material.references)
+    references = dict(measured.references)
     if options.reference and BOOSTING not in references:
-        new = material.predicted[at]
+        new = measured.predicted[at]
         found = boosting(X.numpy(), _truth(y, coding), new, X_new.numpy(), seed=options.seed)
         if found is not None:
             references[BOOSTING] = found
     shuffled = None
     if options.shuffled_labels and epochs is not None:
-        shuffled = _shuffled(material.facts, X, y, coding, epochs, options.seed)
-    return replace(material, references=references, shuffled_labels=shuffled)
+        shuffled = _shuffled(measured.facts, X, y, coding, epochs, options.seed)
+    return replace(measured, references=references, shuffled_labels=shuffled)
 
 
 def _shuffled(
@@ -177,7 +177,7 @@ def _shuffled(
 # ---------------------------------------------------------------------------------- a search
 
 
-def material_of_search(found: SearchResult, data: Any, options: Options) -> Material:
+def measure_search(found: SearchResult, data: Any, options: Options) -> Measurements:
     """Return what a search gives: its folds, its test part, and those that it was compared with."""
     seen, coding, network = found.observed, found.model.target, found.model.network
     predicted = {
@@ -189,7 +189,7 @@ def material_of_search(found: SearchResult, data: Any, options: Options) -> Mate
     best = found.configurations.iloc[0]
     looks = found.histories[found.histories["id"] == best["id"]]
     within_table = found.model.facts["table"]["split"] == "test part"
-    material = Material(
+    measured = Measurements(
         subject=_name(network),
         task=found.model.task,
         predicted=predicted,
@@ -203,14 +203,16 @@ def material_of_search(found: SearchResult, data: Any, options: Options) -> Mate
         worst=options.worst,
         seed=options.seed,
         parameters=parameters_of(network),
-        curves=curves_of_looks(*(looks[name].to_numpy() for name in ("step", "loss", "score"))),
+        curves=curves_of_configuration(
+            *(looks[name].to_numpy() for name in ("step", "loss", "score"))
+        ),
         selection=_selection(found),
         notes=found.notes,
         facts=found.model.facts,
     )
-    material = _with_network(material, network, coding, seen.X_test, seen.y_test, "test", options)
+    measured = _with_network(measured, network, coding, seen.X_test, seen.y_test, "test", options)
     epochs = found.chosen.best_epoch
-    return _with_training(material, seen.X, seen.y, seen.X_test, coding, "test", epochs, options)
+    return _with_training(measured, seen.X, seen.y, seen.X_test, coding, "test", epochs, options)
 
 
 def _selection(found: SearchResult) -> Selection:
@@ -237,9 +239,9 @@ def _selection(found: SearchResult) -> Selection:
 # ----------------------------------------------------------------------------------- a model
 
 
-def material_of_model(
+def measure_model(
     model: TableModel, data: Any, training: Any, test: Any, options: Options
-) -> Material:
+) -> Measurements:
     """Return what a model and tables give.
 
     The table that it was fitted to is known again, and taken apart as it was then.
@@ -275,7 +277,7 @@ def material_of_model(
         name: _said(predict(model.network, X), y, model.target, places.get(name))
         for name, (X, y) in coded.items()
     }
-    material = Material(
+    measured = Measurements(
         subject=_name(model.network),
         task=model.task,
         predicted=predicted,
@@ -289,13 +291,13 @@ def material_of_model(
         notes=tuple(notes),
         facts=facts,
     )
-    at = material.measured_on
+    at = measured.measured_on
     X, y = coded[at or "training"]
-    material = _with_network(material, model.network, model.target, X, y, at or "training", options)
+    measured = _with_network(measured, model.network, model.target, X, y, at or "training", options)
     if "training" not in coded or at is None:
-        return material
+        return measured
     epochs = facts.get("fitted", {}).get("epochs") if "strengths" in facts else None
-    return _with_training(material, *coded["training"], X, model.target, at, epochs, options)
+    return _with_training(measured, *coded["training"], X, model.target, at, epochs, options)
 
 
 def _columns(model: TableModel, table: Any, name: str) -> tuple[pd.DataFrame, pd.Series[Any]]:

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from bridle.diagnosis.sections import Claim, Reference
+from bridle.diagnosis.performance import Reference
 from bridle.statistics import Verdict
 from bridle.statistics.gap import TOLERANCE
 from bridle.statistics.intervals import lead_p_values, p_value_above, p_value_below
 from bridle.statistics.scores import Judged
 
-__all__ = ["LEVEL", "claims_of", "verdict_of"]
+__all__ = ["LEVEL", "Claim", "claims_of", "verdict_of"]
 
 LEVEL = 0.025
 """One-sided; so a 95 % interval on one side of the tolerance says the same."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A hypothesis that the verdict rests on, and what the rows say of it.
+
+    Attributes
+    ----------
+    claim : {"overfits", "does not overfit", "underfits", "does not underfit"}
+    null : str
+        What is refuted where the claim holds, in words.
+    p_value : float
+        One-sided.
+    level : float
+        The claim holds where the p-value is at or below it.
+    """
+
+    claim: str
+    null: str
+    p_value: float
+    level: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the null hypothesis is refuted."""
+        return self.p_value <= self.level
 
 
 def claims_of(

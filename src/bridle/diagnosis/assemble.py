@@ -12,25 +12,17 @@ import pandas as pd
 
 from bridle.diagnosis.advice import advice_of, evidence_of
 from bridle.diagnosis.calibration import calibration_of
-from bridle.diagnosis.predicted import Predicted, part_of
+from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
+from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
+from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
-from bridle.diagnosis.rule import claims_of, verdict_of
-from bridle.diagnosis.sections import (
-    Curves,
-    Gap,
-    LayerState,
-    Part,
-    Reference,
-    Selection,
-    ShuffledLabels,
-    Subnetworks,
-    WorstRow,
-)
+from bridle.diagnosis.verdict import claims_of, verdict_of
 from bridle.errors import UsageError
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
 from bridle.statistics.scores import Estimate, compare, gap_between
 
-__all__ = ["Material", "assemble"]
+__all__ = ["Measurements", "assemble"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,13 +31,13 @@ _COLUMNS_SHOWN = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class Measurements:
     """All that a subject gave.
 
     Attributes
     ----------
     subject, task : str
-    predicted : dict of str to Predicted
+    predicted : dict of str to Predictions
         By part: "training", "held out", "test".
     known : dict of str to Part
         Parts whose scores are stated, where predictions are not there.
@@ -59,10 +51,10 @@ class Material:
         The fold of each row, where training and held-out predictions are of the same rows.
     fold_gaps : tuple of float
         Of models trained again on folds.
-    references : dict of str to Predicted
+    references : dict of str to Predictions
         Other learners on the rows that the gap is measured on, in the same order.
     table : DataFrame, optional
-        Where ``Predicted.rows`` point to.
+        Where ``Predictions.rows`` point to.
     worst : int
         How many of the worst rows to name.
     seed : int
@@ -71,13 +63,13 @@ class Material:
 
     subject: str
     task: str
-    predicted: Mapping[str, Predicted]
+    predicted: Mapping[str, Predictions]
     known: Mapping[str, Part] = field(default_factory=dict)
     chose: bool = False
     tainted: bool = False
     fold: Array | None = None
     fold_gaps: tuple[float, ...] = ()
-    references: Mapping[str, Predicted] = field(default_factory=dict)
+    references: Mapping[str, Predictions] = field(default_factory=dict)
     table: pd.DataFrame | None = None
     worst: int = 10
     seed: int = 0
@@ -97,53 +89,53 @@ class Material:
         return next((name for name in order if name in self.predicted), None)
 
 
-def assemble(material: Material) -> Diagnosis:
+def assemble(measured: Measurements) -> Diagnosis:
     """Judge what a subject gave, and say what follows."""
-    predicted, at = material.predicted, material.measured_on
-    parts = {name: _part(material, name) for name in _PARTS}
+    predicted, at = measured.predicted, measured.measured_on
+    parts = {name: _part(measured, name) for name in _PARTS}
     training, new = parts["training"], None if at is None else predicted[at]
     if training is None:
         gap = None
     elif at is not None:
-        gap = _gap(material, training, at)
+        gap = _gap(measured, training, at)
     else:
         gap = _bare_gap(training, parts["held out"])
-    references = () if new is None or at is None else _references(material, new, at)
+    references = () if new is None or at is None else _references(measured, new, at)
     score = None if training is None else training.score.value
-    judged = None if new is None or material.tainted else new.judged
+    judged = None if new is None or measured.tainted else new.judged
     claims = claims_of(score, judged, references)
     rows = None if training is None else training.rows
     found = Diagnosis(
-        subject=material.subject,
-        task=material.task,
-        score_name="accuracy" if material.task == "classification" else "R²",
-        loss_name="cross-entropy" if material.task == "classification" else "squared error",
-        parameters=material.parameters,
-        parameters_per_row=material.parameters / rows if material.parameters and rows else None,
+        subject=measured.subject,
+        task=measured.task,
+        score_name="accuracy" if measured.task == "classification" else "R²",
+        loss_name="cross-entropy" if measured.task == "classification" else "squared error",
+        parameters=measured.parameters,
+        parameters_per_row=measured.parameters / rows if measured.parameters and rows else None,
         training=training,
         held_out=parts["held out"],
         test=parts["test"],
         gap=gap,
-        curves=material.curves,
+        curves=measured.curves,
         calibration=None if new is None or at is None else calibration_of(at, new),
-        shuffled_labels=material.shuffled_labels,
-        layers=material.layers,
-        subnetworks=material.subnetworks,
-        selection=material.selection,
+        shuffled_labels=measured.shuffled_labels,
+        layers=measured.layers,
+        subnetworks=measured.subnetworks,
+        selection=measured.selection,
         references=references,
-        worst=() if new is None or at is None else _worst(material, new, at),
+        worst=() if new is None or at is None else _worst(measured, new, at),
         claims=claims,
         verdict=verdict_of(claims),
-        notes=material.notes,
-        facts=dict(material.facts),
+        notes=measured.notes,
+        facts=dict(measured.facts),
     )
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
 
 
-def _part(material: Material, name: str) -> Part | None:
+def _part(measured: Measurements, name: str) -> Part | None:
     """Return a part as predicted, as stated, or both: what is stated of it is not worked out."""
-    stated, predicted = material.known.get(name), material.predicted.get(name)
+    stated, predicted = measured.known.get(name), measured.predicted.get(name)
     if predicted is None:
         return stated
     found = part_of(name, predicted)
@@ -158,12 +150,12 @@ def _bare_gap(training: Part, held_out: Part | None) -> Gap | None:
     return Gap(value, None, "held out", "no interval: the rows are not known", None, (), None)
 
 
-def _gap(material: Material, training: Part, at: str) -> Gap:
-    new = material.predicted[at]
+def _gap(measured: Measurements, training: Part, at: str) -> Gap:
+    new = measured.predicted[at]
     held = new.judged.interval()
     score = training.score.value
     value = Estimate(score - held.value, score - held.high, score - held.low)
-    folds = material.fold_gaps or _fold_gaps(material)
+    folds = measured.fold_gaps or _fold_gaps(measured)
     loss = None
     if training.loss is not None and new.losses is not None:
         mean = mean_interval(new.losses)
@@ -181,9 +173,9 @@ def _gap(material: Material, training: Part, at: str) -> Gap:
     )
 
 
-def _fold_gaps(material: Material) -> tuple[float, ...]:
+def _fold_gaps(measured: Measurements) -> tuple[float, ...]:
     """Return the gap on each fold's rows: by networks that learned them, and that did not."""
-    fold, predicted = material.fold, material.predicted
+    fold, predicted = measured.fold, measured.predicted
     if fold is None or not {"training", "held out"} <= set(predicted):
         return ()
     found = []
@@ -194,13 +186,13 @@ def _fold_gaps(material: Material) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _some(predicted: Predicted, rows: Array) -> Predicted:
-    return Predicted(predicted.truth[rows], predicted.values[rows], None, predicted.classes)
+def _some(predicted: Predictions, rows: Array) -> Predictions:
+    return Predictions(predicted.truth[rows], predicted.values[rows], None, predicted.classes)
 
 
-def _references(material: Material, new: Predicted, at: str) -> tuple[Reference, ...]:
+def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Reference, ...]:
     found = []
-    for name, other in material.references.items():
+    for name, other in measured.references.items():
         if len(other.truth) != len(new.truth):
             raise UsageError(
                 f"{name} speaks of {len(other.truth)} rows and the subject of {len(new.truth)} "
@@ -212,11 +204,11 @@ def _references(material: Material, new: Predicted, at: str) -> tuple[Reference,
     return tuple(found)
 
 
-def _worst(material: Material, new: Predicted, at: str) -> tuple[WorstRow, ...]:
+def _worst(measured: Measurements, new: Predictions, at: str) -> tuple[WorstRow, ...]:
     losses = new.losses
     if losses is None:
         losses = (new.values != new.truth).astype(np.float64)
-    order = np.argsort(-losses, kind="stable")[: material.worst]
+    order = np.argsort(-losses, kind="stable")[: measured.worst]
     places = np.arange(len(losses)) if new.rows is None else new.rows
     labels = new.classes
     found = []
@@ -230,7 +222,7 @@ def _worst(material: Material, new: Predicted, at: str) -> tuple[WorstRow, ...]:
                 prediction=_plain(value if labels is None else labels[value]),
                 probability=None if shares is None else float(shares[row, truth]),
                 loss=float(losses[row]),
-                values=_values(material.table, int(places[row])),
+                values=_values(measured.table, int(places[row])),
             )
         )
     return tuple(found)

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.sections import Part
+from bridle.diagnosis.performance import Part
 from bridle.errors import DataError, UsageError
 from bridle.statistics.intervals import mean_interval
 from bridle.statistics.scores import Estimate, Judged, judge_classes, judge_values
 
-__all__ = ["Predicted", "part_of"]
+__all__ = ["Predictions", "part_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -22,7 +22,7 @@ _LEAST = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
+class Predictions:
     """Predictions beside the truth, row by row.
 
     Attributes
@@ -47,7 +47,7 @@ class Predicted:
     --------
     >>> import numpy as np
     >>> sure = np.array([[0.9, 0.1], [0.2, 0.8]])
-    >>> said = Predicted(np.array([0, 1]), sure.argmax(1), sure, ("no", "yes"))
+    >>> said = Predictions(np.array([0, 1]), sure.argmax(1), sure, ("no", "yes"))
     >>> said.judged.value, said.losses.round(2).tolist()
     (1.0, [0.11, 0.22])
     """
@@ -75,7 +75,7 @@ class Predicted:
     @classmethod
     def of_probabilities(
         cls, truth: Array, probabilities: Array, classes: tuple[Any, ...], rows: Array | None = None
-    ) -> Predicted:
+    ) -> Predictions:
         """Return what probabilities predict: the class of the highest."""
         shares = np.asarray(probabilities, dtype=np.float64)
         return cls(truth, shares.argmax(1), shares, classes, rows)
@@ -103,7 +103,7 @@ class Predicted:
         return -np.log(np.maximum(given, _LEAST))
 
 
-def part_of(name: str, predicted: Predicted) -> Part:
+def part_of(name: str, predicted: Predictions) -> Part:
     """Return how a subject did on a part: intervals for new rows, facts for training rows."""
     judged, losses = predicted.judged, predicted.losses
     known = name == "training"

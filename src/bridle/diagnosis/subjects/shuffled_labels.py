@@ -10,7 +10,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from bridle.diagnosis import ShuffledLabels
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.models.recipe import Strengths, penalties_of
 from bridle.networks.history import Dataset
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
@@ -32,7 +32,7 @@ def _drawn(rows: int, seed: int) -> tuple[Array, Array]:
     return chosen, random.permutation(chosen)
 
 
-def _said(predicted: Predicted, how: str) -> ShuffledLabels | None:
+def _said(predicted: Predictions, how: str) -> ShuffledLabels | None:
     judged = predicted.judged
     if judged.baseline >= 1:
         return None
@@ -83,9 +83,9 @@ def shuffled_network(
     found = predict(network, data.X)[0]
     truth = data.y.numpy()
     if classes:
-        predicted = Predicted(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
+        predicted = Predictions(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
     else:
-        predicted = Predicted(truth.astype(np.float64), found[:, 0].double().numpy())
+        predicted = Predictions(truth.astype(np.float64), found[:, 0].double().numpy())
     return _said(predicted, f"the same network, strengths and rate, {epochs} epochs")
 
 
@@ -103,7 +103,7 @@ def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> Shuffl
     if hasattr(fitted, "classes_"):
         labels = tuple(np.asarray(fitted.classes_).tolist())
         codes = np.searchsorted(fitted.classes_, truth)
-        found = Predicted(codes, np.searchsorted(fitted.classes_, said), None, labels)
+        found = Predictions(codes, np.searchsorted(fitted.classes_, said), None, labels)
     else:
-        found = Predicted(truth.astype(np.float64), said.astype(np.float64))
+        found = Predictions(truth.astype(np.float64), said.astype(np.float64))
     return _said(found, "a clone with the same settings")

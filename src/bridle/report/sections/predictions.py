@@ -1,4 +1,4 @@
-"""Rows and probabilities: calibration, and the rows that were predicted worst."""
+"""The sections on predictions: calibration or errors, and the worst-predicted rows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 from bridle.diagnosis import WorstRow
 from bridle.models.table_model import TableModel
 from bridle.report.figures import reliability, truth_and_prediction
-from bridle.report.material import Material
+from bridle.report.formatting import number, short
+from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
-from bridle.report.words import number, short
 
 __all__ = ["calibration", "worst"]
 
@@ -20,74 +20,72 @@ CELL, HEAD = 60, 40
 CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
 
 
-def calibration(material: Material) -> Section | None:
-    """Say whether probabilities are what they say, or how far off values are."""
-    values = material.test_values
+def calibration(inputs: ReportInputs) -> Section | None:
+    """Show calibration for classification, and errors for regression."""
+    values = inputs.test_values
     if values is not None:
         caption = (
-            "A dot is a row of the test part. On the dashed line predictions are exact; above it "
-            "they are too high."
+            "Each dot is a test row. Predictions on the dashed line are exact; those above it are "
+            "too high."
         )
         figure = truth_and_prediction(*values, caption)
-        return Section("calibration", "How far off is it?", (), (figure,))
-    found = None if material.diagnosis is None else material.diagnosis.calibration
+        return Section("calibration", "Prediction errors", (), (figure,))
+    found = None if inputs.diagnosis is None else inputs.diagnosis.calibration
     if found is None or not found.bins:
         return None
     sure = found.overconfidence
     manner = (
-        "too sure of itself"
+        "overconfident"
         if sure.low > 0
-        else "too modest"
+        else "underconfident"
         if sure.high < 0
-        else "neither too sure nor too modest, as far as these rows tell"
+        else "neither clearly overconfident nor clearly underconfident"
     )
     caption = (
-        "A dot is a bin of rows: where it lies below the dashed line, fewer were right than "
-        "was stated. Lines are 95 % intervals, dots are larger where there are more rows."
+        "Each dot is a bin of rows; larger dots have more rows. Below the dashed line the "
+        "accuracy is lower than the predicted probability. Lines are 95 % intervals."
     )
     text = (
-        f"The model is {manner}: its stated probability is on average "
-        f"{100 * abs(sure.value):.1f} points {'above' if sure.value > 0 else 'below'} the share "
-        f"that is right on {_on(found.part)} rows.",
-        f"The expected calibration error is {100 * found.ece:.1f} %; probabilities that are "
-        f"exactly right would have {100 * found.ece_if_calibrated:.1f} % with so many rows "
+        f"The model is {manner}: on {_on(found.part)} rows the mean predicted probability is "
+        f"{100 * abs(sure.value):.1f} points {'above' if sure.value > 0 else 'below'} the "
+        "accuracy.",
+        f"The expected calibration error is {100 * found.ece:.1f} %. A perfectly calibrated model "
+        f"would have {100 * found.ece_if_calibrated:.1f} % on this number of rows "
         f"(p = {number(found.p_value)}). The negative log-likelihood is "
-        f"{number(found.nll.value)} nats a row, the Brier score {number(found.brier.value)}.",
+        f"{number(found.nll.value)} nats per row and the Brier score {number(found.brier.value)}.",
     )
-    return Section(
-        "calibration", "Are its probabilities true?", text, (reliability(found.bins, caption),)
-    )
+    return Section("calibration", "Calibration", text, (reliability(found.bins, caption),))
 
 
 def _on(part: str) -> str:
-    """Return a part's name as it stands before "rows"."""
+    """Return a part's name with hyphens, to precede "rows"."""
     return part.replace(" ", "-")
 
 
-def worst(material: Material) -> Section | None:
-    """List the rows that were predicted worst."""
-    rows = () if material.diagnosis is None else material.diagnosis.worst
+def worst(inputs: ReportInputs) -> Section | None:
+    """List the worst-predicted rows."""
+    rows = () if inputs.diagnosis is None else inputs.diagnosis.worst
     if not rows:
         return None
-    columns = [name for name in rows[0].values if name != _target(material)]
-    shown = _weightiest(material.model, columns)
-    text = _worst_text(rows, material.model, columns, shown)
-    return Section("worst", "The rows it gets most wrong", (text,), (), (_worst_grid(rows, shown),))
+    columns = [name for name in rows[0].values if name != _target(inputs)]
+    shown = _weightiest(inputs.model, columns)
+    text = _worst_text(rows, inputs.model, columns, shown)
+    return Section("worst", "The worst-predicted rows", (text,), (), (_worst_grid(rows, shown),))
 
 
-def _target(material: Material) -> str | None:
-    return None if material.model is None else material.model.target_name
+def _target(inputs: ReportInputs) -> str | None:
+    return None if inputs.model is None else inputs.model.target_name
 
 
 def _weightiest(model: TableModel | None, columns: list[str]) -> list[str]:
-    """Return the few columns that the first layer weighs most, the most weighty first."""
+    """Return the columns with the largest first-layer weights, in descending order."""
     if model is None or len(columns) <= MOST_COLUMNS:
         return columns[:MOST_COLUMNS]
     known = set(columns)
     sizes = model.network.weights[0].detach().square().sum((0, 2)).tolist()
     sums = dict.fromkeys(columns, 0.0)
     for feature, size in zip(model.encoder.feature_names, sizes, strict=True):
-        # "town=Ulm" is of the column "town", whose name may have an equals sign too
+        # "town=Ulm" belongs to the column "town"; a column's name may contain "=" too
         ends = [len(feature), *(at for at, sign in enumerate(feature) if sign in "= ")]
         own = next((feature[:at] for at in sorted(ends)[::-1] if feature[:at] in known), None)
         if own is not None:
@@ -100,21 +98,22 @@ def _worst_text(
 ) -> str:
     parts = " and ".join(dict.fromkeys(_on(row.part) for row in rows))
     text = (
-        f"Of the {parts} rows, the worst first; they are counted from 0. Look here for wrong "
-        "labels, for rows of another kind, and for what the columns do not tell."
+        f"These are the {parts} rows with the highest loss, the highest first. Row numbers start "
+        "at 0. Look for wrong labels, for unusual rows, and for information that the columns lack."
     )
     if len(columns) > len(shown):
-        which = "that come first" if model is None else "that the first layer weighs most"
+        which = "first" if model is None else "with the largest first-layer weights"
         whole = len(columns) if model is None else max(len(columns), len(model.encoder.columns))
         among = "" if whole == len(columns) else f"the first {len(columns)} of "
-        text += f" Of {among}{whole:,} columns the {len(shown)} {which} are shown."
+        chosen = f"the first {len(shown)}" if model is None else f"the {len(shown)} {which}"
+        text += f" Of {among}{whole:,} columns, {chosen} are shown."
     return text
 
 
 def _worst_grid(rows: tuple[WorstRow, ...], names: list[str]) -> Grid:
     classes = any(row.probability is not None for row in rows)
-    figure = "probability of the truth" if classes else "squared error"
-    head = ("row", "truth", "predicted", figure, *(clean(name, HEAD) for name in names))
+    figure = "probability of the true class" if classes else "squared error"
+    head = ("row", "true", "predicted", figure, *(clean(name, HEAD) for name in names))
     cells = tuple(
         (
             str(row.row),
@@ -140,5 +139,5 @@ def _value(value: Any) -> str:
 
 
 def clean(value: Any, most: int) -> str:
-    """Return a text of a table for the page: short, without marks that turn the text around it."""
+    """Return a text from a table, shortened and without bidirectional control characters."""
     return short(CONTROLS.sub("", str(value)), most)
