@@ -200,7 +200,5 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
         lines.append(("on shuffled targets", f"training score {score}, constant guess {guess}"))
     if (fit := found.calibration) is not None:
         over = with_margin(fit.overconfidence, share=True, signed=True)
-        lines.append(
-            ("calibration", f"ECE {fit.ece:.3f}, mean confidence less accuracy {over} points")
-        )
+        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfidence {over} points"))
     return lines

@@ -1,4 +1,4 @@
-"""From what a subject gave to its diagnosis: pure, no network, no training."""
+"""Builds a diagnosis from measurements, without a network and without training."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ _COLUMNS_SHOWN = 50
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """All that a subject gave.
+    """The measurements of a model that a diagnosis is built from.
 
     Attributes
     ----------
     subject, task : str
     predicted : dict of str to Predictions
-        By part: "training", "held out", "test".
+        Predictions by part: "training", "held out", "test".
     known : dict of str to Part
-        Parts whose scores are stated, where predictions are not there.
+        Scores of parts that are recorded without predictions.
     chose : bool
-        Whether the held-out rows chose something (an epoch, a configuration), so that the test
-        part is the only honest one.
+        Whether held-out rows were used for a selection (of an epoch or a configuration), so that
+        only the test part is unbiased.
     tainted : bool
-        Whether the subject was trained on many of the rows that should be new, so that nothing
-        can be tested on them.
+        Whether the model was trained on many of the supposedly new rows, so that no claim can be
+        tested on them.
     fold : int64 ``[rows]``, optional
-        The fold of each row, where training and held-out predictions are of the same rows.
+        The fold of each row, if training and held-out predictions are for the same rows.
     fold_gaps : tuple of float
-        Of models trained again on folds.
+        Gaps of models trained on folds.
     references : dict of str to Predictions
-        Other learners on the rows that the gap is measured on, in the same order.
+        Predictions of other learners for the rows that the gap is measured on, in the same order.
     table : DataFrame, optional
-        Where ``Predictions.rows`` point to.
+        The table that ``Predictions.rows`` refers to.
     worst : int
-        How many of the worst rows to name.
+        Number of worst-predicted rows to list.
     seed : int
-        Of what is drawn.
+        Seed of the random numbers.
     """
 
     subject: str
@@ -84,13 +84,13 @@ class Measurements:
 
     @property
     def measured_on(self) -> str | None:
-        """The part that stands for new rows: it had no part in training or choosing."""
+        """The part used as new rows: it was not used for training or selection."""
         order = ("test", "held out") if self.chose else ("held out", "test")
         return next((name for name in order if name in self.predicted), None)
 
 
 def assemble(measured: Measurements) -> Diagnosis:
-    """Judge what a subject gave, and say what follows."""
+    """Return the diagnosis: scores, gap, tests, verdict, evidence and advice."""
     predicted, at = measured.predicted, measured.measured_on
     parts = {name: _part(measured, name) for name in _PARTS}
     training, new = parts["training"], None if at is None else predicted[at]
@@ -134,7 +134,7 @@ def assemble(measured: Measurements) -> Diagnosis:
 
 
 def _part(measured: Measurements, name: str) -> Part | None:
-    """Return a part as predicted, as stated, or both: what is stated of it is not worked out."""
+    """Return a part from predictions or records; recorded baseline and loss take precedence."""
     stated, predicted = measured.known.get(name), measured.predicted.get(name)
     if predicted is None:
         return stated
@@ -143,11 +143,13 @@ def _part(measured: Measurements, name: str) -> Part | None:
 
 
 def _bare_gap(training: Part, held_out: Part | None) -> Gap | None:
-    """Return the gap of two stated scores, which has no interval."""
+    """Return the gap of two recorded scores, without an interval."""
     if held_out is None:
         return None
     value = Estimate(training.score.value - held_out.score.value, math.nan, math.nan)
-    return Gap(value, None, "held out", "no interval: the rows are not known", None, (), None)
+    return Gap(
+        value, None, "held out", "no interval, because the rows are not known", None, (), None
+    )
 
 
 def _gap(measured: Measurements, training: Part, at: str) -> Gap:
@@ -161,12 +163,12 @@ def _gap(measured: Measurements, training: Part, at: str) -> Gap:
         mean = mean_interval(new.losses)
         known = training.loss.value
         loss = Estimate(mean.value - known, mean.low - known, mean.high - known)
-    interval = "Wilson's" if new.judged.is_share else "the delta method's, on log(1 - R²)"
+    interval = "Wilson's" if new.judged.is_share else "the delta method's (on log(1 - R²))"
     return Gap(
         value=value,
         standard_error=new.judged.standard_error(),
         measured_on=at,
-        method=f"training score less {interval} 95 % interval on {len(new.truth)} {at} rows",
+        method=f"training score minus {interval} 95 % interval on {len(new.truth)} {at} rows",
         loss=loss,
         folds=folds,
         folds_corrected=corrected_interval(folds, 1 / (len(folds) - 1)) if len(folds) > 1 else None,
@@ -174,7 +176,7 @@ def _gap(measured: Measurements, training: Part, at: str) -> Gap:
 
 
 def _fold_gaps(measured: Measurements) -> tuple[float, ...]:
-    """Return the gap on each fold's rows: by networks that learned them, and that did not."""
+    """Return each fold's gap, from networks trained on its rows and networks that were not."""
     fold, predicted = measured.fold, measured.predicted
     if fold is None or not {"training", "held out"} <= set(predicted):
         return ()
@@ -195,8 +197,8 @@ def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Refe
     for name, other in measured.references.items():
         if len(other.truth) != len(new.truth):
             raise UsageError(
-                f"{name} speaks of {len(other.truth)} rows and the subject of {len(new.truth)} "
-                f"{at} rows; judge both on the same"
+                f"{name} has predictions for {len(other.truth)} rows and the model for "
+                f"{len(new.truth)} {at} rows; give predictions for the same rows"
             )
         p_value = mcnemar_p_value(new.judged, other.judged) if new.judged.is_share else None
         comparison = compare(new.judged, other.judged)
@@ -236,7 +238,7 @@ def _values(table: pd.DataFrame | None, row: int) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a table as JSON knows it."""
+    """Return a value of a table as a JSON value."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):

@@ -1,4 +1,4 @@
-"""Whether probabilities are what they say."""
+"""Calibration: how well predicted probabilities match the accuracy."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Bin:
     Attributes
     ----------
     low, high : float
-        The bounds of the confidence: above low, up to high.
+        The bounds of the confidence: low < confidence <= high.
     rows : int
     confidence : float
-        The mean probability that the subject gave to its own prediction.
+        The mean predicted probability of the predicted class.
     accuracy : Estimate
-        The share that was right, with Wilson's 95 % interval.
+        The accuracy, with Wilson's 95 % interval.
     """
 
     low: float
@@ -44,28 +44,30 @@ class Bin:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Whether probabilities are what they say.
+    """How well the predicted probabilities are calibrated.
 
     Attributes
     ----------
     part : {"held out", "test"}
     ece : float
-        Expected calibration error: the mean over rows of how far a bin's accuracy is from its
-        confidence (Naeini et al. 2015; Guo et al. 2017), in bins of equal width.
+        Expected calibration error: the mean over rows of the absolute difference between accuracy
+        and confidence of the row's bin (Naeini et al. 2015; Guo et al. 2017). Bins have equal
+        width.
     ece_if_calibrated : float
-        What the ECE of probabilities that are exactly right would be on average for so many rows.
-        An ECE is never 0, so that this is what to compare it with.
+        The mean ECE of a perfectly calibrated model with the same confidences and number of rows.
+        With finite rows it is above 0, so compare the ECE with this value.
     p_value : float
-        Of the hypothesis that the probabilities are right: the share of draws of each bin's hits
-        from its mean confidence with an ECE as large (Bröcker & Smith 2007).
+        p-value of the hypothesis that the probabilities are calibrated: the share of simulations
+        with an ECE at least as large. Each simulation draws the number of correct rows of each bin
+        from its mean confidence (Bröcker & Smith 2007).
     overconfidence : Estimate
-        Mean confidence less accuracy; below 0, the subject is too modest.
+        Mean confidence minus accuracy; below 0 the model is underconfident.
     nll : Estimate
         Negative log-likelihood: mean cross-entropy per row, in nats.
     brier : Estimate
-        Mean squared distance of the probabilities from the truth, 0 to 2.
+        Brier score: mean squared distance between probabilities and one-hot truth, 0 to 2.
     bins : tuple of Bin
-        Those that have rows.
+        The non-empty bins.
     """
 
     part: str
@@ -81,12 +83,12 @@ class Calibration:
 def expected_calibration_error(confidence: Array, right: Array, *, bins: int = BINS) -> float:
     """Return the expected calibration error: Σ rows(b)/rows · |accuracy(b) - confidence(b)|.
 
-    Bins have equal width, from above their lower bound to their upper (Guo et al. 2017, eq. 3).
+    Bins have equal width and include their upper bound (Guo et al. 2017, eq. 3).
 
     Parameters
     ----------
     confidence : float64 ``[rows]``
-        The probability that was given to the predicted class.
+        The predicted probability of the predicted class.
     right : bool or 0/1 ``[rows]``
     bins : int
 
@@ -100,7 +102,7 @@ def expected_calibration_error(confidence: Array, right: Array, *, bins: int = B
 
 
 def _sums(confidence: Array, right: Array, bins: int) -> tuple[Array, Array, Array]:
-    """Return rows, summed confidence and rights of each bin, ``[bins]``."""
+    """Return number of rows, summed confidence and correct rows of each bin, ``[bins]``."""
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     kinds = (None, confidence, right)
     rows, sure, hits = (np.bincount(places, weights=each, minlength=bins) for each in kinds)
@@ -113,7 +115,7 @@ def _error(rows: Array, sure: Array, hits: Array) -> Array:
 
 
 def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calibration | None:
-    """Return how well probabilities fit what happened; None where there are no probabilities."""
+    """Return the calibration; None if there are no probabilities."""
     shares = predicted.probabilities
     if shares is None or predicted.losses is None:
         return None
@@ -121,7 +123,7 @@ def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calib
     right = (predicted.values == predicted.truth).astype(np.float64)
     rows, sure, hits = _sums(confidence, right, BINS)
     found = float(_error(rows, sure, hits))
-    # if the probabilities are right, a bin has as many hits as its confidence says
+    # under calibration, the correct rows of a bin are binomial with its mean confidence
     random = np.random.default_rng([seed, 0xCA11])
     chances = np.clip(sure / np.maximum(rows, 1), 0, 1)
     drawn = _error(rows, sure, random.binomial(rows.astype(np.int64), chances, (_DRAWS, BINS)))

@@ -1,4 +1,4 @@
-"""What the losses did over training."""
+"""Training curves of a diagnosis, from a history or a search."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ __all__ = ["Curves", "curves_of", "curves_of_configuration", "member_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_FEWEST_LOOKS = 5
+_MIN_EVALUATIONS = 5
 
 
 @dataclass(frozen=True)
 class Curves:
-    """What the losses did over the epochs of training.
+    """Losses and scores over the course of training.
 
     Attributes
     ----------
     epochs : tuple of int
-        The epochs (or steps) that were looked at.
+        The epochs (or steps) at which the model was evaluated.
     unit : {"epoch", "step"}
     train_loss, held_out_loss, train_score, held_out_score : tuple of float, optional
-        A value for each epoch; None where it was not written down.
+        One value per evaluation; None if not recorded.
     best_epoch, last_epoch, kept_epoch : int
-        Of the lowest held-out loss, the last one, and the one whose weights the subject has.
+        The epoch with the lowest held-out loss, the last epoch, and the epoch of the final weights.
     excess : float
-        The held-out loss at the last epoch less the lowest.
+        The held-out loss at the last epoch minus the lowest held-out loss.
     train_slope, held_out_slope : float, optional
-        Change of loss per epoch over the last quarter of training (five looks at least), by least
-        squares.
+        Change of the loss per epoch, by least squares over the last quarter of the evaluations (at
+        least five).
     """
 
     epochs: tuple[int, ...]
@@ -52,12 +52,12 @@ class Curves:
 
 
 def member_of(history: History, member: int | None) -> int:
-    """Return the member to look at.
+    """Return the index of the member to diagnose.
 
     Raises
     ------
     UsageError
-        If there are several and none was named, or there is no such member.
+        If there are several members and none was chosen, or the index is out of range.
     """
     members = history.held_out_loss.shape[1]
     if member is None and members == 1:
@@ -92,7 +92,7 @@ def curves_of(history: History, member: int) -> Curves:
 
 
 def curves_of_configuration(steps: Array, losses: Array, scores: Array) -> Curves:
-    """Return the curves of a configuration of a search, which was looked at now and then."""
+    """Return the curves of a configuration of a search."""
     best = int(losses.argmin())
     return Curves(
         epochs=tuple(int(step) for step in steps),
@@ -111,8 +111,8 @@ def curves_of_configuration(steps: Array, losses: Array, scores: Array) -> Curve
 
 
 def _slope(at: Array, values: Array) -> float | None:
-    """Return the least-squares slope of the last quarter, of five looks at least."""
-    looks = max(_FEWEST_LOOKS, len(values) // 4)
-    if len(values) < _FEWEST_LOOKS:
+    """Return the least-squares slope over the last quarter, at least five values."""
+    count = max(_MIN_EVALUATIONS, len(values) // 4)
+    if len(values) < _MIN_EVALUATIONS:
         return None
-    return float(np.polyfit(at[-looks:].astype(np.float64), values[-looks:], 1)[0])
+    return float(np.polyfit(at[-count:].astype(np.float64), values[-count:], 1)[0])

@@ -1,4 +1,4 @@
-"""What was measured of the network itself: layers, subnetworks, memorization."""
+"""Records on the network itself: layers, subnetworks and memorization."""
 
 from __future__ import annotations
 
@@ -21,17 +21,16 @@ class LayerState:
     ----------
     name : str
     inputs, units : int
-        What one unit reads, and how many units there are.
+        Number of inputs per unit, and number of units.
     members : int
-        How many networks the counts below are summed over.
+        Number of networks that the counts below are summed over.
     weights, zeros : int
-        How many weights there are, and how many are exactly 0.
+        Number of weights, and number of weights that are exactly 0.
     dead_units : int
-        Units that no row can switch on or that nothing reads: all weights that enter or all that
-        leave are exactly 0.
+        Number of units whose incoming weights or whose outgoing weights are all exactly 0.
     silent_units : int, optional
-        Units whose output is 0 for every row that was looked at, the dead ones included; None
-        where outputs cannot be seen.
+        Number of units whose output is 0 for every examined row, including dead units; None if
+        outputs are not available.
     """
 
     name: str
@@ -46,27 +45,27 @@ class LayerState:
 
 @dataclass(frozen=True)
 class Subnetworks:
-    """Weight scaling beside the average that it stands for, of subnetworks drawn by the noise.
+    """Weight scaling compared with the average over sampled subnetworks, which it approximates.
 
     Attributes
     ----------
     part : {"training", "held out", "test"}
     masks : int
-        How many subnetworks were averaged.
+        Number of averaged subnetworks.
     difference : Estimate
-        The mean absolute difference of probabilities (of values: in standard deviations of the
-        truth) between weight scaling and the average, over rows and outputs.
+        Mean absolute difference between weight scaling and the average, over rows and outputs: of
+        probabilities; for regression, in standard deviations of the target.
     standard_error : float
-        Of the difference, over rows.
+        Standard error of the difference, over rows.
     sampling : float
-        What the difference would be if weight scaling were exact: the average of so many
-        subnetworks alone is off by so much.
+        The expected difference if weight scaling were exact, due to the finite number of
+        subnetworks.
     scaled_score, averaged_score : float
-        The score of either.
+        The scores of weight scaling and of the average.
     scaled_loss, averaged_loss : float, optional
-        The mean loss of either.
+        The mean losses of weight scaling and of the average.
     spread : float
-        The standard deviation of one subnetwork's probability (or value) about the average.
+        Standard deviation of a single subnetwork's probability (or value) around the average.
     """
 
     part: str
@@ -83,20 +82,20 @@ class Subnetworks:
 
 @dataclass(frozen=True)
 class ShuffledLabels:
-    """How much the subject can memorise: trained again on permuted targets (Zhang et al. 2017).
+    """How much the model can memorise: it is trained on permuted targets (Zhang et al. 2017).
 
     Attributes
     ----------
     training : float
-        Its score on the very targets that it was trained on, which nothing explains.
+        The score on the permuted targets that it was trained on.
     baseline : float
-        The score of the best constant guess on them.
+        The score of the best constant guess on these targets.
     memorised : float
-        (training - baseline) / (1 - baseline): 0 nothing, 1 every row.
+        (training - baseline) / (1 - baseline): 0 for nothing, 1 for every row.
     rows : int
-        How many rows it was trained on.
+        Number of training rows.
     how : str
-        How it was trained again, in words.
+        How it was trained, in words.
     """
 
     training: float

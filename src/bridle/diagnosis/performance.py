@@ -1,4 +1,4 @@
-"""How well the subject predicts: a record each for parts, gap, references and worst rows."""
+"""Records on how well a model predicts: parts, gap, selection, references, worst rows."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Part:
-    """How the subject did on one part of the data.
+    """The scores of the model on one part of the data.
 
     Attributes
     ----------
     name : {"training", "held out", "test"}
     rows : int, optional
-        How many there are; None where only a curve is known.
+        Number of rows; None if unknown.
     score : Estimate
-        Accuracy or R², higher is better. The training score is a fact about rows that are known:
-        its interval has no width. The others' is that of the score on all rows there could be.
+        Accuracy or R²; higher is better. The training score is exact, so its interval has no width.
+        For the other parts the interval is that of the true score on new rows.
     baseline : float, optional
         The score of the best constant guess on this part.
     loss : Estimate, optional
-        Mean loss per row, lower is better; None where the subject gives no probabilities.
+        Mean loss per row; lower is better. None for a classifier without probabilities.
     """
 
     name: str
@@ -43,24 +43,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Gap:
-    """How much the training score promises beyond what new rows give.
+    """The generalization gap: training score minus the score on new rows.
 
     Attributes
     ----------
     value : Estimate
-        Training score less the score on new rows, with its 95 % interval.
+        Training score minus the score on new rows, with its 95 % interval.
     standard_error : float, optional
-        Of the value.
+        Standard error of the value.
     measured_on : {"held out", "test"}
-        The rows that stood for new ones.
+        The part whose rows were used as new rows.
     method : str
-        How the interval was found, in words.
+        How the interval was computed, in words.
     loss : Estimate, optional
-        The same of the loss: on new rows less in training.
+        The gap of the loss: mean loss on new rows minus mean training loss.
     folds : tuple of float
-        The gap of each fold, where there were folds.
+        The gap of each fold, if there were folds.
     folds_corrected : Estimate, optional
-        The mean of the folds' gaps, with the corrected resampled t interval (Nadeau & Bengio 2003).
+        The mean gap over folds, with the corrected resampled t interval (Nadeau & Bengio 2003).
     """
 
     value: Estimate
@@ -74,20 +74,20 @@ class Gap:
 
 @dataclass(frozen=True)
 class Reference:
-    """Another learner on the same rows: what could have been had.
+    """Another learner, scored on the same rows for comparison.
 
     Attributes
     ----------
     name : str
-        Such as "gradient boosting" or "the plain network".
+        For example "gradient boosting" or "the plain network".
     part : {"held out", "test"}
     score : Estimate
-        Its score there.
+        Its score on that part.
     comparison : Comparison
-        Of the reference against the subject, in pairs: above 0, the reference is better.
+        Paired comparison with the model: above 0, the reference is better.
     mcnemar_p_value : float, optional
-        Exact (binomial) two-sided p-value of McNemar's test that both err equally often; for
-        classes only.
+        Exact (binomial) two-sided p-value of McNemar's test that both err equally often; only for
+        classification.
     """
 
     name: str
@@ -99,23 +99,23 @@ class Reference:
 
 @dataclass(frozen=True)
 class Selection:
-    """What choosing among many does to the score of the chosen one: the winner's curse.
+    """Selection bias: the best of many configurations has a validation score that is too good.
 
     Attributes
     ----------
     tried : int
-        Configurations.
+        Number of configurations.
     scoring : str
-        What they were chosen by; higher is better.
+        The score used for the selection; higher is better.
     validation_score : float
-        The chosen one's, on the rows that it was chosen by.
+        The score of the chosen configuration on the rows used for the selection.
     honest_score : Estimate
-        On the test part, which was opened once.
+        The score on the test part, which was used once.
     optimism : Estimate
-        Validation less honest score.
+        Validation score minus test score.
     expected_optimism : float, optional
-        What choosing alone adds to the best fold scores: how far the score of the chosen one is
-        below each fold's own best, averaged over the folds (Tibshirani & Tibshirani 2009).
+        Estimate of the bias from the selection alone: the best score of each fold minus the score
+        of the chosen configuration, averaged over folds (Tibshirani & Tibshirani 2009).
     """
 
     tried: int
@@ -128,20 +128,20 @@ class Selection:
 
 @dataclass(frozen=True)
 class WorstRow:
-    """A row that the subject got most wrong.
+    """One of the rows with the highest loss.
 
     Attributes
     ----------
     part : {"held out", "test"}
     row : int
-        Its place in the table that was given, from 0.
+        Row number in the given table, starting at 0.
     truth, prediction : str, int, float or bool
     probability : float, optional
-        What the subject gave to the truth.
+        The predicted probability of the true class.
     loss : float
         Cross-entropy, or squared error.
     values : dict
-        What the table says of it, column by column, where there is a table.
+        The row's values by column, if a table was given.
     """
 
     part: str

@@ -1,4 +1,4 @@
-"""The rule of the verdict: which hypotheses are tested, at which level, and what follows."""
+"""The rule of the verdict: hypotheses, significance level, and the resulting verdict."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from bridle.statistics.scores import Judged
 __all__ = ["LEVEL", "Claim", "claims_of", "verdict_of"]
 
 LEVEL = 0.025
-"""One-sided; so a 95 % interval on one side of the tolerance says the same."""
+"""One-sided significance level; equivalent to a 95 % interval on one side of the tolerance."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A hypothesis that the verdict rests on, and what the rows say of it.
+    """A claim that the verdict depends on, with the test of its null hypothesis.
 
     Attributes
     ----------
     claim : {"overfits", "does not overfit", "underfits", "does not underfit"}
     null : str
-        What is refuted where the claim holds, in words.
+        The null hypothesis, in words; it is rejected if the claim holds.
     p_value : float
-        One-sided.
+        One-sided p-value.
     level : float
-        The claim holds where the p-value is at or below it.
+        Significance level: the claim holds if the p-value is at most the level.
     """
 
     claim: str
@@ -39,35 +39,36 @@ class Claim:
 
     @property
     def holds(self) -> bool:
-        """Whether the null hypothesis is refuted."""
+        """Whether the null hypothesis is rejected."""
         return self.p_value <= self.level
 
 
 def claims_of(
     training_score: float | None, new: Judged | None, references: Sequence[Reference]
 ) -> tuple[Claim, ...]:
-    """Test what the verdict rests on.
+    """Test the claims that the verdict depends on.
 
-    Two quantities matter, each against a tolerance of 2 points (0.02 of R²): the *gap*, training
-    score less true score on new rows, and the *lead* of the best reference, its true score on new
-    rows less the subject's. For either there are two null hypotheses, that it is at most, and that
-    it is at least, the tolerance. Each is tested one-sided at 2.5 %; where several references could
-    each show a lead, at 2.5 % over their number (Bonferroni). That *no* reference leads holds where
-    it holds of each, which needs no correction (intersection-union, Berger 1982).
+    Two quantities are compared with a tolerance of 2 points (0.02 of R²). The *gap* is the training
+    score minus the true score on new rows. The *lead* of a reference is its true score on new rows
+    minus that of the model. Each quantity has two null hypotheses: that it is at most the
+    tolerance, and that it is at least the tolerance. Each is tested one-sided at 2.5 %. If there
+    are several references, the level for showing a lead is 2.5 % divided by their number
+    (Bonferroni). The claim that *no* reference leads holds if it holds for each reference; this
+    needs no correction (intersection-union test, Berger 1982).
 
     Parameters
     ----------
     training_score : float, optional
         Accuracy or R² on the training rows.
     new : Judged, optional
-        The subject on rows that had no part in its training or selection.
+        The model's scores on rows that were not used for its training or selection.
     references : sequence of Reference
-        Judged on the same rows.
+        Scored on the same rows.
 
     Returns
     -------
     tuple of Claim
-        Those that could be tested.
+        The claims that could be tested.
 
     Examples
     --------
@@ -102,12 +103,13 @@ def _said(judged: Judged, text: str) -> tuple[str, str]:
 
 
 def verdict_of(claims: Sequence[Claim]) -> Verdict:
-    """Return the verdict that follows from what was tested.
+    """Return the verdict that follows from the claims.
 
-    *Overfits* where the gap is shown to be above the tolerance; else *underfits* where a
-    reference's lead is; *fine* where both are shown to be below. Otherwise the rows *cannot tell*.
-    So at most 2.5 % of networks whose gap is within the tolerance are said to overfit, at most
-    2.5 % that no reference leads to underfit, and at most 2.5 % that do either to be fine.
+    *Overfits*: the gap is shown to be above the tolerance. *Underfits*: it is not, and the lead of
+    a reference is shown to be above the tolerance. *Fine*: both are shown to be below. Otherwise
+    the verdict is *cannot tell*. Each error has a probability of at most 2.5 %: saying "overfits"
+    if the gap is within the tolerance, "underfits" if no reference leads, or "fine" if either is
+    above the tolerance.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Subjects that know arrays: an estimator of scikit-learn, a torch module, a function."""
+"""Measurements of subjects with arrays: scikit-learn estimators, torch modules, functions."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ __all__ = ["is_estimator", "measure_arrays"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_TUPLE = "give (X, y): inputs, and the truth"
+_TUPLE = "give (X, y): inputs and true targets"
 _ROWS_AT_ONCE = 4096
 
 
 def is_estimator(subject: Any) -> bool:
-    """Return whether a subject has scikit-learn's ``predict`` and is no torch module."""
+    """Return whether a subject has ``predict`` and is not a torch module."""
     return hasattr(subject, "predict") and not isinstance(subject, nn.Module)
 
 
 def measure_arrays(
     subject: Any, data: Any, training: Any, test: Any, options: Options
 ) -> Measurements:
-    """Return what a subject gives that predicts arrays (or tables) whose truth is beside them."""
+    """Return the measurements of a subject that predicts from arrays or DataFrames."""
     given = {"training": training, "held out": data, "test": test}
     pairs = {name: _pair(name, each) for name, each in given.items() if each is not None}
     if not pairs:
@@ -85,13 +85,15 @@ def _with_training(
     labels: tuple[Any, ...] | None,
     options: Options,
 ) -> Measurements:
-    """Add what fitting again shows: boosting, shuffled targets, folds."""
+    """Add what needs fitting: gradient boosting, shuffled targets and folds."""
     X, y = training
     references, notes = {}, list(measured.notes)
     if options.reference:
         flat, flat_new = _numbers(X), _numbers(X_new)
         if flat is None or flat_new is None:
-            notes.append("no gradient boosting beside it: the inputs are not a table of numbers")
+            notes.append(
+                "no comparison with gradient boosting: the inputs are not a numerical table"
+            )
         else:
             truth = measured.predicted["training"].truth
             new = measured.predicted[at]
@@ -107,7 +109,7 @@ def _with_training(
             folds = _fold_gaps(subject, X, y, labels is not None, options)
     elif options.folds is not None:
         raise UsageError(
-            f"folds is {options.folds}, and {measured.subject} cannot be fitted again; leave it out"
+            f"folds is {options.folds}, but {measured.subject} cannot be fitted again; leave it out"
         )
     return replace(
         measured,
@@ -121,7 +123,7 @@ def _with_training(
 def _fold_gaps(
     estimator: Any, X: Any, y: Array, classes: bool, options: Options
 ) -> tuple[float, ...]:
-    """Return training less held-out score of clones, each fitted to all folds but one."""
+    """Return the gap of each fold, from cross-validation with clones."""
     kind: Any = StratifiedKFold if classes else KFold
     found = cross_validate(
         estimator,
@@ -139,7 +141,7 @@ def _fold_gaps(
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Array]:
-    """Return inputs and truth, with as many rows."""
+    """Return inputs and targets, after checking that they have the same number of rows."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UsageError(f"{name} is a {type(given).__name__}; {_TUPLE}")
     X, y = given
@@ -147,19 +149,19 @@ def _pair(name: str, given: Any) -> tuple[Any, Array]:
     rows = len(X) if hasattr(X, "__len__") and not hasattr(X, "shape") else X.shape[0]
     if truth.ndim != 1 or len(truth) != rows or not rows:
         raise UsageError(
-            f"{name} has {rows} rows of inputs and a truth of the shape {list(truth.shape)}; "
-            "give one value or class for each row, and one row at least"
+            f"{name} has {rows} rows of inputs and a target of shape {list(truth.shape)}; "
+            "give one value or class for each row, and at least one row"
         )
     if isinstance(X, list):
         X = np.asarray(X)
     if truth.dtype.kind == "f" and not np.isfinite(truth).all():
         place = int(np.flatnonzero(~np.isfinite(truth))[0])
-        raise DataError(f"the truth of {name}, row {place}, is {truth[place]}; leave the row out")
+        raise DataError(f"the target of {name}, row {place}, is {truth[place]}; leave the row out")
     return X, truth
 
 
 def _labels(subject: Any, truths: list[Array]) -> tuple[Any, ...] | None:
-    """Return the classes in the order of the subject's outputs, or None for values."""
+    """Return the classes in the order of the subject's outputs, or None for regression."""
     known = getattr(subject, "classes_", None)
     tagged = hasattr(subject, "__sklearn_tags__")
     if tagged and is_regressor(subject):
@@ -179,7 +181,7 @@ def _codes(y: Array, labels: tuple[Any, ...], name: str) -> Array:
     strange = [label for label in y.tolist() if label not in place]
     if strange:
         raise DataError(
-            f"the class {strange[0]!r} in {name} is none that the subject knows "
+            f"the class {strange[0]!r} in {name} is not a class of the model "
             f"({', '.join(map(repr, labels[:8]))}); leave those rows out"
         )
     return np.array([place[label] for label in y.tolist()], dtype=np.int64)
@@ -192,14 +194,14 @@ def _predicted(
     if len(outputs) != len(y):
         raise UsageError(
             f"{_name(subject)} gave {len(outputs)} predictions for the {len(y)} rows of {name}; "
-            "it must give one for each row"
+            "it must give one per row"
         )
     if labels is None:
         values = np.asarray(outputs, dtype=np.float64)
         if values.size != len(y):
             raise UsageError(
-                f"{_name(subject)} gave outputs of the shape {list(values.shape)} for values; it "
-                "must give one number for each row (for classes, give whole numbers as truth)"
+                f"{_name(subject)} gave outputs of shape {list(values.shape)} for regression; it "
+                "must give one number per row (for classification, give integers as targets)"
             )
         return Predictions(y.astype(np.float64), values.reshape(-1))
     codes = _codes(y, labels, name)
@@ -213,12 +215,12 @@ def _predicted(
 
 
 def _shares(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
-    """Return probabilities: as given, or the softmax of scores."""
+    """Return probabilities: as given, or the softmax of logits."""
     found = outputs.astype(np.float64)
     if found.shape[1] < len(labels):
         raise UsageError(
-            f"{_name(subject)} gives {found.shape[1]} outputs and there are {len(labels)} classes; "
-            "give the truth as codes from 0, one output for each"
+            f"{_name(subject)} gives {found.shape[1]} outputs, but there are {len(labels)} "
+            "classes; give the targets as codes from 0, one for each output"
         )
     if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
         return found / found.sum(1, keepdims=True)
@@ -234,7 +236,7 @@ def _sigmoid(scores: Array) -> Array:
 
 
 def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
-    """Return what a subject says of rows: classes, probabilities, scores or values."""
+    """Return a subject's outputs for rows: classes, probabilities, logits or values."""
     if isinstance(subject, Network):
         found = predict(subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)).double()
         said = found.mean(0) if labels is None else found.softmax(-1).mean(0)
@@ -251,7 +253,7 @@ def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
 
 @torch.no_grad()
 def _module_outputs(model: nn.Module, X: Any) -> Array:
-    """Return a module's outputs in evaluation mode, on its own device; its mode stays."""
+    """Return a module's outputs in evaluation mode, on its own device; its mode is restored."""
     first = next(model.parameters(), None)
     inputs = torch.as_tensor(X)
     if first is not None:
@@ -268,7 +270,7 @@ def _module_outputs(model: nn.Module, X: Any) -> Array:
 
 
 def _numbers(X: Any) -> Array | None:
-    """Return a table of numbers for boosting, if the inputs are one."""
+    """Return the inputs as a numerical array for gradient boosting, or None."""
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if isinstance(X, pd.DataFrame):
@@ -281,7 +283,7 @@ def _numbers(X: Any) -> Array | None:
 
 
 def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
-    """Return the network in a subject and what it takes of the rows, where they can be had."""
+    """Return the network of a subject and its inputs for the rows, or None."""
     if isinstance(subject, Network):
         return subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)
     encoder, model = getattr(subject, "encoder_", None), getattr(subject, "model_", None)

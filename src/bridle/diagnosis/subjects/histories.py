@@ -1,4 +1,4 @@
-"""A history alone: its curves, and its scores."""
+"""Measurements of a history: its curves and its scores."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["measure_history"]
 
 
 def measure_history(history: History, options: Options) -> Measurements:
-    """Return what a history gives.
+    """Return the measurements of a history.
 
-    Accuracies are counts, which is all that their intervals need. For
-    R² the errors of the rows would be needed, which a history does not have.
+    The interval of an accuracy needs only the count of correct rows, which the history determines.
+    The interval of R² would need the error of each row, which a history does not have.
     """
     member = member_of(history, options.member)
     epoch = int(history.epochs_kept[member]) - 1
@@ -34,7 +34,7 @@ def measure_history(history: History, options: Options) -> Measurements:
     }
     counts = dict(zip(scores, rows, strict=True))
     shares = history.score_name == "accuracy"
-    if shares:  # they are counts, whatever was lost in rounding
+    if shares:  # undo rounding: the score is a count divided by the rows
         scores = {
             name: round(score * counts[name]) / counts[name] for name, score in scores.items()
         }
@@ -48,7 +48,10 @@ def measure_history(history: History, options: Options) -> Measurements:
         known[name] = Part(name, counts[name], interval, None, said)
     notes = []
     if not shares:
-        notes.append("a history has no rows: without their errors R² has no interval; give a model")
+        notes.append(
+            "R² has no interval, because a history does not have the errors of the rows; "
+            "give a model for an interval"
+        )
     predicted = {}
     if shares:
         right = round(scores["held out"] * rows[1])

@@ -1,4 +1,4 @@
-"""Another learner, to say what could have been had from the same rows."""
+"""Gradient boosting on the same rows, as a reference for comparison."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _MOST_CELLS = 10**7
 def boosting(
     X: Array, y: Array, new: Predictions, X_new: Array, *, seed: int
 ) -> Predictions | None:
-    """Return what scikit-learn's default gradient boosting, fitted to the training rows, says.
+    """Return the predictions of scikit-learn's gradient boosting, fitted to the training rows.
 
     Parameters
     ----------
     X, X_new : float ``[rows, features]``
-        Training rows, and those of ``new``.
+        The inputs of the training rows, and of ``new``.
     y : int64 codes or float64 ``[rows]``
-        As in ``new.truth``.
+        Targets of the training rows, coded as in ``new.truth``.
     new : Predictions
-        The subject's, for the truth and the classes.
+        The model's predictions, for the truth and the classes.
     seed : int
 
     Returns
     -------
     Predictions
-        None where the table is so large that it would take minutes, or holds one class.
+        None if the table is so large that fitting would take minutes, or has a single class.
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None

@@ -1,4 +1,4 @@
-"""How much a subject can memorise: the same training on permuted targets (Zhang et al. 2017)."""
+"""Memorization: the same training on permuted targets (Zhang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ __all__ = ["shuffled_estimator", "shuffled_network"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 10_000
-"""A memory is measured on so many rows at most: the time is that of training on them."""
+"""Maximum number of rows to train on, which limits the time."""
 
 
 def _drawn(rows: int, seed: int) -> tuple[Array, Array]:
-    """Return the rows to train on, and whose target each of them gets."""
+    """Return the rows to train on, and for each the row whose target it gets."""
     random = np.random.default_rng([seed, 0x5417])
     chosen = np.sort(random.permutation(rows)[:MOST_ROWS])
     return chosen, random.permutation(chosen)
@@ -50,14 +50,14 @@ def shuffled_network(
     epochs: int,
     seed: int,
 ) -> ShuffledLabels | None:
-    """Train the network of a recipe on permuted targets, as long as it was trained.
+    """Train the network of a recipe on permuted targets, for the same number of epochs.
 
     Parameters
     ----------
     X, y : Tensor
         The training rows.
     outputs : int
-        Classes, or 1 for values.
+        Number of classes, or 1 for regression.
     strengths : Strengths
     recipe : mapping
         ``hidden``, ``learning_rate`` and ``batch_size``.
@@ -86,7 +86,7 @@ def shuffled_network(
         predicted = Predictions(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
     else:
         predicted = Predictions(truth.astype(np.float64), found[:, 0].double().numpy())
-    return _said(predicted, f"the same network, strengths and rate, {epochs} epochs")
+    return _said(predicted, f"same network, strengths and learning rate, {epochs} epochs")
 
 
 def _noises(strengths: Strengths) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def _noises(strengths: Strengths) -> dict[str, Any]:
 
 
 def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> ShuffledLabels | None:
-    """Fit a clone of an estimator of scikit-learn to permuted targets."""
+    """Fit a clone of a scikit-learn estimator to permuted targets."""
     rows, others = _drawn(len(y), seed)
     some = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
     truth = np.asarray(y)[others]
@@ -106,4 +106,4 @@ def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> Shuffl
         found = Predictions(codes, np.searchsorted(fitted.classes_, said), None, labels)
     else:
         found = Predictions(truth.astype(np.float64), said.astype(np.float64))
-    return _said(found, "a clone with the same settings")
+    return _said(found, "a clone with the same parameters")

@@ -1,4 +1,4 @@
-"""Subjects that know tables: a model, a fit, a search."""
+"""Measurements of subjects with a table: a model, a fit, a search."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ __all__ = ["measure_fit", "measure_model", "measure_search"]
 Array = np.ndarray[Any, np.dtype[Any]]
 Coding = ClassTarget | ValueTarget
 
-_FEW_KNOWN = 0.1
-"""A larger share of known rows is no accident: a table may have the same row twice."""
+_MAX_KNOWN_SHARE = 0.1
+"""Share of training rows above which new rows do not count as new; duplicates are common."""
 
 _OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
 
@@ -54,14 +54,14 @@ def _name(network: Network) -> str:
 
 
 def _truth(y: Tensor, coding: Coding) -> Array:
-    """Return codes, or values in the table's units."""
+    """Return class codes, or values in the table's units."""
     if isinstance(coding, ClassTarget):
         return y.numpy()
     return coding.inverse(y.double().numpy()).to_numpy()
 
 
 def _said(outputs: Tensor, y: Tensor, coding: Coding, places: Array | None = None) -> Predictions:
-    """Return what outputs ``[members, rows, outputs]`` say on average."""
+    """Return predictions from outputs ``[members, rows, outputs]``, averaged over members."""
     truth = _truth(y, coding)
     if isinstance(coding, ClassTarget):
         shares = outputs.double().softmax(-1).mean(0).numpy()
@@ -76,8 +76,8 @@ def _frame(data: Any, rows: int) -> pd.DataFrame | None:
     frame = read_table(data)
     if len(frame) != rows:
         raise UsageError(
-            f"the table has {len(frame)} rows and what was fitted had {rows}; give the table that "
-            "it was fitted to, or none"
+            f"the table has {len(frame)} rows and the fitted table had {rows}; give the table that "
+            "was fitted, or none"
         )
     return frame
 
@@ -86,7 +86,7 @@ def _frame(data: Any, rows: int) -> pd.DataFrame | None:
 
 
 def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
-    """Return what a fit gives: all three parts, curves, and its other network beside it."""
+    """Return the measurements of a fit; its other network is a reference."""
     member = REGULARIZED if options.member is None else options.member
     if member not in _OTHER:
         raise UsageError(f"member is {member}; it is 0 (plain) or 1 (regularized)")
@@ -130,7 +130,7 @@ def _with_network(
     part: str,
     options: Options,
 ) -> Measurements:
-    """Add what the network itself shows on the rows of a part."""
+    """Add layers and subnetworks, measured on the rows of a part."""
     classes = isinstance(coding, ClassTarget)
     truth = y.numpy() if classes else y.double().numpy()
     masks = compare_subnetworks(network, X, truth, part=part, classes=classes, masks=options.masks)
@@ -147,7 +147,7 @@ def _with_training(
     epochs: int | None,
     options: Options,
 ) -> Measurements:
-    """Add what training again on the training rows shows: boosting, and shuffled targets."""
+    """Add what needs training: gradient boosting and shuffled targets."""
     references = dict(measured.references)
     if options.reference and BOOSTING not in references:
         new = measured.predicted[at]
@@ -178,7 +178,7 @@ def _shuffled(
 
 
 def measure_search(found: SearchResult, data: Any, options: Options) -> Measurements:
-    """Return what a search gives: its folds, its test part, and those that it was compared with."""
+    """Return the measurements of a search: folds, test part and references."""
     seen, coding, network = found.observed, found.model.target, found.model.network
     predicted = {
         "training": _said(predict(network, seen.X), seen.y, coding, seen.places["searched"]),
@@ -242,12 +242,12 @@ def _selection(found: SearchResult) -> Selection:
 def measure_model(
     model: TableModel, data: Any, training: Any, test: Any, options: Options
 ) -> Measurements:
-    """Return what a model and tables give.
+    """Return the measurements of a model on tables.
 
-    The table that it was fitted to is known again, and taken apart as it was then.
+    If ``data`` is the table that the model was fitted to, it is split into the same parts again.
     """
     if data is None:
-        raise UsageError("a model alone shows no score; give a table as data")
+        raise UsageError("a model cannot be diagnosed without rows; give a table as data")
     frame, truth = _columns(model, data, "data")
     facts = model.facts
     stated, notes, tainted = facts.get("table") or {}, list[str](), False
@@ -256,19 +256,21 @@ def measure_model(
     shown = read_table(data)
     known: dict[str, Part] = {}
     if training is None and test is None and stated.get("fingerprint") == fingerprint(frame, truth):
-        places = _parts_again(model, truth)
+        places = _same_parts(model, truth)
         tables = {name: (frame.iloc[at], truth.iloc[at]) for name, at in places.items()}
-        notes.append("this is the table that the model was fitted to: it was split as it was then")
+        notes.append(
+            "this is the table that the model was fitted to; it was split into the same parts"
+        )
     else:
         for name, given in (("training", training), ("test", test)):
             if given is not None:
                 tables[name] = _columns(model, given, name)
         share = share_of_known_rows(stated, frame, truth)
-        tainted = share * stated.get("trained_on", 0) > _FEW_KNOWN * len(truth)
+        tainted = share * stated.get("trained_on", 0) > _MAX_KNOWN_SHARE * len(truth)
         if tainted:
             notes.append(
                 f"the table has {100 * share:.0f} % of a sample of the rows that the model was "
-                "trained on: its scores are too good, and tell nothing of the gap"
+                "trained on; its scores are too good and cannot show the gap"
             )
         if training is None:
             known = _known(facts)
@@ -305,7 +307,7 @@ def _columns(model: TableModel, table: Any, name: str) -> tuple[pd.DataFrame, pd
     if model.target_name not in frame.columns:
         raise DataError(
             f"no column {model.target_name!r}, the model's target, in the table given as {name}; "
-            "a diagnosis compares with the truth"
+            "add it, because a diagnosis needs the true targets"
         )
     features, truth = target_column(frame, model.target_name)
     wanted = [column for column in model.encoder.columns if column in features.columns]
@@ -317,8 +319,8 @@ def _coded(model: TableModel, frame: pd.DataFrame, truth: pd.Series[Any]) -> tup
     return X, torch.from_numpy(model.target.transform(truth))
 
 
-def _parts_again(model: TableModel, truth: pd.Series[Any]) -> dict[str, Array]:
-    """Return the rows of each part, as they were split when the model was fitted."""
+def _same_parts(model: TableModel, truth: pd.Series[Any]) -> dict[str, Array]:
+    """Return the rows of each part, split as for the fit."""
     facts = model.facts
     codes = model.target.transform(truth) if isinstance(model.target, ClassTarget) else None
     split, seed = facts["table"]["split"], int(facts["seed"])
@@ -331,12 +333,12 @@ def _parts_again(model: TableModel, truth: pd.Series[Any]) -> dict[str, Array]:
 
 
 def _chose(facts: Mapping[str, Any]) -> bool:
-    """Return whether held-out rows of the model's own table chose something."""
+    """Return whether held-out rows of the fitted table were used for a selection."""
     return "answer" in facts or facts.get("recipe", {}).get("patience") is not None
 
 
 def _known(facts: Mapping[str, Any]) -> dict[str, Part]:
-    """Return the parts whose scores the model states."""
+    """Return the parts whose scores the model records."""
     fitted = facts.get("fitted") or {}
     rows = (facts.get("table") or {}).get("trained_on")
     found = {}
