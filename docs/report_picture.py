@@ -16,7 +16,7 @@ import bridle
 from bridle.report.write import full_report
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests" / "browser"))
+sys.path.insert(0, str(HERE.parent / "tests" / "report" / "browser"))
 import driver  # noqa: E402
 
 COLOURS = 128  # a page of text and thin lines needs no more

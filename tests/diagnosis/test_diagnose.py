@@ -154,7 +154,8 @@ def test_a_search_has_folds_and_a_winners_curse(searched, table):
     assert len(said.gap.folds) == 3
     assert said.test.score == searched.chosen.test
     assert said.held_out.score.value == pytest.approx(searched.chosen.diagnosis.held_out.value)
-    assert {each.name for each in said.references} == {"no regularization", "gradient boosting"}
+    names = {each.name for each in said.references}
+    assert names == {"the network without regularization", "gradient boosting"}
     assert said.selection.tried == searched.considered
     assert said.selection.optimism.value == pytest.approx(
         searched.validation_score - searched.test_score.value

@@ -249,7 +249,7 @@ def test_few_rows_cannot_tell_and_are_told_how_many_they_need():
 
 def test_the_test_part_is_the_honest_one_where_held_out_rows_chose():
     parts = {"training": _said(90, 100), "held out": _said(85, 100), "test": _said(60, 100)}
-    chosen = assemble(Measurements("it", "classification", parts, chose=True))
+    chosen = assemble(Measurements("it", "classification", parts, selected=True))
     plain = assemble(Measurements("it", "classification", parts))
     assert chosen.gap.measured_on == "test"
     assert chosen.gap.value.value == pytest.approx(0.3)

@@ -70,7 +70,7 @@ def test_values_are_drawn_against_the_truth(tables):
     table = pd.read_csv(path).iloc[result.places["test"]]
     assert [row["truth"] for row in drawn] == pytest.approx(table[target].tolist(), rel=1e-5)
     said = result.model.predict(table)["prediction"]
-    assert [row["said"] for row in drawn] == pytest.approx(said.tolist(), rel=1e-5)
+    assert [row["predicted"] for row in drawn] == pytest.approx(said.tolist(), rel=1e-5)
 
 
 def test_a_lambda_path_is_reported():

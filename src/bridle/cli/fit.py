@@ -75,13 +75,19 @@ def fit(
         batch_size=batch_size,
         class_weight=class_weight,
     )
-    searching = {"budget": budget, "configurations": configurations, "scoring": scoring}
-    searching |= {"test": test, "run": run, "resume": resume or None}
+    searching = _given(
+        budget=budget,
+        configurations=configurations,
+        scoring=scoring,
+        test=test,
+        run=run,
+        resume=resume or None,
+    )
     fixed = [*training, *_given(strengths=strengths)]
     where = (table, target, out, ReportOutput(report, figures, ablation))
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed}
     common |= {"as_json": as_json, "quiet": quiet}
-    if _is_search(list(_given(**searching)), fixed, any_shape=bool(shape or epochs)):
+    if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
         common |= {} if shape is None else {"hidden": (shape,)}
         common |= {"budget": budget, "configurations": configurations, "scoring": scoring}
         common |= {"test": test, "directory": run, "resume": resume, "folds": folds}

@@ -185,10 +185,10 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
     """Return the other measurements of a diagnosis, one line each."""
     share, lines = found.is_share, []
     if found.parameters is not None:
-        said = f"{found.parameters:,}"
+        text = f"{found.parameters:,}"
         if found.parameters_per_row is not None:
-            said += f", {found.parameters_per_row:.3g} per training row"
-        lines.append(("parameters", said))
+            text += f", {found.parameters_per_row:.3g} per training row"
+        lines.append(("parameters", text))
     if found.layers:
         zeros = ", ".join(f"{each.zeros / max(1, each.weights):.1%}" for each in found.layers)
         dead = ", ".join(str(each.dead_units) for each in found.layers)

@@ -39,17 +39,17 @@ def search_bar(*, shown: bool) -> Iterator[Callable[[Any], None]]:
     bar = Progress(
         TextColumn("searching"),
         BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
         disable=not shown,
     )
     with bar:
-        task = bar.add_task("searching", total=1.0, said="")
+        task = bar.add_task("searching", total=1.0, text="")
 
         def see(progress: Any) -> None:
-            said = f"{progress.configurations} configurations, best {progress.best:.4g}"
-            bar.update(task, completed=progress.done, said=said)
+            text = f"{progress.configurations} configurations, best {progress.best:.4g}"
+            bar.update(task, completed=progress.done, text=text)
 
         yield see

@@ -23,10 +23,10 @@ def size(value: float, *, share: bool, signed: bool = False) -> str:
 
 def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
     """Return a score and half the width of its interval."""
-    said = size(estimate.value, share=share, signed=signed)
+    text = size(estimate.value, share=share, signed=signed)
     if math.isnan(estimate.margin) or estimate.low == estimate.high:
-        return said
-    return f"{said} ± {size(estimate.margin, share=share)}"
+        return text
+    return f"{text} ± {size(estimate.margin, share=share)}"
 
 
 def _unit(share: bool) -> str:
@@ -35,8 +35,8 @@ def _unit(share: bool) -> str:
 
 def evidence_of(found: Diagnosis) -> tuple[str, ...]:
     """Return the evidence for the verdict, the most important first."""
-    said = [*_of_gap(found), *_of_references(found), *_of_curves(found), *_of_the_rest(found)]
-    return tuple(said)
+    lines = [*_of_gap(found), *_of_references(found), *_of_curves(found), *_of_the_rest(found)]
+    return tuple(lines)
 
 
 def _of_gap(found: Diagnosis) -> list[str]:
@@ -51,18 +51,18 @@ def _of_gap(found: Diagnosis) -> list[str]:
         ]
     new = found.held_out if gap.measured_on == "held out" else found.test
     here = training.score.value - gap.value.value if new is None else new.score.value
-    said = [
+    lines = [
         f"{found.score_name} {size(training.score.value, share=share)}{per_cent} in training, "
         f"{size(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
         f"a gap of {with_margin(gap.value, share=share)}{_unit(share)}"
     ]
     if gap.folds_corrected is not None:
-        said.append(
+        lines.append(
             f"the mean gap over {len(gap.folds)} folds is "
             f"{with_margin(gap.folds_corrected, share=share)}{_unit(share)} (interval corrected "
             "for overlapping training rows)"
         )
-    return said
+    return lines
 
 
 def _on(part: str) -> str:
@@ -83,46 +83,46 @@ def _of_curves(found: Diagnosis) -> list[str]:
     curves = found.curves
     if curves is None:
         return []
-    said = (
+    text = (
         f"the held-out loss was lowest at {curves.unit} {curves.best_epoch} of {curves.last_epoch}"
     )
     if curves.excess > 0:
         low = min(curves.held_out_loss)
-        said += f" ({low:.3g}); at the end it was {curves.held_out_loss[-1]:.3g}"
-    return [said]
+        text += f" ({low:.3g}); at the end it was {curves.held_out_loss[-1]:.3g}"
+    return [text]
 
 
 def _of_the_rest(found: Diagnosis) -> list[str]:
-    said = []
+    lines = []
     if (shuffled := found.shuffled_labels) is not None:
-        said.append(f"trained on shuffled targets, it memorises {shuffled.memorised:.0%} of them")
+        lines.append(f"trained on shuffled targets, it memorises {shuffled.memorised:.0%} of them")
     if (chosen := found.selection) is not None:
-        said.append(
+        lines.append(
             f"the best of {chosen.tried} configurations has a validation score of "
             f"{chosen.validation_score:.4g} and a test score of {chosen.honest_score.value:.4g}"
         )
     if (fit := found.calibration) is not None:
-        said.append(
+        lines.append(
             f"the expected calibration error is {fit.ece:.3f}; a perfectly calibrated model would "
             f"have {fit.ece_if_calibrated:.3f}"
         )
     if (masks := found.subnetworks) is not None:
-        said.append(
+        lines.append(
             f"weight scaling differs by {masks.difference.value:.4f} from the average of "
             f"{masks.masks} subnetworks (sampling alone would give {masks.sampling:.4f})"
         )
-    return [each.replace("%", " %") for each in said]
+    return [each.replace("%", " %") for each in lines]
 
 
 def advice_of(found: Diagnosis) -> tuple[str, ...]:
     """Return what to try next, in order of priority."""
-    said = {
+    lines = {
         "overfits": _against_overfitting,
         "underfits": _against_underfitting,
         "fine": lambda _: [],
         "cannot tell": _to_tell,
     }[found.verdict](found)
-    return (*said, *_besides(found))
+    return (*lines, *_besides(found))
 
 
 def _strengths(found: Diagnosis) -> dict[str, object]:
@@ -141,41 +141,41 @@ def _search(found: Diagnosis) -> str:
 
 
 def _against_overfitting(found: Diagnosis) -> list[str]:
-    said, curves = [], found.curves
+    lines, curves = [], found.curves
     if curves is not None and curves.kept_epoch > curves.best_epoch and curves.excess > 0:
-        said.append(
+        lines.append(
             f"stop early: the held-out loss was lowest at {curves.unit} "
             f"{curves.best_epoch}, but the weights are from {curves.unit} {curves.kept_epoch}"
         )
     acting = _strengths(found)
     if acting:
-        said.append(f"strengthen the active regularizers: {', '.join(acting)}")
+        lines.append(f"strengthen the active regularizers: {', '.join(acting)}")
     else:
-        said.append("add dropout (keep_prob=0.5), L2 and L1: no regularizer is active yet")
-    said.append(_search(found))
+        lines.append("add dropout (keep_prob=0.5), L2 and L1: no regularizer is active yet")
+    lines.append(_search(found))
     if (found.parameters_per_row or 0) > _MANY_PARAMETERS:
-        said.append(
+        lines.append(
             f"use a smaller network: it has {found.parameters_per_row:.0f} parameters per "
             "training row"
         )
     better = [each for each in found.references if each.comparison.answer == "better"]
-    said += [f"consider {each.name}, which predicts new rows better" for each in better]
-    said.append("collect more training rows, if possible")
-    return said
+    lines += [f"consider {each.name}, which predicts new rows better" for each in better]
+    lines.append("collect more training rows, if possible")
+    return lines
 
 
 def _against_underfitting(found: Diagnosis) -> list[str]:
-    said, curves = [], found.curves
+    lines, curves = [], found.curves
     acting = _strengths(found)
     if acting:
-        said.append(f"weaken the active regularizers: {', '.join(acting)}")
+        lines.append(f"weaken the active regularizers: {', '.join(acting)}")
     if curves is not None and curves.train_slope is not None and curves.train_slope < 0:
-        said.append("train longer: the training loss was still falling at the end")
-    said.append("try a larger network or a higher learning rate")
-    said.append(_search(found))
+        lines.append("train longer: the training loss was still falling at the end")
+    lines.append("try a larger network or a higher learning rate")
+    lines.append(_search(found))
     lead = max(found.references, key=lambda each: each.comparison.difference.value)
-    said.append(f"consider {lead.name}, which predicts the same rows better")
-    return said
+    lines.append(f"consider {lead.name}, which predicts the same rows better")
+    return lines
 
 
 def _to_tell(found: Diagnosis) -> list[str]:
@@ -184,7 +184,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if not found.claims:
         return ["give new rows, that it was not trained on, with their target"]
     holds = {each.claim for each in found.claims if each.holds}
-    said = []
+    lines = []
     if "does not overfit" in holds and not found.references:
         return [
             "it does not overfit; give the training rows (training=) to find out whether another "
@@ -196,17 +196,17 @@ def _to_tell(found: Diagnosis) -> list[str]:
         # the interval narrows with the square root of the number of rows
         away = abs(found.gap.value.value - TOLERANCE)
         need = rows * (found.gap.value.margin / away) ** 2 if away > 0 else math.inf
-        said.append(_more_rows(rows, need, found.gap.measured_on))
+        lines.append(_more_rows(rows, need, found.gap.measured_on))
     elif rows and found.references:
         lead = max(found.references, key=lambda each: each.comparison.difference.high)
         away = abs(lead.comparison.difference.value - TOLERANCE)
         need = rows * (lead.comparison.difference.margin / away) ** 2 if away > 0 else math.inf
-        said.append(
+        lines.append(
             f"it does not overfit; to find out whether {lead.name} predicts better, "
             + _more_rows(rows, need, found.gap.measured_on)
         )
-    said.append("cross-validate, so that every row is held out once; bridle.search does this")
-    return said
+    lines.append("cross-validate, so that every row is held out once; bridle.search does this")
+    return lines
 
 
 def _more_rows(rows: int, need: float, part: str) -> str:
@@ -224,24 +224,24 @@ def _rounded(count: float) -> str:
 
 def _besides(found: Diagnosis) -> list[str]:
     """Return advice that does not depend on the verdict."""
-    said = []
+    lines = []
     if (fit := found.calibration) is not None and fit.p_value < _MISCALIBRATED:
         if fit.overconfidence.low > 0:
-            said.append(
+            lines.append(
                 "its probabilities are overconfident: regularize more, use label smoothing, or "
                 "calibrate them on held-out rows"
             )
         elif fit.overconfidence.high < 0:
-            said.append("its probabilities are underconfident: calibrate them on held-out rows")
+            lines.append("its probabilities are underconfident: calibrate them on held-out rows")
     masks = found.subnetworks
     if masks is not None and masks.averaged_loss is not None and masks.scaled_loss is not None:
         apart = masks.difference.low > masks.sampling
         if apart and masks.averaged_loss < masks.scaled_loss:
-            said.append(
+            lines.append(
                 "average over subnetworks at prediction: the mean loss is "
                 f"{masks.averaged_loss:.3g} instead of {masks.scaled_loss:.3g}"
             )
     dead = sum(each.dead_units for each in found.layers)
     if dead:
-        said.append(f"remove the {dead} dead units with bridle.compact; predictions stay the same")
-    return said
+        lines.append(f"remove the {dead} dead units with bridle.compact; predictions stay the same")
+    return lines

@@ -39,12 +39,12 @@ class Measurements:
     subject, task : str
     predicted : dict of str to Predictions
         Predictions by part: "training", "held out", "test".
-    known : dict of str to Part
+    recorded : dict of str to Part
         Scores of parts that are recorded without predictions.
-    chose : bool
+    selected : bool
         Whether held-out rows were used for a selection (of an epoch or a configuration), so that
         only the test part is unbiased.
-    tainted : bool
+    contaminated : bool
         Whether the model was trained on many of the supposedly new rows, so that no claim can be
         tested on them.
     fold : int64 ``[rows]``, optional
@@ -64,9 +64,9 @@ class Measurements:
     subject: str
     task: str
     predicted: Mapping[str, Predictions]
-    known: Mapping[str, Part] = field(default_factory=dict)
-    chose: bool = False
-    tainted: bool = False
+    recorded: Mapping[str, Part] = field(default_factory=dict)
+    selected: bool = False
+    contaminated: bool = False
     fold: Array | None = None
     fold_gaps: tuple[float, ...] = ()
     references: Mapping[str, Predictions] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Measurements:
     @property
     def measured_on(self) -> str | None:
         """The part used as new rows: it was not used for training or selection."""
-        order = ("test", "held out") if self.chose else ("held out", "test")
+        order = ("test", "held out") if self.selected else ("held out", "test")
         return next((name for name in order if name in self.predicted), None)
 
 
@@ -99,10 +99,10 @@ def assemble(measured: Measurements) -> Diagnosis:
     elif at is not None:
         gap = _gap(measured, training, at)
     else:
-        gap = _bare_gap(training, parts["held out"])
+        gap = _gap_of_scores(training, parts["held out"])
     references = () if new is None or at is None else _references(measured, new, at)
     score = None if training is None else training.score.value
-    judged = None if new is None or measured.tainted else new.judged
+    judged = None if new is None or measured.contaminated else new.judged
     claims = claims_of(score, judged, references)
     rows = None if training is None else training.rows
     found = Diagnosis(
@@ -135,14 +135,18 @@ def assemble(measured: Measurements) -> Diagnosis:
 
 def _part(measured: Measurements, name: str) -> Part | None:
     """Return a part from predictions or records; recorded baseline and loss take precedence."""
-    stated, predicted = measured.known.get(name), measured.predicted.get(name)
+    recorded, predicted = measured.recorded.get(name), measured.predicted.get(name)
     if predicted is None:
-        return stated
+        return recorded
     found = part_of(name, predicted)
-    return found if stated is None else replace(found, baseline=stated.baseline, loss=stated.loss)
+    return (
+        found
+        if recorded is None
+        else replace(found, baseline=recorded.baseline, loss=recorded.loss)
+    )
 
 
-def _bare_gap(training: Part, held_out: Part | None) -> Gap | None:
+def _gap_of_scores(training: Part, held_out: Part | None) -> Gap | None:
     """Return the gap of two recorded scores, without an interval."""
     if held_out is None:
         return None

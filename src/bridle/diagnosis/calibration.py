@@ -17,7 +17,7 @@ __all__ = ["Bin", "Calibration", "calibration_of", "expected_calibration_error"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BINS = 10
-_DRAWS = 1000
+_SIMULATIONS = 1000
 
 
 @dataclass(frozen=True)
@@ -105,13 +105,15 @@ def _sums(confidence: Array, right: Array, bins: int) -> tuple[Array, Array, Arr
     """Return number of rows, summed confidence and correct rows of each bin, ``[bins]``."""
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     kinds = (None, confidence, right)
-    rows, sure, hits = (np.bincount(places, weights=each, minlength=bins) for each in kinds)
-    return rows, sure, hits
+    rows, confidences, correct = (
+        np.bincount(places, weights=each, minlength=bins) for each in kinds
+    )
+    return rows, confidences, correct
 
 
-def _error(rows: Array, sure: Array, hits: Array) -> Array:
-    """Return the ECE; ``hits`` is ``[..., bins]``."""
-    return np.abs(hits - sure).sum(-1) / rows.sum()
+def _error(rows: Array, confidences: Array, correct: Array) -> Array:
+    """Return the ECE; ``correct`` is ``[..., bins]``."""
+    return np.abs(correct - confidences).sum(-1) / rows.sum()
 
 
 def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calibration | None:
@@ -121,31 +123,35 @@ def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calib
         return None
     confidence = shares.max(1)
     right = (predicted.values == predicted.truth).astype(np.float64)
-    rows, sure, hits = _sums(confidence, right, BINS)
-    found = float(_error(rows, sure, hits))
+    rows, confidences, correct = _sums(confidence, right, BINS)
+    found = float(_error(rows, confidences, correct))
     # under calibration, the correct rows of a bin are binomial with its mean confidence
     random = np.random.default_rng([seed, 0xCA11])
-    chances = np.clip(sure / np.maximum(rows, 1), 0, 1)
-    drawn = _error(rows, sure, random.binomial(rows.astype(np.int64), chances, (_DRAWS, BINS)))
+    probabilities = np.clip(confidences / np.maximum(rows, 1), 0, 1)
+    simulated = _error(
+        rows,
+        confidences,
+        random.binomial(rows.astype(np.int64), probabilities, (_SIMULATIONS, BINS)),
+    )
     truth = np.zeros_like(shares)
     truth[np.arange(len(shares)), predicted.truth] = 1
     return Calibration(
         part=part,
         ece=found,
-        ece_if_calibrated=float(drawn.mean()),
-        p_value=float((1 + (drawn >= found).sum()) / (1 + len(drawn))),
+        ece_if_calibrated=float(simulated.mean()),
+        p_value=float((1 + (simulated >= found).sum()) / (1 + len(simulated))),
         overconfidence=mean_interval(confidence - right),
         nll=mean_interval(predicted.losses),
         brier=mean_interval(np.square(shares - truth).sum(1)),
         bins=tuple(
-            _bin(place, int(rows[place]), float(sure[place]), int(hits[place]))
+            _bin(place, int(rows[place]), float(confidences[place]), int(correct[place]))
             for place in range(BINS)
             if rows[place]
         ),
     )
 
 
-def _bin(place: int, rows: int, sure: float, hits: int) -> Bin:
-    bounds = binomtest(hits, rows).proportion_ci(method="wilson")
-    accuracy = Estimate(hits / rows, float(bounds.low), float(bounds.high))
-    return Bin(place / BINS, (place + 1) / BINS, rows, sure / rows, accuracy)
+def _bin(place: int, rows: int, confidences: float, correct: int) -> Bin:
+    bounds = binomtest(correct, rows).proportion_ci(method="wilson")
+    accuracy = Estimate(correct / rows, float(bounds.low), float(bounds.high))
+    return Bin(place / BINS, (place + 1) / BINS, rows, confidences / rows, accuracy)

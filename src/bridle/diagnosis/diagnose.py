@@ -11,9 +11,11 @@ from torch import nn
 from bridle.diagnosis import Diagnosis
 from bridle.diagnosis.assemble import Measurements, assemble
 from bridle.diagnosis.subjects.arrays import is_estimator, measure_arrays
+from bridle.diagnosis.subjects.fits import measure_fit
 from bridle.diagnosis.subjects.histories import measure_history
+from bridle.diagnosis.subjects.models import measure_model
 from bridle.diagnosis.subjects.options import Options
-from bridle.diagnosis.subjects.tables import measure_fit, measure_model, measure_search
+from bridle.diagnosis.subjects.searches import measure_search
 from bridle.errors import UsageError
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel

@@ -17,7 +17,7 @@ __all__ = ["Predictions", "part_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LEAST = 1e-12
+_MIN_PROBABILITY = 1e-12
 """Smallest probability in the loss, about 27.6 nats; the loss of 0 would be infinite."""
 
 
@@ -46,9 +46,9 @@ class Predictions:
     Examples
     --------
     >>> import numpy as np
-    >>> sure = np.array([[0.9, 0.1], [0.2, 0.8]])
-    >>> said = Predictions(np.array([0, 1]), sure.argmax(1), sure, ("no", "yes"))
-    >>> said.judged.value, said.losses.round(2).tolist()
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> found = Predictions(np.array([0, 1]), probabilities.argmax(1), probabilities, ("no", "yes"))
+    >>> found.judged.value, found.losses.round(2).tolist()
     (1.0, [0.11, 0.22])
     """
 
@@ -65,10 +65,10 @@ class Predictions:
                 "give one prediction per row, and at least one row"
             )
         given = self.values if self.probabilities is None else self.probabilities
-        strange = np.flatnonzero(~np.isfinite(given).reshape(len(given), -1).all(1))
-        if len(strange):
+        invalid = np.flatnonzero(~np.isfinite(given).reshape(len(given), -1).all(1))
+        if len(invalid):
             raise DataError(
-                f"the prediction for row {strange[0]} is not a finite number; check the model, or "
+                f"the prediction for row {invalid[0]} is not a finite number; check the model, or "
                 "fit it again with a lower learning rate"
             )
 
@@ -100,7 +100,7 @@ class Predictions:
         if self.probabilities is None:
             return None
         given = self.probabilities[np.arange(len(self.truth)), self.truth]
-        return -np.log(np.maximum(given, _LEAST))
+        return -np.log(np.maximum(given, _MIN_PROBABILITY))
 
 
 def part_of(name: str, predicted: Predictions) -> Part:

@@ -76,28 +76,28 @@ def claims_of(
     >>> from bridle.statistics import judge_classes
     >>> truth = np.array([0, 1] * 50)
     >>> for claim in claims_of(1.0, judge_classes(truth * 0, truth), []):
-    ...     print(claim.verdict, f"{claim.p_value:.3f}")
+    ...     print(claim.claim, f"{claim.p_value:.3f}")
     overfits 0.000
     does not overfit 1.000
     """
     claims = []
     if training_score is not None and new is not None:
         bound = training_score - TOLERANCE
-        small, large = _said(new, "the gap is {} {}")
-        claims.append(Claim("overfits", small, p_value_below(new, bound), LEVEL))
-        claims.append(Claim("does not overfit", large, p_value_above(new, bound), LEVEL))
+        at_most, at_least = _null_hypotheses(new, "the gap is {} {}")
+        claims.append(Claim("overfits", at_most, p_value_below(new, bound), LEVEL))
+        claims.append(Claim("does not overfit", at_least, p_value_above(new, bound), LEVEL))
     if new is not None and references:
         tested = [lead_p_values(each.comparison.difference, TOLERANCE) for each in references]
         least = min(range(len(tested)), key=lambda at: tested[at][0])
         most = max(range(len(tested)), key=lambda at: tested[at][1])
-        small, _ = _said(new, f"{references[least].name} leads by {{}} {{}}")
-        _, large = _said(new, f"{references[most].name} leads by {{}} {{}}")
-        claims.append(Claim("underfits", small, tested[least][0], LEVEL / len(references)))
-        claims.append(Claim("does not underfit", large, tested[most][1], LEVEL))
+        at_most, _ = _null_hypotheses(new, f"{references[least].name} leads by {{}} {{}}")
+        _, at_least = _null_hypotheses(new, f"{references[most].name} leads by {{}} {{}}")
+        claims.append(Claim("underfits", at_most, tested[least][0], LEVEL / len(references)))
+        claims.append(Claim("does not underfit", at_least, tested[most][1], LEVEL))
     return tuple(claims)
 
 
-def _said(judged: Judged, text: str) -> tuple[str, str]:
+def _null_hypotheses(judged: Judged, text: str) -> tuple[str, str]:
     size = f"{100 * TOLERANCE:g} points" if judged.is_share else f"{TOLERANCE:g}"
     return text.format(size, "or less"), text.format(size, "or more")
 
@@ -118,11 +118,11 @@ def verdict_of(claims: Sequence[Claim]) -> Verdict:
     >>> verdict_of([])
     'cannot tell'
     """
-    hold = {each.claim for each in claims if each.holds}
-    if "overfits" in hold:
+    holding = {each.claim for each in claims if each.holds}
+    if "overfits" in holding:
         return "overfits"
-    if "underfits" in hold:
+    if "underfits" in holding:
         return "underfits"
-    if {"does not overfit", "does not underfit"} <= hold:
+    if {"does not overfit", "does not underfit"} <= holding:
         return "fine"
     return "cannot tell"

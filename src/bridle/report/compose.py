@@ -73,7 +73,7 @@ def report_of(
     >>> result = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=3))
     >>> report = bridle.report_of(result, audit=bridle.audit_model(result.model))
     >>> [section.title for section in report.sections][-2:]
-    ['Proof that it acts', 'How to reproduce this']
+    ['Audit of the regularizers', 'How to reproduce this']
     """
     if not isinstance(result, Reportable):
         raise UsageError(

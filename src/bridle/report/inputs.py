@@ -98,9 +98,9 @@ class ReportInputs:
             X, y = result.data["test"].X, result.data["test"].y
         else:
             X, y = result.observed.X_test, result.observed.y_test
-        said = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
+        predicted = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
         inverse = result.model.target.inverse
-        return inverse(y.double().numpy()).to_numpy(), inverse(said).to_numpy()
+        return inverse(y.double().numpy()).to_numpy(), inverse(predicted).to_numpy()
 
     @property
     def facts(self) -> dict[str, Any]:

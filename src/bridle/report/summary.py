@@ -68,13 +68,13 @@ def _search_headline(result: SearchResult) -> str:
         who = f"The {len(result.together)} best of {result.considered} configurations, averaged,"
     predicts = "predicts" if len(result.together) == 1 else "predict"
     answer = result.comparisons["plain"].answer
-    said = {
+    headlines = {
         "better": f"{who} {predicts} better than a network without regularization.",
         "same": f"{who} {predicts} as well as a network without regularization.",
         "worse": f"{who} {predicts} worse than a network without regularization.",
     }
-    doubt = "It is unclear whether the search beats a network without regularization."
-    return said.get(answer, doubt)
+    unclear = "It is unclear whether the search beats a network without regularization."
+    return headlines.get(answer, unclear)
 
 
 def lede_of(inputs: ReportInputs) -> tuple[str, ...]:

@@ -114,14 +114,14 @@ def full_report(
     """
     own = model if isinstance(result, Diagnosis) else result.model
     diagnosis = result if isinstance(result, Diagnosis) else diagnose(result, table)
-    stated = own if own is not None and "strengths" in own.facts else None
-    again = stated is not None and ablation and _was_fitted_to(stated, table)
+    audited = own if own is not None and "strengths" in own.facts else None
+    ablated = audited is not None and ablation and _was_fitted_to(audited, table)
     return report_of(
         result,
         model=own,
         diagnosis=diagnosis,
-        audit=None if stated is None else audit_model(stated, table),
-        ablation=ablate(stated, table, on_epoch=on_epoch) if stated and again else None,
+        audit=None if audited is None else audit_model(audited, table),
+        ablation=ablate(audited, table, on_epoch=on_epoch) if audited and ablated else None,
         command=command,
     )
 
@@ -130,5 +130,5 @@ def _was_fitted_to(model: TableModel, table: Table) -> bool:
     """Return whether a model was fitted to this table."""
     frame, truth = target_column(read_table(table), model.target_name)
     columns = list(model.encoder.columns)
-    stated = model.facts.get("table", {}).get("fingerprint")
-    return set(columns) <= set(frame.columns) and stated == fingerprint(frame[columns], truth)
+    recorded = model.facts.get("table", {}).get("fingerprint")
+    return set(columns) <= set(frame.columns) and recorded == fingerprint(frame[columns], truth)

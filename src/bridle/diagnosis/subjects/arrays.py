@@ -63,9 +63,9 @@ def measure_arrays(
         layers=_layers(subject),
     )
     part = at or "training"
-    inside = _inside(subject, pairs[part][0])
-    if inside is not None:
-        network, inputs = inside
+    network_and_inputs = _network_of(subject, pairs[part][0])
+    if network_and_inputs is not None:
+        network, inputs = network_and_inputs
         classes, truth = labels is not None, predicted[part].truth
         masks = compare_subnetworks(
             network, inputs, truth, part=part, classes=classes, masks=options.masks
@@ -89,7 +89,7 @@ def _with_training(
     X, y = training
     references, notes = {}, list(measured.notes)
     if options.reference:
-        flat, flat_new = _numbers(X), _numbers(X_new)
+        flat, flat_new = _numerical(X), _numerical(X_new)
         if flat is None or flat_new is None:
             notes.append(
                 "no comparison with gradient boosting: the inputs are not a numerical table"
@@ -206,7 +206,7 @@ def _predicted(
         return Predictions(y.astype(np.float64), values.reshape(-1))
     codes = _codes(y, labels, name)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
-        return Predictions.of_probabilities(codes, _shares(outputs, labels, subject), labels)
+        return Predictions.of_probabilities(codes, _probabilities(outputs, labels, subject), labels)
     flat = outputs.reshape(-1)
     if flat.dtype.kind == "f" and len(labels) == 2 and not np.isin(flat, labels).all():
         ones = flat if ((flat >= 0) & (flat <= 1)).all() else _sigmoid(flat)
@@ -214,7 +214,7 @@ def _predicted(
     return Predictions(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
 
 
-def _shares(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
+def _probabilities(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
     """Return probabilities: as given, or the softmax of logits."""
     found = outputs.astype(np.float64)
     if found.shape[1] < len(labels):
@@ -239,8 +239,8 @@ def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
     """Return a subject's outputs for rows: classes, probabilities, logits or values."""
     if isinstance(subject, Network):
         found = predict(subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)).double()
-        said = found.mean(0) if labels is None else found.softmax(-1).mean(0)
-        return (said[:, 0] if labels is None else said).numpy()
+        outputs = found.mean(0) if labels is None else found.softmax(-1).mean(0)
+        return (outputs[:, 0] if labels is None else outputs).numpy()
     if isinstance(subject, nn.Module):
         return _module_outputs(subject, X)
     if is_estimator(subject):
@@ -269,7 +269,7 @@ def _module_outputs(model: nn.Module, X: Any) -> Array:
     return torch.cat(parts).detach().cpu().double().numpy()
 
 
-def _numbers(X: Any) -> Array | None:
+def _numerical(X: Any) -> Array | None:
     """Return the inputs as a numerical array for gradient boosting, or None."""
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
@@ -282,7 +282,7 @@ def _numbers(X: Any) -> Array | None:
     return X.reshape(len(X), -1)
 
 
-def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
+def _network_of(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
     """Return the network of a subject and its inputs for the rows, or None."""
     if isinstance(subject, Network):
         return subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)
@@ -297,7 +297,7 @@ def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
         if not isinstance(X, pd.DataFrame):
             return None
         X = encoder.transform(X)
-    flat = _numbers(X)
+    flat = _numerical(X)
     return (
         None if flat is None else (network, torch.as_tensor(flat, dtype=network.weights[0].dtype))
     )

@@ -39,13 +39,13 @@ def measure_history(history: History, options: Options) -> Measurements:
             name: round(score * counts[name]) / counts[name] for name, score in scores.items()
         }
     nan = float("nan")
-    known = {}
+    recorded = {}
     for name, score in scores.items():
         exact = name == "training"
         interval = Estimate(score, score, score) if exact else Estimate(score, nan, nan)
         loss = losses[name]
-        said = Estimate(loss, loss, loss) if exact else Estimate(loss, nan, nan)
-        known[name] = Part(name, counts[name], interval, None, said)
+        estimate = Estimate(loss, loss, loss) if exact else Estimate(loss, nan, nan)
+        recorded[name] = Part(name, counts[name], interval, None, estimate)
     notes = []
     if not shares:
         notes.append(
@@ -61,7 +61,7 @@ def measure_history(history: History, options: Options) -> Measurements:
         subject="history" if history.train_loss.shape[1] == 1 else f"history, member {member}",
         task="classification" if shares else "regression",
         predicted=predicted,
-        known=known,
+        recorded=recorded,
         worst=0,
         seed=options.seed,
         curves=curves_of(history, member),

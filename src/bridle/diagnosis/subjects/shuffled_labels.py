@@ -25,14 +25,14 @@ MOST_ROWS = 10_000
 """Maximum number of rows to train on, which limits the time."""
 
 
-def _drawn(rows: int, seed: int) -> tuple[Array, Array]:
+def _permutation(rows: int, seed: int) -> tuple[Array, Array]:
     """Return the rows to train on, and for each the row whose target it gets."""
     random = np.random.default_rng([seed, 0x5417])
     chosen = np.sort(random.permutation(rows)[:MOST_ROWS])
     return chosen, random.permutation(chosen)
 
 
-def _said(predicted: Predictions, how: str) -> ShuffledLabels | None:
+def _record(predicted: Predictions, how: str) -> ShuffledLabels | None:
     judged = predicted.judged
     if judged.baseline >= 1:
         return None
@@ -64,7 +64,7 @@ def shuffled_network(
     epochs : int
     seed : int
     """
-    rows, others = _drawn(len(y), seed)
+    rows, others = _permutation(len(y), seed)
     classes = not y.is_floating_point()
     data = Dataset(X[rows], y[others])
     objective: Objective = CrossEntropy() if classes else SquaredError()
@@ -86,7 +86,7 @@ def shuffled_network(
         predicted = Predictions(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
     else:
         predicted = Predictions(truth.astype(np.float64), found[:, 0].double().numpy())
-    return _said(predicted, f"same network, strengths and learning rate, {epochs} epochs")
+    return _record(predicted, f"same network, strengths and learning rate, {epochs} epochs")
 
 
 def _noises(strengths: Strengths) -> dict[str, Any]:
@@ -95,15 +95,15 @@ def _noises(strengths: Strengths) -> dict[str, Any]:
 
 def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> ShuffledLabels | None:
     """Fit a clone of a scikit-learn estimator to permuted targets."""
-    rows, others = _drawn(len(y), seed)
+    rows, others = _permutation(len(y), seed)
     some = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
     truth = np.asarray(y)[others]
     fitted = clone(estimator).fit(some, truth)
-    said = np.asarray(fitted.predict(some))
+    predicted = np.asarray(fitted.predict(some))
     if hasattr(fitted, "classes_"):
         labels = tuple(np.asarray(fitted.classes_).tolist())
         codes = np.searchsorted(fitted.classes_, truth)
-        found = Predictions(codes, np.searchsorted(fitted.classes_, said), None, labels)
+        found = Predictions(codes, np.searchsorted(fitted.classes_, predicted), None, labels)
     else:
-        found = Predictions(truth.astype(np.float64), said.astype(np.float64))
-    return _said(found, "a clone with the same parameters")
+        found = Predictions(truth.astype(np.float64), predicted.astype(np.float64))
+    return _record(found, "a clone with the same parameters")

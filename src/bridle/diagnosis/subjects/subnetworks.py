@@ -43,25 +43,27 @@ def compare_subnetworks(
     classes : bool
     masks : int
     """
-    if masks < 2 or not _draws(network):
+    if masks < 2 or not _has_noise(network):
         return None
     X, truth = X[:_ROWS], truth[:_ROWS]
     unit = 1.0 if classes else float(truth.std()) or 1.0
     scaled = _mean(predict(network, X), classes=classes) / unit
     total, squares = torch.zeros_like(scaled), torch.zeros_like(scaled)
-    drawing = network.take(range(network.members))
+    sampler = network.take(range(network.members))
     for _ in range(masks):
-        drawn = _mean(_drawn(drawing, X), classes=classes) / unit
-        drawing.steps += 1  # advance to new masks, also for masks shared by the batch
-        total += drawn
-        squares += drawn.square()
+        sample = _mean(_outputs(sampler, X), classes=classes) / unit
+        sampler.steps += 1  # advance to new masks, also for masks shared by the batch
+        total += sample
+        squares += sample.square()
     average = total / masks
     variance = (squares / masks - average.square()).clamp(min=0) * masks / (masks - 1)
     off = (scaled - average).abs().mean(-1).double().numpy()
     difference = mean_interval(off)
     # expected absolute error of an average of this many samples, if it is close to normal
     sampling = (variance / masks).sqrt().mean() * np.sqrt(2 / np.pi)
-    by_scaling, by_average = (_judged(each * unit, truth, classes) for each in (scaled, average))
+    by_scaling, by_average = (
+        _predictions(each * unit, truth, classes) for each in (scaled, average)
+    )
     return Subnetworks(
         part=part,
         masks=masks,
@@ -76,14 +78,14 @@ def compare_subnetworks(
     )
 
 
-def _draws(network: Network) -> bool:
+def _has_noise(network: Network) -> bool:
     """Return whether any noise has a keep probability below 1."""
     noises = (network.hidden_noise, network.input_noise, network.weight_noise)
     keeps = [torch.as_tensor(noise.keep_prob) for noise in noises if noise is not None]
     return any(bool((keep < 1).any()) for keep in keeps)
 
 
-def _drawn(network: Network, X: Tensor) -> Tensor:
+def _outputs(network: Network, X: Tensor) -> Tensor:
     """Return the outputs with the masks of the current step."""
     at_once = max(1, _CELLS_AT_ONCE // (max(network.sizes) * network.members))
     parts = zip(X.split(at_once), torch.arange(len(X)).split(at_once), strict=True)
@@ -99,7 +101,7 @@ def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
     return outputs.softmax(-1).mean(0)
 
 
-def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predictions:
+def _predictions(outputs: Tensor, truth: Array, classes: bool) -> Predictions:
     values = outputs.numpy()
     if classes:
         return Predictions.of_probabilities(truth, values, tuple(range(values.shape[1])))

@@ -50,12 +50,14 @@ def _layers(
     weights: Sequence[Tensor], silent: Sequence[int | None], names: Sequence[str]
 ) -> tuple[LayerState, ...]:
     """Return the states of consecutive layers ``[members, in, out]``."""
-    unread: list[Tensor | None] = [(above == 0).all(2) for _, above in pairwise(weights)]
+    unused: list[Tensor | None] = [(above == 0).all(2) for _, above in pairwise(weights)]
     found = []
-    for weight, beyond, quiet, name in zip(weights, [*unread, None], silent, names, strict=True):
+    for weight, outgoing_zero, silent_units, name in zip(
+        weights, [*unused, None], silent, names, strict=True
+    ):
         dead = (weight == 0).all(1)
-        if beyond is not None:
-            dead = dead | beyond
+        if outgoing_zero is not None:
+            dead = dead | outgoing_zero
         members, inputs, units = weight.shape
         found.append(
             LayerState(
@@ -66,7 +68,7 @@ def _layers(
                 weights=weight.numel(),
                 zeros=int((weight == 0).sum()),
                 dead_units=int(dead.sum()),
-                silent_units=quiet,
+                silent_units=silent_units,
             )
         )
     return tuple(found)

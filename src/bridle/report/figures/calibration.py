@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -11,6 +11,9 @@ import pandas as pd
 
 from bridle.diagnosis import Bin
 from bridle.report.records import Figure, Grid, Panel
+
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
 
 __all__ = ["reliability", "truth_and_prediction"]
 
@@ -56,7 +59,7 @@ def _bin_row(each: Bin) -> tuple[str, ...]:
     )
 
 
-def _reliability_chart(frame: pd.DataFrame) -> alt.LayerChart:
+def _reliability_chart(frame: pd.DataFrame) -> Chart:
     """Return the bins with their intervals, beside the diagonal of perfect calibration."""
     least = max(0.0, float(frame[["confidence", "low"]].min().min()) - 0.03)
     scale = alt.Scale(domain=[least, 1], nice=False)
@@ -99,31 +102,31 @@ def _reliability_chart(frame: pd.DataFrame) -> alt.LayerChart:
 
 def truth_and_prediction(
     truth: np.ndarray[Any, np.dtype[np.float64]],
-    said: np.ndarray[Any, np.dtype[np.float64]],
+    predicted: np.ndarray[Any, np.dtype[np.float64]],
     caption: str = "",
 ) -> Figure:
     """Draw predicted against true values, with the diagonal.
 
     Parameters
     ----------
-    truth, said : float64 ``[rows]``
+    truth, predicted : float64 ``[rows]``
         At most 800 evenly spaced rows are drawn.
     caption : str
     """
     at = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).astype(int))
-    frame = pd.DataFrame({"truth": truth[at], "said": said[at]})
-    frame["error"] = frame["said"] - frame["truth"]
+    frame = pd.DataFrame({"truth": truth[at], "predicted": predicted[at]})
+    frame["error"] = frame["predicted"] - frame["truth"]
     low, high = (
-        float(frame[["truth", "said"]].min().min()),
-        float(frame[["truth", "said"]].max().max()),
+        float(frame[["truth", "predicted"]].min().min()),
+        float(frame[["truth", "predicted"]].max().max()),
     )
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
     x = alt.X("truth:Q", title="true value", scale=scale)
-    y = alt.Y("said:Q", title="predicted value", scale=scale)
-    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "said": [low, high]}))
+    y = alt.Y("predicted:Q", title="predicted value", scale=scale)
+    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "predicted": [low, high]}))
     tips = [
         alt.Tooltip(f"{field}:Q", title=title, format=".4~g")
-        for field, title in (("truth", "true"), ("said", "predicted"), ("error", "error"))
+        for field, title in (("truth", "true"), ("predicted", "predicted"), ("error", "error"))
     ]
     chart = alt.layer(
         exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y),
@@ -131,7 +134,7 @@ def truth_and_prediction(
         .mark_point(color="var(--chosen)", filled=True, size=26, opacity=0.55)
         .encode(x=x, y=y, tooltip=tips),
     ).properties(height=300)
-    error = said - truth
+    error = predicted - truth
     size = np.abs(error)
     rows = tuple(
         (label, f"{value:.4g}")

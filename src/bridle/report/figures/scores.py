@@ -40,7 +40,7 @@ def _frame(measured: Sequence[Measured], *, share: bool, gap: bool) -> pd.DataFr
             "value": times * each.value.value,
             "low": times * each.value.low,
             "high": times * each.value.high,
-            "said": gap_text(each.value, share=share)
+            "text": gap_text(each.value, share=share)
             if gap
             else score_text(each.value.value, share=share),
             "range": _range(each.value, share=share),
@@ -78,7 +78,7 @@ def _dots(
     tips = [
         alt.Tooltip("part:N", title="part"),
         alt.Tooltip("who:N", title="network"),
-        alt.Tooltip("said:N", title="value"),
+        alt.Tooltip("text:N", title="value"),
         alt.Tooltip("range:N", title="95 % interval"),
     ]
     layers: list[alt.Chart] = [
@@ -104,10 +104,10 @@ def _dots(
     return alt.layer(*layers).properties(height=len(parts) * len(who) * step)
 
 
-def _grid(caption: str, measured: Sequence[Measured], said: pd.DataFrame) -> Grid:
+def _grid(caption: str, measured: Sequence[Measured], texts: pd.DataFrame) -> Grid:
     rows = tuple(
         (each.part, each.who, *map(str, cells))
-        for each, cells in zip(measured, said[["said", "range"]].to_numpy(), strict=True)
+        for each, cells in zip(measured, texts[["text", "range"]].to_numpy(), strict=True)
     )
     return Grid(caption, ("part", "network", "value", "95 % interval"), rows, frozenset({2, 3}))
 

@@ -168,10 +168,12 @@ def search_curves(
     caption : str
     """
     frame = _shown(histories, plain, together)
-    top = frame.sort_values("step").groupby("id").last().sort_values("score", ascending=False)
+    last = frame.sort_values("step").groupby("id").last()
+    top = last.sort_values("score", ascending=False).head(10)
+    columns = (top[name] for name in ("kind", "step", "score"))
     rows = tuple(
-        (str(at), str(row.kind), f"{row.step:.0f}", number(row.score))
-        for at, row in zip(top.index[:10], top.head(10).itertuples(), strict=True)
+        (str(at), str(kind), f"{step:.0f}", number(score))
+        for at, kind, step, score in zip(top.index, *columns, strict=True)
     )
     grid = Grid(
         "The ten best configurations at their last evaluation",

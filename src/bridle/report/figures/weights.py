@@ -116,18 +116,18 @@ def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros:
         alt.Tooltip("high:Q", title="to", format=".3g"),
         alt.Tooltip("share:Q", title="share of weights", format=".2%"),
     ]
-    said = alt.Chart(pd.DataFrame({"said": [f"{100 * zeros:.0f} % exactly 0"]}))
-    told = (
+    text = alt.Chart(pd.DataFrame({"text": [f"{100 * zeros:.0f} % exactly 0"]}))
+    label_layers = (
         [
-            said.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
-                text="said:N", x=alt.value("width"), y=alt.value(0)
+            text.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
+                text="text:N", x=alt.value("width"), y=alt.value(0)
             )
         ]
         if zeros > 0.005
         else []
     )
     return alt.layer(
-        *told,
+        *label_layers,
         base.mark_area(interpolate="step-after", opacity=0.16, line=False).encode(y=y),
         base.mark_line(interpolate="step-after", strokeWidth=1.6).encode(y=y),
         base.mark_rect(opacity=0).encode(x2="high:Q", y=y, y2=alt.datum(0), tooltip=tips),

@@ -27,7 +27,7 @@ def audited(inputs: ReportInputs) -> Section | None:
         "The audit takes real training steps on a copy of the network and compares the effect of "
         f"each regularizer with its formula. {_result(found, bool(grids))}",
     )
-    return Section("audit", "Proof that it acts", text, (), tuple(grids))
+    return Section("audit", "Audit of the regularizers", text, (), tuple(grids))
 
 
 def _result(found: Audit, any_grid: bool) -> str:

@@ -37,7 +37,7 @@ def regularizers(inputs: ReportInputs) -> Section | None:
     plain, *others = shown
     least = min(others, key=lambda each: abs(each.judgement.gap.value))
     best = max(shown, key=lambda each: each.judgement.held_out.value)
-    told = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
+    different = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
     caption = (
         "The dotted line is the plain network. "
         f"The gap is smallest with {least.label}: {_gap(least, share=share)}, compared with "
@@ -45,10 +45,10 @@ def regularizers(inputs: ReportInputs) -> Section | None:
         f"{'no regularizer' if best is plain else best.label}: "
         f"{score_text(best.judgement.held_out.value, share=share)}. "
         + (
-            f"In a paired comparison, {joined(told)} {'differs' if len(told) == 1 else 'differ'} "
-            "from the plain network."
-            if told
-            else "In a paired comparison, none differs clearly from the plain network."
+            "In a paired comparison with the plain network, a difference is clear for "
+            f"{joined(different)}."
+            if different
+            else "In a paired comparison with the plain network, no difference is clear."
         )
     )
     text = (
@@ -95,7 +95,7 @@ def path(inputs: ReportInputs) -> Section | None:
 
 
 def _of_ablation(found: Ablation, inputs: ReportInputs) -> Section | None:
-    paths, said = [], []
+    paths, sentences = [], []
     own = found.of("together")[0].strengths
     for name, strength in (("L1", "l1"), ("L2", "l2")):
         networks = found.of(f"{name} path")
@@ -112,7 +112,7 @@ def _of_ablation(found: Ablation, inputs: ReportInputs) -> Section | None:
         ]
         best = max(rows, key=lambda row: row[2])
         paths.append((name, rows))
-        said.append(
+        sentences.append(
             f"With {name} alone, the held-out {inputs.score_name} is highest at "
             f"λ = {number(best[0])}: {score_text(best[2], share=inputs.share)}."
         )
@@ -124,7 +124,7 @@ def _of_ablation(found: Ablation, inputs: ReportInputs) -> Section | None:
         percent=inputs.share,
         chosen={"L1": own.l1, "L2": own.l2},
         mark="this model" if inputs.search is None else "best",
-        caption=" ".join(said) + " The shaded area is the gap.",
+        caption=" ".join(sentences) + " The shaded area is the gap.",
     )
     text = (
         "A penalty that is too weak changes nothing. One that is too strong leaves a network that "
@@ -145,9 +145,11 @@ def weights(inputs: ReportInputs) -> Section | None:
     layers = _layers(network)
     zeros = [float((weight == 0).mean()) for weight in layers]
     names = _names(layers)
-    said = joined([f"{100 * zero:.0f} % ({name})" for zero, name in zip(zeros, names, strict=True)])
+    listed = joined(
+        [f"{100 * zero:.0f} % ({name})" for zero, name in zip(zeros, names, strict=True)]
+    )
     text = [
-        f"Share of weights that are exactly zero: {said}."
+        f"Share of weights that are exactly zero: {listed}."
         if any(zeros)
         else "No weight is exactly zero. Of the penalties, L1 produces exact zeros.",
     ]

@@ -136,15 +136,15 @@ def _figure(curves: list[Curve], inputs: ReportInputs) -> Figure:
 
 
 def _caption(curves: list[Curve], unit: str) -> str:
-    said = []
+    sentences = []
     for curve in curves:
         last = curve.frame.iloc[-1]
         who = f"{curve.title}: " if curve.title else ""
         if "gap" in curve.frame:
-            said.append(
+            sentences.append(
                 f"{who}at the last {unit} the held-out loss is {number(float(last['held_out']))} "
                 f"and the training loss {number(float(last['training']))}."
             )
-    shaded = "The shaded area is the gap. " if said else ""
-    text = shaded + " ".join(said)
+    shaded = "The shaded area is the gap. " if sentences else ""
+    text = shaded + " ".join(sentences)
     return text[:1].upper() + text[1:]

@@ -33,12 +33,12 @@ def calibration(inputs: ReportInputs) -> Section | None:
     found = None if inputs.diagnosis is None else inputs.diagnosis.calibration
     if found is None or not found.bins:
         return None
-    sure = found.overconfidence
-    manner = (
+    over = found.overconfidence
+    verdict = (
         "overconfident"
-        if sure.low > 0
+        if over.low > 0
         else "underconfident"
-        if sure.high < 0
+        if over.high < 0
         else "neither clearly overconfident nor clearly underconfident"
     )
     caption = (
@@ -46,8 +46,8 @@ def calibration(inputs: ReportInputs) -> Section | None:
         "accuracy is lower than the predicted probability. Lines are 95 % intervals."
     )
     text = (
-        f"The model is {manner}: on {_on(found.part)} rows the mean predicted probability is "
-        f"{100 * abs(sure.value):.1f} points {'above' if sure.value > 0 else 'below'} the "
+        f"The model is {verdict}: on {_on(found.part)} rows the mean predicted probability is "
+        f"{100 * abs(over.value):.1f} points {'above' if over.value > 0 else 'below'} the "
         "accuracy.",
         f"The expected calibration error is {100 * found.ece:.1f} %. A perfectly calibrated model "
         f"would have {100 * found.ece_if_calibrated:.1f} % on this number of rows "

@@ -67,7 +67,7 @@ def _scoring(result: SearchResult) -> str:
 
 
 def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
-    def said(value: float) -> str:
+    def text(value: float) -> str:
         return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
     test = result.test_score
@@ -76,9 +76,9 @@ def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
         + (f"; {result.failed} diverged" if result.failed else "")
         + ("; it was interrupted before its end" if result.interrupted else "")
         + ". Successive halving kept the best third twice.",
-        f"The best configuration has a validation {name} of {said(result.validation_score)}. This "
+        f"The best configuration has a validation {name} of {text(result.validation_score)}. This "
         "figure is too good, because the configuration was selected by it. On the test part the "
-        f"model's {name} is {said(test.value)} ({said(test.low)} to {said(test.high)}).",
+        f"model's {name} is {text(test.value)} ({text(test.low)} to {text(test.high)}).",
     ]
     return tuple(lines)
 
