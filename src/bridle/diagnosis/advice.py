@@ -182,7 +182,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if found.gap is None:
         return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
-        return ["give new rows, that it was not trained on, with their target"]
+        return ["give new rows that it was not trained on, with their target"]
     holds = {each.claim for each in found.claims if each.holds}
     lines = []
     if "does not overfit" in holds and not found.references:

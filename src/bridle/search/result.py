@@ -140,7 +140,10 @@ class SearchResult:
     def verdict(self) -> str:
         """One sentence: what was found, and whether it predicts better."""
         parts = []
-        for name, label in (("plain", "no regularization"), ("boosting", "gradient boosting")):
+        for name, label in (
+            ("plain", "the network without regularization"),
+            ("boosting", "gradient boosting"),
+        ):
             if name in self.comparisons:
                 found = self.comparisons[name]
                 share = self.scoring in SHARES

@@ -151,7 +151,7 @@ def weights(inputs: ReportInputs) -> Section | None:
     text = [
         f"Share of weights that are exactly zero: {listed}."
         if any(zeros)
-        else "No weight is exactly zero. Of the penalties, L1 produces exact zeros.",
+        else "No weight is exactly zero. An L1 penalty would set weights to zero.",
     ]
     if any(zeros):
         caption = (
