@@ -24,8 +24,8 @@ from torch.quasirandom import SobolEngine
 
 from bridle import Network, predict, train_step
 from bridle.diagnosis import Diagnosis
-from bridle.diagnosis.assembly import Material, assemble
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.gap import TOLERANCE
 from bridle.statistics.intervals import corrected_interval
 from bridle.statistics.scores import Estimate
@@ -132,11 +132,11 @@ class World:
         return spread / (spread + NOISE**2)
 
 
-def said_of(outputs: Tensor, y: Tensor) -> Predicted:
+def said_of(outputs: Tensor, y: Tensor) -> Predictions:
     """Return one member's predictions beside the truth."""
     if y.is_floating_point():
-        return Predicted(y.double().numpy(), outputs[:, 0].double().numpy())
-    return Predicted.of_probabilities(y.numpy(), outputs.double().softmax(-1).numpy(), (0, 1))
+        return Predictions(y.double().numpy(), outputs[:, 0].double().numpy())
+    return Predictions.of_probabilities(y.numpy(), outputs.double().softmax(-1).numpy(), (0, 1))
 
 
 @dataclass
@@ -204,7 +204,7 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
         pairs = zip(world.truth(own), world.truth(other), strict=True)
         attainable = world.attainable()
         for at, (own_truth, other_truth) in enumerate(pairs):
-            material = Material(
+            measured = Measurements(
                 subject=case.name,
                 task="classification" if case.classification else "regression",
                 predicted={
@@ -214,7 +214,7 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
                 references={"another network": said_of(beside[at], held[1][at])},
                 worst=0,
             )
-            tally.see(assemble(material), own_truth, other_truth, attainable)
+            tally.see(assemble(measured), own_truth, other_truth, attainable)
     return tally
 
 

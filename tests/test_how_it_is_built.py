@@ -1,4 +1,4 @@
-"""The page for newcomers: its picture is the import contract's, and the files that it names exist."""
+"""The page for newcomers: its picture is drawn from the contract, and its files exist."""
 
 import re
 import runpy

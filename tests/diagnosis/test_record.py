@@ -10,11 +10,11 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
 from bridle.diagnosis import Claim
-from bridle.diagnosis.assembly import Material, assemble
+from bridle.diagnosis.assemble import Measurements, assemble
 from bridle.diagnosis.calibration import calibration_of, expected_calibration_error
 from bridle.diagnosis.curves import curves_of
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.rule import LEVEL, claims_of, verdict_of
+from bridle.diagnosis.predictions import Predictions
+from bridle.diagnosis.verdict import LEVEL, claims_of, verdict_of
 from bridle.errors import DataError, UsageError
 from bridle.networks.history import History
 from bridle.statistics.intervals import (
@@ -37,7 +37,7 @@ def _binary(rng, rows, sharpness=1.0):
     log_odds = rng.normal(size=rows) * 2
     truth = (rng.random(rows) < 1 / (1 + np.exp(-log_odds))).astype(int)
     ones = 1 / (1 + np.exp(-sharpness * log_odds))
-    return Predicted.of_probabilities(truth, np.stack([1 - ones, ones], 1), ("no", "yes"))
+    return Predictions.of_probabilities(truth, np.stack([1 - ones, ones], 1), ("no", "yes"))
 
 
 # ------------------------------------------------------------------------------- intervals
@@ -162,7 +162,8 @@ def test_right_probabilities_are_rarely_called_wrong_and_sharp_ones_are(rng):
 
 def test_bare_classes_have_no_calibration():
     assert (
-        calibration_of("test", Predicted(np.zeros(3, int), np.zeros(3, int), None, (0, 1))) is None
+        calibration_of("test", Predictions(np.zeros(3, int), np.zeros(3, int), None, (0, 1)))
+        is None
     )
 
 
@@ -192,12 +193,14 @@ def test_verdict_follows_from_the_claims(holding, verdict):
 
 def _said(right, rows, order=None):
     codes = (np.arange(rows) >= right).astype(int)
-    return Predicted(np.zeros(rows, int), codes if order is None else codes[order], None, (0, 1))
+    return Predictions(np.zeros(rows, int), codes if order is None else codes[order], None, (0, 1))
 
 
 def _diagnosed(train, new, *, references=None, **options):
     parts = {"training": _said(*train), "held out": _said(*new)}
-    return assemble(Material("it", "classification", parts, references=references or {}, **options))
+    return assemble(
+        Measurements("it", "classification", parts, references=references or {}, **options)
+    )
 
 
 def test_a_wide_gap_overfits_and_says_so():
@@ -246,8 +249,8 @@ def test_few_rows_cannot_tell_and_are_told_how_many_they_need():
 
 def test_the_test_part_is_the_honest_one_where_held_out_rows_chose():
     parts = {"training": _said(90, 100), "held out": _said(85, 100), "test": _said(60, 100)}
-    chosen = assemble(Material("it", "classification", parts, chose=True))
-    plain = assemble(Material("it", "classification", parts))
+    chosen = assemble(Measurements("it", "classification", parts, selected=True))
+    plain = assemble(Measurements("it", "classification", parts))
     assert chosen.gap.measured_on == "test"
     assert chosen.gap.value.value == pytest.approx(0.3)
     assert plain.gap.measured_on == "held out"
@@ -256,10 +259,10 @@ def test_the_test_part_is_the_honest_one_where_held_out_rows_chose():
 
 def test_worst_rows_are_the_highest_losses(rng):
     said = _binary(rng, 60)
-    moved = Predicted.of_probabilities(
+    moved = Predictions.of_probabilities(
         said.truth, said.probabilities, said.classes, np.arange(60) + 5
     )
-    found = assemble(Material("it", "classification", {"held out": moved}, worst=3))
+    found = assemble(Measurements("it", "classification", {"held out": moved}, worst=3))
     order = np.argsort(-said.losses)[:3]
     assert [each.row for each in found.worst] == (order + 5).tolist()
     assert found.worst[0].loss == pytest.approx(said.losses.max())
@@ -271,17 +274,17 @@ def test_folds_are_taken_apart(rng):
     seen, unseen = rng.integers(0, 2, 40) * 0, rng.integers(0, 2, 40)
     fold = np.arange(40) % 4
     parts = {
-        "training": Predicted(truth, seen, None, (0, 1)),
-        "held out": Predicted(truth, unseen, None, (0, 1)),
+        "training": Predictions(truth, seen, None, (0, 1)),
+        "held out": Predictions(truth, unseen, None, (0, 1)),
     }
-    found = assemble(Material("it", "classification", parts, fold=fold)).gap
+    found = assemble(Measurements("it", "classification", parts, fold=fold)).gap
     wanted = [unseen[fold == each].mean() for each in range(4)]
     assert found.folds == pytest.approx(wanted)
     assert found.folds_corrected == corrected_interval(found.folds, 1 / 3)
 
 
 def test_the_record_is_json_and_names_nothing_that_is_not_there():
-    found = assemble(Material("it", "regression", {}))
+    found = assemble(Measurements("it", "regression", {}))
     text = json.dumps(found.to_dict(), allow_nan=False)
     assert json.loads(text)["gap"] is None
     assert found.verdict == "cannot tell"
@@ -290,10 +293,10 @@ def test_the_record_is_json_and_names_nothing_that_is_not_there():
 
 
 def test_predictions_that_are_no_numbers_are_refused():
-    with pytest.raises(DataError, match="row 1 is not a number"):
-        Predicted(np.zeros(2), np.array([0.0, np.nan]))
+    with pytest.raises(DataError, match="row 1 is not a finite number"):
+        Predictions(np.zeros(2), np.array([0.0, np.nan]))
     with pytest.raises(UsageError, match="3 predictions for 2 rows"):
-        Predicted(np.zeros(2), np.zeros(3))
+        Predictions(np.zeros(2), np.zeros(3))
 
 
 # ------------------------------------------------------------------------------ the curves

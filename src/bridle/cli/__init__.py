@@ -1,7 +1,7 @@
-"""The command line: parses, calls, prints.
+"""The command line: parses options, calls the library, prints results.
 
-Exit codes: 0, it ran; 1, it ran and failed (the data, a file, the training); 2, it was called
-wrongly. Results go to standard output, progress and errors to standard error.
+Exit codes: 0 for success, 1 for a failure (of the data, a file or the training), 2 for wrong usage.
+Results go to standard output; progress and errors go to standard error.
 """
 
 from bridle.cli.app import app, main

@@ -1,4 +1,4 @@
-"""The commands together as one program, and its entry point."""
+"""The ``bridle`` program: all commands and the entry point."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ app = typer.Typer(
     name="bridle",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",  # wraps the paragraphs of a docstring
     pretty_exceptions_enable=False,
-    help="Find out whether a neural network overfits, and restrain it.",
+    help="Find out whether a neural network overfits, and regularize it.",
 )
 
-app.command()(fit)  # the help lists them in this order
+app.command()(fit)  # the help lists the commands in this order
 app.command()(predict)
 app.command()(diagnose)
 app.command()(audit)
@@ -42,7 +43,7 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; every error that bridle raises is one line and an exit code."""
+    """Run the command line. An error of bridle is printed as one line with an exit code."""
     try:
         app()
     except BridleError as error:

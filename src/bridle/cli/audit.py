@@ -1,4 +1,4 @@
-"""``bridle audit``: proof, by steps on a copy, that a model's regularizers act."""
+"""``bridle audit``: checks by training steps on a copy that a model's regularizers act."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ __all__ = ["audit"]
 def audit(
     model: Model,
     table: Annotated[
-        Path | None, typer.Argument(help="Rows to step with; random ones without it.")
+        Path | None,
+        typer.Argument(help="Table whose rows are used for the steps. Default: random rows."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Prove that MODEL's regularizers act: real steps on a copy, measured beside the formulas.
+    """Check that MODEL's regularizers act: compare real training steps on a copy with the formulas.
 
-    Exits with 0 when everything acts as it should, else with 1.
+    The exit code is 0 if every regularizer acts as it should, else 1.
     """
     from bridle.models.audit import audit_model
     from bridle.models.file import load

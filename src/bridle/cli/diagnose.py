@@ -1,4 +1,4 @@
-"""``bridle diagnose``: what rows that a model has not seen say of it."""
+"""``bridle diagnose``: whether a model overfits, from rows it was not trained on."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from bridle.cli.options import AsJson, FiguresTo, Model, Quiet, ReportTo, Table, WithAblation
-from bridle.cli.paper import Paper
+from bridle.cli.report_output import ReportOutput
 
 __all__ = ["diagnose"]
 
@@ -20,29 +20,32 @@ def diagnose(
     table: Table,
     training: Annotated[
         Path | None,
-        typer.Option(help="The rows that it was trained on, as a table.", show_default=False),
+        typer.Option(help="Table with the rows that MODEL was trained on.", show_default=False),
     ] = None,
     refit: Annotated[
         bool,
-        typer.Option(help="Train again, on shuffled targets and by gradient boosting, to compare."),
+        typer.Option(
+            help="Also train on shuffled targets, and train gradient boosting, to compare."
+        ),
     ] = True,
-    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     report: ReportTo = None,
     figures: FiguresTo = None,
     ablation: WithAblation = True,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Say whether MODEL overfits, underfits or is fine, by rows of TABLE that it has not seen.
+    """Find out whether MODEL overfits, underfits or is fine, from rows of TABLE.
 
-    The very table that it was fitted to is known again, and taken apart as it was then.
+    TABLE should have new rows. If it is the table that MODEL was fitted to, it is split again into
+    the same training, held-out and test rows.
     """
     from bridle.cli.printing import show_diagnosis
     from bridle.diagnosis import diagnose as diagnose_model
     from bridle.models.file import load
 
-    paper = Paper(report, figures, ablation)
-    paper.check()
+    output = ReportOutput(report, figures, ablation)
+    output.check()
     loaded = load(model)
     found = diagnose_model(
         loaded,
@@ -56,4 +59,4 @@ def diagnose(
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show_diagnosis(found, Console())
-    paper.write(found, table, quiet=quiet or as_json, model=loaded)
+    output.write(found, table, quiet=quiet or as_json, model=loaded)

@@ -1,4 +1,4 @@
-"""``bridle predict``: a model's predictions of a table, printed or written to a file."""
+"""``bridle predict``: prints a model's predictions, or writes them to a file."""
 
 from __future__ import annotations
 
@@ -21,19 +21,24 @@ def predict(
     table: Table,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="A .csv or .parquet file.", show_default=False),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the predictions to this .csv or .parquet file.",
+            show_default=False,
+        ),
     ] = None,
     subnetworks: Annotated[
         int | None,
-        typer.Option(help="Average so many subnetworks, and give their spread too."),
+        typer.Option(help="Average this many subnetworks, and add their standard deviation."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict a class with its probabilities, or a value, for each row of TABLE."""
+    """Predict the target for each row of TABLE: a class with probabilities, or a value."""
     from bridle.models.file import load, write_atomically
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
-        raise UsageError(f"cannot write {str(out)!r}: give --out a name in .csv or .parquet")
+        raise UsageError(f"cannot write {str(out)!r}: --out must end in .csv or .parquet")
     predictions = load(model).predict(table, subnetworks=subnetworks)
     if out is not None:
         content = predictions.to_csv(index=False).encode()

@@ -1,4 +1,4 @@
-"""Results as people read them: a table and a sentence."""
+"""Prints results for readers: a table, and the verdict in sentences."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from bridle.models.result import FitResult
 from bridle.search import SearchResult
 from bridle.statistics.scores import Estimate
 
-__all__ = ["show", "show_diagnosis", "show_search"]
+__all__ = ["show_diagnosis", "show_fit", "show_search"]
 
 
-def show(result: FitResult, console: Console) -> None:
-    """Print a result as a table and a sentence."""
+def show_fit(result: FitResult, console: Console) -> None:
+    """Print both networks of a fit as a table, and the verdict."""
     share = result.plain.diagnosis.score_name == "accuracy"
     networks = (result.plain, result.regularized)
 
@@ -54,10 +54,11 @@ def show(result: FitResult, console: Console) -> None:
         ),
         ("verdict", [n.diagnosis.verdict for n in networks]),
         (
-            "zeros by layer",
+            "exact zeros by layer",
             [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
         ),
-        ("epochs, of them best", [f"{n.epochs}, {n.best_epoch}" for n in networks]),
+        ("weights from epoch", [str(n.epochs) for n in networks]),
+        ("best epoch (held-out loss)", [str(n.best_epoch) for n in networks]),
     ]
     for label, cells in rows:
         grid.add_row(label, *cells)
@@ -68,7 +69,7 @@ def show(result: FitResult, console: Console) -> None:
 
 
 def show_search(result: SearchResult, console: Console) -> None:
-    """Print what a search found."""
+    """Print the plain network and the best of a search as a table, and the verdict."""
     share = result.model.task == "classification"
 
     def score(value: float, margin: float | None = None) -> str:
@@ -94,39 +95,40 @@ def show_search(result: SearchResult, console: Console) -> None:
         ),
         ("verdict", [d.verdict for d in diagnoses]),
         (
-            "zeros by layer",
+            "exact zeros by layer",
             [", ".join(f"{100 * zeros:.0f} %" for zeros in each.zeros) for each in networks],
         ),
-        ("epochs, of them best", [f"{each.epochs}, {each.best_epoch}" for each in networks]),
+        ("epochs trained", [str(each.epochs) for each in networks]),
+        ("weights from epoch", [str(each.best_epoch) for each in networks]),
     ]
     for label, cells in rows:
         grid.add_row(label, *cells)
     console.print(grid)
     used = _used(result)
     lines = [
-        f"best: {used}",
-        f"selected by {result.scoring}: {result.validation_score:.4g} over the folds, "
+        f"best configuration: {used}",
+        f"selected by {result.scoring}: {result.validation_score:.4g} in cross-validation, "
         f"{result.test_score.value:.4g} on the test part "
-        f"({result.test_score.low:.4g} to {result.test_score.high:.4g})",
+        f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
     ]
     if result.importance:
         first = list(result.importance)[:3]
-        lines.append(f"what mattered most: {', '.join(first)}")
+        lines.append(f"most important hyperparameters: {', '.join(first)}")
         lines += [f"  {_moved(result, name)}" for name in first]
     if result.failed:
-        lines.append(f"{result.failed} configurations gave no finite numbers and were dropped")
+        lines.append(f"{result.failed} configurations diverged (loss not finite) and were dropped")
     if result.interrupted:
-        lines.append("stopped before its end: the best so far")
+        lines.append("interrupted: this is the best result so far")
     lines += [f"note: {note}" for note in result.notes]
     for line in [*lines, result.verdict]:
         console.print(line, markup=False, highlight=False)
 
 
 def _moved(result: SearchResult, name: str) -> str:
-    """Return how the first rung's score moves with a strength."""
+    """Return the mean score of the first rung at each value of a hyperparameter."""
     rows = result.response[result.response["strength"] == name]
     points = [f"{row.score:.3f} at {row.value:.3g}" for row in rows.itertuples()]
-    return f"{name}: " + ", ".join(points)
+    return f"{name}: mean score " + ", ".join(points)
 
 
 def _used(result: SearchResult) -> str:
@@ -141,7 +143,7 @@ def _used(result: SearchResult) -> str:
 
 
 def show_diagnosis(found: Diagnosis, console: Console) -> None:
-    """Print a diagnosis: the scores, what else was measured, the verdict, and what to try."""
+    """Print a diagnosis: scores, other measurements, verdict, evidence and advice."""
     share = found.is_share
     unit = " %" if share else ""
     grid = Grid(title=f"{found.subject} ({found.task})", title_justify="left")
@@ -180,13 +182,13 @@ def _number(estimate: Estimate) -> str:
 
 
 def _measured(found: Diagnosis) -> list[tuple[str, str]]:
-    """Return what a diagnosis measured beside the scores, a line each."""
+    """Return the other measurements of a diagnosis, one line each."""
     share, lines = found.is_share, []
     if found.parameters is not None:
-        said = f"{found.parameters:,}"
+        text = f"{found.parameters:,}"
         if found.parameters_per_row is not None:
-            said += f", {found.parameters_per_row:.3g} for each training row"
-        lines.append(("parameters", said))
+            text += f", {found.parameters_per_row:.3g} per training row"
+        lines.append(("parameters", text))
     if found.layers:
         zeros = ", ".join(f"{each.zeros / max(1, each.weights):.1%}" for each in found.layers)
         dead = ", ".join(str(each.dead_units) for each in found.layers)
@@ -195,8 +197,8 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
     if (shuffled := found.shuffled_labels) is not None:
         score = size(shuffled.training, share=share) + (" %" if share else "")
         guess = size(shuffled.baseline, share=share) + (" %" if share else "")
-        lines.append(("on shuffled targets", f"{score} of its own training rows, guessing {guess}"))
+        lines.append(("on shuffled targets", f"training score {score}, constant guess {guess}"))
     if (fit := found.calibration) is not None:
         over = with_margin(fit.overconfidence, share=True, signed=True)
-        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfident by {over} points"))
+        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfidence {over} points"))
     return lines

@@ -1,4 +1,4 @@
-"""The bars on standard error: of a training by its epochs, and of a search by its share."""
+"""Progress bars on standard error, for training and for a search."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["epoch_bar", "search_bar"]
 
 @contextmanager
 def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar on standard error, and hand out what moves it."""
+    """Show a progress bar, and yield a function that updates it with (epoch, epochs)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"))
@@ -33,23 +33,23 @@ def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
 
 @contextmanager
 def search_bar(*, shown: bool) -> Iterator[Callable[[Any], None]]:
-    """Show the share that is done, the best score so far and the time left."""
+    """Show progress, best score so far and remaining time of a search."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     bar = Progress(
         TextColumn("searching"),
         BarColumn(),
-        TextColumn("{task.fields[said]}"),
+        TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
         disable=not shown,
     )
     with bar:
-        task = bar.add_task("searching", total=1.0, said="")
+        task = bar.add_task("searching", total=1.0, text="")
 
         def see(progress: Any) -> None:
-            said = f"{progress.configurations} configurations, best {progress.best:.4g}"
-            bar.update(task, completed=progress.done, said=said)
+            text = f"{progress.configurations} configurations, best {progress.best:.4g}"
+            bar.update(task, completed=progress.done, text=text)
 
         yield see

@@ -1,4 +1,4 @@
-"""A fit or a search from a table to what is printed, saved and reported."""
+"""Runs a fit or a search; prints, saves and reports its result."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from bridle.cli.paper import Paper, check_folder
 from bridle.cli.progress import epoch_bar, search_bar
+from bridle.cli.report_output import ReportOutput, check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 __all__ = ["fit_and_print", "search_and_print"]
 
 
-def fit_and_print(table: Path, target: str, out: Path | None, paper: Paper, **options: Any) -> None:
-    """Train a plain and a regularized network, and say how they compare."""
-    from bridle.cli.printing import show
+def fit_and_print(
+    table: Path, target: str, out: Path | None, output: ReportOutput, **options: Any
+) -> None:
+    """Train a plain and a regularized network, and print the comparison."""
+    from bridle.cli.printing import show_fit
     from bridle.models.fit import fit as fit_table
 
     def train(*, shown: bool, **rest: Any) -> Any:
         with epoch_bar("training", shown=shown) as on_epoch:
             return fit_table(table, target, on_epoch=on_epoch, **rest)
 
-    _print(train, show, table, out, paper, **options)
+    _print(train, show_fit, table, out, output, **options)
 
 
 def search_and_print(
-    table: Path, target: str, out: Path | None, paper: Paper, **options: Any
+    table: Path, target: str, out: Path | None, output: ReportOutput, **options: Any
 ) -> None:
-    """Search over all regularizers, and say what was found."""
+    """Search over all regularizers, and print the result."""
     from bridle.cli.printing import show_search
     from bridle.search import search
 
@@ -40,7 +42,7 @@ def search_and_print(
         with search_bar(shown=shown) as on_progress:
             return search(table, target, on_progress=on_progress, **rest)
 
-    _print(find, show_search, table, out, paper, **options)
+    _print(find, show_search, table, out, output, **options)
 
 
 def _print(
@@ -48,23 +50,23 @@ def _print(
     show: Callable[[Any, Console], None],
     table: Path,
     out: Path | None,
-    paper: Paper,
+    output: ReportOutput,
     *,
     as_json: bool,
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Do the work once its outputs can be written; print, save and report what it gives."""
+    """Check the outputs, do the work, then print, save and report the result."""
     from bridle.models.file import save_model
 
     check_folder(out)
-    paper.check()
+    output.check()
     result = work(shown=not (quiet or as_json), **options)
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show(result, Console())
-    if out is not None:  # last: where it fails, what was found is on the screen already
+    if out is not None:  # after printing, so that a failed write loses nothing
         save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")
-    paper.write(result, table, quiet=quiet or as_json)
+    output.write(result, table, quiet=quiet or as_json)

@@ -1,4 +1,4 @@
-"""Does a network overfit? The diagnosis of any subject, and its record."""
+"""Does a model overfit? ``diagnose``, and the record of its result."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""A diagnosis in sentences: the evidence for its verdict, and what to try next, in order."""
+"""The sentences of a diagnosis: the evidence for its verdict, and what to try next."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _MOST_ROWS = 10**6
 
 
 def size(value: float, *, share: bool, signed: bool = False) -> str:
-    """Return a score for people: per cent, or R² with three decimals."""
+    """Return a score as text: in per cent, or R² with three decimals."""
     sign = "+" if signed else ""
     return f"{100 * value:{sign}.1f}" if share else f"{value:{sign}.3f}"
 
 
 def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
-    """Return a score and half its interval."""
-    said = size(estimate.value, share=share, signed=signed)
+    """Return a score and half the width of its interval."""
+    text = size(estimate.value, share=share, signed=signed)
     if math.isnan(estimate.margin) or estimate.low == estimate.high:
-        return said
-    return f"{said} ± {size(estimate.margin, share=share)}"
+        return text
+    return f"{text} ± {size(estimate.margin, share=share)}"
 
 
 def _unit(share: bool) -> str:
@@ -34,9 +34,9 @@ def _unit(share: bool) -> str:
 
 
 def evidence_of(found: Diagnosis) -> tuple[str, ...]:
-    """Return the figures that the verdict rests on, the weightiest first."""
-    said = [*_of_gap(found), *_of_references(found), *_of_curves(found), *_of_the_rest(found)]
-    return tuple(said)
+    """Return the evidence for the verdict, the most important first."""
+    lines = [*_of_gap(found), *_of_references(found), *_of_curves(found), *_of_the_rest(found)]
+    return tuple(lines)
 
 
 def _of_gap(found: Diagnosis) -> list[str]:
@@ -45,24 +45,24 @@ def _of_gap(found: Diagnosis) -> list[str]:
     if gap is None or training is None:
         parts = [each for each in (found.held_out, found.test, training) if each is not None]
         return [
-            f"{found.score_name} {size(each.score.value, share=share)}{per_cent} ({each.name}): "
-            "without training and new rows there is no gap"
+            f"{found.score_name} {size(each.score.value, share=share)}{per_cent} ({each.name}); "
+            "the gap needs both training rows and new rows"
             for each in parts[:1]
         ]
     new = found.held_out if gap.measured_on == "held out" else found.test
     here = training.score.value - gap.value.value if new is None else new.score.value
-    said = [
+    lines = [
         f"{found.score_name} {size(training.score.value, share=share)}{per_cent} in training, "
         f"{size(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
         f"a gap of {with_margin(gap.value, share=share)}{_unit(share)}"
     ]
     if gap.folds_corrected is not None:
-        said.append(
-            f"over {len(gap.folds)} folds the gap is "
-            f"{with_margin(gap.folds_corrected, share=share)}{_unit(share)} (corrected for the "
-            "rows that folds share)"
+        lines.append(
+            f"the mean gap over {len(gap.folds)} folds is "
+            f"{with_margin(gap.folds_corrected, share=share)}{_unit(share)} (interval corrected "
+            "for overlapping training rows)"
         )
-    return said
+    return lines
 
 
 def _on(part: str) -> str:
@@ -74,7 +74,7 @@ def _of_references(found: Diagnosis) -> list[str]:
     return [
         f"{each.name} scores {size(each.score.value, share=share)}{' %' if share else ''} on the "
         f"same rows: {with_margin(each.comparison.difference, share=share, signed=True)}"
-        f"{_unit(share)}"
+        f"{_unit(share)} compared with this model"
         for each in sorted(found.references, key=lambda one: -one.comparison.difference.value)
     ]
 
@@ -83,50 +83,50 @@ def _of_curves(found: Diagnosis) -> list[str]:
     curves = found.curves
     if curves is None:
         return []
-    said = (
+    text = (
         f"the held-out loss was lowest at {curves.unit} {curves.best_epoch} of {curves.last_epoch}"
     )
     if curves.excess > 0:
         low = min(curves.held_out_loss)
-        said += f" ({low:.3g}) and {curves.held_out_loss[-1]:.3g} at the end"
-    return [said]
+        text += f" ({low:.3g}); at the end it was {curves.held_out_loss[-1]:.3g}"
+    return [text]
 
 
 def _of_the_rest(found: Diagnosis) -> list[str]:
-    said = []
+    lines = []
     if (shuffled := found.shuffled_labels) is not None:
-        said.append(f"trained on shuffled targets it memorises {shuffled.memorised:.0%} of them")
+        lines.append(f"trained on shuffled targets, it memorises {shuffled.memorised:.0%} of them")
     if (chosen := found.selection) is not None:
-        said.append(
-            f"the best of {chosen.tried} scored {chosen.validation_score:.4g} where it was chosen "
-            f"and {chosen.honest_score.value:.4g} on the test part"
+        lines.append(
+            f"the best of {chosen.tried} configurations has a validation score of "
+            f"{chosen.validation_score:.4g} and a test score of {chosen.honest_score.value:.4g}"
         )
     if (fit := found.calibration) is not None:
-        said.append(
-            f"calibration error {fit.ece:.3f}, where exact probabilities would have "
-            f"{fit.ece_if_calibrated:.3f}"
+        lines.append(
+            f"the expected calibration error is {fit.ece:.3f}; a perfectly calibrated model would "
+            f"have {fit.ece_if_calibrated:.3f}"
         )
     if (masks := found.subnetworks) is not None:
-        said.append(
-            f"weight scaling is {masks.difference.value:.4f} from the average of {masks.masks} "
-            f"subnetworks (sampling alone: {masks.sampling:.4f})"
+        lines.append(
+            f"weight scaling differs by {masks.difference.value:.4f} from the average of "
+            f"{masks.masks} subnetworks (sampling alone would give {masks.sampling:.4f})"
         )
-    return [each.replace("%", " %") for each in said]
+    return [each.replace("%", " %") for each in lines]
 
 
 def advice_of(found: Diagnosis) -> tuple[str, ...]:
-    """Return what to try next, in order: first what the evidence points to most directly."""
-    said = {
+    """Return what to try next, in order of priority."""
+    lines = {
         "overfits": _against_overfitting,
         "underfits": _against_underfitting,
         "fine": lambda _: [],
         "cannot tell": _to_tell,
     }[found.verdict](found)
-    return (*said, *_besides(found))
+    return (*lines, *_besides(found))
 
 
 def _strengths(found: Diagnosis) -> dict[str, object]:
-    """Return the regularizers that act, as far as they are known."""
+    """Return the active regularizers, if they are known."""
     given = found.facts.get("strengths") or {}
     off = {"l1": 0.0, "l2": 0.0, "max_norm": None}
     return {name: value for name, value in given.items() if value != off.get(name, 1.0)}
@@ -134,83 +134,86 @@ def _strengths(found: Diagnosis) -> dict[str, object]:
 
 def _search(found: Diagnosis) -> str:
     if "answer" in found.facts:
-        return "search longer, among smaller networks too (hidden=)"
-    return "let the search choose: bridle.search, or `bridle fit` without a strength"
+        return "search longer, and include smaller networks (hidden=)"
+    return (
+        "let a search choose the regularization: bridle.search, or `bridle fit` without strengths"
+    )
 
 
 def _against_overfitting(found: Diagnosis) -> list[str]:
-    said, curves = [], found.curves
+    lines, curves = [], found.curves
     if curves is not None and curves.kept_epoch > curves.best_epoch and curves.excess > 0:
-        said.append(
+        lines.append(
             f"stop early: the held-out loss was lowest at {curves.unit} "
-            f"{curves.best_epoch}, and the weights are of {curves.kept_epoch}"
+            f"{curves.best_epoch}, but the weights are from {curves.unit} {curves.kept_epoch}"
         )
     acting = _strengths(found)
     if acting:
-        said.append(f"strengthen what acts already: {', '.join(acting)}")
+        lines.append(f"strengthen the active regularizers: {', '.join(acting)}")
     else:
-        said.append("add dropout (keep_prob=0.5), L2 and L1, which nothing holds back yet")
-    said.append(_search(found))
+        lines.append("add dropout (keep_prob=0.5), L2 and L1: no regularizer is active yet")
+    lines.append(_search(found))
     if (found.parameters_per_row or 0) > _MANY_PARAMETERS:
-        said.append(
-            f"a smaller network: it has {found.parameters_per_row:.0f} parameters for each "
+        lines.append(
+            f"use a smaller network: it has {found.parameters_per_row:.0f} parameters per "
             "training row"
         )
     better = [each for each in found.references if each.comparison.answer == "better"]
-    said += [f"look at {each.name}, which predicts new rows better" for each in better]
-    said.append("more training rows, if they can be had")
-    return said
+    lines += [f"consider {each.name}, which predicts new rows better" for each in better]
+    lines.append("collect more training rows, if possible")
+    return lines
 
 
 def _against_underfitting(found: Diagnosis) -> list[str]:
-    said, curves = [], found.curves
+    lines, curves = [], found.curves
     acting = _strengths(found)
     if acting:
-        said.append(f"weaken what acts: {', '.join(acting)}")
+        lines.append(f"weaken the active regularizers: {', '.join(acting)}")
     if curves is not None and curves.train_slope is not None and curves.train_slope < 0:
-        said.append("train longer: the training loss was still falling at the end")
-    said.append("a larger network, or a higher learning rate")
-    said.append(_search(found))
+        lines.append("train longer: the training loss was still falling at the end")
+    lines.append("try a larger network or a higher learning rate")
+    lines.append(_search(found))
     lead = max(found.references, key=lambda each: each.comparison.difference.value)
-    said.append(f"look at {lead.name}, which finds more in the same rows")
-    return said
+    lines.append(f"consider {lead.name}, which predicts the same rows better")
+    return lines
 
 
 def _to_tell(found: Diagnosis) -> list[str]:
     if found.gap is None:
-        return ["give the rows that it was trained on, and rows that it was not: training=, data"]
+        return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
-        return ["give rows that it was not trained on, with their truth"]
+        return ["give new rows that it was not trained on, with their target"]
     holds = {each.claim for each in found.claims if each.holds}
-    said = []
+    lines = []
     if "does not overfit" in holds and not found.references:
         return [
-            "it does not overfit; give the training rows (training=) to learn whether another "
-            "learner finds more"
+            "it does not overfit; give the training rows (training=) to find out whether another "
+            "learner predicts better"
         ]
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     rows = None if new is None else new.rows
     if rows and found.claims and "does not overfit" not in holds:
-        # the interval narrows with the root of the rows
+        # the interval narrows with the square root of the number of rows
         away = abs(found.gap.value.value - TOLERANCE)
         need = rows * (found.gap.value.margin / away) ** 2 if away > 0 else math.inf
-        said.append(_more_rows(rows, need, found.gap.measured_on))
+        lines.append(_more_rows(rows, need, found.gap.measured_on))
     elif rows and found.references:
         lead = max(found.references, key=lambda each: each.comparison.difference.high)
         away = abs(lead.comparison.difference.value - TOLERANCE)
         need = rows * (lead.comparison.difference.margin / away) ** 2 if away > 0 else math.inf
-        said.append(
-            f"it does not overfit; whether {lead.name} finds more, "
+        lines.append(
+            f"it does not overfit; to find out whether {lead.name} predicts better, "
             + _more_rows(rows, need, found.gap.measured_on)
         )
-    said.append("cross-validate, so that every row is held out once: bridle.search does")
-    return said
+    lines.append("cross-validate, so that every row is held out once; bridle.search does this")
+    return lines
 
 
 def _more_rows(rows: int, need: float, part: str) -> str:
     wanted = f"about {_rounded(need)}" if need < _MOST_ROWS else "far more than a million"
     return (
-        f"more new rows: there are {rows} ({part}), and a difference like this one needs {wanted}"
+        f"use more new rows: there are {rows} ({part}), and a difference of this size needs "
+        f"{wanted}"
     )
 
 
@@ -220,25 +223,25 @@ def _rounded(count: float) -> str:
 
 
 def _besides(found: Diagnosis) -> list[str]:
-    """Return what is worth doing whatever the verdict."""
-    said = []
+    """Return advice that does not depend on the verdict."""
+    lines = []
     if (fit := found.calibration) is not None and fit.p_value < _MISCALIBRATED:
         if fit.overconfidence.low > 0:
-            said.append(
-                "its probabilities are too sure: regularize more, smooth labels, or "
+            lines.append(
+                "its probabilities are overconfident: regularize more, use label smoothing, or "
                 "calibrate them on held-out rows"
             )
         elif fit.overconfidence.high < 0:
-            said.append("its probabilities are too modest: calibrate them on held-out rows")
+            lines.append("its probabilities are underconfident: calibrate them on held-out rows")
     masks = found.subnetworks
     if masks is not None and masks.averaged_loss is not None and masks.scaled_loss is not None:
         apart = masks.difference.low > masks.sampling
         if apart and masks.averaged_loss < masks.scaled_loss:
-            said.append(
+            lines.append(
                 "average over subnetworks at prediction: the mean loss is "
                 f"{masks.averaged_loss:.3g} instead of {masks.scaled_loss:.3g}"
             )
     dead = sum(each.dead_units for each in found.layers)
     if dead:
-        said.append(f"cut the {dead} dead units out: bridle.compact, with the same predictions")
-    return said
+        lines.append(f"remove the {dead} dead units with bridle.compact; predictions stay the same")
+    return lines

@@ -1,34 +1,94 @@
-"""Whether probabilities are what they say."""
+"""Calibration: how well predicted probabilities match the accuracy."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
 
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.sections import Bin, Calibration
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.intervals import mean_interval
 from bridle.statistics.scores import Estimate
 
-__all__ = ["calibration_of", "expected_calibration_error"]
+__all__ = ["Bin", "Calibration", "calibration_of", "expected_calibration_error"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 BINS = 10
-_DRAWS = 1000
+_SIMULATIONS = 1000
+
+
+@dataclass(frozen=True)
+class Bin:
+    """A bin of the reliability diagram.
+
+    Attributes
+    ----------
+    low, high : float
+        The bounds of the confidence: low < confidence <= high.
+    rows : int
+    confidence : float
+        The mean predicted probability of the predicted class.
+    accuracy : Estimate
+        The accuracy, with Wilson's 95 % interval.
+    """
+
+    low: float
+    high: float
+    rows: int
+    confidence: float
+    accuracy: Estimate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How well the predicted probabilities are calibrated.
+
+    Attributes
+    ----------
+    part : {"held out", "test"}
+    ece : float
+        Expected calibration error: the mean over rows of the absolute difference between accuracy
+        and confidence of the row's bin (Naeini et al. 2015; Guo et al. 2017). Bins have equal
+        width.
+    ece_if_calibrated : float
+        The mean ECE of a perfectly calibrated model with the same confidences and number of rows.
+        With finite rows it is above 0, so compare the ECE with this value.
+    p_value : float
+        p-value of the hypothesis that the probabilities are calibrated: the share of simulations
+        with an ECE at least as large. Each simulation draws the number of correct rows of each bin
+        from its mean confidence (Bröcker & Smith 2007).
+    overconfidence : Estimate
+        Mean confidence minus accuracy; below 0 the model is underconfident.
+    nll : Estimate
+        Negative log-likelihood: mean cross-entropy per row, in nats.
+    brier : Estimate
+        Brier score: mean squared distance between probabilities and one-hot truth, 0 to 2.
+    bins : tuple of Bin
+        The non-empty bins.
+    """
+
+    part: str
+    ece: float
+    ece_if_calibrated: float
+    p_value: float
+    overconfidence: Estimate
+    nll: Estimate
+    brier: Estimate
+    bins: tuple[Bin, ...]
 
 
 def expected_calibration_error(confidence: Array, right: Array, *, bins: int = BINS) -> float:
     """Return the expected calibration error: Σ rows(b)/rows · |accuracy(b) - confidence(b)|.
 
-    Bins have equal width, from above their lower bound to their upper (Guo et al. 2017, eq. 3).
+    Bins have equal width and include their upper bound (Guo et al. 2017, eq. 3).
 
     Parameters
     ----------
     confidence : float64 ``[rows]``
-        The probability that was given to the predicted class.
+        The predicted probability of the predicted class.
     right : bool or 0/1 ``[rows]``
     bins : int
 
@@ -42,50 +102,56 @@ def expected_calibration_error(confidence: Array, right: Array, *, bins: int = B
 
 
 def _sums(confidence: Array, right: Array, bins: int) -> tuple[Array, Array, Array]:
-    """Return rows, summed confidence and rights of each bin, ``[bins]``."""
+    """Return number of rows, summed confidence and correct rows of each bin, ``[bins]``."""
     places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     kinds = (None, confidence, right)
-    rows, sure, hits = (np.bincount(places, weights=each, minlength=bins) for each in kinds)
-    return rows, sure, hits
+    rows, confidences, correct = (
+        np.bincount(places, weights=each, minlength=bins) for each in kinds
+    )
+    return rows, confidences, correct
 
 
-def _error(rows: Array, sure: Array, hits: Array) -> Array:
-    """Return the ECE; ``hits`` is ``[..., bins]``."""
-    return np.abs(hits - sure).sum(-1) / rows.sum()
+def _error(rows: Array, confidences: Array, correct: Array) -> Array:
+    """Return the ECE; ``correct`` is ``[..., bins]``."""
+    return np.abs(correct - confidences).sum(-1) / rows.sum()
 
 
-def calibration_of(part: str, predicted: Predicted, *, seed: int = 0) -> Calibration | None:
-    """Return how well probabilities fit what happened; None where there are no probabilities."""
+def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calibration | None:
+    """Return the calibration; None if there are no probabilities."""
     shares = predicted.probabilities
     if shares is None or predicted.losses is None:
         return None
     confidence = shares.max(1)
     right = (predicted.values == predicted.truth).astype(np.float64)
-    rows, sure, hits = _sums(confidence, right, BINS)
-    found = float(_error(rows, sure, hits))
-    # if the probabilities are right, a bin has as many hits as its confidence says
+    rows, confidences, correct = _sums(confidence, right, BINS)
+    found = float(_error(rows, confidences, correct))
+    # under calibration, the correct rows of a bin are binomial with its mean confidence
     random = np.random.default_rng([seed, 0xCA11])
-    chances = np.clip(sure / np.maximum(rows, 1), 0, 1)
-    drawn = _error(rows, sure, random.binomial(rows.astype(np.int64), chances, (_DRAWS, BINS)))
+    probabilities = np.clip(confidences / np.maximum(rows, 1), 0, 1)
+    simulated = _error(
+        rows,
+        confidences,
+        random.binomial(rows.astype(np.int64), probabilities, (_SIMULATIONS, BINS)),
+    )
     truth = np.zeros_like(shares)
     truth[np.arange(len(shares)), predicted.truth] = 1
     return Calibration(
         part=part,
         ece=found,
-        ece_if_calibrated=float(drawn.mean()),
-        p_value=float((1 + (drawn >= found).sum()) / (1 + len(drawn))),
+        ece_if_calibrated=float(simulated.mean()),
+        p_value=float((1 + (simulated >= found).sum()) / (1 + len(simulated))),
         overconfidence=mean_interval(confidence - right),
         nll=mean_interval(predicted.losses),
         brier=mean_interval(np.square(shares - truth).sum(1)),
         bins=tuple(
-            _bin(place, int(rows[place]), float(sure[place]), int(hits[place]))
+            _bin(place, int(rows[place]), float(confidences[place]), int(correct[place]))
             for place in range(BINS)
             if rows[place]
         ),
     )
 
 
-def _bin(place: int, rows: int, sure: float, hits: int) -> Bin:
-    bounds = binomtest(hits, rows).proportion_ci(method="wilson")
-    accuracy = Estimate(hits / rows, float(bounds.low), float(bounds.high))
-    return Bin(place / BINS, (place + 1) / BINS, rows, sure / rows, accuracy)
+def _bin(place: int, rows: int, confidences: float, correct: int) -> Bin:
+    bounds = binomtest(correct, rows).proportion_ci(method="wilson")
+    accuracy = Estimate(correct / rows, float(bounds.low), float(bounds.high))
+    return Bin(place / BINS, (place + 1) / BINS, rows, confidences / rows, accuracy)

@@ -1,29 +1,63 @@
-"""What the losses did over training."""
+"""Training curves of a diagnosis, from a history or a search."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.sections import Curves
 from bridle.errors import UsageError
 from bridle.networks.history import History
 
-__all__ = ["curves_of", "curves_of_looks", "member_of"]
+__all__ = ["Curves", "curves_of", "curves_of_configuration", "member_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_FEWEST_LOOKS = 5
+_MIN_EVALUATIONS = 5
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Losses and scores over the course of training.
+
+    Attributes
+    ----------
+    epochs : tuple of int
+        The epochs (or steps) at which the model was evaluated.
+    unit : {"epoch", "step"}
+    train_loss, held_out_loss, train_score, held_out_score : tuple of float, optional
+        One value per evaluation; None if not recorded.
+    best_epoch, last_epoch, kept_epoch : int
+        The epoch with the lowest held-out loss, the last epoch, and the epoch of the final weights.
+    excess : float
+        The held-out loss at the last epoch minus the lowest held-out loss.
+    train_slope, held_out_slope : float, optional
+        Change of the loss per epoch, by least squares over the last quarter of the evaluations (at
+        least five).
+    """
+
+    epochs: tuple[int, ...]
+    unit: str
+    train_loss: tuple[float, ...] | None
+    held_out_loss: tuple[float, ...]
+    train_score: tuple[float, ...] | None
+    held_out_score: tuple[float, ...]
+    best_epoch: int
+    last_epoch: int
+    kept_epoch: int
+    excess: float
+    train_slope: float | None
+    held_out_slope: float | None
 
 
 def member_of(history: History, member: int | None) -> int:
-    """Return the member to look at.
+    """Return the index of the member to diagnose.
 
     Raises
     ------
     UsageError
-        If there are several and none was named, or there is no such member.
+        If there are several members and none was chosen, or the index is out of range.
     """
     members = history.held_out_loss.shape[1]
     if member is None and members == 1:
@@ -57,8 +91,8 @@ def curves_of(history: History, member: int) -> Curves:
     )
 
 
-def curves_of_looks(steps: Array, losses: Array, scores: Array) -> Curves:
-    """Return the curves of a configuration of a search, which was looked at now and then."""
+def curves_of_configuration(steps: Array, losses: Array, scores: Array) -> Curves:
+    """Return the curves of a configuration of a search."""
     best = int(losses.argmin())
     return Curves(
         epochs=tuple(int(step) for step in steps),
@@ -77,8 +111,8 @@ def curves_of_looks(steps: Array, losses: Array, scores: Array) -> Curves:
 
 
 def _slope(at: Array, values: Array) -> float | None:
-    """Return the least-squares slope of the last quarter, of five looks at least."""
-    looks = max(_FEWEST_LOOKS, len(values) // 4)
-    if len(values) < _FEWEST_LOOKS:
+    """Return the least-squares slope over the last quarter, at least five values."""
+    count = max(_MIN_EVALUATIONS, len(values) // 4)
+    if len(values) < _MIN_EVALUATIONS:
         return None
-    return float(np.polyfit(at[-looks:].astype(np.float64), values[-looks:], 1)[0])
+    return float(np.polyfit(at[-count:].astype(np.float64), values[-count:], 1)[0])

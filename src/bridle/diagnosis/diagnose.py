@@ -1,4 +1,4 @@
-"""``diagnose``: whatever was trained, does it overfit, and what is to be done."""
+"""``diagnose``: finds out whether a model overfits, and what to try next."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ import pandas as pd
 from torch import nn
 
 from bridle.diagnosis import Diagnosis
-from bridle.diagnosis.assembly import Material, assemble
-from bridle.diagnosis.subjects.arrays import is_estimator, material_of_arrays
-from bridle.diagnosis.subjects.histories import material_of_history
+from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.subjects.arrays import is_estimator, measure_arrays
+from bridle.diagnosis.subjects.fits import measure_fit
+from bridle.diagnosis.subjects.histories import measure_history
+from bridle.diagnosis.subjects.models import measure_model
 from bridle.diagnosis.subjects.options import Options
-from bridle.diagnosis.subjects.tables import material_of_fit, material_of_model, material_of_search
+from bridle.diagnosis.subjects.searches import measure_search
 from bridle.errors import UsageError
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
@@ -37,57 +39,60 @@ def diagnose(
     worst: int = 10,
     seed: int = 0,
 ) -> Diagnosis:
-    """Say whether a model overfits, with all the evidence, and what to try next.
+    """Find out whether a model overfits, with evidence and advice on what to try next.
 
-    The *gap* is the training score, a fact about known rows, less the score on all new rows that
-    there could be, estimated on rows that had no part in training or selection. *Overfits*: the
-    gap is shown to be above 2 points (0.02 of R²). *Underfits*: it is not, and another learner
-    (the other network of a fit, the search's plain network, gradient boosting fitted to the same
-    training rows) is shown to be more than 2 points better on the same new rows, in pairs. *Fine*:
-    the gap and every lead are shown to be below 2 points. Otherwise the rows *cannot tell*. Each is
-    tested one-sided at 2.5 %: see :func:`bridle.diagnosis.claims_of`, and
-    ``benchmarks/verdicts.py`` for how often it errs on truths that are known.
+    The *gap* is the training score minus the true score on new rows. The latter is estimated on
+    rows that were not used for training or selection. The verdict is one of four. *Overfits*: the
+    gap is shown to be above 2 points (0.02 of R²). *Underfits*: it is not, and another learner is
+    shown to be more than 2 points better in a paired comparison on the same new rows. *Fine*: the
+    gap and every such lead are shown to be below 2 points. *Cannot tell*: none of these is shown.
+    Other learners are the other network of a fit, the plain network of a search, and gradient
+    boosting fitted to the same training rows. Each claim is tested one-sided at 2.5 %; see
+    :func:`bridle.diagnosis.claims_of`. ``benchmarks/verdicts.py`` measures the error rates in
+    simulations with a known truth.
 
     Parameters
     ----------
     subject
         One of: the result of :func:`bridle.fit` or :func:`bridle.search`, which need no data; a
-        :class:`bridle.TableModel`; a :class:`bridle.History`; a fitted estimator of scikit-learn;
-        a torch module that gives scores (logits) or values, or a :class:`bridle.Network`; a
-        function from inputs to classes, probabilities, scores or values.
+        :class:`bridle.TableModel`; a :class:`bridle.History`; a fitted scikit-learn estimator; a
+        :class:`bridle.Network`, or another torch module that returns logits (for regression,
+        values); a function from inputs to classes, probabilities, logits or values.
     data
-        New rows. For a model: a table (path or DataFrame) with the target; the very table that it
-        was fitted to is known again and taken apart as it was then. For a result: the table that
-        it was fitted to, to name the worst-predicted rows. For the last three kinds: ``(X, y)``,
-        where ``y`` ``[rows]`` holds classes (texts, whole numbers) or values (floats).
+        New rows. For a TableModel: a table (path or DataFrame) with the target. If it is the table
+        that the model was fitted to, it is split again into the same parts. For the result of a
+        fit or a search: optionally its table, to show the values of the worst-predicted rows. For
+        an estimator, a module or a function: ``(X, y)``, where ``y`` ``[rows]`` holds class labels
+        (strings or integers) or, for regression, floats.
     training, test
-        Rows that it was trained on, and more new rows, as ``data``. Without training rows there is
-        no gap, unless the subject states its training score.
+        The training rows, and further new rows, in the same form as ``data``. Without training
+        rows there is no gap, unless the model file records its training score.
     member : int, optional
-        Of a history, or of a fit: 0 is the plain, 1 (the default) the regularized network.
+        The member of a history, or the network of a fit: 0 is plain, 1 (the default) regularized.
     reference : bool
-        Fit gradient boosting (scikit-learn's, default settings) to the training rows, for
+        Fit scikit-learn's gradient boosting with default settings to the training rows, for
         comparison.
     shuffled_labels : bool
-        Train the subject again on permuted targets, where it can be; at most 10,000 rows.
+        Also train the model on permuted targets, if possible, on at most 10,000 rows.
     folds : int, optional
-        For an estimator: fit clones on so many folds of the training rows, for the gap over folds.
+        For an estimator: number of cross-validation folds of the training rows, on which clones
+        are fitted to measure the gap.
     masks : int
-        Subnetworks to average, where the subject has noise; 0 draws none.
+        Number of subnetworks to average, for a network with noise; 0 turns this off.
     worst : int
-        How many of the worst-predicted rows to name.
+        Number of worst-predicted rows to list.
     seed : int
-        Of what is drawn.
+        Seed of the random numbers.
 
     Returns
     -------
     Diagnosis
-        What the subject cannot give is None.
+        A measurement that is not available is None.
 
     Raises
     ------
     UsageError
-        If the subject is none of these, or an argument does not go with it.
+        If the subject has another type, or an argument cannot be used with it.
     DataError
         If a table or its target cannot be used.
 
@@ -116,32 +121,37 @@ def diagnose(
     return assemble(_material(subject, data, training, test, options))
 
 
-def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Material:
+def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Measurements:
     own_parts = isinstance(subject, FitResult | SearchResult | History)
     for name, value in (("training", training), ("test", test)):
         if own_parts and value is not None:
             raise UsageError(
-                f"{name} was given, and a {type(subject).__name__} has its own; leave it out"
+                f"{name} cannot be given for a {type(subject).__name__}, which has its own; "
+                "leave it out"
             )
     if options.member is not None and not isinstance(subject, FitResult | History):
-        raise UsageError(f"member is {options.member}; it is for a fit or a history alone")
+        raise UsageError(f"member is {options.member}; it can only be used with a fit or a history")
     if options.folds is not None and (own_parts or not is_estimator(subject)):
-        raise UsageError(f"folds is {options.folds}; it is for estimators of scikit-learn alone")
+        raise UsageError(
+            f"folds is {options.folds}; it can only be used with a scikit-learn estimator"
+        )
     if isinstance(subject, FitResult):
-        return material_of_fit(subject, data, options)
+        return measure_fit(subject, data, options)
     if isinstance(subject, SearchResult):
-        return material_of_search(subject, data, options)
+        return measure_search(subject, data, options)
     if isinstance(subject, History):
         if data is not None:
-            raise UsageError("data were given, and a History has its own scores; leave them out")
-        return material_of_history(subject, options)
+            raise UsageError(
+                "data cannot be given for a History, which has its own scores; leave it out"
+            )
+        return measure_history(subject, options)
     if isinstance(subject, TableModel):
-        return material_of_model(subject, data, training, test, options)
+        return measure_model(subject, data, training, test, options)
     if isinstance(subject, nn.Module) or is_estimator(subject) or callable(subject):
         if isinstance(subject, type):
-            raise UsageError(f"{subject.__name__} is a class; give a fitted object of it")
+            raise UsageError(f"{subject.__name__} is a class; give a fitted instance")
         new, known, last = (_pair_of(each) for each in (data, training, test))
-        return material_of_arrays(subject, new, known, last, options)
+        return measure_arrays(subject, new, known, last, options)
     if isinstance(subject, str | PathLike):
         raise UsageError(f"{str(subject)!r} is a path; load the model first: bridle.load(path)")
     raise UsageError(
@@ -155,6 +165,6 @@ def _pair_of(given: Any) -> Any:
         return given.X, given.y
     if isinstance(given, pd.DataFrame | str | PathLike):
         raise UsageError(
-            f"a {type(given).__name__} says nothing of which column is the truth; give (X, y)"
+            f"a {type(given).__name__} does not show which column is the target; give (X, y)"
         )
     return given

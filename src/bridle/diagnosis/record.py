@@ -1,23 +1,15 @@
-"""The record of a diagnosis: frozen, of plain values, readable without any network."""
+"""``Diagnosis``: the result of a diagnosis, as a frozen record of plain values."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from bridle.diagnosis.sections import (
-    Calibration,
-    Claim,
-    Curves,
-    Gap,
-    LayerState,
-    Part,
-    Reference,
-    Selection,
-    ShuffledLabels,
-    Subnetworks,
-    WorstRow,
-)
+from bridle.diagnosis.calibration import Calibration
+from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
+from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
+from bridle.diagnosis.verdict import Claim
 from bridle.statistics import Verdict
 
 __all__ = ["Diagnosis"]
@@ -25,49 +17,49 @@ __all__ = ["Diagnosis"]
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Whether a model overfits, and all that was measured to say so.
+    """Whether a model overfits, with all measurements behind the verdict.
 
-    What a subject cannot give is None, or empty: nothing is made up.
+    A measurement that is not available for a model is None or empty.
 
     Attributes
     ----------
     subject : str
-        What was looked at, such as "network 61-256-256-2".
+        The diagnosed model, for example "network 61-256-256-2".
     task : {"classification", "regression"}
     score_name : str
         "accuracy" or "R²".
     loss_name : str
-        "cross-entropy" (nats) or "squared error" (in the units of the target that was given).
+        "cross-entropy" (nats) or "squared error" (in the squared units of the target).
     parameters : int, optional
-        Weights and biases, of all members.
+        Number of weights and biases of all members.
     parameters_per_row : float, optional
-        Over the training rows.
+        Parameters divided by training rows.
     training, held_out, test : Part, optional
     gap : Gap, optional
     curves : Curves, optional
     calibration : Calibration, optional
-        For classes with probabilities.
+        For classifiers with probabilities.
     shuffled_labels : ShuffledLabels, optional
-        Where the subject can be trained again.
+        For models that can be trained again.
     layers : tuple of LayerState
     subnetworks : Subnetworks, optional
-        Where the subject has noise.
+        For networks with noise.
     selection : Selection, optional
-        Where the subject was chosen among several.
+        For models selected among several configurations.
     references : tuple of Reference
     worst : tuple of WorstRow
-        The worst-predicted rows, the worst first.
+        The worst-predicted rows, in descending order of loss.
     claims : tuple of Claim
-        What was tested; the verdict follows from which of them hold.
+        The tested claims; the verdict depends on which of them hold.
     verdict : {"overfits", "underfits", "fine", "cannot tell"}
     evidence : tuple of str
-        Sentences with the figures that the verdict rests on, the weightiest first.
+        Sentences with the figures behind the verdict, the most important first.
     advice : tuple of str
-        What to try next, in this order.
+        What to try next, in order of priority.
     notes : tuple of str
-        What could not be measured, and why, where that may surprise.
+        Remarks, for example on what could not be measured and why.
     facts : dict
-        Seed, versions and settings, as far as the subject knows them; JSON values.
+        Seed, versions and settings, if known; JSON values.
     """
 
     subject: str
@@ -97,11 +89,11 @@ class Diagnosis:
 
     @property
     def is_share(self) -> bool:
-        """Whether the score is a share of rows, which people read in per cent."""
+        """Whether the score is a share of rows, which is shown in per cent."""
         return self.score_name == "accuracy"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the diagnosis as plain JSON values; what is not finite is None."""
+        """Return the diagnosis as plain JSON values; a non-finite number becomes None."""
         return _plain(asdict(self))
 
 
@@ -111,5 +103,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     if isinstance(value, float) and value - value != 0:
-        return None  # JSON knows no NaN and no infinity
+        return None  # JSON has no NaN and no infinity
     return value

@@ -86,26 +86,26 @@ class FitResult:
 
     @property
     def verdict(self) -> str:
-        """One sentence: whether the plain network overfits, and whether regularizing helped."""
+        """Sentences: whether the plain network overfits, and whether regularization helped."""
         share = self.plain.diagnosis.score_name == "accuracy"
         before, after = self.plain.diagnosis, self.regularized.diagnosis
         opening = {
             "overfits": "The plain network overfits",
             "underfits": "The plain network underfits",
             "fine": "The plain network is fine",
-            "cannot tell": "Whether the plain network overfits, these rows cannot tell",
+            "cannot tell": "It is unclear whether the plain network overfits",
         }[before.verdict]
         answer = {
-            "better": "and it predicts new rows better",
-            "same": "and it predicts new rows as well as before",
-            "worse": "but it predicts new rows worse: try weaker strengths",
-            "cannot tell": "and whether it predicts new rows better, the test part cannot tell",
+            "better": "The regularized network predicts new rows better",
+            "same": "The regularized network predicts new rows as well as the plain one",
+            "worse": "Try weaker strengths: the regularized network predicts new rows worse",
+            "cannot tell": "It is unclear whether the regularized network predicts new rows better",
         }[self.comparison.answer]
         now = f"{100 * after.gap.value:.1f} points" if share else f"{after.gap.value:.3f}"
         difference = _signed(self.comparison.difference, share)
         return (
-            f"{opening} ({before.evidence}); "
-            f"regularized, the gap is {now}, {answer} ({difference})."
+            f"{opening} ({before.evidence}). "
+            f"With regularization the gap is {now}. {answer} ({difference})."
         )
 
     def to_dict(self) -> dict[str, Any]:

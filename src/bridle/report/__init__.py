@@ -1,4 +1,4 @@
-"""The report: what was found, for people, as one HTML page and as files."""
+"""The report: one HTML page, and figures as PNG and SVG."""
 
 from lazy_loader import attach_stub
 

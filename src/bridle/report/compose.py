@@ -1,4 +1,4 @@
-"""``report_of``: records in, a report out."""
+"""``report_of``: builds a report from records."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from bridle.models.ablation import Ablation
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.networks.history import History
-from bridle.report.chapters import chapters_of
 from bridle.report.document import Report
-from bridle.report.material import Material
-from bridle.report.opening import (
+from bridle.report.inputs import ReportInputs
+from bridle.report.sections import sections_of
+from bridle.report.summary import (
     advice_of,
     evidence_of,
     evidence_title_of,
@@ -27,7 +27,7 @@ from bridle.sparsity.path_result import LambdaPath
 __all__ = ["Reportable", "report_of"]
 
 Reportable = FitResult | SearchResult | Diagnosis | History | LambdaPath | Audit
-"""What a report can be of."""
+"""The types that a report can be built from."""
 
 
 def report_of(
@@ -39,23 +39,23 @@ def report_of(
     audit: Audit | None = None,
     command: str = "",
 ) -> Report:
-    """Put a report together, from a result and from what else was found.
+    """Build a report from a result and optional further records.
 
-    A section stands in the report when there are records for it; nothing is trained or predicted
-    here.
+    The report has a section for each record that is given. Nothing is trained.
 
     Parameters
     ----------
     result : FitResult, SearchResult, Diagnosis, History, LambdaPath or Audit
     model : TableModel, optional
-        Whose weights to show. Default: the result's own.
+        The model whose weights are shown. Default: the result's model.
     diagnosis : Diagnosis, optional
-        For calibration, the worst rows, the evidence and what to try next.
+        Adds calibration, the worst-predicted rows, the evidence and what to try next.
     ablation : Ablation, optional
-        For each regularizer alone, the λ path and L1 beside L2.
+        Adds each regularizer alone, the λ paths, and L1 compared with L2.
     audit : Audit, optional
+        Adds the audit.
     command : str
-        What was run, for the section on reproducing it.
+        The command that was run, for the section on reproducing it.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def report_of(
     Raises
     ------
     UsageError
-        If the result is of another kind.
+        If the result has another type.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def report_of(
     >>> result = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=3))
     >>> report = bridle.report_of(result, audit=bridle.audit_model(result.model))
     >>> [section.title for section in report.sections][-2:]
-    ['Proof that it acts', 'How to reproduce this']
+    ['Audit of the regularizers', 'How to reproduce this']
     """
     if not isinstance(result, Reportable):
         raise UsageError(
@@ -81,7 +81,7 @@ def report_of(
             "lambda_path or audit returned"
         )
     own = result.model if isinstance(result, FitResult | SearchResult) else None
-    material = Material(
+    inputs = ReportInputs(
         fit=result if isinstance(result, FitResult) else None,
         search=result if isinstance(result, SearchResult) else None,
         diagnosis=result if isinstance(result, Diagnosis) else diagnosis,
@@ -93,12 +93,12 @@ def report_of(
         command=command,
     )
     return Report(
-        headline=headline_of(material),
-        lede=lede_of(material),
-        subject=subject_of(material),
-        tiles=tiles_of(material),
-        evidence_title=evidence_title_of(material),
-        evidence=evidence_of(material),
-        advice=advice_of(material),
-        sections=chapters_of(material),
+        headline=headline_of(inputs),
+        lede=lede_of(inputs),
+        subject=subject_of(inputs),
+        tiles=tiles_of(inputs),
+        evidence_title=evidence_title_of(inputs),
+        evidence=evidence_of(inputs),
+        advice=advice_of(inputs),
+        sections=sections_of(inputs),
     )

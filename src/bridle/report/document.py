@@ -1,4 +1,4 @@
-"""A report as people get it: written as one page, and as files."""
+"""``Report``: a report that can be saved as one page and as figure files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Report"]
 
 
 class Report(Content):
-    """A report on a fit, a search or a diagnosis, which can be written.
+    """A report, for example on a fit, a search or a diagnosis.
 
     Attributes
     ----------
@@ -24,32 +24,34 @@ class Report(Content):
     lede : tuple of str
         The verdict in sentences.
     subject : str
-        What was looked at.
+        What the report is about, in one line.
     tiles : tuple of Tile
-        The figures that matter most.
+        The key figures.
     evidence_title : str
     evidence, advice : tuple of str
-        What the verdict rests on, and what to try next, in this order.
+        What the verdict is based on, and what to try next, in order of priority.
     sections : tuple of Section
     """
 
     def html(self) -> str:
-        """Return the page: one file that needs no network."""
+        """Return the page as one self-contained HTML document."""
         return page_of(self)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the page, whole or not at all.
+        """Write the page atomically: a failed write leaves an existing file unchanged.
 
         Raises
         ------
         UsageError
-            If there is no such folder.
+            If the folder does not exist.
         DataError
             If the file cannot be written.
         """
         if not Path(path).resolve().parent.is_dir():
             folder = str(Path(path).parent)
-            raise UsageError(f"cannot write {str(path)!r}: there is no folder {folder!r}")
+            raise UsageError(
+                f"cannot write {str(path)!r}: there is no folder {folder!r}; create it first"
+            )
         write_atomically(path, self.html().encode())
 
     def save_figures(self, folder: str | PathLike[str]) -> list[Path]:
@@ -58,7 +60,7 @@ class Report(Content):
         Parameters
         ----------
         folder : path
-            Made where it does not exist; its parent must.
+            Created if it does not exist. Its parent must exist.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Figures as files: PNG and SVG, without a browser."""
+"""Figures as PNG and SVG files, rendered without a browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 
 
 def files_of(figure: Figure) -> dict[str, bytes]:
-    """Return a figure as the contents of a PNG and an SVG file, by the ending of the name."""
+    """Return the contents of a PNG and an SVG file, by file name extension."""
     import vl_convert
 
     spec = json.dumps(_drawing(figure))
@@ -28,7 +28,7 @@ def files_of(figure: Figure) -> dict[str, bytes]:
 
 
 def _drawing(figure: Figure) -> dict[str, Any]:
-    """Return a figure as one chart with the light colours: its panels side by side."""
+    """Return the specification of a figure in light colours, with its panels side by side."""
     count = len(figure.panels)
     columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
     width = (WIDTH if columns == 1 else 840 - GAP * (columns - 1)) // columns

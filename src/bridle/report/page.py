@@ -1,8 +1,8 @@
-"""The page: one HTML file with its style, its script, its data and the library that draws.
+"""The page: one HTML file with style sheet, scripts, data and the chart library.
 
-A Content-Security-Policy names the hashes of the two scripts and of the style sheet, so that
-nothing else in the page can run, whatever a table says: the charts' expressions are interpreted,
-never compiled, and every text is escaped.
+A Content-Security-Policy lists the hashes of the two scripts and of the style sheet. No other code
+in the page can run, whatever text a table contains. Chart expressions are interpreted, never
+compiled, and every text is escaped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def page_of(report: Content) -> str:
         numbers=numbers,
         version=__version__,
         policy=_policy([library, script], style),
-        style=Markup(style),  # noqa: S704 - this file's own neighbours, not a table's texts
+        style=Markup(style),  # noqa: S704 - a file of this package, not text from a table
         script=Markup(script),  # noqa: S704
         library=Markup(library),  # noqa: S704
         charts=Markup(_charts(report)),  # noqa: S704 - every "<" in it is escaped
@@ -54,20 +54,20 @@ def page_of(report: Content) -> str:
 
 
 def _tied(value: Any) -> Any:
-    """Return a text whose numbers have a true minus, and keep their units at the end of a line."""
-    if type(value) is str:  # what is Markup is set as it is
+    """Return a text with minus signs, and with no line break between a number and its unit."""
+    if type(value) is str:  # Markup stays unchanged
         return _LOOSE.sub("\u00a0", _MINUS.sub("−", value))
     return value
 
 
 def _breakable(value: str) -> Markup:
-    """Return a cell's text, escaped, which may be broken within long words."""
+    """Return a cell's text, escaped, with optional line breaks in long words."""
     parts = _LONG.sub("\\g<0>\0", str(_tied(value))).split("\0")
     return Markup("<wbr>").join(parts)
 
 
 def _charts(report: Content) -> str:
-    """Return the charts as JSON that can stand in a script element, whatever the data say."""
+    """Return the charts as JSON that is safe in a script element, whatever the data contain."""
     charts = {
         f"chart-{figure.name}-{at}": panel.chart.properties(width="container").to_dict()
         for figure in report.figures
@@ -105,7 +105,7 @@ def _style() -> str:
             f"  :root:not([data-theme=light]) {{ color-scheme: dark; {dark} }}",
             "}",
             f":root[data-theme=dark] {{ color-scheme: dark; {dark} }}",
-            # paper is light whatever the screen
+            # print is always light
             f"@media print {{ :root:root:root {{ color-scheme: light; {light} }} }}",
             _text("page.css"),
         ]
@@ -119,5 +119,5 @@ def _library() -> str:
 
     script: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
     if "</script" in script.lower():
-        raise AssertionError("the library's text would end its own script element")
+        raise AssertionError("the library contains the end tag of its script element")
     return script

@@ -1,4 +1,4 @@
-"""What a report is made of: figures, tables and sections, as plain frozen records."""
+"""The records that a report consists of: figures, tables and sections."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = ["Content", "Figure", "Grid", "Panel", "Section", "Tile"]
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of texts.
+    """A table of text cells.
 
     Attributes
     ----------
     caption : str
-        What the table shows, for people who hear it read.
+        What the table shows; screen readers read it.
     head : tuple of str
     rows : tuple of tuple of str
-        Each as long as the head; the first cell names the row.
+        Each has as many cells as the head; the first cell is the row's header.
     numeric : frozenset of int
-        The columns that hold numbers and are set flush right.
+        The columns of numbers, which are right-aligned.
     """
 
     caption: str
@@ -42,9 +42,9 @@ class Panel:
     Attributes
     ----------
     title : str
-        Above the chart; empty for a figure of one panel.
+        Heading above the chart; empty if the figure has one panel.
     chart : altair.Chart, LayerChart or FacetChart
-        Without width; colours are names of the theme, such as ``var(--training)``.
+        Without width. Colours are variables of the theme, such as ``var(--training)``.
     """
 
     title: str
@@ -53,19 +53,19 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure with its words and its numbers.
+    """A figure with its caption and its data as a table.
 
     Attributes
     ----------
     name : str
-        Lower case with hyphens: the name of its files and its place in the page.
+        In lower case with hyphens; used for file names and for the anchor in the page.
     title : str
-        What it is of, in a few words.
+        A short title.
     caption : str
-        What is to be seen, in sentences: also what those hear who do not see it.
+        What the figure shows, in sentences that also serve readers who cannot see it.
     panels : tuple of Panel
     numbers : Grid
-        The figure as a table.
+        The data of the figure as a table.
     """
 
     name: str
@@ -82,14 +82,14 @@ class Section:
     Attributes
     ----------
     name : str
-        Its anchor.
+        The anchor in the page.
     title : str
     text : tuple of str
         Paragraphs.
     figures : tuple of Figure
     grids : tuple of Grid
     code : str
-        What to run, where there is something.
+        A command to run; empty if there is none.
     """
 
     name: str
@@ -102,7 +102,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure of the first lines: what it is, before, and now."""
+    """A key figure at the top of the page, with the plain network's value for comparison."""
 
     label: str
     value: str
@@ -112,7 +112,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class Content:
-    """What a report says and shows.
+    """The text, figures and tables of a report.
 
     Attributes
     ----------
@@ -121,12 +121,12 @@ class Content:
     lede : tuple of str
         The verdict in sentences.
     subject : str
-        What was looked at.
+        What the report is about, in one line.
     tiles : tuple of Tile
-        The figures that matter most.
+        The key figures.
     evidence_title : str
     evidence, advice : tuple of str
-        What the verdict rests on, and what to try next, in this order.
+        What the verdict is based on, and what to try next, in order of priority.
     sections : tuple of Section
     """
 
@@ -141,5 +141,5 @@ class Content:
 
     @property
     def figures(self) -> Iterator[Figure]:
-        """All figures, in the page's order."""
+        """All figures, in page order."""
         return (figure for section in self.sections for figure in section.figures)

@@ -1,8 +1,8 @@
-"""The colours and the type of a report, in one place for the page and for the files.
+"""The colours and fonts of a report, for the page and for figure files.
 
-Charts name colours as the page's style sheet does, ``var(--training)``, so that light, dark and
-print are the style sheet's business alone. A file knows no style sheet: :func:`painted` puts the
-light colours in.
+Charts refer to colours by CSS variable, such as ``var(--training)``. The page's style sheet defines
+the variables for light, dark and print. A figure file has no style sheet, so :func:`painted`
+replaces the variables with the light colours.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ __all__ = ["PALETTES", "SANS", "chart_config", "painted", "style_variables"]
 
 SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-# Blue and orange, grey and teal: told apart in every common colour blindness, and each at least
-# 4.5 : 1 on its paper, so that they may colour text.
+# Blue and orange, grey and teal are distinguishable in every common colour blindness. Each has a
+# contrast of at least 4.5 : 1 on its background, enough for text.
 PALETTES = {
     "light": {
         "paper": "#fdfcf9",
@@ -49,12 +49,12 @@ _NAMED = re.compile(r"var\(--([a-z-]+)\)")
 
 
 def style_variables(name: str) -> str:
-    """Return a palette as declarations of CSS."""
+    """Return a palette as CSS declarations."""
     return " ".join(f"--{key}: {value};" for key, value in PALETTES[name].items())
 
 
 def chart_config() -> dict[str, Any]:
-    """Return what all charts share: type, rules, marks."""
+    """Return the Vega-Lite configuration that all charts share."""
     text = {"labelColor": "var(--muted)", "labelFont": SANS, "labelFontSize": 12}
     title = {"titleColor": "var(--muted)", "titleFont": SANS, "titleFontSize": 12}
     title |= {"titleFontWeight": "normal"}
@@ -62,7 +62,7 @@ def chart_config() -> dict[str, Any]:
         "background": "transparent",
         "font": SANS,
         "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
-        "aria": False,  # the page says what a figure shows, and reads its points aloud
+        "aria": False,  # the page has its own labels and keyboard navigation
         "view": {"stroke": None},
         "axis": text
         | title
@@ -97,9 +97,9 @@ def chart_config() -> dict[str, Any]:
 
 
 def painted(spec: Any) -> Any:
-    """Return a chart's description with the light colours in place of their names.
+    """Return a chart's specification with CSS variables replaced by the light colours.
 
-    Data stay as they are, whatever they say.
+    Data are not changed, even if they contain the name of a variable.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""``write_report``: a result in, a page out; with its table, diagnosis, audit and ablation too."""
+"""``write_report``: writes a result as a page, with diagnosis, audit and ablation."""
 
 from __future__ import annotations
 
@@ -32,31 +32,31 @@ def write_report(
     ablation: bool = True,
     command: str = "",
 ) -> None:
-    """Write a report as one HTML page, which needs no network.
+    """Write a report as one self-contained HTML page.
 
-    Given the table, what was fitted to it is diagnosed, audited and ablated for the report. For a
-    report of records that you have, see :func:`bridle.report_of`.
+    If the table is given, the fitted model is also diagnosed, audited and ablated for the report.
+    To build a report from records that you already have, see :func:`bridle.report_of`.
 
     Parameters
     ----------
     result : FitResult, SearchResult, Diagnosis, History, LambdaPath or Audit
     path : path
-        The page. Its folder must exist; the file is written whole or not at all.
+        The page to write. Its folder must exist. The file is written atomically.
     table : path or DataFrame, optional
-        What was fitted to, for a fit and a search; what was diagnosed on, for a diagnosis.
+        The table that was fitted (for a fit or a search), or diagnosed (for a diagnosis).
     figures : path, optional
-        A folder for every figure as PNG and SVG.
+        A folder; every figure is written there as PNG and SVG.
     model : TableModel, optional
-        That a diagnosis is of.
+        The model that was diagnosed; only for a diagnosis.
     ablation : bool
-        With a table: train again with each regularizer alone; see :func:`bridle.ablate`.
+        If a table is given, train again with each regularizer alone; see :func:`bridle.ablate`.
     command : str
-        What was run, for the section on reproducing it.
+        The command that was run, for the section on reproducing it.
 
     Raises
     ------
     UsageError
-        If the result is of another kind, or a folder is missing.
+        If the result has another type, or a folder does not exist.
     DataError
         If the table cannot be used, or a file cannot be written.
 
@@ -78,7 +78,8 @@ def write_report(
         report = full_report(result, table, model=model, ablation=ablation, command=command)
     else:
         raise UsageError(
-            f"a {type(result).__name__} goes with no table; leave it out, or report on a fit"
+            f"table cannot be used with a {type(result).__name__}; leave it out, or give the "
+            "result of a fit, a search or a diagnosis"
         )
     report.save(path)
     if figures is not None:
@@ -94,40 +95,40 @@ def full_report(
     command: str = "",
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Diagnose, audit and ablate what was fitted, and put the report together.
+    """Diagnose, audit and ablate a fitted model, and build its report.
 
     Parameters
     ----------
     result : FitResult, SearchResult or Diagnosis
     table : path or DataFrame
-        What it was fitted to; for a diagnosis, what it was diagnosed on.
+        The table that was fitted; for a diagnosis, the table that was diagnosed.
     model : TableModel, optional
-        That a diagnosis is of.
+        The model that was diagnosed; only for a diagnosis.
     ablation : bool
-        Train again with each regularizer alone, and along the paths of L1 and L2; this takes a few
-        times as long as the fit. A diagnosis of a table that the model was not fitted to has none.
+        Train again with each regularizer alone, and along the λ paths of L1 and L2. This takes a
+        few times as long as the fit. It is left out if the model was fitted to another table.
     command : str
-        What was run.
+        The command that was run.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch of the ablation.
     """
     own = model if isinstance(result, Diagnosis) else result.model
     diagnosis = result if isinstance(result, Diagnosis) else diagnose(result, table)
-    stated = own if own is not None and "strengths" in own.facts else None
-    again = stated is not None and ablation and _knows(stated, table)
+    audited = own if own is not None and "strengths" in own.facts else None
+    ablated = audited is not None and ablation and _was_fitted_to(audited, table)
     return report_of(
         result,
         model=own,
         diagnosis=diagnosis,
-        audit=None if stated is None else audit_model(stated, table),
-        ablation=ablate(stated, table, on_epoch=on_epoch) if stated and again else None,
+        audit=None if audited is None else audit_model(audited, table),
+        ablation=ablate(audited, table, on_epoch=on_epoch) if audited and ablated else None,
         command=command,
     )
 
 
-def _knows(model: TableModel, table: Table) -> bool:
-    """Say whether a table is the one that a model was fitted to."""
+def _was_fitted_to(model: TableModel, table: Table) -> bool:
+    """Return whether a model was fitted to this table."""
     frame, truth = target_column(read_table(table), model.target_name)
     columns = list(model.encoder.columns)
-    stated = model.facts.get("table", {}).get("fingerprint")
-    return set(columns) <= set(frame.columns) and stated == fingerprint(frame[columns], truth)
+    recorded = model.facts.get("table", {}).get("fingerprint")
+    return set(columns) <= set(frame.columns) and recorded == fingerprint(frame[columns], truth)

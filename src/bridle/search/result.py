@@ -140,7 +140,10 @@ class SearchResult:
     def verdict(self) -> str:
         """One sentence: what was found, and whether it predicts better."""
         parts = []
-        for name, label in (("plain", "no regularization"), ("boosting", "gradient boosting")):
+        for name, label in (
+            ("plain", "the network without regularization"),
+            ("boosting", "gradient boosting"),
+        ):
             if name in self.comparisons:
                 found = self.comparisons[name]
                 share = self.scoring in SHARES
@@ -154,7 +157,7 @@ class SearchResult:
                     "better": "better than",
                     "same": "as good as",
                     "worse": "worse than",
-                    "cannot tell": "not to be told from",
+                    "cannot tell": "not distinguishable from",
                 }[found.answer]
                 parts.append(f"{word} {label} ({size})")
         said = " and ".join(parts)
@@ -164,7 +167,7 @@ class SearchResult:
             who = f"average of the {len(self.together)} {who}"
         elif self.answer == "refit":
             who += ", refitted on all rows"
-        return f"The {who} is, by {by} on the test part, {said}."
+        return f"The {who} is {said}, by {by} on the test part."
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values: everything but the model and the table of configurations."""

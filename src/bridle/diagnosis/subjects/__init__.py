@@ -1,1 +1,1 @@
-"""What a diagnosis can be of: models, searches, histories, estimators, modules, predictions."""
+"""Measurements of each kind of subject: models, searches, histories, estimators, modules."""

@@ -1,4 +1,4 @@
-"""Subjects that know arrays: an estimator of scikit-learn, a torch module, a function."""
+"""Measurements of subjects with arrays: scikit-learn estimators, torch modules, functions."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.model_selection import KFold, StratifiedKFold, cross_validate
 from torch import Tensor, nn
 
-from bridle.diagnosis.assembly import Material
-from bridle.diagnosis.predicted import Predicted
-from bridle.diagnosis.subjects.memory import shuffled_estimator
+from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting
+from bridle.diagnosis.subjects.shuffled_labels import shuffled_estimator
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import (
     layers_of_arrays,
@@ -28,23 +28,23 @@ from bridle.errors import DataError, UsageError
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
 
-__all__ = ["is_estimator", "material_of_arrays"]
+__all__ = ["is_estimator", "measure_arrays"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_TUPLE = "give (X, y): inputs, and the truth"
+_TUPLE = "give (X, y): inputs and true targets"
 _ROWS_AT_ONCE = 4096
 
 
 def is_estimator(subject: Any) -> bool:
-    """Return whether a subject has scikit-learn's ``predict`` and is no torch module."""
+    """Return whether a subject has ``predict`` and is not a torch module."""
     return hasattr(subject, "predict") and not isinstance(subject, nn.Module)
 
 
-def material_of_arrays(
+def measure_arrays(
     subject: Any, data: Any, training: Any, test: Any, options: Options
-) -> Material:
-    """Return what a subject gives that predicts arrays (or tables) whose truth is beside them."""
+) -> Measurements:
+    """Return the measurements of a subject that predicts from arrays or DataFrames."""
     given = {"training": training, "held out": data, "test": test}
     pairs = {name: _pair(name, each) for name, each in given.items() if each is not None}
     if not pairs:
@@ -52,7 +52,7 @@ def material_of_arrays(
     labels = _labels(subject, [y for _, y in pairs.values()])
     predicted = {name: _predicted(subject, X, y, labels, name) for name, (X, y) in pairs.items()}
     at = next((name for name in ("held out", "test") if name in predicted), None)
-    material = Material(
+    measured = Measurements(
         subject=_name(subject),
         task="regression" if labels is None else "classification",
         predicted=predicted,
@@ -63,38 +63,40 @@ def material_of_arrays(
         layers=_layers(subject),
     )
     part = at or "training"
-    inside = _inside(subject, pairs[part][0])
-    if inside is not None:
-        network, inputs = inside
+    network_and_inputs = _network_of(subject, pairs[part][0])
+    if network_and_inputs is not None:
+        network, inputs = network_and_inputs
         classes, truth = labels is not None, predicted[part].truth
         masks = compare_subnetworks(
             network, inputs, truth, part=part, classes=classes, masks=options.masks
         )
-        material = replace(material, layers=layers_of_network(network, inputs), subnetworks=masks)
+        measured = replace(measured, layers=layers_of_network(network, inputs), subnetworks=masks)
     if "training" not in pairs or at is None:
-        return material
-    return _with_training(subject, material, pairs["training"], pairs[at][0], at, labels, options)
+        return measured
+    return _with_training(subject, measured, pairs["training"], pairs[at][0], at, labels, options)
 
 
 def _with_training(
     subject: Any,
-    material: Material,
+    measured: Measurements,
     training: tuple[Any, Array],
     X_new: Any,
     at: str,
     labels: tuple[Any, ...] | None,
     options: Options,
-) -> Material:
-    """Add what fitting again shows: boosting, shuffled targets, folds."""
+) -> Measurements:
+    """Add what needs fitting: gradient boosting, shuffled targets and folds."""
     X, y = training
-    references, notes = {}, list(material.notes)
+    references, notes = {}, list(measured.notes)
     if options.reference:
-        flat, flat_new = _numbers(X), _numbers(X_new)
+        flat, flat_new = _numerical(X), _numerical(X_new)
         if flat is None or flat_new is None:
-            notes.append("no gradient boosting beside it: the inputs are not a table of numbers")
+            notes.append(
+                "no comparison with gradient boosting: the inputs are not a numerical table"
+            )
         else:
-            truth = material.predicted["training"].truth
-            new = material.predicted[at]
+            truth = measured.predicted["training"].truth
+            new = measured.predicted[at]
             found = boosting(flat, truth, new, flat_new, seed=options.seed)
             if found is not None:
                 references[BOOSTING] = found
@@ -107,10 +109,10 @@ def _with_training(
             folds = _fold_gaps(subject, X, y, labels is not None, options)
     elif options.folds is not None:
         raise UsageError(
-            f"folds is {options.folds}, and {material.subject} cannot be fitted again; leave it out"
+            f"folds is {options.folds}, but {measured.subject} cannot be fitted again; leave it out"
         )
     return replace(
-        material,
+        measured,
         references=references,
         shuffled_labels=shuffled,
         fold_gaps=folds,
@@ -121,7 +123,7 @@ def _with_training(
 def _fold_gaps(
     estimator: Any, X: Any, y: Array, classes: bool, options: Options
 ) -> tuple[float, ...]:
-    """Return training less held-out score of clones, each fitted to all folds but one."""
+    """Return the gap of each fold, from cross-validation with clones."""
     kind: Any = StratifiedKFold if classes else KFold
     found = cross_validate(
         estimator,
@@ -139,7 +141,7 @@ def _fold_gaps(
 
 
 def _pair(name: str, given: Any) -> tuple[Any, Array]:
-    """Return inputs and truth, with as many rows."""
+    """Return inputs and targets, after checking that they have the same number of rows."""
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise UsageError(f"{name} is a {type(given).__name__}; {_TUPLE}")
     X, y = given
@@ -147,19 +149,19 @@ def _pair(name: str, given: Any) -> tuple[Any, Array]:
     rows = len(X) if hasattr(X, "__len__") and not hasattr(X, "shape") else X.shape[0]
     if truth.ndim != 1 or len(truth) != rows or not rows:
         raise UsageError(
-            f"{name} has {rows} rows of inputs and a truth of the shape {list(truth.shape)}; "
-            "give one value or class for each row, and one row at least"
+            f"{name} has {rows} rows of inputs and a target of shape {list(truth.shape)}; "
+            "give one value or class for each row, and at least one row"
         )
     if isinstance(X, list):
         X = np.asarray(X)
     if truth.dtype.kind == "f" and not np.isfinite(truth).all():
         place = int(np.flatnonzero(~np.isfinite(truth))[0])
-        raise DataError(f"the truth of {name}, row {place}, is {truth[place]}; leave the row out")
+        raise DataError(f"the target of {name}, row {place}, is {truth[place]}; leave the row out")
     return X, truth
 
 
 def _labels(subject: Any, truths: list[Array]) -> tuple[Any, ...] | None:
-    """Return the classes in the order of the subject's outputs, or None for values."""
+    """Return the classes in the order of the subject's outputs, or None for regression."""
     known = getattr(subject, "classes_", None)
     tagged = hasattr(subject, "__sklearn_tags__")
     if tagged and is_regressor(subject):
@@ -179,7 +181,7 @@ def _codes(y: Array, labels: tuple[Any, ...], name: str) -> Array:
     strange = [label for label in y.tolist() if label not in place]
     if strange:
         raise DataError(
-            f"the class {strange[0]!r} in {name} is none that the subject knows "
+            f"the class {strange[0]!r} in {name} is not a class of the model "
             f"({', '.join(map(repr, labels[:8]))}); leave those rows out"
         )
     return np.array([place[label] for label in y.tolist()], dtype=np.int64)
@@ -187,38 +189,38 @@ def _codes(y: Array, labels: tuple[Any, ...], name: str) -> Array:
 
 def _predicted(
     subject: Any, X: Any, y: Array, labels: tuple[Any, ...] | None, name: str
-) -> Predicted:
+) -> Predictions:
     outputs = _outputs(subject, X, labels)
     if len(outputs) != len(y):
         raise UsageError(
             f"{_name(subject)} gave {len(outputs)} predictions for the {len(y)} rows of {name}; "
-            "it must give one for each row"
+            "it must give one per row"
         )
     if labels is None:
         values = np.asarray(outputs, dtype=np.float64)
         if values.size != len(y):
             raise UsageError(
-                f"{_name(subject)} gave outputs of the shape {list(values.shape)} for values; it "
-                "must give one number for each row (for classes, give whole numbers as truth)"
+                f"{_name(subject)} gave outputs of shape {list(values.shape)} for regression; it "
+                "must give one number per row (for classification, give integers as targets)"
             )
-        return Predicted(y.astype(np.float64), values.reshape(-1))
+        return Predictions(y.astype(np.float64), values.reshape(-1))
     codes = _codes(y, labels, name)
     if outputs.ndim == 2 and outputs.shape[1] > 1:
-        return Predicted.of_probabilities(codes, _shares(outputs, labels, subject), labels)
+        return Predictions.of_probabilities(codes, _probabilities(outputs, labels, subject), labels)
     flat = outputs.reshape(-1)
     if flat.dtype.kind == "f" and len(labels) == 2 and not np.isin(flat, labels).all():
         ones = flat if ((flat >= 0) & (flat <= 1)).all() else _sigmoid(flat)
-        return Predicted.of_probabilities(codes, np.stack([1 - ones, ones], 1), labels)
-    return Predicted(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
+        return Predictions.of_probabilities(codes, np.stack([1 - ones, ones], 1), labels)
+    return Predictions(codes, _codes(flat, labels, f"the predictions for {name}"), None, labels)
 
 
-def _shares(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
-    """Return probabilities: as given, or the softmax of scores."""
+def _probabilities(outputs: Array, labels: tuple[Any, ...], subject: Any) -> Array:
+    """Return probabilities: as given, or the softmax of logits."""
     found = outputs.astype(np.float64)
     if found.shape[1] < len(labels):
         raise UsageError(
-            f"{_name(subject)} gives {found.shape[1]} outputs and there are {len(labels)} classes; "
-            "give the truth as codes from 0, one output for each"
+            f"{_name(subject)} gives {found.shape[1]} outputs, but there are {len(labels)} "
+            "classes; give the targets as codes from 0, one for each output"
         )
     if (found >= 0).all() and np.allclose(found.sum(1), 1, atol=1e-3):
         return found / found.sum(1, keepdims=True)
@@ -234,11 +236,11 @@ def _sigmoid(scores: Array) -> Array:
 
 
 def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
-    """Return what a subject says of rows: classes, probabilities, scores or values."""
+    """Return a subject's outputs for rows: classes, probabilities, logits or values."""
     if isinstance(subject, Network):
         found = predict(subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)).double()
-        said = found.mean(0) if labels is None else found.softmax(-1).mean(0)
-        return (said[:, 0] if labels is None else said).numpy()
+        outputs = found.mean(0) if labels is None else found.softmax(-1).mean(0)
+        return (outputs[:, 0] if labels is None else outputs).numpy()
     if isinstance(subject, nn.Module):
         return _module_outputs(subject, X)
     if is_estimator(subject):
@@ -251,7 +253,7 @@ def _outputs(subject: Any, X: Any, labels: tuple[Any, ...] | None) -> Array:
 
 @torch.no_grad()
 def _module_outputs(model: nn.Module, X: Any) -> Array:
-    """Return a module's outputs in evaluation mode, on its own device; its mode stays."""
+    """Return a module's outputs in evaluation mode, on its own device; its mode is restored."""
     first = next(model.parameters(), None)
     inputs = torch.as_tensor(X)
     if first is not None:
@@ -267,8 +269,8 @@ def _module_outputs(model: nn.Module, X: Any) -> Array:
     return torch.cat(parts).detach().cpu().double().numpy()
 
 
-def _numbers(X: Any) -> Array | None:
-    """Return a table of numbers for boosting, if the inputs are one."""
+def _numerical(X: Any) -> Array | None:
+    """Return the inputs as a numerical array for gradient boosting, or None."""
     if isinstance(X, Tensor):
         X = X.detach().cpu().numpy()
     if isinstance(X, pd.DataFrame):
@@ -280,8 +282,8 @@ def _numbers(X: Any) -> Array | None:
     return X.reshape(len(X), -1)
 
 
-def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
-    """Return the network in a subject and what it takes of the rows, where they can be had."""
+def _network_of(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
+    """Return the network of a subject and its inputs for the rows, or None."""
     if isinstance(subject, Network):
         return subject, torch.as_tensor(X, dtype=subject.weights[0].dtype)
     encoder, model = getattr(subject, "encoder_", None), getattr(subject, "model_", None)
@@ -295,7 +297,7 @@ def _inside(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
         if not isinstance(X, pd.DataFrame):
             return None
         X = encoder.transform(X)
-    flat = _numbers(X)
+    flat = _numerical(X)
     return (
         None if flat is None else (network, torch.as_tensor(flat, dtype=network.weights[0].dtype))
     )

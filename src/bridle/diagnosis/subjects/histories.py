@@ -1,25 +1,25 @@
-"""A history alone: its curves, and its scores."""
+"""Measurements of a history: its curves and its scores."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from bridle.diagnosis import Part
-from bridle.diagnosis.assembly import Material
+from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of, member_of
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.networks.history import History
 from bridle.statistics.scores import Estimate
 
-__all__ = ["material_of_history"]
+__all__ = ["measure_history"]
 
 
-def material_of_history(history: History, options: Options) -> Material:
-    """Return what a history gives.
+def measure_history(history: History, options: Options) -> Measurements:
+    """Return the measurements of a history.
 
-    Accuracies are counts, which is all that their intervals need. For
-    R² the errors of the rows would be needed, which a history does not have.
+    The interval of an accuracy needs only the count of correct rows, which the history determines.
+    The interval of R² would need the error of each row, which a history does not have.
     """
     member = member_of(history, options.member)
     epoch = int(history.epochs_kept[member]) - 1
@@ -34,31 +34,34 @@ def material_of_history(history: History, options: Options) -> Material:
     }
     counts = dict(zip(scores, rows, strict=True))
     shares = history.score_name == "accuracy"
-    if shares:  # they are counts, whatever was lost in rounding
+    if shares:  # undo rounding: the score is a count divided by the rows
         scores = {
             name: round(score * counts[name]) / counts[name] for name, score in scores.items()
         }
     nan = float("nan")
-    known = {}
+    recorded = {}
     for name, score in scores.items():
         exact = name == "training"
         interval = Estimate(score, score, score) if exact else Estimate(score, nan, nan)
         loss = losses[name]
-        said = Estimate(loss, loss, loss) if exact else Estimate(loss, nan, nan)
-        known[name] = Part(name, counts[name], interval, None, said)
+        estimate = Estimate(loss, loss, loss) if exact else Estimate(loss, nan, nan)
+        recorded[name] = Part(name, counts[name], interval, None, estimate)
     notes = []
     if not shares:
-        notes.append("a history has no rows: without their errors R² has no interval; give a model")
+        notes.append(
+            "R² has no interval, because a history does not have the errors of the rows; "
+            "give a model for an interval"
+        )
     predicted = {}
     if shares:
         right = round(scores["held out"] * rows[1])
         codes = (np.arange(rows[1]) >= right).astype(np.int64)
-        predicted["held out"] = Predicted(np.zeros_like(codes), codes, None, (0, 1))
-    return Material(
+        predicted["held out"] = Predictions(np.zeros_like(codes), codes, None, (0, 1))
+    return Measurements(
         subject="history" if history.train_loss.shape[1] == 1 else f"history, member {member}",
         task="classification" if shares else "regression",
         predicted=predicted,
-        known=known,
+        recorded=recorded,
         worst=0,
         seed=options.seed,
         curves=curves_of(history, member),

@@ -1,4 +1,4 @@
-"""What may be asked of a diagnosis."""
+"""The options of a diagnosis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True)
 class Options:
-    """How much to measure; see :func:`bridle.diagnose`."""
+    """The options of :func:`bridle.diagnose`, which documents them."""
 
     member: int | None = None
     reference: bool = True

@@ -1,4 +1,4 @@
-"""Another learner, to say what could have been had from the same rows."""
+"""Gradient boosting on the same rows, as a reference for comparison."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.boosting import boosted
 
 __all__ = ["BOOSTING", "boosting"]
@@ -17,27 +17,29 @@ BOOSTING = "gradient boosting"
 _MOST_CELLS = 10**7
 
 
-def boosting(X: Array, y: Array, new: Predicted, X_new: Array, *, seed: int) -> Predicted | None:
-    """Return what scikit-learn's default gradient boosting, fitted to the training rows, says.
+def boosting(
+    X: Array, y: Array, new: Predictions, X_new: Array, *, seed: int
+) -> Predictions | None:
+    """Return the predictions of scikit-learn's gradient boosting, fitted to the training rows.
 
     Parameters
     ----------
     X, X_new : float ``[rows, features]``
-        Training rows, and those of ``new``.
+        The inputs of the training rows, and of ``new``.
     y : int64 codes or float64 ``[rows]``
-        As in ``new.truth``.
-    new : Predicted
-        The subject's, for the truth and the classes.
+        Targets of the training rows, coded as in ``new.truth``.
+    new : Predictions
+        The model's predictions, for the truth and the classes.
     seed : int
 
     Returns
     -------
-    Predicted
-        None where the table is so large that it would take minutes, or holds one class.
+    Predictions
+        None if the table is so large that fitting would take minutes, or has a single class.
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
     found = boosted(X, y, X_new, classes=len(new.classes or ()), seed=seed)
     if new.classes is None:
-        return Predicted(new.truth, found)
-    return Predicted.of_probabilities(new.truth, found, new.classes)
+        return Predictions(new.truth, found)
+    return Predictions.of_probabilities(new.truth, found, new.classes)

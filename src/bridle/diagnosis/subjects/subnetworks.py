@@ -1,4 +1,4 @@
-"""Weight scaling beside the average over subnetworks that it approximates."""
+"""Compares weight scaling with the average over subnetworks that it approximates."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bridle.diagnosis import Subnetworks
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.networks.population import Network, predict
 from bridle.statistics.intervals import mean_interval
 
@@ -25,11 +25,11 @@ _CELLS_AT_ONCE = 2**24
 def compare_subnetworks(
     network: Network, X: Tensor, truth: Array, *, part: str, classes: bool, masks: int
 ) -> Subnetworks | None:
-    """Return how far weight scaling is from the average of subnetworks; None without noise.
+    """Compare weight scaling with the average of subnetworks; None for a network without noise.
 
-    Srivastava et al. (2014, 7.5) compare the same two. Each row is given ``masks`` subnetworks of
-    each member, by the noise's own masks, and members are averaged in both. The rows are the
-    first 2000.
+    This is the comparison of Srivastava et al. (2014, section 7.5). Each row uses ``masks``
+    subnetworks of each member, sampled with the noise's own masks. Both sides average over members.
+    At most the first 2000 rows are used.
 
     Parameters
     ----------
@@ -37,31 +37,33 @@ def compare_subnetworks(
     X : Tensor
         ``[rows, inputs]``
     truth : int64 or float64 ``[rows]``
-        Class codes, or values as the network gives them.
+        Class codes, or values in the units of the network's output.
     part : str
-        What the rows are called.
+        The name of the part.
     classes : bool
     masks : int
     """
-    if masks < 2 or not _draws(network):
+    if masks < 2 or not _has_noise(network):
         return None
     X, truth = X[:_ROWS], truth[:_ROWS]
     unit = 1.0 if classes else float(truth.std()) or 1.0
     scaled = _mean(predict(network, X), classes=classes) / unit
     total, squares = torch.zeros_like(scaled), torch.zeros_like(scaled)
-    drawing = network.take(range(network.members))
+    sampler = network.take(range(network.members))
     for _ in range(masks):
-        drawn = _mean(_drawn(drawing, X), classes=classes) / unit
-        drawing.steps += 1  # the masks of the next step: of shared weights too
-        total += drawn
-        squares += drawn.square()
+        sample = _mean(_outputs(sampler, X), classes=classes) / unit
+        sampler.steps += 1  # advance to new masks, also for masks shared by the batch
+        total += sample
+        squares += sample.square()
     average = total / masks
     variance = (squares / masks - average.square()).clamp(min=0) * masks / (masks - 1)
     off = (scaled - average).abs().mean(-1).double().numpy()
     difference = mean_interval(off)
-    # the average of so many draws alone misses its mean by this, if it is near normal
+    # expected absolute error of an average of this many samples, if it is close to normal
     sampling = (variance / masks).sqrt().mean() * np.sqrt(2 / np.pi)
-    by_scaling, by_average = (_judged(each * unit, truth, classes) for each in (scaled, average))
+    by_scaling, by_average = (
+        _predictions(each * unit, truth, classes) for each in (scaled, average)
+    )
     return Subnetworks(
         part=part,
         masks=masks,
@@ -76,15 +78,15 @@ def compare_subnetworks(
     )
 
 
-def _draws(network: Network) -> bool:
-    """Return whether any noise of the network drops anything: a keep probability of 1 does not."""
+def _has_noise(network: Network) -> bool:
+    """Return whether any noise has a keep probability below 1."""
     noises = (network.hidden_noise, network.input_noise, network.weight_noise)
     keeps = [torch.as_tensor(noise.keep_prob) for noise in noises if noise is not None]
     return any(bool((keep < 1).any()) for keep in keeps)
 
 
-def _drawn(network: Network, X: Tensor) -> Tensor:
-    """Return the outputs of one draw of the masks of the current step."""
+def _outputs(network: Network, X: Tensor) -> Tensor:
+    """Return the outputs with the masks of the current step."""
     at_once = max(1, _CELLS_AT_ONCE // (max(network.sizes) * network.members))
     parts = zip(X.split(at_once), torch.arange(len(X)).split(at_once), strict=True)
     return torch.cat([network(part, noise=True, rows=at) for part, at in parts], dim=1)
@@ -99,12 +101,12 @@ def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
     return outputs.softmax(-1).mean(0)
 
 
-def _judged(outputs: Tensor, truth: Array, classes: bool) -> Predicted:
+def _predictions(outputs: Tensor, truth: Array, classes: bool) -> Predictions:
     values = outputs.numpy()
     if classes:
-        return Predicted.of_probabilities(truth, values, tuple(range(values.shape[1])))
-    return Predicted(truth, values[:, 0])
+        return Predictions.of_probabilities(truth, values, tuple(range(values.shape[1])))
+    return Predictions(truth, values[:, 0])
 
 
-def _loss(predicted: Predicted) -> float | None:
+def _loss(predicted: Predictions) -> float | None:
     return None if predicted.losses is None else float(predicted.losses.mean())

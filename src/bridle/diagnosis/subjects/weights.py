@@ -1,4 +1,4 @@
-"""What the weights say: exact zeros, dead units, and units that no row switches on."""
+"""State of the weights: exact zeros, dead units and silent units."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from bridle.networks.population import ACTIVATIONS, Network
 
 __all__ = ["layers_of_arrays", "layers_of_module", "layers_of_network", "parameters_of"]
 
-_ROWS_LOOKED_AT = 2048
+_MAX_ROWS = 2048
 
 
 def parameters_of(module: nn.Module) -> int:
-    """Return how many numbers a module learns."""
+    """Return the number of parameters of a module."""
     return sum(each.numel() for each in module.parameters())
 
 
@@ -32,15 +32,15 @@ def layers_of_network(network: Network, X: Tensor | None = None) -> tuple[LayerS
     ----------
     network : Network
     X : Tensor, optional
-        ``[rows, inputs]``: rows to look for silent units with; 2048 of them at most.
+        ``[rows, inputs]``: rows to find silent units with; at most 2048 are used.
     """
     weights = [weight.detach() for weight in network.weights]
-    silent = [None] * len(weights) if X is None else _silent(network, X[:_ROWS_LOOKED_AT])
+    silent = [None] * len(weights) if X is None else _silent(network, X[:_MAX_ROWS])
     return _layers(weights, silent, [f"weights.{layer}" for layer in range(len(weights))])
 
 
 def layers_of_arrays(weights: Sequence[Any], name: str = "coefs_") -> tuple[LayerState, ...]:
-    """Return the state of each layer of scikit-learn's networks: arrays ``[in, out]``."""
+    """Return the state of each layer of a scikit-learn network: arrays ``[in, out]``."""
     dense = [each.toarray() if hasattr(each, "toarray") else each for each in weights]
     stacked = [torch.from_numpy(np.ascontiguousarray(each))[None] for each in dense]
     return _layers(stacked, [None] * len(stacked), [f"{name}[{at}]" for at in range(len(stacked))])
@@ -49,13 +49,15 @@ def layers_of_arrays(weights: Sequence[Any], name: str = "coefs_") -> tuple[Laye
 def _layers(
     weights: Sequence[Tensor], silent: Sequence[int | None], names: Sequence[str]
 ) -> tuple[LayerState, ...]:
-    """Return the states of layers ``[members, in, out]`` that follow one another."""
-    unread: list[Tensor | None] = [(above == 0).all(2) for _, above in pairwise(weights)]
+    """Return the states of consecutive layers ``[members, in, out]``."""
+    unused: list[Tensor | None] = [(above == 0).all(2) for _, above in pairwise(weights)]
     found = []
-    for weight, beyond, quiet, name in zip(weights, [*unread, None], silent, names, strict=True):
+    for weight, outgoing_zero, silent_units, name in zip(
+        weights, [*unused, None], silent, names, strict=True
+    ):
         dead = (weight == 0).all(1)
-        if beyond is not None:
-            dead = dead | beyond
+        if outgoing_zero is not None:
+            dead = dead | outgoing_zero
         members, inputs, units = weight.shape
         found.append(
             LayerState(
@@ -66,14 +68,14 @@ def _layers(
                 weights=weight.numel(),
                 zeros=int((weight == 0).sum()),
                 dead_units=int(dead.sum()),
-                silent_units=quiet,
+                silent_units=silent_units,
             )
         )
     return tuple(found)
 
 
 def _silent(network: Network, X: Tensor) -> list[int | None]:
-    """Return how many units of each hidden layer are 0 for every row; the outputs are not asked."""
+    """Return the number of units of each hidden layer that are 0 for every row."""
     activation, found = ACTIVATIONS[network.activation], []
     hidden = X.to(network.weights[0].dtype).expand(network.members, -1, -1)
     for weight, bias in zip(network.weights[:-1], network.biases[:-1], strict=True):
@@ -84,10 +86,10 @@ def _silent(network: Network, X: Tensor) -> list[int | None]:
 
 @torch.no_grad()
 def layers_of_module(model: nn.Module) -> tuple[LayerState, ...]:
-    """Return the state of each weight of any module, in its order.
+    """Return the state of each weight of any module, in definition order.
 
-    A unit is dead here if all weights that enter it are exactly 0; what reads it is not known
-    from the weights alone.
+    Here a unit counts as dead if all its incoming weights are exactly 0. Outgoing weights cannot be
+    identified from the weights alone.
     """
     found = []
     for path, module in model.named_modules():

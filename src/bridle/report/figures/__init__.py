@@ -1,7 +1,7 @@
-"""The figures of a report: each a pure function of small records, arrays or DataFrames."""
+"""The figures of a report: pure functions of small records, arrays or DataFrames."""
 
 from bridle.report.figures.calibration import reliability, truth_and_prediction
-from bridle.report.figures.paths import strength_path
+from bridle.report.figures.lambda_path import strength_path
 from bridle.report.figures.scores import Measured, before_and_after, effects, winners_shares
 from bridle.report.figures.search import importance_bars, tried
 from bridle.report.figures.training import Curve, learning_curves, search_curves

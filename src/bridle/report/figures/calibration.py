@@ -1,9 +1,9 @@
-"""Whether probabilities are what they say."""
+"""Figures on predictions: the reliability diagram, and predicted against true values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import altair as alt
 import numpy as np
@@ -12,18 +12,21 @@ import pandas as pd
 from bridle.diagnosis import Bin
 from bridle.report.records import Figure, Grid, Panel
 
+if TYPE_CHECKING:
+    from bridle.report.records import Chart
+
 __all__ = ["reliability", "truth_and_prediction"]
 
 MOST_POINTS = 800
 
 
 def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
-    """Draw the share that is right by the probability that was stated, beside the diagonal.
+    """Draw the reliability diagram: accuracy against predicted probability.
 
     Parameters
     ----------
     bins : sequence of Bin
-        Those that have rows.
+        Non-empty bins.
     caption : str
     """
     frame = pd.DataFrame(
@@ -36,22 +39,44 @@ def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
         }
         for each in bins
     )
+    grid = Grid(
+        "Predicted probability and accuracy by bin",
+        ("predicted probability", "accuracy", "95 % interval", "rows"),
+        tuple(map(_bin_row, bins)),
+        frozenset({0, 1, 2, 3}),
+    )
+    panels = (Panel("", _reliability_chart(frame)),)
+    return Figure("calibration", "Reliability diagram", caption, panels, grid)
+
+
+def _bin_row(each: Bin) -> tuple[str, ...]:
+    accuracy = each.accuracy
+    return (
+        f"{100 * each.confidence:.1f} %",
+        f"{100 * accuracy.value:.1f} %",
+        f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f} %",
+        str(each.rows),
+    )
+
+
+def _reliability_chart(frame: pd.DataFrame) -> Chart:
+    """Return the bins with their intervals, beside the diagonal of perfect calibration."""
     least = max(0.0, float(frame[["confidence", "low"]].min().min()) - 0.03)
     scale = alt.Scale(domain=[least, 1], nice=False)
     percent = alt.Axis(format="%", tickCount=5)
     exact = alt.Chart(pd.DataFrame({"at": [least, 1.0]}))
     base = alt.Chart(frame).encode(
-        x=alt.X("confidence:Q", title="probability that was stated", scale=scale, axis=percent),
+        x=alt.X("confidence:Q", title="predicted probability", scale=scale, axis=percent),
         tooltip=[
-            alt.Tooltip("confidence:Q", title="stated", format=".1%"),
-            alt.Tooltip("accuracy:Q", title="right", format=".1%"),
-            alt.Tooltip("low:Q", title="at least", format=".1%"),
-            alt.Tooltip("high:Q", title="at most", format=".1%"),
+            alt.Tooltip("confidence:Q", title="predicted", format=".1%"),
+            alt.Tooltip("accuracy:Q", title="accuracy", format=".1%"),
+            alt.Tooltip("low:Q", title="interval from", format=".1%"),
+            alt.Tooltip("high:Q", title="interval to", format=".1%"),
             alt.Tooltip("rows:Q", title="rows"),
         ],
     )
-    y = alt.Y("accuracy:Q", title="share that is right", scale=scale, axis=percent)
-    chart = alt.layer(
+    y = alt.Y("accuracy:Q", title="accuracy", scale=scale, axis=percent)
+    return alt.layer(
         exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(
             x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale)
         ),
@@ -73,51 +98,35 @@ def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
             ),
         ),
     ).properties(height=280)
-    rows = tuple(
-        (
-            f"{100 * each.confidence:.1f} %",
-            f"{100 * each.accuracy.value:.1f} %",
-            f"{100 * each.accuracy.low:.1f} to {100 * each.accuracy.high:.1f} %",
-            str(each.rows),
-        )
-        for each in bins
-    )
-    grid = Grid(
-        "Stated probability and share that is right",
-        ("stated", "right", "95 % interval", "rows"),
-        rows,
-        frozenset({0, 1, 2, 3}),
-    )
-    return Figure("calibration", "Stated and true", caption, (Panel("", chart),), grid)
 
 
 def truth_and_prediction(
     truth: np.ndarray[Any, np.dtype[np.float64]],
-    said: np.ndarray[Any, np.dtype[np.float64]],
+    predicted: np.ndarray[Any, np.dtype[np.float64]],
     caption: str = "",
 ) -> Figure:
-    """Draw predicted against true values, beside the diagonal.
+    """Draw predicted against true values, with the diagonal.
 
     Parameters
     ----------
-    truth, said : float64 ``[rows]``
-        Of many rows an even sample is drawn.
+    truth, predicted : float64 ``[rows]``
+        At most 800 evenly spaced rows are drawn.
     caption : str
     """
     at = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).astype(int))
-    frame = pd.DataFrame({"truth": truth[at], "said": said[at]})
-    frame["error"] = frame["said"] - frame["truth"]
+    frame = pd.DataFrame({"truth": truth[at], "predicted": predicted[at]})
+    frame["error"] = frame["predicted"] - frame["truth"]
     low, high = (
-        float(frame[["truth", "said"]].min().min()),
-        float(frame[["truth", "said"]].max().max()),
+        float(frame[["truth", "predicted"]].min().min()),
+        float(frame[["truth", "predicted"]].max().max()),
     )
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
-    x = alt.X("truth:Q", title="truth", scale=scale)
-    y = alt.Y("said:Q", title="predicted", scale=scale)
-    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "said": [low, high]}))
+    x = alt.X("truth:Q", title="true value", scale=scale)
+    y = alt.Y("predicted:Q", title="predicted value", scale=scale)
+    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "predicted": [low, high]}))
     tips = [
         alt.Tooltip(f"{field}:Q", title=title, format=".4~g")
-        for field, title in (("truth", "truth"), ("said", "predicted"), ("error", "error"))
+        for field, title in (("truth", "true"), ("predicted", "predicted"), ("error", "error"))
     ]
     chart = alt.layer(
         exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y),
@@ -125,7 +134,7 @@ def truth_and_prediction(
         .mark_point(color="var(--chosen)", filled=True, size=26, opacity=0.55)
         .encode(x=x, y=y, tooltip=tips),
     ).properties(height=300)
-    error = said - truth
+    error = predicted - truth
     size = np.abs(error)
     rows = tuple(
         (label, f"{value:.4g}")
@@ -133,8 +142,8 @@ def truth_and_prediction(
             ("mean error", float(error.mean())),
             ("root mean squared error", float(np.sqrt(np.mean(np.square(error))))),
             ("median absolute error", float(np.median(size))),
-            ("absolute error that 9 of 10 rows stay below", float(np.quantile(size, 0.9))),
+            ("90th percentile of the absolute error", float(np.quantile(size, 0.9))),
         )
     )
-    grid = Grid("Errors, in the target's units", ("what", "value"), rows, frozenset({1}))
+    grid = Grid("Errors, in the target's units", ("measure", "value"), rows, frozenset({1}))
     return Figure("errors", "Predicted against true values", caption, (Panel("", chart),), grid)

@@ -1,4 +1,4 @@
-"""Scores and gaps with their 95 % intervals, network beside network."""
+"""Figures that compare networks: scores and gaps with their 95 % intervals."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import altair as alt
 import pandas as pd
 
-from bridle.report.figures.parts import by_color
+from bridle.report.figures.shared import by_color
+from bridle.report.formatting import gap_text, label_of, score_text
 from bridle.report.records import Figure, Grid, Panel
-from bridle.report.words import gap_text, label_of, score_text
 from bridle.statistics.scores import Estimate
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def _frame(measured: Sequence[Measured], *, share: bool, gap: bool) -> pd.DataFr
             "value": times * each.value.value,
             "low": times * each.value.low,
             "high": times * each.value.high,
-            "said": gap_text(each.value, share=share)
+            "text": gap_text(each.value, share=share)
             if gap
             else score_text(each.value.value, share=share),
             "range": _range(each.value, share=share),
@@ -65,8 +65,8 @@ def _dots(
     step: int,
     before: bool = False,
 ) -> Chart:
-    # an interval is a line under its dot; a rule stands at 0 where 0 means "no difference", and a
-    # dotted one at the first value where all others are to be read beside it
+    # each interval is a line under its dot; there is a rule at 0 if 0 means "no difference", and a
+    # dotted rule at the first value if all others are compared with it
     parts, who = list(dict.fromkeys(frame["part"])), list(colors)
     y = alt.Y(
         "part:N", sort=parts, title=None, axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)")
@@ -76,9 +76,9 @@ def _dots(
         base = base.encode(yOffset=alt.YOffset("who:N", sort=who))
     scale = alt.Scale(zero=False, nice=True)
     tips = [
-        alt.Tooltip("part:N", title="what"),
+        alt.Tooltip("part:N", title="part"),
         alt.Tooltip("who:N", title="network"),
-        alt.Tooltip("said:N", title="value"),
+        alt.Tooltip("text:N", title="value"),
         alt.Tooltip("range:N", title="95 % interval"),
     ]
     layers: list[alt.Chart] = [
@@ -104,12 +104,12 @@ def _dots(
     return alt.layer(*layers).properties(height=len(parts) * len(who) * step)
 
 
-def _grid(caption: str, measured: Sequence[Measured], said: pd.DataFrame) -> Grid:
+def _grid(caption: str, measured: Sequence[Measured], texts: pd.DataFrame) -> Grid:
     rows = tuple(
         (each.part, each.who, *map(str, cells))
-        for each, cells in zip(measured, said[["said", "range"]].to_numpy(), strict=True)
+        for each, cells in zip(measured, texts[["text", "range"]].to_numpy(), strict=True)
     )
-    return Grid(caption, ("what", "network", "value", "95 % interval"), rows, frozenset({2, 3}))
+    return Grid(caption, ("part", "network", "value", "95 % interval"), rows, frozenset({2, 3}))
 
 
 def before_and_after(
@@ -127,7 +127,7 @@ def before_and_after(
     scores, gaps : sequence of Measured
     score_name : str
     share : bool
-        Whether the score is a share, drawn in per cent.
+        Whether the score is a share, shown in per cent.
     caption : str
     """
     colors = dict(zip(dict.fromkeys(each.who for each in scores), COLORS, strict=False))
@@ -136,9 +136,7 @@ def before_and_after(
     gap_frame = _frame(gaps, share=share, gap=True)
     panels = (
         Panel("Scores", _dots(score_frame, unit, colors, zero=False, step=24)),
-        Panel(
-            "The gap: training less held out", _dots(gap_frame, points, colors, zero=True, step=24)
-        ),
+        Panel("Gap: training minus held out", _dots(gap_frame, points, colors, zero=True, step=24)),
     )
     grid = _grid(
         "Scores and gaps with their 95 % intervals",
@@ -156,19 +154,19 @@ def effects(
     share: bool,
     caption: str = "",
 ) -> Figure:
-    """Draw what each regularizer does alone: held-out score and gap, a row for each network.
+    """Draw the held-out score and gap of each network trained with one regularizer.
 
     Parameters
     ----------
     scores, gaps : sequence of Measured
-        One each for every network; ``part`` names the network.
+        One for each network; ``part`` is the name of the network.
     score_name : str
     share : bool
     caption : str
     """
     unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
     panels, frames = [], []
-    titles = (f"Held-out {score_name}", "The gap")
+    titles = (f"Held-out {score_name}", "Gap")
     for title, measured, axis, gap in zip(
         titles, (scores, gaps), (unit, points), (False, True), strict=True
     ):
@@ -187,7 +185,7 @@ def effects(
 
 
 def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
-    """Draw which share of the last configurations uses each regularizer.
+    """Draw the share of last-rung configurations that use each regularizer.
 
     Parameters
     ----------
@@ -210,16 +208,18 @@ def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
     )
     x = alt.X(
         "share:Q",
-        title="share of the last configurations that use it",
+        title="share of configurations in the last rung",
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%"),
     )
     chart = base.mark_bar(color="var(--chosen)", height=10, cornerRadius=2).encode(x=x)
     grid = Grid(
-        "Share of the last configurations that use each regularizer",
+        "Share of last-rung configurations that use each regularizer",
         ("regularizer", "share"),
         tuple((label_of(name), f"{100 * value:.0f} %") for name, value in pairs),
         frozenset({1}),
     )
     chart = chart.properties(height=24 * len(frame))
-    return Figure("winners", "What the winners use", caption, (Panel("", chart),), grid)
+    return Figure(
+        "winners", "Regularizers used in the last rung", caption, (Panel("", chart),), grid
+    )

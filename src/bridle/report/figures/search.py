@@ -1,4 +1,4 @@
-"""What a search learned: which strengths mattered, and how the score moves with each."""
+"""Figures on a search: importance of each hyperparameter, and the score by its value."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from bridle.report.formatting import label_of, number
 from bridle.report.records import Figure, Grid, Panel
-from bridle.report.words import label_of, number
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart
@@ -22,7 +22,7 @@ MOST_POINTS = 600
 
 
 def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
-    """Draw how much of the scores' variation each strength explains.
+    """Draw the permutation importance of each hyperparameter.
 
     Parameters
     ----------
@@ -44,19 +44,21 @@ def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
                 axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
             ),
             tooltip=[
-                alt.Tooltip("name:N", title="strength"),
+                alt.Tooltip("name:N", title="hyperparameter"),
                 alt.Tooltip("drop:Q", title="importance", format=".3f"),
             ],
         )
         .properties(height=24 * len(frame))
     )
     grid = Grid(
-        "Importance of each strength",
-        ("strength", "importance"),
+        "Importance of each hyperparameter",
+        ("hyperparameter", "importance"),
         tuple((label_of(name), f"{value:.3f}") for name, value in importance.items()),
         frozenset({1}),
     )
-    return Figure("importance", "Which strengths mattered", caption, (Panel("", chart),), grid)
+    return Figure(
+        "importance", "Which hyperparameters mattered", caption, (Panel("", chart),), grid
+    )
 
 
 def tried(
@@ -68,18 +70,18 @@ def tried(
     most: int = 6,
     caption: str = "",
 ) -> Figure:
-    """Draw every configuration's first score by its strengths, and the mean course of the score.
+    """Draw each configuration's first-rung score by its hyperparameters, and the mean score.
 
     Parameters
     ----------
     configurations : DataFrame
-        A column for each strength, and ``first_score``.
+        A column for each hyperparameter, and ``first_score``.
     response : DataFrame
-        ``strength``, ``value``, ``score``: the strengths to draw, the most important first.
+        ``strength``, ``value``, ``score``: the hyperparameters to draw, the most important first.
     score_name : str
     percent : bool
     most : int
-        How many strengths to draw.
+        How many hyperparameters to draw.
     caption : str
     """
     names = list(dict.fromkeys(response["strength"]))[:most]
@@ -100,12 +102,12 @@ def tried(
             for row in course.itertuples()
         ]
     grid = Grid(
-        f"Mean {score_name} of the first rung by strength",
-        ("strength", "value", score_name),
+        f"Mean {score_name} of the first rung by hyperparameter",
+        ("hyperparameter", "value", score_name),
         tuple(rows),
         frozenset({1, 2}),
     )
-    return Figure("tried", "What was tried, and how the score moves", caption, tuple(panels), grid)
+    return Figure("tried", "Score by hyperparameter", caption, tuple(panels), grid)
 
 
 def _value(name: str, value: float) -> str:
@@ -114,7 +116,7 @@ def _value(name: str, value: float) -> str:
 
 
 def _placed(name: str, values: pd.Series[float]) -> tuple[Array, float]:
-    """Return where values stand on the axis, and where "off" stands; NaN where there is no off."""
+    """Return the axis positions of values, and that of "off"; NaN if none is off."""
     numbers = values.to_numpy(dtype=np.float64)
     off = ~np.isfinite(numbers) | ((numbers == 0) if name in LOGARITHMIC else False)
     on = numbers[~off]
@@ -134,57 +136,53 @@ def _response(
     axis: alt.Axis,
     score_name: str,
 ) -> Chart:
+    """Return one panel: a dot for each configuration, a line for the mean score."""
     both = pd.concat([sample[name].astype(float), course["value"].astype(float)])
     places, off = _placed(name, both)
+    texts = [_value(name, each) for each in both]
     count = len(sample)
     dots = pd.DataFrame(
         {
             "at": places[:count],
             "score": sample["first_score"].to_numpy(dtype=float),
-            "value": [_value(name, each) for each in both[:count]],
+            "value": texts[:count],
             "id": sample["id"].to_numpy(),
         }
     )
     line = pd.DataFrame(
-        {
-            "at": places[count:],
-            "score": course["score"].to_numpy(),
-            "value": [_value(name, each) for each in both[count:]],
-        }
+        {"at": places[count:], "score": course["score"].to_numpy(), "value": texts[count:]}
     )
-    ends = alt.Scale(type="linear", nice=False, zero=False, padding=8)
-    if name in LOGARITHMIC:
-        ends = alt.Scale(type="log", nice=False, padding=8)
-    labels = "format(datum.value, '~g')" if name not in LOGARITHMIC else "format(datum.value, '~e')"
-    if name == "max_norm":
-        labels = "format(datum.value, '~g')"
-    expression = labels if np.isnan(off) else f"datum.value == {off!r} ? 'off' : {labels}"
-    ticks = alt.Undefined if np.isnan(off) else _ticks(places, off, log=name in LOGARITHMIC)
-    x = alt.X(
-        "at:Q",
-        title=None,
-        scale=ends,
-        axis=alt.Axis(labelExpr=expression, tickCount=3, values=ticks),
-    )
-    format_ = axis.to_dict()["format"]
-    tip = alt.Tooltip("score:Q", title=score_name, format=".1%" if format_ == "%" else ".3f")
+    x = _x(name, places, off)
     y = alt.Y("score:Q", title=None, scale=scale, axis=axis)
+    percent = axis.to_dict()["format"] == "%"
+    tips = [
+        alt.Tooltip("value:N", title=label_of(name)),
+        alt.Tooltip("score:Q", title=score_name, format=".1%" if percent else ".3f"),
+    ]
     return alt.layer(
         alt.Chart(dots)
         .mark_point(size=18, filled=True, color="var(--plain)", opacity=0.45)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=[
-                alt.Tooltip("id:N", title="configuration"),
-                alt.Tooltip("value:N", title=label_of(name)),
-                tip,
-            ],
-        ),
+        .encode(x=x, y=y, tooltip=[alt.Tooltip("id:N", title="configuration"), *tips]),
         alt.Chart(line)
         .mark_line(color="var(--chosen)", point={"color": "var(--chosen)", "size": 30})
-        .encode(x=x, y=y, tooltip=[alt.Tooltip("value:N", title=label_of(name)), tip]),
+        .encode(x=x, y=y, tooltip=tips),
     ).properties(height=150)
+
+
+def _x(name: str, places: Array, off: float) -> alt.X:
+    """Return the horizontal axis of a hyperparameter, with "off" beyond its other values."""
+    logarithmic = name in LOGARITHMIC
+    scale = (
+        alt.Scale(type="log", nice=False, padding=8)
+        if logarithmic
+        else alt.Scale(type="linear", nice=False, zero=False, padding=8)
+    )
+    exponents = logarithmic and name != "max_norm"
+    labels = f"format(datum.value, '{'~e' if exponents else '~g'}')"
+    expression = labels if np.isnan(off) else f"datum.value == {off!r} ? 'off' : {labels}"
+    ticks = alt.Undefined if np.isnan(off) else _ticks(places, off, log=logarithmic)
+    axis = alt.Axis(labelExpr=expression, tickCount=3, values=ticks)
+    return alt.X("at:Q", title=None, scale=scale, axis=axis)
 
 
 def _ticks(places: Array, off: float, *, log: bool) -> list[float]:

@@ -1,4 +1,4 @@
-"""Curves: the losses of training with the gap shaded, and all trials of a search."""
+"""Figures on training: loss curves with the gap shaded, and the curves of a search."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bridle.report.figures.parts import by_color, hover_rule, thinned
+from bridle.report.figures.shared import by_color, hover_rule, thinned
+from bridle.report.formatting import number
 from bridle.report.records import Figure, Grid, Panel
-from bridle.report.words import number
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart
@@ -30,7 +30,7 @@ class Curve:
     title : str
     epochs : sequence of int
     training : sequence of float, optional
-        None where only the held-out loss was written down.
+        None if only the held-out loss was recorded.
     held_out : sequence of float
     best : int
         The epoch of the lowest held-out loss.
@@ -57,12 +57,12 @@ class Curve:
 def learning_curves(
     curves: Sequence[Curve], *, loss_name: str, unit: str = "epoch", caption: str = ""
 ) -> Figure:
-    """Draw training and held-out loss by epoch, the gap between them shaded.
+    """Draw training and held-out loss by epoch, with the gap between them shaded.
 
     Parameters
     ----------
     curves : sequence of Curve
-        A panel each, on one scale.
+        One panel each, on a common scale.
     loss_name : str
     unit : {"epoch", "step"}
     caption : str
@@ -90,7 +90,9 @@ def learning_curves(
         tuple(rows),
         frozenset({1, 2, 3, 4}),
     )
-    return Figure("learning-curves", "Loss by epoch, the gap shaded", caption, tuple(panels), grid)
+    return Figure(
+        "learning-curves", "Loss by epoch (the gap is shaded)", caption, tuple(panels), grid
+    )
 
 
 def _losses(curve: Curve, top: float, loss_name: str, unit: str, name: str) -> Chart:
@@ -159,22 +161,47 @@ def search_curves(
     plain : int
         The configuration without regularization.
     together : collection of int
-        The configurations that predict.
+        The configurations of the final model.
     score_name : str
     percent : bool
         Whether the score is a share.
     caption : str
     """
+    frame = _shown(histories, plain, together)
+    last = frame.sort_values("step").groupby("id").last()
+    top = last.sort_values("score", ascending=False).head(10)
+    columns = (top[name] for name in ("kind", "step", "score"))
+    rows = tuple(
+        (str(at), str(kind), f"{step:.0f}", number(score))
+        for at, kind, step, score in zip(top.index, *columns, strict=True)
+    )
+    grid = Grid(
+        "The ten best configurations at their last evaluation",
+        ("configuration", "kind", "steps", score_name),
+        rows,
+        frozenset({2, 3}),
+    )
+    panels = (Panel("", _scores(frame, score_name, percent=percent)),)
+    return Figure("search-curves", "Configurations by training step", caption, panels, grid)
+
+
+def _shown(histories: pd.DataFrame, plain: int, together: Collection[int]) -> pd.DataFrame:
+    """Return the finite scores of the best configurations and of those to highlight."""
     last = histories.sort_values("step").groupby("id")["score"].last()
     marked = {plain, *together}
     others = [each for each in last.sort_values(ascending=False).index if each not in marked]
     shown = marked | set(others[:MOST_TRIALS])
     frame = histories.loc[histories["id"].isin(shown), ["id", "step", "score"]].copy()
     frame = frame[np.isfinite(frame["score"])]
-    kinds = {"tried": "var(--plain)", "plain": "var(--held-out)", "chosen": "var(--chosen)"}
     frame["kind"] = np.where(
         frame["id"] == plain, "plain", np.where(frame["id"].isin(together), "chosen", "tried")
     )
+    return frame
+
+
+def _scores(frame: pd.DataFrame, score_name: str, *, percent: bool) -> Chart:
+    """Return one line for each configuration, thick for those to highlight."""
+    kinds = {"tried": "var(--plain)", "plain": "var(--held-out)", "chosen": "var(--chosen)"}
     low = float(frame["score"].quantile(0.02))
     scale = alt.Scale(domain=[low, float(frame["score"].max())], nice=True, clamp=True)
     axis = alt.Axis(format="%") if percent else alt.Axis()
@@ -189,7 +216,7 @@ def search_curves(
         color=by_color("kind", kinds),
         detail="id:N",
     )
-    chart = alt.layer(
+    return alt.layer(
         encoded.mark_line(strokeWidth=1, opacity=0.4).transform_filter("datum.kind == 'tried'"),
         encoded.mark_line(strokeWidth=2.2).transform_filter("datum.kind != 'tried'"),
         encoded.mark_point(size=60, opacity=0, filled=True).encode(
@@ -200,22 +227,4 @@ def search_curves(
                 alt.Tooltip("score:Q", title=score_name, format=".1%" if percent else ".3f"),
             ]
         ),
-    )
-    top = frame.sort_values("step").groupby("id").last().sort_values("score", ascending=False)
-    rows = tuple(
-        (str(at), str(row.kind), f"{row.step:.0f}", number(row.score))
-        for at, row in zip(top.index[:10], top.head(10).itertuples(), strict=True)
-    )
-    grid = Grid(
-        "The ten best configurations, at their last look",
-        ("configuration", "kind", "steps", score_name),
-        rows,
-        frozenset({2, 3}),
-    )
-    return Figure(
-        "search-curves",
-        "Every configuration by training step",
-        caption,
-        (Panel("", chart.properties(height=280)),),
-        grid,
-    )
+    ).properties(height=280)

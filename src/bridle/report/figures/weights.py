@@ -1,4 +1,4 @@
-"""Weights: their distribution, and where they are exactly zero."""
+"""Figures on weights: their distribution, and the exact zeros."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bridle.report.figures.parts import by_color
+from bridle.report.figures.shared import by_color
+from bridle.report.formatting import number
 from bridle.report.records import Figure, Grid, Panel
-from bridle.report.words import number
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart
@@ -31,16 +31,17 @@ def weight_histograms(
     colors: Mapping[str, str],
     caption: str = "",
 ) -> Figure:
-    """Draw how large weights are; exact zeros are told beside it, since no bin can show them.
+    """Draw histograms of nonzero weights; the share of exact zeros is given as text.
 
     Parameters
     ----------
     panels : sequence of (title, {series: weights})
-        All on one scale. Bins are of equal width; the first and the last take what lies beyond.
+        All panels share one scale. Bins have equal width; the first and the last also count the
+        weights beyond them.
     name, title : str
         Of the figure.
     colors : dict of str to str
-        Of each series.
+        The colour of each series.
     caption : str
     """
     everything = [w for _, series in panels for w in series.values()]
@@ -83,8 +84,8 @@ def weight_histograms(
         for label, series, frame, zeros in tables
     )
     grid = Grid(
-        f"{title}: in numbers",
-        ("where", "network", "weights", "exactly 0", "root mean square", "largest"),
+        f"{title}, as a table",
+        ("layer", "network", "weights", "exactly 0", "root mean square", "largest"),
         tuple(rows),
         frozenset({2, 3, 4, 5}),
     )
@@ -101,10 +102,10 @@ def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros:
         ),
         color=by_color("who", named, legend=len(named) > 1),
     )
-    # a square root shows few large weights beside many small ones
+    # on a square root scale a few large weights are visible beside many small ones
     y = alt.Y(
         "share:Q",
-        title="share (root scale)",
+        title="share (square root scale)",
         stack=None,
         scale=alt.Scale(type="sqrt", domain=[0, 1.3 * top]),
         axis=alt.Axis(format="~%", tickCount=4),
@@ -115,18 +116,18 @@ def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros:
         alt.Tooltip("high:Q", title="to", format=".3g"),
         alt.Tooltip("share:Q", title="share of weights", format=".2%"),
     ]
-    said = alt.Chart(pd.DataFrame({"said": [f"{100 * zeros:.0f} % exactly 0"]}))
-    told = (
+    text = alt.Chart(pd.DataFrame({"text": [f"{100 * zeros:.0f} % exactly 0"]}))
+    label_layers = (
         [
-            said.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
-                text="said:N", x=alt.value("width"), y=alt.value(0)
+            text.mark_text(align="right", baseline="top", dx=-2, dy=2).encode(
+                text="text:N", x=alt.value("width"), y=alt.value(0)
             )
         ]
         if zeros > 0.005
         else []
     )
     return alt.layer(
-        *told,
+        *label_layers,
         base.mark_area(interpolate="step-after", opacity=0.16, line=False).encode(y=y),
         base.mark_line(interpolate="step-after", strokeWidth=1.6).encode(y=y),
         base.mark_rect(opacity=0).encode(x2="high:Q", y=y, y2=alt.datum(0), tooltip=tips),
@@ -134,13 +135,13 @@ def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros:
 
 
 def zero_map(layers: Sequence[WeightArray], names: Sequence[str], caption: str = "") -> Figure:
-    """Draw where weights are exactly zero: a map for each layer, inputs across, units down.
+    """Draw a map of exact zeros for each layer: inputs across, units down.
 
     Parameters
     ----------
     layers : sequence of float ``[members, inputs, units]``
-        The weights of each layer; the share is over members and over blocks, where there are more
-        inputs or units than the map has squares.
+        The weights of each layer. Each square shows the share of zeros over all members, and over
+        a block of weights if the layer has more inputs or units than the map has squares.
     names : sequence of str
     caption : str
     """
@@ -160,7 +161,7 @@ def zero_map(layers: Sequence[WeightArray], names: Sequence[str], caption: str =
         )
     grid = Grid(
         "Exact zeros by layer",
-        ("layer", "weights", "exactly 0", "inputs without weight", "units without weight"),
+        ("layer", "weights", "exactly 0", "unused inputs", "units without inputs"),
         tuple(rows),
         frozenset({1, 2, 3, 4}),
     )

@@ -1,7 +1,7 @@
 const data = JSON.parse(document.getElementById("charts").textContent);
 const tip = document.getElementById("tip");
 
-function say(pairs, x, y) {
+function showTip(pairs, x, y) {
   const list = document.createElement("dl");
   for (const [name, value] of pairs) {
     const term = document.createElement("dt");
@@ -20,7 +20,7 @@ function say(pairs, x, y) {
   tip.style.top = `${(above < 4 ? y + 18 : above) + scrollY}px`;
 }
 
-function hush() {
+function hideTip() {
   tip.hidden = true;
 }
 
@@ -28,7 +28,7 @@ function pairsOf(value) {
   return typeof value === "object" ? Object.entries(value) : [["", String(value)]];
 }
 
-// what the arrow keys walk through: every mark that has a tooltip, from left to right
+// the points that the arrow keys visit: every mark with a tooltip, from left to right
 function pointsOf(view) {
   const seen = new Map();
   (function walk(item, x, y) {
@@ -44,12 +44,12 @@ function pointsOf(view) {
   return [...seen.values()].sort((a, b) => a.at[0] - b.at[0] || a.at[1] - b.at[1]);
 }
 
-function walkable(element, view) {
+function addArrowKeys(element, view) {
   let at = -1;
   element.addEventListener("keydown", (event) => {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
     const jump = { Home: 0, End: -1 }[event.key];
-    if (event.key === "Escape") hush();
+    if (event.key === "Escape") hideTip();
     if (step === undefined && jump === undefined) return;
     const points = pointsOf(view);
     if (!points.length) return;
@@ -59,34 +59,34 @@ function walkable(element, view) {
     const box = element.getBoundingClientRect();
     const [left, top] = view.origin();
     const point = points[at];
-    say(pairsOf(point.value), box.left + left + point.at[0], box.top + top + point.at[1]);
+    showTip(pairsOf(point.value), box.left + left + point.at[0], box.top + top + point.at[1]);
   });
-  element.addEventListener("blur", () => { at = -1; hush(); });
+  element.addEventListener("blur", () => { at = -1; hideTip(); });
 }
 
 async function draw(id, spec) {
   const element = document.getElementById(id);
   const options = {
     actions: false,
-    ast: true, // an interpreter, so that the page needs no eval
+    ast: true, // use the expression interpreter, so that the page needs no eval
     config: data.config,
     defaultStyle: false,
     mode: "vega-lite",
     renderer: "svg",
     tooltip: (_handler, event, _item, value) => {
-      if (value === null || value === undefined || value === "") hush();
-      else say(pairsOf(value), event.clientX, event.clientY);
+      if (value === null || value === undefined || value === "") hideTip();
+      else showTip(pairsOf(value), event.clientX, event.clientY);
     },
   };
   const { view } = await vegaEmbed(element, spec, options);
   element.querySelector("svg").setAttribute("aria-hidden", "true");
-  walkable(element, view);
+  addArrowKeys(element, view);
 }
 
 const button = document.getElementById("theme");
 const themes = ["auto", "light", "dark"];
 
-function wear(theme) {
+function setTheme(theme) {
   if (theme === "auto") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   button.querySelector("span").textContent = theme;
@@ -96,10 +96,10 @@ let theme = "auto";
 button.hidden = false;
 button.addEventListener("click", () => {
   theme = themes[(themes.indexOf(theme) + 1) % themes.length];
-  wear(theme);
+  setTheme(theme);
 });
-addEventListener("keydown", (event) => { if (event.key === "Escape") hush(); });
-addEventListener("scroll", hush, { passive: true });
+addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+addEventListener("scroll", hideTip, { passive: true });
 
 await Promise.all(Object.entries(data.charts).map(([id, spec]) => draw(id, spec)));
 document.documentElement.dataset.drawn = "yes";

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers and texts, formatted for readers."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ LABELS = {
     "mixup": "mixup",
     "averaging": "weight averaging",
     "class_weight": "class weights",
-    "bins": "numbers in bins",
+    "bins": "numerical bins",
 }
-"""How people call the strengths."""
+"""Display names of the hyperparameters."""
 
 
 def label_of(name: str) -> str:
-    """Return how people call a strength."""
+    """Return the display name of a hyperparameter."""
     return LABELS.get(name, name.replace("_", " "))
 
 
 def number(value: float | None) -> str:
-    """Return a number in three places; a dash for none.
+    """Return a number with three significant digits; a dash for None.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def number(value: float | None) -> str:
 
 
 def score_text(value: float, *, share: bool) -> str:
-    """Return a score: per cent for a share, else three places.
+    """Return a score: in per cent for a share, else with three decimals.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def gap_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
 
 
 def margin_text(estimate: Estimate, *, share: bool) -> str:
-    """Return half an interval's width, or nothing where it has none.
+    """Return half the width of an interval; an empty text if it has none.
 
     Examples
     --------
@@ -94,7 +94,7 @@ def margin_text(estimate: Estimate, *, share: bool) -> str:
 
 
 def sentence(text: str) -> str:
-    """Return a text as a sentence: with a capital first, and a full stop.
+    """Return a text as a sentence, with a capital letter and a full stop.
 
     Examples
     --------
@@ -105,13 +105,13 @@ def sentence(text: str) -> str:
 
 
 def short(text: object, most: int = 80) -> str:
-    """Return a text of at most so many characters; what is cut ends in an ellipsis."""
+    """Return a text of at most ``most`` characters; a shortened text ends in an ellipsis."""
     flat = " ".join(str(text).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
 def joined(names: Sequence[str]) -> str:
-    """Return names as a sentence has them.
+    """Return names as an enumeration.
 
     Examples
     --------

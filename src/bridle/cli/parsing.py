@@ -1,4 +1,4 @@
-"""What was typed, as what the library takes."""
+"""Converts option values to arguments of the library."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ def hidden_of(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UsageError(f"--hidden is {text!r}; give whole numbers with commas: 256,256") from None
+        raise UsageError(
+            f"--hidden is {text!r}; give whole numbers separated by commas, such as 256,256"
+        ) from None
 
 
 def keep_prob_of(keep_prob: float | None, drop_prob: float | None) -> float | None:
-    """Return the probability to keep, whichever of the two was given, or None."""
+    """Return the keep probability from either option, or None if neither was given."""
     if keep_prob is None and drop_prob is None:
         return None
     from bridle.noise import Dropout
@@ -30,7 +32,7 @@ def keep_prob_of(keep_prob: float | None, drop_prob: float | None) -> float | No
 
 
 def strengths_of(**given: float | None) -> Strengths | None:
-    """Return the strengths that were given, or None when there are none."""
+    """Return the given strengths, or None if none was given."""
     from bridle.models.recipe import Strengths
 
     chosen = {name: value for name, value in given.items() if value is not None}

@@ -1,4 +1,4 @@
-"""How much a subject can memorise: the same training on permuted targets (Zhang et al. 2017)."""
+"""Memorization: the same training on permuted targets (Zhang et al. 2017)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from bridle.diagnosis import ShuffledLabels
-from bridle.diagnosis.predicted import Predicted
+from bridle.diagnosis.predictions import Predictions
 from bridle.models.recipe import Strengths, penalties_of
 from bridle.networks.history import Dataset
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
@@ -22,17 +22,17 @@ __all__ = ["shuffled_estimator", "shuffled_network"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 MOST_ROWS = 10_000
-"""A memory is measured on so many rows at most: the time is that of training on them."""
+"""Maximum number of rows to train on, which limits the time."""
 
 
-def _drawn(rows: int, seed: int) -> tuple[Array, Array]:
-    """Return the rows to train on, and whose target each of them gets."""
+def _permutation(rows: int, seed: int) -> tuple[Array, Array]:
+    """Return the rows to train on, and for each the row whose target it gets."""
     random = np.random.default_rng([seed, 0x5417])
     chosen = np.sort(random.permutation(rows)[:MOST_ROWS])
     return chosen, random.permutation(chosen)
 
 
-def _said(predicted: Predicted, how: str) -> ShuffledLabels | None:
+def _record(predicted: Predictions, how: str) -> ShuffledLabels | None:
     judged = predicted.judged
     if judged.baseline >= 1:
         return None
@@ -50,21 +50,21 @@ def shuffled_network(
     epochs: int,
     seed: int,
 ) -> ShuffledLabels | None:
-    """Train the network of a recipe on permuted targets, as long as it was trained.
+    """Train the network of a recipe on permuted targets, for the same number of epochs.
 
     Parameters
     ----------
     X, y : Tensor
         The training rows.
     outputs : int
-        Classes, or 1 for values.
+        Number of classes, or 1 for regression.
     strengths : Strengths
     recipe : mapping
         ``hidden``, ``learning_rate`` and ``batch_size``.
     epochs : int
     seed : int
     """
-    rows, others = _drawn(len(y), seed)
+    rows, others = _permutation(len(y), seed)
     classes = not y.is_floating_point()
     data = Dataset(X[rows], y[others])
     objective: Objective = CrossEntropy() if classes else SquaredError()
@@ -83,10 +83,10 @@ def shuffled_network(
     found = predict(network, data.X)[0]
     truth = data.y.numpy()
     if classes:
-        predicted = Predicted(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
+        predicted = Predictions(truth, found.argmax(-1).numpy(), None, tuple(range(outputs)))
     else:
-        predicted = Predicted(truth.astype(np.float64), found[:, 0].double().numpy())
-    return _said(predicted, f"the same network, strengths and rate, {epochs} epochs")
+        predicted = Predictions(truth.astype(np.float64), found[:, 0].double().numpy())
+    return _record(predicted, f"same network, strengths and learning rate, {epochs} epochs")
 
 
 def _noises(strengths: Strengths) -> dict[str, Any]:
@@ -94,16 +94,16 @@ def _noises(strengths: Strengths) -> dict[str, Any]:
 
 
 def shuffled_estimator(estimator: Any, X: Any, y: Array, *, seed: int) -> ShuffledLabels | None:
-    """Fit a clone of an estimator of scikit-learn to permuted targets."""
-    rows, others = _drawn(len(y), seed)
+    """Fit a clone of a scikit-learn estimator to permuted targets."""
+    rows, others = _permutation(len(y), seed)
     some = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
     truth = np.asarray(y)[others]
     fitted = clone(estimator).fit(some, truth)
-    said = np.asarray(fitted.predict(some))
+    predicted = np.asarray(fitted.predict(some))
     if hasattr(fitted, "classes_"):
         labels = tuple(np.asarray(fitted.classes_).tolist())
         codes = np.searchsorted(fitted.classes_, truth)
-        found = Predicted(codes, np.searchsorted(fitted.classes_, said), None, labels)
+        found = Predictions(codes, np.searchsorted(fitted.classes_, predicted), None, labels)
     else:
-        found = Predicted(truth.astype(np.float64), said.astype(np.float64))
-    return _said(found, "a clone with the same settings")
+        found = Predictions(truth.astype(np.float64), predicted.astype(np.float64))
+    return _record(found, "a clone with the same parameters")

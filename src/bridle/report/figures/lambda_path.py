@@ -1,4 +1,4 @@
-"""The λ path: loss or score, and exact zeros, by strength."""
+"""The figure of a λ path: loss or score, and exact zeros, by strength."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bridle.report.figures.parts import by_color, hover_rule
+from bridle.report.figures.shared import by_color, hover_rule
+from bridle.report.formatting import number
 from bridle.report.records import Figure, Grid, Panel
-from bridle.report.words import number
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart
@@ -33,19 +33,19 @@ def strength_path(
     mark: str = "this model",
     caption: str = "",
 ) -> Figure:
-    """Draw training and held-out value by strength, and the zeros, a column for each penalty.
+    """Draw training value, held-out value and exact zeros by strength, for each penalty.
 
     Parameters
     ----------
     paths : sequence of (title, rows)
     value_name : str
-        Such as "accuracy" or "cross-entropy".
+        For example "accuracy" or "cross-entropy".
     percent : bool
         Whether the value is a share.
     chosen : dict of str to float, optional
-        By title, the strength to mark.
+        The strength to mark, by title.
     mark : str
-        What stands beside the mark.
+        The label of the mark.
     caption : str
     """
     values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)

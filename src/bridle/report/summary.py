@@ -1,12 +1,12 @@
-"""The first lines of a report: the verdict for people, and the figures that matter most."""
+"""The summary at the top of a report: verdict, key figures, evidence and advice."""
 
 from __future__ import annotations
 
 from bridle.diagnosis import Diagnosis, Part
 from bridle.models.result import FitResult, Fitted
-from bridle.report.material import Material
+from bridle.report.formatting import gap_text, margin_text, score_text, sentence, short
+from bridle.report.inputs import ReportInputs
 from bridle.report.records import Tile
-from bridle.report.words import gap_text, margin_text, score_text, sentence, short
 from bridle.search import SearchResult
 from bridle.search.result import SHARES
 from bridle.statistics.scores import Comparison, Estimate
@@ -22,33 +22,33 @@ __all__ = [
 ]
 
 FIRST = 4
-"""How many pieces of evidence stand in the opening; the rest is further down."""
+"""How many pieces of evidence the summary shows; a later section has the rest."""
 
 PLAIN_SAYS = {
     "overfits": "The plain network overfits",
     "underfits": "The plain network underfits",
-    "fine": "The plain network is fine as it is",
-    "cannot tell": "These rows cannot tell whether the plain network overfits",
+    "fine": "The plain network is fine",
+    "cannot tell": "It is unclear whether the plain network overfits",
 }
-IT_SAYS = {
-    "overfits": "It overfits",
-    "underfits": "It underfits",
-    "fine": "It is fine: no gap that matters",
-    "cannot tell": "Whether it overfits, these rows cannot tell",
+MODEL_SAYS = {
+    "overfits": "The model overfits",
+    "underfits": "The model underfits",
+    "fine": "The model is fine: it neither overfits nor underfits",
+    "cannot tell": "It is unclear whether the model overfits",
 }
 
 
-def headline_of(material: Material) -> str:
+def headline_of(inputs: ReportInputs) -> str:
     """Return the verdict in a few words."""
-    if material.fit is not None:
-        return _fit_headline(material.fit)
-    if material.search is not None:
-        return _search_headline(material.search)
-    if material.diagnosis is not None:
-        return f"{IT_SAYS[material.diagnosis.verdict]}."
-    if material.audit is not None:
-        return "Its regularizers act." if material.audit.passed else "The audit failed."
-    return "What training did."
+    if inputs.fit is not None:
+        return _fit_headline(inputs.fit)
+    if inputs.search is not None:
+        return _search_headline(inputs.search)
+    if inputs.diagnosis is not None:
+        return f"{MODEL_SAYS[inputs.diagnosis.verdict]}."
+    if inputs.audit is not None:
+        return "All regularizers act." if inputs.audit.passed else "The audit failed."
+    return "The course of training."
 
 
 def _fit_headline(result: FitResult) -> str:
@@ -58,8 +58,8 @@ def _fit_headline(result: FitResult) -> str:
     if share:
         old, new = old.removesuffix(" %"), new.replace(" %", " points")
     if after.gap.value < before.gap.value and before.verdict != "underfits":
-        return f"{PLAIN_SAYS[before.verdict]}; regularized, its gap falls from {old} to {new}."
-    return f"{PLAIN_SAYS[before.verdict]}; regularizing does not narrow its gap."
+        return f"{PLAIN_SAYS[before.verdict]}. Regularization narrows the gap from {old} to {new}."
+    return f"{PLAIN_SAYS[before.verdict]}. Regularization does not narrow the gap."
 
 
 def _search_headline(result: SearchResult) -> str:
@@ -68,40 +68,42 @@ def _search_headline(result: SearchResult) -> str:
         who = f"The {len(result.together)} best of {result.considered} configurations, averaged,"
     predicts = "predicts" if len(result.together) == 1 else "predict"
     answer = result.comparisons["plain"].answer
-    said = {
+    headlines = {
         "better": f"{who} {predicts} better than a network without regularization.",
         "same": f"{who} {predicts} as well as a network without regularization.",
         "worse": f"{who} {predicts} worse than a network without regularization.",
     }
-    doubt = "Whether the search beats a network without regularization, the test part cannot tell."
-    return said.get(answer, doubt)
+    unclear = "It is unclear whether the search beats a network without regularization."
+    return headlines.get(answer, unclear)
 
 
-def lede_of(material: Material) -> tuple[str, ...]:
+def lede_of(inputs: ReportInputs) -> tuple[str, ...]:
     """Return the verdict in sentences."""
-    if material.fit is not None:
-        return (_on_new_rows(material.fit.comparison, material.share),)
-    if material.search is not None:
-        return (material.search.verdict,)
-    if material.diagnosis is not None:
-        return tuple(map(sentence, material.diagnosis.evidence[:1]))
+    if inputs.fit is not None:
+        return (_on_new_rows(inputs.fit.comparison, inputs.share),)
+    if inputs.search is not None:
+        return (inputs.search.verdict,)
+    if inputs.diagnosis is not None:
+        return tuple(map(sentence, inputs.diagnosis.evidence[:1]))
     return ()
 
 
 def _on_new_rows(comparison: Comparison, share: bool) -> str:
     size = gap_text(comparison.difference, share=share, signed=True)
     return {
-        "better": f"It also predicts new rows better: {size} on the test part.",
-        "same": f"It predicts new rows as well as before: {size} on the test part.",
-        "worse": f"But it predicts new rows worse: {size} on the test part. Try weaker strengths.",
-        "cannot tell": "Whether it also predicts new rows better, the test part cannot tell: "
-        f"the difference is {size}.",
+        "better": f"The regularized network predicts new rows better: {size} on the test part.",
+        "same": "The regularized network predicts new rows as well as the plain one: "
+        f"{size} on the test part.",
+        "worse": "But the regularized network predicts new rows worse: "
+        f"{size} on the test part. Try weaker strengths.",
+        "cannot tell": "It is unclear whether the regularized network predicts new rows better: "
+        f"the difference on the test part is {size}.",
     }[comparison.answer]
 
 
-def subject_of(material: Material) -> str:
-    """Return what was looked at, in one line."""
-    result = material.fit or material.search
+def subject_of(inputs: ReportInputs) -> str:
+    """Return what the report is about, in one line."""
+    result = inputs.fit or inputs.search
     if result is not None:
         rows = ", ".join(f"{count:,} {name}" for name, count in result.rows.items())
         sizes = "\u00a0→ ".join(map(str, result.model.network.sizes))
@@ -109,8 +111,8 @@ def subject_of(material: Material) -> str:
         many = "network" if members == 1 else f"average of {members} networks"
         name = short(result.model.target_name, 80)
         return f"Predicting “{name}” ({result.model.task}) · rows: {rows} · {many} {sizes}"
-    if material.diagnosis is not None:
-        found = material.diagnosis
+    if inputs.diagnosis is not None:
+        found = inputs.diagnosis
         parts = [part for part in (found.training, found.held_out, found.test) if part is not None]
         counts = ", ".join(f"{part.rows:,} {part.name}" for part in parts if part.rows is not None)
         rows = f" · rows: {counts}" if counts else ""
@@ -118,47 +120,48 @@ def subject_of(material: Material) -> str:
     return ""
 
 
-def evidence_of(material: Material) -> tuple[str, ...]:
-    """Return what the verdict rests on."""
-    if material.diagnosis is not None:
-        first = 0 if material.fit or material.search else 1
-        found = material.diagnosis.evidence[first:FIRST] + material.diagnosis.notes
+def evidence_of(inputs: ReportInputs) -> tuple[str, ...]:
+    """Return what the verdict is based on."""
+    if inputs.diagnosis is not None:
+        first = 0 if inputs.fit or inputs.search else 1
+        found = inputs.diagnosis.evidence[first:FIRST] + inputs.diagnosis.notes
         return tuple(map(sentence, found))
-    if material.plain is None or material.chosen is None:
+    if inputs.plain is None or inputs.chosen is None:
         return ()
-    named = (("Plain", material.plain), (material.chosen_name.capitalize(), material.chosen))
+    named = (("Plain", inputs.plain), (inputs.chosen_name.capitalize(), inputs.chosen))
     return tuple(f"{name}: {fitted.diagnosis.evidence}." for name, fitted in named)
 
 
-def evidence_title_of(material: Material) -> str:
-    """Return what the evidence is on."""
-    if material.diagnosis is None or (material.fit is None and material.search is None):
+def evidence_title_of(inputs: ReportInputs) -> str:
+    """Return the heading of the evidence."""
+    if inputs.diagnosis is None or (inputs.fit is None and inputs.search is None):
         return "The evidence"
-    says = {
-        "overfits": "it still overfits",
-        "underfits": "it underfits",
-        "fine": "it is fine, with no gap that matters",
-        "cannot tell": "whether it overfits, these rows cannot tell",
-    }[material.diagnosis.verdict]
-    return f"The {material.chosen_name} network: {says}"
+    network = f"the {inputs.chosen_name} network"
+    title = {
+        "overfits": f"{network} still overfits",
+        "underfits": f"{network} underfits",
+        "fine": f"{network} is fine: it neither overfits nor underfits",
+        "cannot tell": f"it is unclear whether {network} overfits",
+    }[inputs.diagnosis.verdict]
+    return title[0].upper() + title[1:]
 
 
-def advice_of(material: Material) -> tuple[str, ...]:
-    """Return what to try next, in order."""
-    return () if material.diagnosis is None else tuple(map(sentence, material.diagnosis.advice))
+def advice_of(inputs: ReportInputs) -> tuple[str, ...]:
+    """Return what to try next, in order of priority."""
+    return () if inputs.diagnosis is None else tuple(map(sentence, inputs.diagnosis.advice))
 
 
-def tiles_of(material: Material) -> tuple[Tile, ...]:
-    """Return the figures that matter most, each beside that of the plain network."""
-    if material.plain is not None and material.chosen is not None:
-        return _fitted_tiles(material, material.plain, material.chosen)
-    if material.diagnosis is not None:
-        return _diagnosis_tiles(material.diagnosis)
+def tiles_of(inputs: ReportInputs) -> tuple[Tile, ...]:
+    """Return the key figures, each with that of the plain network if there is one."""
+    if inputs.plain is not None and inputs.chosen is not None:
+        return _fitted_tiles(inputs, inputs.plain, inputs.chosen)
+    if inputs.diagnosis is not None:
+        return _diagnosis_tiles(inputs.diagnosis)
     return ()
 
 
-def _fitted_tiles(material: Material, plain: Fitted, chosen: Fitted) -> tuple[Tile, ...]:
-    share, name = material.share, material.score_name
+def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[Tile, ...]:
+    share, name = inputs.share, inputs.score_name
 
     def tile(label: str, now: Estimate, before: Estimate, *, gap: bool = False) -> Tile:
         value = score_text(now.value, share=share)
@@ -176,7 +179,7 @@ def _fitted_tiles(material: Material, plain: Fitted, chosen: Fitted) -> tuple[Ti
         tile("Gap", own.gap, bare.gap, gap=True),
         tile(f"Test {name}", chosen.test, plain.test),
     ]
-    search = material.search
+    search = inputs.search
     if search is not None and search.scoring not in ("accuracy", "r2"):
         scoring = search.scoring.removeprefix("neg_").replace("_", " ")
         rate = search.scoring in SHARES
@@ -194,7 +197,9 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
         if part is None:
             return []
         guess = (
-            "" if part.baseline is None else f"guessing: {score_text(part.baseline, share=share)}"
+            ""
+            if part.baseline is None
+            else f"constant guess: {score_text(part.baseline, share=share)}"
         )
         value = score_text(part.score.value, share=share)
         return [Tile(f"{label} {name}", value, margin_text(part.score, share=share), guess)]

@@ -1,4 +1,4 @@
-"""From what a subject gave to its diagnosis: pure, no network, no training."""
+"""Builds a diagnosis from measurements, without a network and without training."""
 
 from __future__ import annotations
 
@@ -12,25 +12,17 @@ import pandas as pd
 
 from bridle.diagnosis.advice import advice_of, evidence_of
 from bridle.diagnosis.calibration import calibration_of
-from bridle.diagnosis.predicted import Predicted, part_of
+from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
+from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
+from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
-from bridle.diagnosis.rule import claims_of, verdict_of
-from bridle.diagnosis.sections import (
-    Curves,
-    Gap,
-    LayerState,
-    Part,
-    Reference,
-    Selection,
-    ShuffledLabels,
-    Subnetworks,
-    WorstRow,
-)
+from bridle.diagnosis.verdict import claims_of, verdict_of
 from bridle.errors import UsageError
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
 from bridle.statistics.scores import Estimate, compare, gap_between
 
-__all__ = ["Material", "assemble"]
+__all__ = ["Measurements", "assemble"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -39,45 +31,45 @@ _COLUMNS_SHOWN = 50
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """All that a subject gave.
+class Measurements:
+    """The measurements of a model that a diagnosis is built from.
 
     Attributes
     ----------
     subject, task : str
-    predicted : dict of str to Predicted
-        By part: "training", "held out", "test".
-    known : dict of str to Part
-        Parts whose scores are stated, where predictions are not there.
-    chose : bool
-        Whether the held-out rows chose something (an epoch, a configuration), so that the test
-        part is the only honest one.
-    tainted : bool
-        Whether the subject was trained on many of the rows that should be new, so that nothing
-        can be tested on them.
+    predicted : dict of str to Predictions
+        Predictions by part: "training", "held out", "test".
+    recorded : dict of str to Part
+        Scores of parts that are recorded without predictions.
+    selected : bool
+        Whether held-out rows were used for a selection (of an epoch or a configuration), so that
+        only the test part is unbiased.
+    contaminated : bool
+        Whether the model was trained on many of the supposedly new rows, so that no claim can be
+        tested on them.
     fold : int64 ``[rows]``, optional
-        The fold of each row, where training and held-out predictions are of the same rows.
+        The fold of each row, if training and held-out predictions are for the same rows.
     fold_gaps : tuple of float
-        Of models trained again on folds.
-    references : dict of str to Predicted
-        Other learners on the rows that the gap is measured on, in the same order.
+        Gaps of models trained on folds.
+    references : dict of str to Predictions
+        Predictions of other learners for the rows that the gap is measured on, in the same order.
     table : DataFrame, optional
-        Where ``Predicted.rows`` point to.
+        The table that ``Predictions.rows`` refers to.
     worst : int
-        How many of the worst rows to name.
+        Number of worst-predicted rows to list.
     seed : int
-        Of what is drawn.
+        Seed of the random numbers.
     """
 
     subject: str
     task: str
-    predicted: Mapping[str, Predicted]
-    known: Mapping[str, Part] = field(default_factory=dict)
-    chose: bool = False
-    tainted: bool = False
+    predicted: Mapping[str, Predictions]
+    recorded: Mapping[str, Part] = field(default_factory=dict)
+    selected: bool = False
+    contaminated: bool = False
     fold: Array | None = None
     fold_gaps: tuple[float, ...] = ()
-    references: Mapping[str, Predicted] = field(default_factory=dict)
+    references: Mapping[str, Predictions] = field(default_factory=dict)
     table: pd.DataFrame | None = None
     worst: int = 10
     seed: int = 0
@@ -92,98 +84,104 @@ class Material:
 
     @property
     def measured_on(self) -> str | None:
-        """The part that stands for new rows: it had no part in training or choosing."""
-        order = ("test", "held out") if self.chose else ("held out", "test")
+        """The part used as new rows: it was not used for training or selection."""
+        order = ("test", "held out") if self.selected else ("held out", "test")
         return next((name for name in order if name in self.predicted), None)
 
 
-def assemble(material: Material) -> Diagnosis:
-    """Judge what a subject gave, and say what follows."""
-    predicted, at = material.predicted, material.measured_on
-    parts = {name: _part(material, name) for name in _PARTS}
+def assemble(measured: Measurements) -> Diagnosis:
+    """Return the diagnosis: scores, gap, tests, verdict, evidence and advice."""
+    predicted, at = measured.predicted, measured.measured_on
+    parts = {name: _part(measured, name) for name in _PARTS}
     training, new = parts["training"], None if at is None else predicted[at]
     if training is None:
         gap = None
     elif at is not None:
-        gap = _gap(material, training, at)
+        gap = _gap(measured, training, at)
     else:
-        gap = _bare_gap(training, parts["held out"])
-    references = () if new is None or at is None else _references(material, new, at)
+        gap = _gap_of_scores(training, parts["held out"])
+    references = () if new is None or at is None else _references(measured, new, at)
     score = None if training is None else training.score.value
-    judged = None if new is None or material.tainted else new.judged
+    judged = None if new is None or measured.contaminated else new.judged
     claims = claims_of(score, judged, references)
     rows = None if training is None else training.rows
     found = Diagnosis(
-        subject=material.subject,
-        task=material.task,
-        score_name="accuracy" if material.task == "classification" else "R²",
-        loss_name="cross-entropy" if material.task == "classification" else "squared error",
-        parameters=material.parameters,
-        parameters_per_row=material.parameters / rows if material.parameters and rows else None,
+        subject=measured.subject,
+        task=measured.task,
+        score_name="accuracy" if measured.task == "classification" else "R²",
+        loss_name="cross-entropy" if measured.task == "classification" else "squared error",
+        parameters=measured.parameters,
+        parameters_per_row=measured.parameters / rows if measured.parameters and rows else None,
         training=training,
         held_out=parts["held out"],
         test=parts["test"],
         gap=gap,
-        curves=material.curves,
+        curves=measured.curves,
         calibration=None if new is None or at is None else calibration_of(at, new),
-        shuffled_labels=material.shuffled_labels,
-        layers=material.layers,
-        subnetworks=material.subnetworks,
-        selection=material.selection,
+        shuffled_labels=measured.shuffled_labels,
+        layers=measured.layers,
+        subnetworks=measured.subnetworks,
+        selection=measured.selection,
         references=references,
-        worst=() if new is None or at is None else _worst(material, new, at),
+        worst=() if new is None or at is None else _worst(measured, new, at),
         claims=claims,
         verdict=verdict_of(claims),
-        notes=material.notes,
-        facts=dict(material.facts),
+        notes=measured.notes,
+        facts=dict(measured.facts),
     )
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
 
 
-def _part(material: Material, name: str) -> Part | None:
-    """Return a part as predicted, as stated, or both: what is stated of it is not worked out."""
-    stated, predicted = material.known.get(name), material.predicted.get(name)
+def _part(measured: Measurements, name: str) -> Part | None:
+    """Return a part from predictions or records; recorded baseline and loss take precedence."""
+    recorded, predicted = measured.recorded.get(name), measured.predicted.get(name)
     if predicted is None:
-        return stated
+        return recorded
     found = part_of(name, predicted)
-    return found if stated is None else replace(found, baseline=stated.baseline, loss=stated.loss)
+    return (
+        found
+        if recorded is None
+        else replace(found, baseline=recorded.baseline, loss=recorded.loss)
+    )
 
 
-def _bare_gap(training: Part, held_out: Part | None) -> Gap | None:
-    """Return the gap of two stated scores, which has no interval."""
+def _gap_of_scores(training: Part, held_out: Part | None) -> Gap | None:
+    """Return the gap of two recorded scores, without an interval."""
     if held_out is None:
         return None
     value = Estimate(training.score.value - held_out.score.value, math.nan, math.nan)
-    return Gap(value, None, "held out", "no interval: the rows are not known", None, (), None)
+    return Gap(
+        value, None, "held out", "no interval, because the rows are not known", None, (), None
+    )
 
 
-def _gap(material: Material, training: Part, at: str) -> Gap:
-    new = material.predicted[at]
+def _gap(measured: Measurements, training: Part, at: str) -> Gap:
+    new = measured.predicted[at]
     held = new.judged.interval()
     score = training.score.value
     value = Estimate(score - held.value, score - held.high, score - held.low)
-    folds = material.fold_gaps or _fold_gaps(material)
+    folds = measured.fold_gaps or _fold_gaps(measured)
     loss = None
     if training.loss is not None and new.losses is not None:
         mean = mean_interval(new.losses)
         known = training.loss.value
         loss = Estimate(mean.value - known, mean.low - known, mean.high - known)
-    interval = "Wilson's" if new.judged.is_share else "the delta method's, on log(1 - R²)"
+    interval = "Wilson's" if new.judged.is_share else "the delta method's (on log(1 - R²))"
     return Gap(
         value=value,
         standard_error=new.judged.standard_error(),
         measured_on=at,
-        method=f"training score less {interval} 95 % interval on {len(new.truth)} {at} rows",
+        method=f"training score minus {interval} 95 % interval on {len(new.truth)} {at} rows",
         loss=loss,
         folds=folds,
         folds_corrected=corrected_interval(folds, 1 / (len(folds) - 1)) if len(folds) > 1 else None,
     )
 
 
-def _fold_gaps(material: Material) -> tuple[float, ...]:
-    """Return the gap on each fold's rows: by networks that learned them, and that did not."""
-    fold, predicted = material.fold, material.predicted
+def _fold_gaps(measured: Measurements) -> tuple[float, ...]:
+    """Return each fold's gap, from networks trained on its rows and networks that were not."""
+    fold, predicted = measured.fold, measured.predicted
     if fold is None or not {"training", "held out"} <= set(predicted):
         return ()
     found = []
@@ -194,17 +192,17 @@ def _fold_gaps(material: Material) -> tuple[float, ...]:
     return tuple(found)
 
 
-def _some(predicted: Predicted, rows: Array) -> Predicted:
-    return Predicted(predicted.truth[rows], predicted.values[rows], None, predicted.classes)
+def _some(predicted: Predictions, rows: Array) -> Predictions:
+    return Predictions(predicted.truth[rows], predicted.values[rows], None, predicted.classes)
 
 
-def _references(material: Material, new: Predicted, at: str) -> tuple[Reference, ...]:
+def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Reference, ...]:
     found = []
-    for name, other in material.references.items():
+    for name, other in measured.references.items():
         if len(other.truth) != len(new.truth):
             raise UsageError(
-                f"{name} speaks of {len(other.truth)} rows and the subject of {len(new.truth)} "
-                f"{at} rows; judge both on the same"
+                f"{name} has predictions for {len(other.truth)} rows and the model for "
+                f"{len(new.truth)} {at} rows; give predictions for the same rows"
             )
         p_value = mcnemar_p_value(new.judged, other.judged) if new.judged.is_share else None
         comparison = compare(new.judged, other.judged)
@@ -212,11 +210,11 @@ def _references(material: Material, new: Predicted, at: str) -> tuple[Reference,
     return tuple(found)
 
 
-def _worst(material: Material, new: Predicted, at: str) -> tuple[WorstRow, ...]:
+def _worst(measured: Measurements, new: Predictions, at: str) -> tuple[WorstRow, ...]:
     losses = new.losses
     if losses is None:
         losses = (new.values != new.truth).astype(np.float64)
-    order = np.argsort(-losses, kind="stable")[: material.worst]
+    order = np.argsort(-losses, kind="stable")[: measured.worst]
     places = np.arange(len(losses)) if new.rows is None else new.rows
     labels = new.classes
     found = []
@@ -230,7 +228,7 @@ def _worst(material: Material, new: Predicted, at: str) -> tuple[WorstRow, ...]:
                 prediction=_plain(value if labels is None else labels[value]),
                 probability=None if shares is None else float(shares[row, truth]),
                 loss=float(losses[row]),
-                values=_values(material.table, int(places[row])),
+                values=_values(measured.table, int(places[row])),
             )
         )
     return tuple(found)
@@ -244,7 +242,7 @@ def _values(table: pd.DataFrame | None, row: int) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value of a table as JSON knows it."""
+    """Return a value of a table as a JSON value."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or (pd.api.types.is_scalar(value) and pd.isna(value)):

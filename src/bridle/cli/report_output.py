@@ -1,4 +1,4 @@
-"""The report of a command: where it goes, whether it can go there, and its writing."""
+"""Writes the report and the figures that a command was asked for."""
 
 from __future__ import annotations
 
@@ -13,34 +13,36 @@ from rich.console import Console
 from bridle.cli.progress import epoch_bar
 from bridle.errors import UsageError
 
-__all__ = ["Paper", "check_folder"]
+__all__ = ["ReportOutput", "check_folder"]
 
 
 def check_folder(out: Path | None) -> None:
-    """Refuse a file whose folder is not there."""
+    """Raise an error if the folder of a file does not exist."""
     if out is not None and not out.parent.is_dir():
-        raise UsageError(f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}")
+        raise UsageError(
+            f"cannot write {str(out)!r}: there is no folder {str(out.parent)!r}; create it first"
+        )
 
 
 @dataclass(frozen=True)
-class Paper:
-    """Where a report goes, and what it takes."""
+class ReportOutput:
+    """Where to write the report and its figures, and whether to run the ablation."""
 
     page: Path | None = None
     figures: Path | None = None
     ablation: bool = True
 
     def check(self) -> None:
-        """Refuse what cannot be written before anything is trained."""
+        """Raise an error if something cannot be written; call it before training."""
         check_folder(self.page)
         check_folder(self.figures)
         if self.page is not None and self.page.is_dir():
-            raise UsageError(f"--report is {str(self.page)!r}, a folder; name a file")
+            raise UsageError(f"--report is {str(self.page)!r}, which is a folder; name a file")
         if self.figures is not None and self.figures.is_file():
-            raise UsageError(f"--figures is {str(self.figures)!r}, a file; name a folder")
+            raise UsageError(f"--figures is {str(self.figures)!r}, which is a file; name a folder")
 
     def write(self, result: Any, table: Path, *, quiet: bool, **options: Any) -> None:
-        """Write the page and the figures, as far as they are asked for."""
+        """Write the page and the figures, if requested."""
         if self.page is None and self.figures is None:
             return
         from bridle.report.write import full_report

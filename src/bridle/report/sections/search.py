@@ -1,11 +1,11 @@
-"""What the search tried, what mattered, and what choosing among many does to a score."""
+"""The section on the search: its configurations, what mattered, and selection bias."""
 
 from __future__ import annotations
 
 from bridle.report.figures import importance_bars, search_curves, tried, winners_shares
-from bridle.report.material import Material
+from bridle.report.formatting import joined, label_of, number
+from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Grid, Section
-from bridle.report.words import joined, label_of, number
 from bridle.search import SearchResult
 from bridle.search.result import SHARES
 
@@ -14,9 +14,9 @@ __all__ = ["searched"]
 PLAIN_ID = 0
 
 
-def searched(material: Material) -> Section | None:
-    """Show what the search tried and which regularizers mattered."""
-    result = material.search
+def searched(inputs: ReportInputs) -> Section | None:
+    """Show the configurations of the search and which regularizers mattered."""
+    result = inputs.search
     if result is None:
         return None
     percent = result.scoring in SHARES
@@ -25,14 +25,15 @@ def searched(material: Material) -> Section | None:
     if len(result.response):
         first = joined([label_of(each) for each in list(result.importance)[:3]])
         caption = (
-            f"The scores of the first rung move most with {first}. A random forest learned the "
-            "score from the strengths; a bar is how much of its R² is lost when one strength is "
-            "shuffled."
+            f"The score in the first rung depends most on {first}. A random forest predicts the "
+            "score from the hyperparameters. Each bar is the drop of its R² when one "
+            "hyperparameter is shuffled (permutation importance)."
         )
         figures.append(importance_bars(result.importance, caption))
         caption = (
-            "Each dot is a configuration at the end of the first rung, the line the forest's mean "
-            "over all of them with that one strength set. Strengths by importance."
+            "Each dot is a configuration at the end of the first rung. The line is the forest's "
+            "partial dependence: its mean prediction when that one hyperparameter is set and all "
+            "others stay as sampled. Hyperparameters are sorted by importance."
         )
         figures.append(
             tried(
@@ -46,14 +47,14 @@ def searched(material: Material) -> Section | None:
     if any(result.winners.values()):
         most = [label_of(each) for each, share in result.winners.items() if share > 0.5]
         caption = (
-            f"More than half of the last configurations use {joined(most)}."
+            f"More than half of the configurations in the last rung use {joined(most)}."
             if most
-            else "No regularizer is used by more than half of the last configurations."
+            else "No regularizer is used by more than half of the configurations in the last rung."
         )
         figures.append(winners_shares(result.winners, caption))
     return Section(
         "search",
-        "What the search tried",
+        "The search",
         _text(result, name, percent=percent),
         tuple(figures),
         (_winners(result, name),),
@@ -66,18 +67,18 @@ def _scoring(result: SearchResult) -> str:
 
 
 def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
-    def said(value: float) -> str:
+    def text(value: float) -> str:
         return f"{100 * value:.1f} %" if percent else f"{value:.3f}"
 
     test = result.test_score
     lines = [
-        f"{result.considered} configurations were tried in {result.seconds:.0f} seconds"
-        + (f", of which {result.failed} gave no finite numbers" if result.failed else "")
-        + (", and it was stopped before its end" if result.interrupted else "")
-        + ". The best third went on twice.",
-        f"By {name} the best one has {said(result.validation_score)} on the rows that it was "
-        f"chosen by. It was chosen among many, so that figure is too good: the test part says "
-        f"{said(test.value)} ({said(test.low)} to {said(test.high)}).",
+        f"The search tried {result.considered} configurations in {result.seconds:.0f} seconds"
+        + (f"; {result.failed} diverged" if result.failed else "")
+        + ("; it was interrupted before its end" if result.interrupted else "")
+        + ". Successive halving kept the best third twice.",
+        f"The best configuration has a validation {name} of {text(result.validation_score)}. This "
+        "figure is too good, because the configuration was selected by it. On the test part the "
+        f"model's {name} is {text(test.value)} ({text(test.low)} to {text(test.high)}).",
     ]
     return tuple(lines)
 
@@ -88,10 +89,10 @@ def _curves(result: SearchResult, name: str, *, percent: bool) -> Figure:
     together = set(table.loc[table["learning_rate"].isin(rates), "id"]) - {PLAIN_ID}
     count = len(together)
     caption = (
-        f"Every configuration by its held-out {name}, at each look. "
-        f"The {'one' if count == 1 else count} that {'predicts' if count == 1 else 'predict'} "
-        f"{'is' if count == 1 else 'are'} drawn heavier, and so is the network without "
-        "regularization. A line that ends early was left behind."
+        f"Held-out {name} of every configuration during training. Thick lines: the "
+        f"{'configuration' if count == 1 else f'{count} configurations'} of the final model, and "
+        "the network without regularization. Lines that end early were dropped by successive "
+        "halving."
     )
     return search_curves(
         result.histories,
@@ -115,9 +116,9 @@ def _winners(result: SearchResult, name: str) -> Grid:
         (str(at), *(_cell(each[key], off[key]) for key in used))
         for at, each in enumerate(configurations, start=1)
     )
-    head = ("place", *map(label_of, used))
+    head = ("rank", *map(label_of, used))
     return Grid(
-        f"The configurations that predict, the best by {name} first",
+        f"The configurations of the final model, sorted by {name}",
         head,
         rows,
         frozenset(range(1, len(head))),

@@ -1,4 +1,4 @@
-"""What a subject says of rows whose truth is known: all that a diagnosis reads of a model."""
+"""``Predictions``: a model's predictions for rows with a known target."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis.sections import Part
+from bridle.diagnosis.performance import Part
 from bridle.errors import DataError, UsageError
 from bridle.statistics.intervals import mean_interval
 from bridle.statistics.scores import Estimate, Judged, judge_classes, judge_values
 
-__all__ = ["Predicted", "part_of"]
+__all__ = ["Predictions", "part_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_LEAST = 1e-12
-"""A probability of 0 has an infinite loss; it is taken for this, about 27.6 nats."""
+_MIN_PROBABILITY = 1e-12
+"""Smallest probability in the loss, about 27.6 nats; the loss of 0 would be infinite."""
 
 
 @dataclass(frozen=True, eq=False)
-class Predicted:
-    """Predictions beside the truth, row by row.
+class Predictions:
+    """Predicted and true targets, row by row.
 
     Attributes
     ----------
     truth, values : int64 or float64 ``[rows]``
-        Class codes, or values in the target's units.
+        True and predicted targets: class codes, or values in the target's units.
     probabilities : float64 ``[rows, classes]``, optional
         Each row sums to 1.
     classes : tuple, optional
-        The label of each code; None for values.
+        The label of each code; None for regression.
     rows : int64 ``[rows]``, optional
-        Where each row stands in the table that was given.
+        The row numbers in the given table.
 
     Raises
     ------
     UsageError
-        If lengths differ, or there are no rows.
+        If lengths differ or there are no rows.
     DataError
-        If a prediction is not a number.
+        If a prediction is not finite.
 
     Examples
     --------
     >>> import numpy as np
-    >>> sure = np.array([[0.9, 0.1], [0.2, 0.8]])
-    >>> said = Predicted(np.array([0, 1]), sure.argmax(1), sure, ("no", "yes"))
-    >>> said.judged.value, said.losses.round(2).tolist()
+    >>> probabilities = np.array([[0.9, 0.1], [0.2, 0.8]])
+    >>> found = Predictions(np.array([0, 1]), probabilities.argmax(1), probabilities, ("no", "yes"))
+    >>> found.judged.value, found.losses.round(2).tolist()
     (1.0, [0.11, 0.22])
     """
 
@@ -62,21 +62,21 @@ class Predicted:
         if len(self.truth) == 0 or len(self.truth) != len(self.values):
             raise UsageError(
                 f"there are {len(self.values)} predictions for {len(self.truth)} rows; "
-                "give one prediction per row, and one row at least"
+                "give one prediction per row, and at least one row"
             )
         given = self.values if self.probabilities is None else self.probabilities
-        strange = np.flatnonzero(~np.isfinite(given).reshape(len(given), -1).all(1))
-        if len(strange):
+        invalid = np.flatnonzero(~np.isfinite(given).reshape(len(given), -1).all(1))
+        if len(invalid):
             raise DataError(
-                f"the prediction for row {strange[0]} is not a number; mend the model, or fit it "
-                "again with a lower learning rate"
+                f"the prediction for row {invalid[0]} is not a finite number; check the model, or "
+                "fit it again with a lower learning rate"
             )
 
     @classmethod
     def of_probabilities(
         cls, truth: Array, probabilities: Array, classes: tuple[Any, ...], rows: Array | None = None
-    ) -> Predicted:
-        """Return what probabilities predict: the class of the highest."""
+    ) -> Predictions:
+        """Return predictions from probabilities: the most probable class of each row."""
         shares = np.asarray(probabilities, dtype=np.float64)
         return cls(truth, shares.argmax(1), shares, classes, rows)
 
@@ -87,24 +87,24 @@ class Predicted:
 
     @cached_property
     def judged(self) -> Judged:
-        """The score, row by row."""
+        """The scores, row by row."""
         if self.classes is None:
             return judge_values(self.values, self.truth)
         return judge_classes(self.values, self.truth)
 
     @cached_property
     def losses(self) -> Array | None:
-        """The loss of each row: cross-entropy, or squared error; None for bare classes."""
+        """The loss of each row: cross-entropy or squared error; None without probabilities."""
         if self.classes is None:
             return np.square(self.values - self.truth)
         if self.probabilities is None:
             return None
         given = self.probabilities[np.arange(len(self.truth)), self.truth]
-        return -np.log(np.maximum(given, _LEAST))
+        return -np.log(np.maximum(given, _MIN_PROBABILITY))
 
 
-def part_of(name: str, predicted: Predicted) -> Part:
-    """Return how a subject did on a part: intervals for new rows, facts for training rows."""
+def part_of(name: str, predicted: Predictions) -> Part:
+    """Return the scores on a part: exact for training rows, with an interval for new rows."""
     judged, losses = predicted.judged, predicted.losses
     known = name == "training"
     loss = None

@@ -1,4 +1,4 @@
-"""What several figures share."""
+"""Encodings and layers that several figures share."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["by_color", "hover_rule", "thinned"]
 
 
 def by_color(field: str, colors: Mapping[str, str], *, legend: bool = True) -> alt.Color:
-    """Return the encoding of a field of names by the theme's colours."""
+    """Return a colour encoding of a nominal field, with colours of the theme."""
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend() if legend else None)
 
 
 def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
-    """Return at most so many rows, evenly spaced, the first and the last among them."""
+    """Return at most ``most`` evenly spaced rows, including the first and the last."""
     if len(frame) <= most:
         return frame
     return frame.iloc[np.unique(np.linspace(0, len(frame) - 1, most).round().astype(int))]
 
 
 def hover_rule(base: alt.Chart, field: str, tips: Sequence[alt.Tooltip], *, name: str) -> alt.Chart:
-    """Return a rule that follows the pointer to the nearest value of a field, with a tooltip.
+    """Return a vertical rule with a tooltip at the value nearest to the pointer.
 
-    Its name must be its own among the panels of a figure.
+    The name must be unique among the panels of a figure.
     """
     near = alt.selection_point(
         name=name, nearest=True, on="pointerover", clear="pointerout", fields=[field], empty=False

@@ -1,4 +1,4 @@
-"""What a report is made from: records of what was found, each of them where there is one."""
+"""The records that a report is built from, with the values that its sections share."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from bridle.search import SearchResult
 from bridle.sparsity.path_result import LambdaPath
 from bridle.tables import ValueTarget
 
-__all__ = ["Material"]
+__all__ = ["ReportInputs"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """The records that the sections of a report draw on.
+class ReportInputs:
+    """The records that the sections of a report use; None if a record is not given.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Material:
     path : LambdaPath, optional
     history : History, optional
     command : str
-        What was run; empty where nobody said.
+        The command that was run; empty if unknown.
     """
 
     fit: FitResult | None = None
@@ -59,7 +59,7 @@ class Material:
 
     @property
     def chosen(self) -> Fitted | None:
-        """The regularized network, or what the search chose."""
+        """The regularized network, or the networks that the search chose."""
         if self.fit is not None:
             return self.fit.regularized
         return None if self.search is None else self.search.chosen
@@ -73,12 +73,12 @@ class Material:
 
     @property
     def share(self) -> bool:
-        """Whether the score is a share of rows, which people read in per cent."""
+        """Whether the score is a share of rows, which is shown in per cent."""
         return self.score_name == "accuracy"
 
     @property
     def chosen_name(self) -> str:
-        """What the network is called beside the plain one."""
+        """The name of the network that is compared with the plain one."""
         return "regularized" if self.search is None else "chosen"
 
     @property
@@ -90,7 +90,7 @@ class Material:
 
     @property
     def test_values(self) -> tuple[FloatArray, FloatArray] | None:
-        """Truth and prediction of the test part, in the target's units; None for classes."""
+        """True and predicted values of the test part; None for classification."""
         result = self.fit or self.search
         if result is None or not isinstance(result.model.target, ValueTarget):
             return None
@@ -98,13 +98,13 @@ class Material:
             X, y = result.data["test"].X, result.data["test"].y
         else:
             X, y = result.observed.X_test, result.observed.y_test
-        said = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
+        predicted = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
         inverse = result.model.target.inverse
-        return inverse(y.double().numpy()).to_numpy(), inverse(said).to_numpy()
+        return inverse(y.double().numpy()).to_numpy(), inverse(predicted).to_numpy()
 
     @property
     def facts(self) -> dict[str, Any]:
-        """Strengths, recipe, seed and versions, as far as they are known."""
+        """Strengths, recipe, seed and versions, if known."""
         if self.model is not None:
             return self.model.facts
         return {} if self.diagnosis is None else self.diagnosis.facts

@@ -1,0 +1,63 @@
+"""Measurements of the result of a fit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.curves import curves_of
+from bridle.diagnosis.subjects.networks import (
+    fitted_table,
+    network_name,
+    predictions_of,
+    with_network,
+    with_training,
+)
+from bridle.diagnosis.subjects.options import Options
+from bridle.diagnosis.subjects.weights import parameters_of
+from bridle.errors import UsageError
+from bridle.models.fit import PLAIN, REGULARIZED
+from bridle.models.recipe import Strengths
+from bridle.models.result import FitResult
+from bridle.networks.population import predict
+
+__all__ = ["measure_fit"]
+
+_OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
+
+
+def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
+    """Return the measurements of a fit; its other network is a reference."""
+    member = REGULARIZED if options.member is None else options.member
+    if member not in _OTHER:
+        raise UsageError(f"member is {member}; it is 0 (plain) or 1 (regularized)")
+    coding = result.model.target
+    network = result.population.take([member])
+    predicted = {
+        name: predictions_of(predict(network, part.X), part.y, coding, result.places[name])
+        for name, part in result.data.items()
+    }
+    recipe = result.model.facts["recipe"]
+    selected = member == REGULARIZED and recipe["patience"] is not None
+    at = "test" if selected else "held out"
+    training, new = result.data["training"], result.data[at]
+    other = predictions_of(predict(result.population.take([1 - member]), new.X), new.y, coding)
+    strengths = result.strengths if member == REGULARIZED else Strengths()
+    measured = Measurements(
+        subject=network_name(network),
+        task=result.model.task,
+        predicted=predicted,
+        selected=selected,
+        references={_OTHER[member]: other},
+        table=fitted_table(data, sum(map(len, result.places.values()))),
+        worst=options.worst,
+        seed=options.seed,
+        parameters=parameters_of(network),
+        curves=curves_of(result.history, member),
+        notes=result.notes,
+        facts={**result.model.facts, "strengths": asdict(strengths)},
+    )
+    measured = with_network(measured, network, coding, new.X, new.y, at, options)
+    epochs = int(result.history.epochs_kept[member])
+    return with_training(measured, training.X, training.y, new.X, coding, at, epochs, options)

@@ -1,0 +1,35 @@
+"""The sections of a report, each built from the records that it needs."""
+
+from __future__ import annotations
+
+from bridle.report.inputs import ReportInputs
+from bridle.report.records import Section
+from bridle.report.sections.audit import audited
+from bridle.report.sections.measurements import other_measurements
+from bridle.report.sections.networks import path, regularizers, weights
+from bridle.report.sections.outcome import before_after, training
+from bridle.report.sections.predictions import calibration, worst
+from bridle.report.sections.reproduce import reproduce
+from bridle.report.sections.search import searched
+
+__all__ = ["sections_of"]
+
+SECTIONS = (
+    before_after,
+    training,
+    searched,
+    regularizers,
+    path,
+    weights,
+    calibration,
+    worst,
+    other_measurements,
+    audited,
+    reproduce,
+)
+
+
+def sections_of(inputs: ReportInputs) -> tuple[Section, ...]:
+    """Return the sections that have data, in reading order."""
+    found = [section_of(inputs) for section_of in SECTIONS]
+    return tuple(section for section in found if section is not None)
