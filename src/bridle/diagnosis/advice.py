@@ -73,8 +73,8 @@ def _of_references(found: Diagnosis) -> list[str]:
     share = found.is_share
     return [
         f"{each.name} scores {size(each.score.value, share=share)}{' %' if share else ''} on the "
-        f"same rows: {with_margin(each.comparison.difference, share=share, signed=True)}"
-        f"{_unit(share)} compared with this model"
+        f"same rows (difference {with_margin(each.comparison.difference, share=share, signed=True)}"
+        f"{_unit(share)})"
         for each in sorted(found.references, key=lambda one: -one.comparison.difference.value)
     ]
 
