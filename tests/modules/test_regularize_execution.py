@@ -1,6 +1,7 @@
 """Masks under checkpointing, compilation, several processes, copies and errors."""
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -11,6 +12,13 @@ from torch.utils.checkpoint import checkpoint
 import bridle
 from bridle.errors import UsageError
 from bridle.modules.noise_hooks import noises_of
+
+# warnings of torch 2.13's own: it reads .grad of every input where a compiled model has a graph
+# break, and its default compiler imports what it deprecates
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),
+]
 
 
 def test_activation_checkpointing_draws_the_same_masks_again():
@@ -52,6 +60,51 @@ def test_a_compiled_model_is_one_graph_with_the_same_masks():
     compiled = torch.compile(other, backend="aot_eager", fullgraph=True)
     for _ in range(3):
         assert torch.allclose(model(x), compiled(x), atol=1e-6)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch's default compiler needs g++")
+@pytest.mark.parametrize("rule", [{nn.ReLU: DROP}, {nn.ReLU: DROP, "2": CONNECT}])
+def test_gradients_of_a_compiled_model_have_the_mask_of_its_forward_pass(rule):
+    """Under the default backend: its backward pass reads the address again."""
+    torch.manual_seed(0)
+    model, x = mlp()
+    other = copy.deepcopy(model)
+    for net in (model, other):
+        bridle.regularize(net, rule)
+    compiled = torch.compile(other)
+    for _ in range(3):
+        for net, run in ((model, model), (other, compiled)):
+            net.zero_grad()
+            run(x).square().sum().backward()
+        for a, b in zip(model.parameters(), other.parameters(), strict=True):
+            assert torch.allclose(a.grad, b.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize("first", [None, {"1": DROP}])
+def test_a_compiled_model_of_the_same_shape_shares_no_code_with_another_rule(first):
+    """torch's default takes what it compiled for a model, hooks and all, for the next one."""
+    torch._dynamo.reset()
+    torch._dynamo.config.skip_nnmodule_hook_guards = True
+    model, x = mlp()
+    other, plain = copy.deepcopy(model), copy.deepcopy(model)
+    if first is not None:
+        bridle.regularize(model, first)
+    torch.compile(model, backend="aot_eager")(x)
+    for net in (other, plain):
+        bridle.regularize(net, {nn.ReLU: DROP, "2": CONNECT})
+    compiled = torch.compile(other, backend="aot_eager")
+    for _ in range(2):
+        assert torch.allclose(plain(x), compiled(x), atol=1e-6)
+
+
+def test_a_model_that_was_compiled_before_gets_its_noise():
+    model, x = mlp()
+    compiled = torch.compile(model, backend="aot_eager")
+    compiled(x)
+    receipt = bridle.regularize(compiled, {nn.ReLU: DROP})
+    assert not torch.allclose(compiled(x), compiled(x))
+    receipt.undo()
+    assert torch.equal(compiled(x), compiled(x))
 
 
 def test_drop_connect_in_a_compiled_model():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from test_searching import FAST, a_table
+from test_search import FAST, a_table
 
 import bridle
 

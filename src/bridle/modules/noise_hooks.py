@@ -13,7 +13,14 @@ from torch.nn.utils.rnn import PackedSequence
 from bridle.errors import UsageError
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
-__all__ = ["UnitNoise", "WeightNoise", "is_on_weights", "noises_of", "parameters_of"]
+__all__ = [
+    "UnitNoise",
+    "WeightNoise",
+    "is_on_weights",
+    "let_compilers_see_hooks",
+    "noises_of",
+    "parameters_of",
+]
 
 
 def is_on_weights(noise: Any) -> bool:
@@ -29,12 +36,30 @@ def _rank() -> tuple[int, int]:
     return 0, 1
 
 
+def let_compilers_see_hooks() -> None:
+    """Make ``torch.compile`` compile again where a model's hooks differ.
+
+    By default torch 2.13 reuses compiled code for a model that differs only in its hooks. The noise
+    of such a model would be left out without a word.
+    """
+    import torch._dynamo  # loaded with the first optimizer, if not before
+
+    if torch._dynamo.config.skip_nnmodule_hook_guards:
+        torch._dynamo.config.skip_nnmodule_hook_guards = False
+        torch._dynamo.reset()  # what was compiled before does not look at hooks
+
+
 class _StepCounter:
-    """Counts the training passes of a stream, and gives the address of the next mask."""
+    """Counts the training passes of a stream, and gives the address of the next mask.
+
+    No address is changed in place: a graph that has read one may read it again in its backward
+    pass, which a compiler recomputes from the graph's inputs.
+    """
 
     def __init__(self, name: str, seed: int, stream: int) -> None:
         self.name = name
         self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64)
+        self._one_step = torch.tensor([0, 0, 1], dtype=torch.int64)
         self._passes = 0
 
     @property
@@ -43,18 +68,17 @@ class _StepCounter:
 
     @step.setter
     def step(self, value: int) -> None:
-        self.next_address[2] = value
+        self.next_address = self.next_address + self._one_step * (value - self.step)
 
     def advance(self, device: torch.device) -> Tensor:
         """Return the address of this pass, int64 ``[3]``."""
         if self.next_address.device != device:
             self.next_address = self.next_address.to(device)
-        repeated = not torch.compiler.is_compiling() and self._is_recomputed()
-        address = self.next_address.clone()
-        if repeated:
-            address[2] -= 1
-        else:
-            self.next_address[2] += 1
+            self._one_step = self._one_step.to(device)
+        address = self.next_address
+        if not torch.compiler.is_compiling() and self._is_recomputed():
+            return address - self._one_step
+        self.next_address = address + self._one_step
         return address
 
     def _is_recomputed(self) -> bool:

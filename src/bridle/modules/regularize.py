@@ -13,7 +13,7 @@ from bridle.errors import UsageError
 from bridle.modules.attach import attach, penalties_by_name
 from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
-from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
 from bridle.modules.placement import Before, Planned, plan
 from bridle.modules.select import Selector
 from bridle.noise import Multiplier
@@ -305,6 +305,8 @@ def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
 def _install(
     planned: Planned, seed: int, first: int
 ) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
+    if planned:
+        let_compilers_see_hooks()
     noises: list[UnitNoise | WeightNoise] = []
     handles: list[Any] = []
     for stream, ((where, name), (module, noise, place)) in enumerate(planned.items(), first):
