@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-__all__ = ["boosted"]
+__all__ = ["boosting_predictions"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def boosted(
+def boosting_predictions(
     X: Array,
     y: Array,
     X_new: Array,

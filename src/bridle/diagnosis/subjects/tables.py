@@ -21,9 +21,10 @@ from bridle.diagnosis.subjects.references import BOOSTING, boosting
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import layers_of_network, parameters_of
 from bridle.errors import DataError, UsageError
-from bridle.models.fit import PLAIN, REGULARIZED, split_rows, three_parts
+from bridle.models.fit import PLAIN, REGULARIZED
 from bridle.models.recipe import Strengths
 from bridle.models.result import FitResult
+from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
 from bridle.search import SearchResult
@@ -182,7 +183,7 @@ def material_of_search(found: SearchResult, data: Any, options: Options) -> Mate
     seen, coding, network = found.observed, found.model.target, found.model.network
     predicted = {
         "training": _said(predict(network, seen.X), seen.y, coding, seen.places["searched"]),
-        "held out": _said(seen.unseen[None], seen.y, coding, seen.places["searched"]),
+        "held out": _said(seen.held_out_outputs[None], seen.y, coding, seen.places["searched"]),
         "test": _said(predict(network, seen.X_test), seen.y_test, coding, seen.places["test"]),
     }
     names = {"plain": "no regularization", "boosting": BOOSTING}
@@ -197,7 +198,7 @@ def material_of_search(found: SearchResult, data: Any, options: Options) -> Mate
         fold=seen.fold.numpy() if found.answer != "refit" else None,
         references={
             names[name]: _said(outputs[None], seen.y_test, coding)
-            for name, outputs in seen.said.items()
+            for name, outputs in seen.test_outputs.items()
         },
         table=_frame(data, sum(found.rows.values())) if within_table else None,
         worst=options.worst,

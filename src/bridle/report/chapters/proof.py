@@ -12,7 +12,7 @@ from bridle.report.material import Material
 from bridle.report.opening import FIRST
 from bridle.report.records import Grid, Section
 from bridle.report.words import gap_text, number, score_text, sentence
-from bridle.search.result import SHARES
+from bridle.search.result import PERCENT_SCORINGS
 
 __all__ = ["audited", "measured", "reproduce"]
 
@@ -78,7 +78,7 @@ def _beside(found: Diagnosis) -> Iterator[tuple[str, str]]:
     share, pick = found.is_share, found.selection
     if pick is not None:
         label = f"chosen among {pick.tried}, optimism of the validation score"
-        yield label, gap_text(pick.optimism, share=pick.scoring in SHARES)
+        yield label, gap_text(pick.optimism, share=pick.scoring in PERCENT_SCORINGS)
     for other in found.references:
         p_value = other.mcnemar_p_value
         test = "" if p_value is None else f", McNemar p = {number(p_value)}"

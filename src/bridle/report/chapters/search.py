@@ -7,7 +7,7 @@ from bridle.report.material import Material
 from bridle.report.records import Figure, Grid, Section
 from bridle.report.words import joined, label_of, number
 from bridle.search import SearchResult
-from bridle.search.result import SHARES
+from bridle.search.result import PERCENT_SCORINGS
 
 __all__ = ["searched"]
 
@@ -19,7 +19,7 @@ def searched(material: Material) -> Section | None:
     result = material.search
     if result is None:
         return None
-    percent = result.scoring in SHARES
+    percent = result.scoring in PERCENT_SCORINGS
     name = _scoring(result)
     figures = [_curves(result, name, percent=percent)]
     if len(result.response):
