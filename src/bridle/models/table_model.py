@@ -181,8 +181,8 @@ class TableModel:
         """
         if not 0 <= member < self.network.members:
             raise UsageError(
-                f"member is {member}; it must be 0 or more and below {self.network.members}, the "
-                "number of networks"
+                f"member is {member}; the model has {self.network.members} networks, which are "
+                "counted from 0"
             )
         if not self.network.has_noise:
             raise UsageError(

@@ -91,7 +91,7 @@ def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimat
     '0.100 ± 0.029'
     """
     if len(folds) < 2:
-        raise UsageError(f"folds has {len(folds)} values; give at least two")
+        raise UsageError(f"an interval needs 2 folds or more, not {len(folds)}; give more folds")
     mean, variance = float(np.mean(folds)), float(np.var(folds, ddof=1))
     error = math.sqrt((1 / len(folds) + held_out_share) * variance)
     wide = float(student.ppf(0.975, len(folds) - 1)) * error
