@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError
-from bridle.tables.read import MISSING_TEXTS
+from bridle.tables.read import MISSING_STRINGS
 
-__all__ = ["Column", "as_dates", "as_numbers", "as_texts", "column_of"]
+__all__ = ["Column", "as_dates", "as_numbers", "as_strings", "column_of"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
-MOST_CATEGORIES = 64
+MAX_CATEGORIES = 64
 """A string column with more distinct values, or more than half of the rows, is free text."""
 
 
@@ -85,15 +85,15 @@ def column_of(values: pd.Series[Any]) -> Column:
     name = str(values.name)
     missing = bool(values.isna().any())
     if pd.api.types.is_bool_dtype(values.dtype) or isinstance(values.dtype, pd.CategoricalDtype):
-        return _of_texts(name, as_texts(values), found_kind="category")
+        return _column_of_strings(name, as_strings(values), found_kind="category")
     if pd.api.types.is_numeric_dtype(values.dtype):
         return _or_constant(Column(name, "number", missing), values)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return _or_constant(Column(name, "date", missing, has_time=_has_time(values)), values)
-    return _of_texts(name, as_texts(values))
+    return _column_of_strings(name, as_strings(values))
 
 
-def _of_texts(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) -> Column:
+def _column_of_strings(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) -> Column:
     present = texts[texts.notna()]
     missing = len(present) < len(texts)
     distinct = present.unique()
@@ -111,7 +111,7 @@ def _of_texts(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) 
         return _or_constant(column, dates)
     if len(distinct) == 1 and not missing:
         return Column(name, "constant")
-    if found_kind or len(distinct) <= min(MOST_CATEGORIES, len(texts) / 2):
+    if found_kind or len(distinct) <= min(MAX_CATEGORIES, len(texts) / 2):
         return Column(name, "category", missing, categories=tuple(sorted(distinct)))
     return Column(name, "text", missing)
 
@@ -150,7 +150,7 @@ def _has_time(dates: pd.Series[Any]) -> bool:
     return bool((present != present.dt.normalize()).any())
 
 
-def as_texts(values: pd.Series[Any]) -> pd.Series[Any]:
+def as_strings(values: pd.Series[Any]) -> pd.Series[Any]:
     """Return values as stripped strings, and None for missing values.
 
     A whole number gives the same string as 1, 1.0 and "1", since pandas turns whole numbers to
@@ -168,7 +168,7 @@ def _text(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value).strip()
-    return None if text in MISSING_TEXTS else text
+    return None if text in MISSING_STRINGS else text
 
 
 def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
@@ -182,7 +182,7 @@ def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        texts = as_texts(values)
+        texts = as_strings(values)
         parsed = pd.to_numeric(texts, errors="coerce")
         strange = np.flatnonzero(texts.notna() & parsed.isna())
         if len(strange):
@@ -210,7 +210,7 @@ def as_dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
     """
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values
-    texts = as_texts(values)
+    texts = as_strings(values)
     dates = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True)
     strange = np.flatnonzero(texts.notna() & dates.isna())
     if len(strange):

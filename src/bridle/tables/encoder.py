@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column, as_dates, as_numbers, as_texts, column_of
+from bridle.tables.columns import Column, as_dates, as_numbers, as_strings, column_of
 from bridle.tables.text import TextFeatures
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class TableEncoder:
         columns = self._of("category")
         if self._one_hot is None:
             return np.zeros((len(frame), 0))
-        texts = [as_texts(frame[column.name]).fillna(MISSING) for column in columns]
+        texts = [as_strings(frame[column.name]).fillna(MISSING) for column in columns]
         return self._one_hot.transform(np.array(texts, dtype=object).T)
 
     def _names(self) -> tuple[str, ...]:
@@ -296,7 +296,7 @@ def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any
 
 
 def _is_missing(values: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    texts = as_texts(values) if pd.api.types.is_string_dtype(values.dtype) else values
+    texts = as_strings(values) if pd.api.types.is_string_dtype(values.dtype) else values
     return texts.isna().to_numpy()
 
 

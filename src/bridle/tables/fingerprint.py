@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["facts_of_table", "fingerprint", "share_of_known_rows"]
 
@@ -59,7 +59,7 @@ def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
     codes, distinct = pd.factorize(values.astype(object))
-    texts = [*as_texts(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
+    texts = [*as_strings(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
     return pd.Series(np.array(texts, dtype=object)[codes], index=values.index, dtype=object)
 
 

@@ -19,9 +19,22 @@ import pyarrow.parquet
 
 from bridle.errors import DataError
 
-__all__ = ["MISSING_TEXTS", "read_table"]
+__all__ = ["MISSING_STRINGS", "read_table"]
 
-MISSING_TEXTS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "<NA>")
+MISSING_STRINGS = (
+    "",
+    "?",
+    "NA",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "None",
+    "none",
+    "<NA>",
+)
 """The strings that mean a missing value in a file; the UCI repository uses "?"."""
 
 _CSV = (".csv", ".tsv", ".txt", ".data")
@@ -106,7 +119,7 @@ def _csv(path: Path) -> pd.DataFrame:
             read_options=pyarrow.csv.ReadOptions(use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
-                null_values=list(MISSING_TEXTS), strings_can_be_null=True
+                null_values=list(MISSING_STRINGS), strings_can_be_null=True
             ),
         )
     except pa.ArrowInvalid as error:

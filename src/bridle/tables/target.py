@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
 
-MOST_CODES = 20
+MAX_CLASSES = 20
 """With more distinct whole numbers the task is regression, not classification."""
 
 ClassLabel = str | int | bool | float
@@ -87,7 +87,7 @@ def infer_task(target: pd.Series[Any]) -> str:
         return "classification"
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
-    return "classification" if whole and target.nunique() <= MOST_CODES else "regression"
+    return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _labels(target: pd.Series[Any]) -> list[ClassLabel]:
         numbers = target.to_numpy(dtype=np.float64)
         whole = (numbers == np.floor(numbers)).all()
         return [int(value) if whole else float(value) for value in target]
-    return [str(value) for value in as_texts(target)]
+    return [str(value) for value in as_strings(target)]
 
 
 def _check_finite(target: pd.Series[Any]) -> None:

@@ -10,13 +10,13 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from bridle.errors import ModelFileError
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["TextFeatures"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 HASHES = 4096
-DIRECTIONS = 30
+COMPONENTS = 30
 
 
 class TextFeatures:
@@ -46,7 +46,7 @@ class TextFeatures:
         hashed = _hashed(texts)
         weighting = TfidfTransformer().fit(hashed)
         weighted = weighting.transform(hashed)
-        count = min(DIRECTIONS, weighted.shape[0] - 1)
+        count = min(COMPONENTS, weighted.shape[0] - 1)
         projection = TruncatedSVD(count, random_state=0).fit(weighted)
         values = weighted @ projection.components_.T
         spread = values.std(axis=0)
@@ -72,4 +72,4 @@ def _hashed(texts: pd.Series[Any]) -> Any:
     hashing = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
     )
-    return hashing.transform(as_texts(texts).fillna("").tolist())
+    return hashing.transform(as_strings(texts).fillna("").tolist())
