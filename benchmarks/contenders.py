@@ -21,11 +21,11 @@ from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
 from bridle.networks.population import predict
-from bridle.search.answer import averaged
-from bridle.search.budget import batch_size_for
 from bridle.search.configuration import Configuration
-from bridle.search.shard import Shard
-from bridle.search.task import Task, fold_of_rows
+from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.final_model import average_outputs
+from bridle.search.plan import batch_size_for
+from bridle.search.trial_population import TrialPopulation
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["CONTENDERS", "score"]
@@ -163,15 +163,15 @@ def _network(configuration: Configuration) -> Callable[..., Any]:
         y = torch.from_numpy(coding.transform(rest["target"]))
         count = len(coding.classes) if isinstance(coding, ClassTarget) else 0
         fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, count, seed))
-        task = Task({0: X}, y, fold, count)
-        rows = len(task.rows_of(0)[0])
+        data = SearchData({0: X}, y, fold, count)
+        rows = len(data.rows_of(0)[0])
         size = batch_size_for(rows)
-        shard = Shard(task, [configuration], [0], seed=seed, batch_size=size)
-        shard.train(max(900, EPOCHS * rows // size))
-        with shard.averaged() as network:
+        population = TrialPopulation(data, [configuration], [0], seed=seed, batch_size=size)
+        population.train(max(900, EPOCHS * rows // size))
+        with population.averaged_weights() as network:
             network.eval()
             out = predict(network, torch.from_numpy(encoder.transform(test)))
-        mean = averaged(out, classes=classes)
+        mean = average_outputs(out, classes=classes)
         return coding.inverse((mean.argmax(-1) if classes else mean[:, 0]).numpy())
 
     return fitted

@@ -20,8 +20,8 @@ from torch.nn import functional as F  # noqa: N812
 from torch_loop import network_of
 
 from bridle.search.configuration import Configuration
-from bridle.search.shard import Shard
-from bridle.search.task import Task
+from bridle.search.data import SearchData
+from bridle.search.trial_population import TrialPopulation
 
 SIZES = (32, 128, 128, 2)
 BATCH = 128
@@ -85,7 +85,7 @@ def main() -> None:
     torch.manual_seed(0)
     folds, rows = 4, 4096
     X, y = torch.randn(rows, SIZES[0]), torch.randint(2, (rows,))
-    task = Task({0: X}, y, torch.arange(rows) % folds, 2, options.device)
+    data = SearchData({0: X}, y, torch.arange(rows) % folds, 2, options.device)
 
     def synchronised(run: Callable[[], None]) -> Callable[[], None]:
         def whole() -> None:
@@ -102,9 +102,9 @@ def main() -> None:
     steps = STEPS[options.device]
     for members in options.members:
         count = members // folds
-        shard = Shard(task, [ALL] * count, range(count), seed=0, batch_size=BATCH)
+        population = TrialPopulation(data, [ALL] * count, range(count), seed=0, batch_size=BATCH)
         variants = {
-            "bridle": synchronised(partial(shard.train, steps)),
+            "bridle": synchronised(partial(population.train, steps)),
             "products": synchronised(products(members, options.device)),
             "torch": synchronised(torch_step(X.to(options.device), y.to(options.device))),
         }

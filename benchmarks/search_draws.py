@@ -25,13 +25,13 @@ from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from bridle.search.answer import averaged
-from bridle.search.budget import EPOCHS, FEWEST_STEPS, MOST_STEPS, batch_size_for
 from bridle.search.configuration import HIDDEN, Configuration, Space
-from bridle.search.encoding import encoded, encodings_of
+from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+from bridle.search.final_model import average_outputs
+from bridle.search.plan import EPOCHS, MAX_STEPS, MIN_STEPS, batch_size_for
 from bridle.search.scoring import mean_losses, scores_of
-from bridle.search.shard import Shard
-from bridle.search.task import Task, fold_of_rows
+from bridle.search.trial_population import TrialPopulation
 from bridle.tables import ClassTarget, ValueTarget
 
 CLASSIFICATION = (
@@ -79,61 +79,64 @@ class Table:
             frame["target"] = frame["target"].astype(str)
         by = frame["target"] if classes else None
         rest, test = train_test_split(frame, test_size=0.2, random_state=SPLIT, stratify=by)
-        encoders = encodings_of(rest.drop(columns="target"))
+        encoders = fit_encoders(rest.drop(columns="target"))
         coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
         y, self.y_test = (
             torch.from_numpy(coding.transform(part["target"])) for part in (rest, test)
         )
         count = len(coding.classes) if isinstance(coding, ClassTarget) else 0
         fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, count, 0))
-        X, self.X_test = (encoded(encoders, part) for part in (rest, test))
-        self.task = Task(X, y, fold, count, device)
+        X, self.X_test = (encode(encoders, part) for part in (rest, test))
+        self.data = SearchData(X, y, fold, count, device)
 
     @torch.no_grad()
-    def tested(self, shard: Shard, bins: int) -> Tensor:
+    def tested(self, population: TrialPopulation, bins: int) -> Tensor:
         """Return each configuration's outputs for the test part, averaged over its folds."""
-        X = self.X_test[bins].to(self.task.device)
+        X = self.X_test[bins].to(self.data.device)
         found = []
-        with shard.averaged() as network:
+        with population.averaged_weights() as network:
             for block in X.split(max(1, 2**20 // len(network.seeds))):
                 outputs = network(block.expand(len(network.seeds), -1, -1), noise=False)
                 found.append(outputs.unflatten(0, (-1, FOLDS)).cpu())
         outputs = torch.cat(found, dim=2)
-        return torch.stack([averaged(each, classes=bool(self.task.classes)) for each in outputs])
+        classes = bool(self.data.classes)
+        return torch.stack([average_outputs(each, classes=classes) for each in outputs])
 
     def measured(self, configurations: list[Configuration]) -> pd.DataFrame:
         """Train the configurations; return a row for each evaluation of each."""
-        task = self.task
-        rows = min(len(task.rows_of(v)[0]) for v in range(FOLDS))
+        data = self.data
+        rows = min(len(data.rows_of(v)[0]) for v in range(FOLDS))
         size = batch_size_for(rows)
-        longest = int(min(MOST_STEPS, max(FEWEST_STEPS, EPOCHS * rows / size)))
+        longest = int(min(MAX_STEPS, max(MIN_STEPS, EPOCHS * rows / size)))
         found: list[pd.DataFrame] = []
-        for bins in task.inputs:
+        for bins in data.inputs:
             here = [
                 at
                 for at, each in enumerate(configurations)
-                if (each.bins if each.bins in task.inputs else 0) == bins
+                if (each.bins if each.bins in data.inputs else 0) == bins
             ]
             for begin in range(0, len(here), TOGETHER):
                 ids = here[begin : begin + TOGETHER]
-                shard = Shard(
-                    task,
+                population = TrialPopulation(
+                    data,
                     [configurations[at].with_shape(HIDDEN, bins) for at in ids],
                     ids,
                     seed=0,
                     batch_size=size,
                 )
                 for share in EVALUATIONS:
-                    shard.train(round(share * longest) - shard.step)
-                    found.append(self._evaluation(shard, bins).assign(id=ids, part=round(share, 3)))
+                    population.train(round(share * longest) - population.step)
+                    found.append(
+                        self._evaluation(population, bins).assign(id=ids, part=round(share, 3))
+                    )
         return pd.concat(found)
 
-    def _evaluation(self, shard: Shard, bins: int) -> pd.DataFrame:
-        task, classes = self.task, bool(self.task.classes)
-        known, said = shard.held_out()[:, task.judged], self.tested(shard, bins)
-        y = task.y[task.judged]
+    def _evaluation(self, population: TrialPopulation, bins: int) -> pd.DataFrame:
+        data, classes = self.data, bool(self.data.classes)
+        known, said = population.held_out_outputs()[:, data.scored], self.tested(population, bins)
+        y = data.y[data.scored]
         return pd.DataFrame(
-            {"step": shard.step, "loss": mean_losses(known, y, classes=classes).numpy()}
+            {"step": population.step, "loss": mean_losses(known, y, classes=classes).numpy()}
             | {name: scores_of(known, y, name).numpy() for name in SCORINGS[classes]}
             | {
                 f"test {name}": scores_of(said, self.y_test, name).numpy()
@@ -149,7 +152,7 @@ def measure(options: argparse.Namespace) -> None:
     for name in options.sets:
         began = time.perf_counter()
         table = Table(name, options.data, options.device)
-        configurations = sampled(options.configurations, classes=bool(table.task.classes))
+        configurations = sampled(options.configurations, classes=bool(table.data.classes))
         found.append(table.measured(configurations).assign(set=name))
         pd.concat(found).to_csv(options.csv, index=False, float_format="%.5g")
         print(f"{name}: {time.perf_counter() - began:.1f} s", flush=True)

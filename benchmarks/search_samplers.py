@@ -32,14 +32,15 @@ from machine import machine
 from sklearn.model_selection import train_test_split
 
 from bridle.networks.population import predict
-from bridle.search.advance import Job, advance
-from bridle.search.answer import TOGETHER, averaged, networks_of
-from bridle.search.budget import plan_for
 from bridle.search.configuration import PLAIN, Configuration, Space
-from bridle.search.encoding import encoded, encodings_of
-from bridle.search.halving import Contest, Entry, Plan
+from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+from bridle.search.final_model import average_outputs, network_of
+from bridle.search.job import Job, run_job
+from bridle.search.plan import ENSEMBLE_SIZE, Plan, plan_search
 from bridle.search.scoring import scores_of
-from bridle.search.task import Task, fold_of_rows
+from bridle.search.successive_halving import SuccessiveHalving
+from bridle.search.trial import Trial
 from bridle.tables import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "cnae-9", "jasmine")
@@ -79,7 +80,7 @@ def suggest(trial: optuna.Trial, space: Space) -> Configuration:
     )
 
 
-class ModelContest(Contest):
+class ModelHalving(SuccessiveHalving):
     """Successive halving, with a first rung that TPE proposes."""
 
     def __init__(self, plan: Plan, space: Space, run: Any) -> None:
@@ -96,16 +97,16 @@ class ModelContest(Contest):
         )
         self.asked: dict[int, optuna.Trial] = {}
 
-    def _drawn(self, number: int) -> Entry:
-        for known, trial in list(self.asked.items()):
-            entry = self.entries.get(known)
-            if entry is not None and entry.scores:
-                self.study.tell(trial, max(entry.first_score, -1.0))
+    def _sample_trial(self, number: int) -> Trial:
+        for known, asked in list(self.asked.items()):
+            trial = self.trials.get(known)
+            if trial is not None and trial.scores:
+                self.study.tell(asked, max(trial.first_score, -1.0))
                 del self.asked[known]
         if number <= AT_RANDOM:
-            return super()._drawn(number)
+            return super()._sample_trial(number)
         self.asked[number] = self.study.ask()
-        return Entry(number, suggest(self.asked[number], self.space))
+        return Trial(number, suggest(self.asked[number], self.space))
 
 
 def moved(one: Configuration, random: np.random.Generator) -> Configuration:
@@ -132,19 +133,19 @@ def moved(one: Configuration, random: np.random.Generator) -> Configuration:
     )
 
 
-def population(task: Task, space: Space, plan: Plan) -> list[Entry]:
+def population(data: SearchData, space: Space, plan: Plan) -> list[Trial]:
     """Train by population-based training; return the networks, the best first."""
     random = np.random.default_rng([plan.seed, 0xB07])
     work = sum(
-        plan.kept(r, plan.configurations) * (b - a)
+        plan.promoted(r, plan.configurations) * (b - a)
         for r, (a, b) in enumerate(pairwise((0, *plan.steps)))
     )
     count = max(4, round(work / plan.steps[-1]))
-    entries = [Entry(i, space.sample(random)) for i in range(count)]
+    trials = [Trial(i, space.sample(random)) for i in range(count)]
     ends = np.linspace(0, plan.steps[-1], GENERATIONS + 1).round().astype(int)
     for generation, (start, stop) in enumerate(pairwise(ends.tolist())):
-        shapes: dict[Any, list[Entry]] = {}
-        for each in entries:
+        shapes: dict[Any, list[Trial]] = {}
+        for each in trials:
             shapes.setdefault(each.configuration.shape, []).append(each)
         for group in shapes.values():
             for at in range(0, len(group), TOGETHER_IN_A_JOB):
@@ -156,41 +157,41 @@ def population(task: Task, space: Space, plan: Plan) -> list[Entry]:
                     states=states if generation else None,
                     start=start,
                     stop=stop,
-                    looks=1,
+                    evaluations=1,
                     rung=0,
                     seed=plan.seed,
                     batch_size=plan.batch_size,
                     scoring=plan.scoring,
                 )
-                for entry, seen in zip(part, advance(task, job)[0], strict=True):
-                    entry.see(seen, 0)
-        entries.sort(key=lambda each: (-each.scores[-1], each.losses[-1]))
+                for trial, result in zip(part, run_job(data, job)[0], strict=True):
+                    trial.record(result, 0)
+        trials.sort(key=lambda each: (-each.scores[-1], each.losses[-1]))
         if generation < GENERATIONS - 1:
             quarter = count // 4
             for place in range(quarter):
-                best, worst = entries[place], entries[-1 - place]
+                best, worst = trials[place], trials[-1 - place]
                 worst.configuration = moved(best.configuration, random)
                 worst.state = best.state
                 worst.steps, worst.scores = list(best.steps), list(best.scores)
                 worst.losses = list(best.losses)
-    return sorted(entries, key=lambda each: (-each.best[0], -each.best[1]))
+    return sorted(trials, key=lambda each: (-each.best[0], -each.best[1]))
 
 
 def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]:
     """Return the test and the validation score of each sampler on one split."""
     rest, test = train_test_split(frame, test_size=0.2, random_state=seed, stratify=frame["target"])
     rows = rest.drop(columns="target")
-    encoders = encodings_of(rows)
+    encoders = fit_encoders(rows)
     bins = tuple(encoders)
     coding = ClassTarget.fit(frame["target"])
     y = torch.from_numpy(coding.transform(rest["target"]))
     y_test = torch.from_numpy(coding.transform(test["target"]))
-    inputs, X_test = (encoded(encoders, part) for part in (rows, test))
+    inputs, X_test = (encode(encoders, part) for part in (rows, test))
     fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
-    task = Task(inputs, y, fold, len(coding.classes))
+    data = SearchData(inputs, y, fold, len(coding.classes))
     space = Space(((128, 128),), bins, balanced=True)
-    plan, _ = plan_for(
-        task,
+    plan, _ = plan_search(
+        data,
         [PLAIN.with_shape((128, 128), b) for b in bins],
         seconds=None,
         configurations=configurations,
@@ -202,19 +203,19 @@ def one(frame: pd.DataFrame, seed: int, configurations: int) -> dict[str, float]
     )
 
     def run(jobs: Any) -> Any:
-        return (advance(task, job) for job in jobs)
+        return (run_job(data, job) for job in jobs)
 
     found: dict[str, float] = {}
-    ways: dict[str, list[Entry]] = {}
-    for name, kind in (("random", Contest), ("TPE", ModelContest)):
-        contest = kind(plan, space, run)
-        contest.hold()
-        ways[name] = contest.finalists[:TOGETHER]
-    ways["PBT"] = population(task, space, plan)[:TOGETHER]
+    ways: dict[str, list[Trial]] = {}
+    for name, kind in (("random", SuccessiveHalving), ("TPE", ModelHalving)):
+        halving = kind(plan, space, run)
+        halving.run()
+        ways[name] = halving.finalists[:ENSEMBLE_SIZE]
+    ways["PBT"] = population(data, space, plan)[:ENSEMBLE_SIZE]
     for name, winners in ways.items():
         widest = max(each.configuration.bins for each in winners)
-        outputs = averaged(
-            predict(networks_of(task, winners, widest), X_test[widest]), classes=True
+        outputs = average_outputs(
+            predict(network_of(data, winners, widest), X_test[widest]), classes=True
         )
         found[name] = 100 * float(scores_of(outputs[None], y_test, SCORING))
         found[f"{name}, validation"] = 100 * winners[0].best[0]

@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine
-from search_speed import SCORING, task_of
+from search_speed import SCORING, data_of
 from torch import Tensor, nn
 from torch_loop import Builder, cross_validate, network_of
 
-from bridle.search.budget import batch_size_for
 from bridle.search.configuration import Configuration, Space
+from bridle.search.plan import batch_size_for
 
 SETS = ("credit-g", "vehicle", "kc1", "australian", "phoneme", "cnae-9")
 STEPS, EVALUATIONS = 900, 12
@@ -82,8 +82,8 @@ def main() -> None:
     for name in options.sets:
         frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
         frame["target"] = frame["target"].astype(str)
-        task = task_of(frame, 0)
-        space = Space(bins=tuple(sorted(task.inputs)), balanced=True)
+        data = data_of(frame, 0)
+        space = Space(bins=tuple(sorted(data.inputs)), balanced=True)
         random = np.random.default_rng(7)
         scores: dict[str, list[float]] = {way: [] for way in WAYS}
         for number in range(options.configurations):
@@ -91,11 +91,11 @@ def main() -> None:
             for way, (hidden, build) in WAYS.items():
                 torch.manual_seed(number)
                 value = cross_validate(
-                    task,
+                    data,
                     replace(sampled, hidden=hidden),
                     steps=STEPS,
                     evaluations=EVALUATIONS,
-                    batch_size=batch_size_for(len(task.rows_of(0)[0])),
+                    batch_size=batch_size_for(len(data.rows_of(0)[0])),
                     scoring=SCORING,
                     build=build,
                 )

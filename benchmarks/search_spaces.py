@@ -22,7 +22,7 @@ from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 
 import bridle
-from bridle.search import configuration, holding
+from bridle.search import configuration, run
 from bridle.search.configuration import HIDDEN, Configuration, Space
 
 CLASSIFICATION = ("credit-g", "vehicle", "kc1", "phoneme", "australian", "jasmine")
@@ -44,7 +44,7 @@ class HalfAsOften(Space):
 
     def sample(self, random: np.random.Generator) -> Configuration:
         """Sample with another share of noise."""
-        with patch.object(configuration, "NOISE_OF_VALUES", 0.5):
+        with patch.object(configuration, "REGRESSION_NOISE", 0.5):
             return super().sample(random)
 
 
@@ -103,7 +103,7 @@ def searched(
     rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, scoring: str, *, classes: bool
 ) -> float:
     """Return the test score of a search in one space."""
-    with patch.object(holding, "Space", SPACES.get(way, Space)):
+    with patch.object(run, "Space", SPACES.get(way, Space)):
         found = bridle.search(
             rest,
             "target",

@@ -38,12 +38,12 @@ from sklearn.neural_network import MLPClassifier
 from torch_loop import cross_validate
 
 import bridle
-from bridle.search.budget import LOOKS, RUNGS, batch_size_for
 from bridle.search.configuration import Configuration
-from bridle.search.encoding import encoded, encodings_of
-from bridle.search.halving import ETA, Progress
-from bridle.search.shard import Shard
-from bridle.search.task import Task, fold_of_rows
+from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+from bridle.search.plan import ETA, EVALUATIONS, RUNGS, batch_size_for
+from bridle.search.successive_halving import Progress
+from bridle.search.trial_population import TrialPopulation
 from bridle.tables import ClassTarget
 
 SETS = ("credit-g", "vehicle", "kc1", "phoneme", "australian")
@@ -51,13 +51,13 @@ SCORING = "balanced_accuracy"
 FOLDS = 5
 
 
-def task_of(frame: pd.DataFrame, seed: int) -> Task:
+def data_of(frame: pd.DataFrame, seed: int) -> SearchData:
     """Encode a table as the search does."""
     rows = frame.drop(columns="target")
     coding = ClassTarget.fit(frame["target"])
     y = torch.from_numpy(coding.transform(frame["target"]))
     fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, len(coding.classes), seed))
-    return Task(encoded(encodings_of(rows), rows), y, fold, len(coding.classes))
+    return SearchData(encode(fit_encoders(rows), rows), y, fold, len(coding.classes))
 
 
 def sample(trial: optuna.Trial, bins: list[int]) -> Configuration:
@@ -81,7 +81,7 @@ def sample(trial: optuna.Trial, bins: list[int]) -> Configuration:
 
 
 def _optuna_worker(
-    task: Task, path: str, steps: int, batch_size: int, target: float, seed: int, end: float
+    data: SearchData, path: str, steps: int, batch_size: int, target: float, seed: int, end: float
 ) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -102,10 +102,10 @@ def _optuna_worker(
                 raise optuna.TrialPruned
 
         value = cross_validate(
-            task,
-            sample(trial, sorted(task.inputs)),
+            data,
+            sample(trial, sorted(data.inputs)),
             steps=steps,
-            evaluations=LOOKS * RUNGS,
+            evaluations=EVALUATIONS * RUNGS,
             batch_size=batch_size,
             scoring=SCORING,
             after_fold=after_fold,
@@ -124,7 +124,13 @@ def _optuna_worker(
 
 
 def by_optuna(
-    task: Task, steps: int, batch_size: int, target: float, limit: float, seed: int, folder: Path
+    data: SearchData,
+    steps: int,
+    batch_size: int,
+    target: float,
+    limit: float,
+    seed: int,
+    folder: Path,
 ) -> dict[str, float]:
     """Return the time of two processes to the target, their best score and their trials."""
     path = str(folder / f"optuna-{time.time_ns()}.log")
@@ -134,7 +140,7 @@ def by_optuna(
     began = time.time()
     joblib.Parallel(2)(
         joblib.delayed(_optuna_worker)(
-            task, path, steps, batch_size, target, seed + worker, began + limit
+            data, path, steps, batch_size, target, seed + worker, began + limit
         )
         for worker in range(2)
     )
@@ -160,7 +166,7 @@ def _import_all() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 
-def by_halving(task: Task, seed: int) -> dict[str, float]:
+def by_halving(data: SearchData, seed: int) -> dict[str, float]:
     """Return the score and the seconds of scikit-learn's halving search over its MLP."""
     search = HalvingRandomSearchCV(
         MLPClassifier((256, 256), random_state=seed),
@@ -174,7 +180,7 @@ def by_halving(task: Task, seed: int) -> dict[str, float]:
         resource="max_iter",
         min_resources=12,
         max_resources=108,
-        cv=PredefinedSplit(task.fold.numpy()),
+        cv=PredefinedSplit(data.fold.numpy()),
         scoring=SCORING,
         refit=False,
         n_jobs=2,
@@ -183,39 +189,39 @@ def by_halving(task: Task, seed: int) -> dict[str, float]:
     began = time.perf_counter()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        search.fit(task.inputs[0].numpy(), task.y.numpy())
+        search.fit(data.inputs[0].numpy(), data.y.numpy())
     return {"sklearn s": time.perf_counter() - began, "sklearn best": 100 * search.best_score_}
 
 
-def _torch_steps(task: Task, configuration: Configuration, steps: int, size: int) -> float:
+def _torch_steps(data: SearchData, configuration: Configuration, steps: int, size: int) -> float:
     torch.set_num_threads(1)
     began = time.perf_counter()
     cross_validate(
-        task, configuration, steps=steps, evaluations=LOOKS, batch_size=size, scoring=SCORING
+        data, configuration, steps=steps, evaluations=EVALUATIONS, batch_size=size, scoring=SCORING
     )
     return time.perf_counter() - began
 
 
-def parts(task: Task, steps: int, batch_size: int) -> dict[str, float]:
+def parts(data: SearchData, steps: int, batch_size: int) -> dict[str, float]:
     """Return milliseconds for a step of one network in each way, and what halving saves."""
     configuration = Configuration(
         keep_prob=0.7, input_keep_prob=0.9, mixup=0.3, averaging=8.0, l1=1e-5, l2=1e-4
     )
     count = 200
     alone = joblib.Parallel(2)(
-        joblib.delayed(_torch_steps)(task, configuration, count, batch_size) for _ in range(4)
+        joblib.delayed(_torch_steps)(data, configuration, count, batch_size) for _ in range(4)
     )
-    found = {"loop ms": 1e3 * float(np.median(alone)) / count / task.folds / 2}
+    found = {"loop ms": 1e3 * float(np.median(alone)) / count / data.folds / 2}
     for name, together in (("folds together ms", 1), ("population ms", 8)):
-        shard = Shard(
-            task, [configuration] * together, range(together), seed=0, batch_size=batch_size
+        population = TrialPopulation(
+            data, [configuration] * together, range(together), seed=0, batch_size=batch_size
         )
-        shard.train(5)
+        population.train(5)
         times = []
         for _ in range(5):
             began = time.perf_counter()
-            shard.train(20)
-            times.append((time.perf_counter() - began) / 20 / together / task.folds)
+            population.train(20)
+            times.append((time.perf_counter() - began) / 20 / together / data.folds)
         found[name] = 1e3 * float(np.median(times))
     ends = [0, *(steps // ETA ** (RUNGS - 1 - rung) for rung in range(RUNGS))]
     work = sum((b - a) / ETA**at for at, (a, b) in enumerate(pairwise(ends)))
@@ -245,20 +251,20 @@ def one(
     target = found.validation_score
     mine = next(at for at, best in seen if best >= target)
     steps = int(found.configurations["steps"].max())
-    task = task_of(rest, seed)
-    size = batch_size_for(min(len(task.rows_of(v)[0]) for v in range(FOLDS)))
+    data = data_of(rest, seed)
+    size = batch_size_for(min(len(data.rows_of(v)[0]) for v in range(FOLDS)))
     row = {"bridle s": mine, "bridle best": 100 * target, "K": found.considered, "steps": steps}
     limit = options.times * mine
-    row |= by_optuna(task, steps, size, target, limit, seed, options.folder)
+    row |= by_optuna(data, steps, size, target, limit, seed, options.folder)
     row["× optuna"] = row["optuna s"] / mine
     if not whole:
         return row
-    row |= by_halving(task, seed)
+    row |= by_halving(data, seed)
     row["bridle s to sklearn's"] = next(
         (at for at, best in seen if 100 * best >= row["sklearn best"]), np.inf
     )
     row["× sklearn"] = row["sklearn s"] / row["bridle s to sklearn's"]
-    return row | parts(task, steps, size)
+    return row | parts(data, steps, size)
 
 
 def main() -> None:

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from bridle.search.configuration import Configuration
+from bridle.search.data import SearchData
 from bridle.search.scoring import scores_of
-from bridle.search.task import Task
 
 __all__ = ["Builder", "cross_validate", "network_of"]
 
@@ -42,7 +42,7 @@ def _loss(outputs: Tensor, y: Tensor, weight: Tensor | None, smoothing: float) -
 
 
 def _train(
-    task: Task,
+    data: SearchData,
     rows: Tensor,
     configuration: Configuration,
     steps: int,
@@ -51,8 +51,8 @@ def _train(
     evaluate: Callable[[nn.Module], None],
     build: Builder,
 ) -> None:
-    X = task.inputs[configuration.bins]
-    network = build(X.shape[1], configuration, task.outputs)
+    X = data.inputs[configuration.bins]
+    network = build(X.shape[1], configuration, data.outputs)
     average = None
     if configuration.averaging != float("inf"):
         average = torch.optim.swa_utils.AveragedModel(
@@ -66,9 +66,9 @@ def _train(
         fused=True,
     )
     weight = None
-    if task.classes:
-        counts = torch.bincount(task.y[rows], minlength=task.classes).clamp(min=1)
-        weight = (len(rows) / (task.classes * counts)) ** configuration.class_weight
+    if data.classes:
+        counts = torch.bincount(data.y[rows], minlength=data.classes).clamp(min=1)
+        weight = (len(rows) / (data.classes * counts)) ** configuration.class_weight
     mixing = torch.distributions.Beta(configuration.mixup or 1.0, configuration.mixup or 1.0)
     order, at = rows[torch.randperm(len(rows))], 0
     every = max(1, steps // evaluations)
@@ -77,7 +77,7 @@ def _train(
             order, at = rows[torch.randperm(len(rows))], 0
         batch = order[at : at + batch_size]
         at += batch_size
-        x, y = X[batch], task.y[batch]
+        x, y = X[batch], data.y[batch]
         if configuration.mixup:
             share = float(mixing.sample())
             outputs = network(share * x + (1 - share) * x.roll(1, 0))
@@ -103,7 +103,7 @@ def _train(
 
 
 def cross_validate(
-    task: Task,
+    data: SearchData,
     configuration: Configuration,
     *,
     steps: int,
@@ -119,23 +119,23 @@ def cross_validate(
     makes the network from its inputs, the configuration and its outputs.
     """
     outputs_of: list[Tensor] = []  # for each evaluation, outputs of all rows
-    X = task.inputs[configuration.bins]
-    done = torch.zeros(len(task.y), dtype=torch.bool)
+    X = data.inputs[configuration.bins]
+    done = torch.zeros(len(data.y), dtype=torch.bool)
     best = -float("inf")
-    for fold in range(task.folds):
-        rows, held = task.rows_of(fold)
+    for fold in range(data.folds):
+        rows, held = data.rows_of(fold)
         done[held] = True
         place = iter(range(evaluations + 1))
 
         def evaluate(network: nn.Module, held: Tensor = held, place: object = place) -> None:
             at = next(place)  # type: ignore[call-overload]
             if at == len(outputs_of):
-                outputs_of.append(torch.zeros(len(task.y), task.outputs))
+                outputs_of.append(torch.zeros(len(data.y), data.outputs))
             with torch.inference_mode():
                 outputs_of[at][held] = network(X[held])
 
-        _train(task, rows, configuration, steps, evaluations, batch_size, evaluate, build)
-        best = float(scores_of(torch.stack(outputs_of)[:, done], task.y[done], scoring).max())
+        _train(data, rows, configuration, steps, evaluations, batch_size, evaluate, build)
+        best = float(scores_of(torch.stack(outputs_of)[:, done], data.y[done], scoring).max())
         if after_fold is not None:
             after_fold(fold + 1, best)
     return best

@@ -27,6 +27,7 @@ _MOVED = {
     "objectives": "networks",
     "result": "models",
     "searching": "search",
+    "searching.halving": "search",
     "select": "modules",
     "table": "tables",
 }
@@ -42,8 +43,10 @@ class _MovedModules(MetaPathFinder, Loader):
         return spec_from_loader(name, self, is_package=True) if moved else None
 
     def exec_module(self, module: ModuleType) -> None:
-        old, _, inner = module.__name__.partition(".")[2].partition(".")
-        new = ".".join([__name__, _MOVED[old], *([inner] if inner else [])])
+        path = module.__name__.partition(".")[2]
+        old, _, inner = path.partition(".")
+        new = _MOVED.get(path) or ".".join([_MOVED[old], *([inner] if inner else [])])
+        new = f"{__name__}.{new}"
         warnings.warn(f"{module.__name__} is now {new}", DeprecationWarning, stacklevel=2)
         found = import_module(new)
         module.__doc__, module.__all__ = found.__doc__, found.__all__  # type: ignore[attr-defined]

@@ -49,7 +49,7 @@ def test_corrected_interval_is_the_formula():
     error = math.sqrt((1 / 5 + 1 / 4) * np.var(folds, ddof=1))
     assert found.value == pytest.approx(0.12)
     assert found.margin == pytest.approx(stats.t.ppf(0.975, 4) * error)
-    with pytest.raises(UsageError, match="1 fold"):
+    with pytest.raises(UsageError, match="2 folds or more, not 1"):
         corrected_interval([0.1], 0.25)
 
 

@@ -71,7 +71,7 @@ def test_encoder_sees_training_rows_only(rng):
 
 def _test_rows(result, table):
     """Find the test rows from outside: changing their labels moves nothing but the test score."""
-    from bridle.models.fit import three_parts
+    from bridle.models.split import three_parts
     from bridle.tables import ClassTarget
 
     codes = ClassTarget.fit(table["y"]).transform(table["y"])
@@ -110,7 +110,7 @@ def test_class_weights_by_name(rng):
     model = bridle.fit(table, "y", recipe=weighted).model
     assert model.predict(table)["prediction"].eq("class 1").mean() > 0.4
     assert model.facts["recipe"]["class_weight"] == {"class 1": 50.0}
-    with pytest.raises(bridle.DataError, match="'class 9', which is no class"):
+    with pytest.raises(bridle.DataError, match="the class 'class 9', which is unknown"):
         bridle.fit(table, "y", recipe=Recipe(class_weight={"class 9": 2.0}))
     with pytest.raises(bridle.UsageError, match="-1"):
         Recipe(class_weight={"class 1": -1.0})

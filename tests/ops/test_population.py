@@ -10,8 +10,8 @@ import torch
 from bridle.errors import UsageError
 from bridle.ops import cpu
 from bridle.search.configuration import Configuration
-from bridle.search.shard import Shard
-from bridle.search.task import Task
+from bridle.search.data import SearchData
+from bridle.search.trial_population import TrialPopulation
 
 FUSED = [name for name in cpu.variants() if name in ("avx512", "avx2", "neon")]
 ALL = Configuration(
@@ -40,43 +40,43 @@ def using():
     cpu.use_variant(before)
 
 
-def task_of(classes, rows=90, features=21, folds=3):
+def data_of(classes, rows=90, features=21, folds=3):
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(rows, features, generator=generator)
     y = X[:, 0] + torch.randn(rows, generator=generator)
     if classes:
         y = torch.bucketize(y, y.quantile(torch.linspace(0, 1, classes + 1)[1:-1]))
-    return Task({0: X}, y, torch.arange(rows) % folds, classes)
+    return SearchData({0: X}, y, torch.arange(rows) % folds, classes)
 
 
-def shard_of(task, configurations=CONFIGURATIONS, ids=None, hidden=(40, 33), batch_size=19):
+def population_of(data, configurations=CONFIGURATIONS, ids=None, hidden=(40, 33), batch_size=19):
     shaped = [each.with_shape(hidden, 0) for each in configurations]
     ids = range(len(shaped)) if ids is None else ids
-    return Shard(task, shaped, ids, seed=3, batch_size=batch_size)
+    return TrialPopulation(data, shaped, ids, seed=3, batch_size=batch_size)
 
 
-def state_of(shard):
-    state = shard.state()
+def state_of(population):
+    state = population.state()
     groups = ("weights", "moments", "squares", "average")
     return {f"{group} {i}": each.clone() for group in groups for i, each in enumerate(state[group])}
 
 
-def trained(task, steps=(1, 10, 9), **options):
-    shard = shard_of(task, **options)
+def trained(data, steps=(1, 10, 9), **options):
+    population = population_of(data, **options)
     for some in steps:
-        shard.train(some)
-    return state_of(shard)
+        population.train(some)
+    return state_of(population)
 
 
 @pytest.mark.parametrize("hidden", [(40, 33), (), (7,), (130, 64, 5)])
 @pytest.mark.parametrize("classes", [0, 2, 3])
 def test_steps_are_those_of_torch(using, classes, hidden):
-    task = task_of(classes)
+    data = data_of(classes)
     using("torch")
-    expected = trained(task, hidden=hidden)
+    expected = trained(data, hidden=hidden)
     for name in FUSED:
         using(name)
-        found = trained(task, hidden=hidden)
+        found = trained(data, hidden=hidden)
         for what, value in expected.items():
             message = f"{name}, {what}"
             torch.testing.assert_close(
@@ -86,11 +86,11 @@ def test_steps_are_those_of_torch(using, classes, hidden):
 
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=["all", "some", "none"])
 def test_one_step_is_torchs_to_rounding(using, configuration):
-    task = task_of(3)
+    data = data_of(3)
     using("torch")
-    expected = trained(task, steps=(1,), configurations=[configuration])
+    expected = trained(data, steps=(1,), configurations=[configuration])
     using(FUSED[0])
-    found = trained(task, steps=(1,), configurations=[configuration])
+    found = trained(data, steps=(1,), configurations=[configuration])
     for what in expected:
         # the first step of Adam divides a gradient by its own size: one near 0 may turn its sign
         small = expected[what.replace("weights", "squares").replace("average", "squares")] < 1e-16
@@ -103,17 +103,17 @@ def test_one_step_is_torchs_to_rounding(using, configuration):
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("configurations", [CONFIGURATIONS, (Configuration(),)])
 def test_a_gpu_takes_the_same_steps(using, classes, configurations):
-    task = task_of(classes)
+    data = data_of(classes)
     using("torch")
-    expected = trained(task, configurations=configurations)
-    found = trained(replace(task, device="cuda"), configurations=configurations)
+    expected = trained(data, configurations=configurations)
+    found = trained(replace(data, device="cuda"), configurations=configurations)
     for what, value in expected.items():
         torch.testing.assert_close(found[what].cpu(), value, rtol=2e-4, atol=1e-4, msg=what)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_goes_on_from_what_was_learned_and_predicts():
-    here, there = (shard_of(replace(task_of(3), device=name)) for name in ("cpu", "cuda"))
+    here, there = (population_of(replace(data_of(3), device=name)) for name in ("cpu", "cuda"))
     here.train(5)
     there.train(3)  # forgotten
     there.load(here.state())
@@ -126,18 +126,18 @@ def test_all_variants_give_the_same_bits(using):
     found = []
     for name in FUSED:
         using(name)
-        found.append(trained(task_of(3)))
+        found.append(trained(data_of(3)))
     for other in found[1:]:
         assert all(torch.equal(other[what], found[0][what]) for what in other)
 
 
 def test_a_member_has_the_same_bits_whatever_trains_beside_it_and_on_any_threads():
-    task = task_of(3)
+    data = data_of(3)
     before = torch.get_num_threads()
-    together = trained(task, ids=[4, 8, 2])
+    together = trained(data, ids=[4, 8, 2])
     torch.set_num_threads(1)
     try:
-        alone = trained(task, configurations=[SOME], ids=[8])
+        alone = trained(data, configurations=[SOME], ids=[8])
     finally:
         torch.set_num_threads(before)
     for what, value in alone.items():
@@ -145,12 +145,12 @@ def test_a_member_has_the_same_bits_whatever_trains_beside_it_and_on_any_threads
 
 
 def test_one_call_for_many_steps_is_many_calls():
-    task = task_of(2)
+    data = data_of(2)
     assert all(
         torch.equal(a, b)
         for a, b in zip(
-            trained(task, steps=(40,)).values(),
-            trained(task, steps=(3, 1, 30, 6)).values(),
+            trained(data, steps=(40,)).values(),
+            trained(data, steps=(3, 1, 30, 6)).values(),
             strict=True,
         )
     )
@@ -164,12 +164,12 @@ def test_numbers_below_the_normal_range_are_zero_and_the_callers_stay(using, thr
     try:
         for name in FUSED:
             using(name)
-            shard = shard_of(task_of(3))
-            shard.train(1)
-            for moment in shard.moments:
+            population = population_of(data_of(3))
+            population.train(1)
+            for moment in population.moments:
                 moment.fill_(1e-3 * tiny)
-            shard.train(1)
-            found = torch.cat([moment.flatten().abs() for moment in shard.moments])
+            population.train(1)
+            found = torch.cat([moment.flatten().abs() for moment in population.moments])
             assert not ((found > 0) & (found < tiny)).any()
             kept = torch.full((64,), tiny) * 0.5
             assert (kept > 0).all()
@@ -178,24 +178,24 @@ def test_numbers_below_the_normal_range_are_zero_and_the_callers_stay(using, thr
 
 
 def test_what_is_no_number_stays_with_its_member():
-    task = task_of(3)
-    shard = shard_of(task)
+    data = data_of(3)
+    population = population_of(data)
     with torch.no_grad():
-        shard.parameters[0][0, 0, 0] = torch.nan
-    shard.train(3)
-    assert bool(shard.parameters[0][0].isnan().any())
-    assert all(bool(p[1:].isfinite().all()) for p in shard.parameters)
+        population.parameters[0][0, 0, 0] = torch.nan
+    population.train(3)
+    assert bool(population.parameters[0][0].isnan().any())
+    assert all(bool(p[1:].isfinite().all()) for p in population.parameters)
 
 
 def test_what_the_kernel_would_misread_is_refused():
-    shard = shard_of(task_of(0))
-    shard.task = replace(shard.task, y=shard.task.y.double())
+    population = population_of(data_of(0))
+    population.data = replace(population.data, y=population.data.y.double())
     with pytest.raises(UsageError, match=r"float64 \[90\].*; give torch.float32 on the CPU"):
-        shard.train(1)
-    shard = shard_of(task_of(3))
-    shard.X = shard.X.t().contiguous().t()
+        population.train(1)
+    population = population_of(data_of(3))
+    population.X = population.X.t().contiguous().t()
     with pytest.raises(UsageError, match=r"strides \(1, 90\).*contiguous"):
-        shard.train(1)
+        population.train(1)
 
 
 def multiplied(a, b):

@@ -1,15 +1,20 @@
-"""The search on a cluster of Dask and on Ray, both on loopback: the same result."""
+"""The engines of the search: worker processes, Dask and Ray; the result is the same."""
+
+import os
 
 import numpy as np
 import pytest
-from test_search import FAST, a_table
+from search_cases import FAST, a_table, configured, make_data
 
 import bridle
+from bridle.search.data import SearchData
+from bridle.search.engine import runner_of
+from bridle.search.job import Job
 
-# both warn of their own use of other packages
-pytestmark = pytest.mark.filterwarnings("ignore")
+# Dask and Ray warn about their own use of other packages
+CLUSTER = pytest.mark.filterwarnings("ignore")
 
-OPTIONS = FAST | {"memory": "3MB"}  # which makes jobs enough for two workers
+OPTIONS = FAST | {"memory": "3MB"}  # so that there are enough jobs for two workers
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +26,7 @@ def _scores(found):
     return found.configurations.sort_values("id")["score"].to_numpy()
 
 
+@CLUSTER
 def test_two_workers_of_dask(scores):
     distributed = pytest.importorskip("distributed")
     options = {"n_workers": 2, "threads_per_worker": 1, "host": "127.0.0.1"}
@@ -32,6 +38,7 @@ def test_two_workers_of_dask(scores):
     assert np.allclose(_scores(found), scores, atol=1e-6)
 
 
+@CLUSTER
 def test_ray(scores):
     ray = pytest.importorskip("ray")
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
@@ -40,3 +47,39 @@ def test_ray(scores):
     finally:
         ray.shutdown()
     assert np.allclose(_scores(found), scores, atol=1e-6)
+
+
+def test_two_workers_find_what_one_finds():
+    one = bridle.search(a_table(), "y", **FAST)
+    two = bridle.search(a_table(), "y", workers=2, memory="3MB", **FAST)
+    columns = ["id", "rung", "score"]
+    mine, its = (each.configurations[columns].sort_values("id") for each in (one, two))
+    assert len(mine) == len(its)
+    assert np.allclose(mine["score"].iloc[:3], its["score"].iloc[:3], atol=0.05)
+
+
+def test_a_lost_worker_is_done_without(tmp_path, monkeypatch):
+    marker = tmp_path / "lost"
+    data = make_data()
+    jobs = [
+        Job((configured(),), (number,), None, 0, 4, 1, 0, 0, 16, "accuracy") for number in range(4)
+    ]
+
+    class Deadly(SearchData):
+        """Kills the first process that looks at it."""
+
+        def __reduce__(self):
+            return _deadly, (str(marker), data)
+
+    deadly = Deadly(data.inputs, data.y, data.fold, data.classes)
+    found = list(runner_of("local", deadly, 2)(iter(jobs)))
+    assert marker.exists()
+    assert sorted(seen[0].id for seen, _ in found) == [0, 1, 2, 3]
+
+
+def _deadly(marker, data):
+    try:
+        os.close(os.open(marker, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return data
+    os._exit(1)

@@ -97,7 +97,7 @@ BAD = {
     "not UTF-8": ("t.csv", "a,b\n1,é\n".encode("latin-1"), "line 2, byte 0xe9"),
     "no gzip": ("t.csv.gz", ROWS, "damaged"),
     "half a gzip": ("t.csv.gz", gzip.compress(ROWS.encode() * 99, mtime=0)[:30], "damaged"),
-    "no Parquet": ("t.parquet", ROWS, "whole Parquet"),
+    "no Parquet": ("t.parquet", ROWS, "complete Parquet"),
     "unknown kind": ("t.xlsx", ROWS, "'.xlsx'"),
 }
 
@@ -123,9 +123,9 @@ def test_absent_files_and_folders(tmp_path):
 
 
 def test_bad_frames():
-    with pytest.raises(DataError, match="two columns or more named 'a'"):
+    with pytest.raises(DataError, match="several columns named 'a'"):
         read_table(pd.DataFrame([[1, 2]], columns=["a", "a"]))
-    with pytest.raises(DataError, match="'a' holds nested values"):
+    with pytest.raises(DataError, match="'a' has nested values"):
         read_table(pd.DataFrame({"a": [[1, 2], [3]]}))
     with pytest.raises(DataError, match="no columns"):
         read_table(pd.DataFrame(index=[0, 1]))

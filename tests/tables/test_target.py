@@ -71,7 +71,7 @@ def test_values_there_and_back():
 
 
 BAD = {
-    "one class": (lambda: ClassTarget.fit(pd.Series(["a", "a"], name="y")), "one class only, 'a'"),
+    "one class": (lambda: ClassTarget.fit(pd.Series(["a", "a"], name="y")), "only one class, 'a'"),
     "constant": (lambda: ValueTarget.fit(pd.Series([2.0, 2.0], name="y")), "2 in every row"),
     "text": (lambda: ValueTarget.fit(pd.Series(["a", "b"], name="y")), "--task classification"),
     "infinite": (lambda: ValueTarget.fit(pd.Series([1.0, np.inf], name="y")), "row 2"),

@@ -34,14 +34,14 @@ from bridle.estimators.tabular import has_texts_or_gaps
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
-from bridle.search.answer import ANSWERS, networks_of, refit, winners_of
-from bridle.search.assembling import facts_of, histories_of
-from bridle.search.encoding import encoded, encodings_of
-from bridle.search.explaining import explain
-from bridle.search.halving import Contest, Progress
-from bridle.search.holding import Terms, hold
+from bridle.search.build_result import model_facts, trial_histories
+from bridle.search.data import SearchData, check_device, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+from bridle.search.final_model import ANSWERS, best_trials, network_of, refit
+from bridle.search.importance import importance_and_response
+from bridle.search.run import SearchSettings, run_search
 from bridle.search.scoring import check_scoring
-from bridle.search.task import Task, check_device, fold_of_rows
+from bridle.search.successive_halving import Progress, SuccessiveHalving
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["BaseMLPCV"]
@@ -101,7 +101,7 @@ class BaseMLPCV(BaseEstimator):
         fold = self._folds(frame, y, coded, classes, seed, groups, params)
         workers = effective_n_jobs(self.n_jobs)
         local = type(get_active_backend()[0]).__name__ == "LokyBackend" or workers == 1
-        terms = Terms(
+        settings = SearchSettings(
             check_scoring(self.scoring, self._kind),
             self.budget,
             self.n_candidates,
@@ -112,9 +112,9 @@ class BaseMLPCV(BaseEstimator):
             workers,
             self.memory,
         )
-        encoders = encodings_of(frame)
-        task = Task(
-            encoded(encoders, frame),
+        encoders = fit_encoders(frame)
+        data = SearchData(
+            encode(encoders, frame),
             torch.from_numpy(coded),
             torch.from_numpy(fold),
             classes,
@@ -122,14 +122,14 @@ class BaseMLPCV(BaseEstimator):
         )
         said = _Said() if self.verbose else None
         shapes = shapes_of(self.hidden_layer_sizes)
-        contest = hold(task, shapes, terms, began=began, on_progress=said)
-        if contest.interrupted:
+        halving = run_search(data, shapes, settings, began=began, on_progress=said)
+        if halving.interrupted:
             warnings.warn(
                 "the search was interrupted; what it had found by then predicts",
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self._take(contest, task, encoders, coding)
+        self._take(halving, data, encoders, coding)
         return self
 
     def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
@@ -236,39 +236,39 @@ class BaseMLPCV(BaseEstimator):
 
     def _take(
         self,
-        contest: Contest,
-        task: Task,
+        halving: SuccessiveHalving,
+        data: SearchData,
         encoders: dict[int, TableEncoder],
         coding: ClassTarget | ValueTarget,
     ) -> None:
-        winners = winners_of(contest, self.answer)
-        best, plan = winners[0], contest.plan
+        winners = best_trials(halving, self.answer)
+        best, plan = winners[0], halving.plan
         bins = max(each.configuration.bins for each in winners)
         if self.answer == "refit":
-            network = refit(task, best, plan)
+            network = refit(data, best, plan)
         else:
-            network = networks_of(task, winners, bins)
-        facts = facts_of(contest, winners, self.answer)
+            network = network_of(data, winners, bins)
+        facts = model_facts(halving, winners, self.answer)
         self.model_ = TableModel(network, encoders[bins], coding, "target", facts)
         unit = 1.0
         if isinstance(coding, ValueTarget) and plan.scoring != "r2":
             unit = coding.scale  # the search's values are standardised
-        entries = sorted(contest.entries.values(), key=lambda each: each.id)
-        place = {each.id: at for at, each in enumerate(entries)}
-        order = [*contest.finalists, *(e for e in contest.ranked() if e.rung < best.rung)]
-        self.best_index_ = entries.index(best)
+        trials = sorted(halving.trials.values(), key=lambda each: each.id)
+        place = {each.id: at for at, each in enumerate(trials)}
+        order = [*halving.finalists, *(e for e in halving.ranked() if e.rung < best.rung)]
+        self.best_index_ = trials.index(best)
         self.best_params_ = params_of(best.configuration)
         self.best_score_ = best.best[0] * unit
-        self.cv_results_ = results_of(entries, order, task.folds, unit)
-        histories = histories_of(entries)
-        per_epoch = len(task.rows_of(0)[0]) / plan.batch_size
+        self.cv_results_ = results_of(trials, order, data.folds, unit)
+        histories = trial_histories(trials)
+        per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
         self.histories_ = {
             "candidate": np.array([place[each] for each in histories["id"]]),
             "epoch": histories["step"].to_numpy() / per_epoch,
             "score": histories["score"].to_numpy() * unit,
             "loss": histories["loss"].to_numpy(),
         }
-        importance, response = explain(contest.ranked(), plan.seed)
+        importance, response = importance_and_response(halving.ranked(), plan.seed)
         self.importance_ = {NAMES.get(name, name): each for name, each in importance.items()}
         self.path_ = {
             "strength": np.array([NAMES.get(n, n) for n in response["strength"]], dtype=str),

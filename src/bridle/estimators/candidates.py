@@ -10,7 +10,7 @@ import numpy as np
 
 from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
-from bridle.search.halving import Entry
+from bridle.search.trial import Trial
 
 __all__ = ["NAMES", "params_of", "results_of", "shapes_of"]
 
@@ -40,17 +40,17 @@ def params_of(configuration: Configuration) -> dict[str, Any]:
 
 
 def results_of(
-    entries: Sequence[Entry], order: Sequence[Entry], folds: int, unit: float
+    trials: Sequence[Trial], order: Sequence[Trial], folds: int, unit: float
 ) -> dict[str, Any]:
     """Return all candidates in the shape of scikit-learn's searches."""
-    params = [params_of(each.configuration) for each in entries]
+    params = [params_of(each.configuration) for each in trials]
     place = {each.id: rank for rank, each in enumerate(order, 1)}
-    by_fold = np.full((folds, len(entries)), np.nan)
-    pooled = np.full(len(entries), np.nan)
-    for at, entry in enumerate(entries):
-        if entry.id in place:
-            by_fold[:, at] = entry.fold_scores
-            pooled[at] = entry.best[0]
+    by_fold = np.full((folds, len(trials)), np.nan)
+    pooled = np.full(len(trials), np.nan)
+    for at, trial in enumerate(trials):
+        if trial.id in place:
+            by_fold[:, at] = trial.fold_scores
+            pooled[at] = trial.best[0]
     by_fold, pooled = by_fold * unit, pooled * unit
     found: dict[str, Any] = {"params": params}
     for name in params[0]:
@@ -62,9 +62,9 @@ def results_of(
         "mean_test_score": by_fold.mean(0),
         "std_test_score": by_fold.std(0),
         "rank_test_score": np.array(
-            [place.get(each.id, len(place) + 1) for each in entries], dtype=np.int32
+            [place.get(each.id, len(place) + 1) for each in trials], dtype=np.int32
         ),
         "pooled_test_score": pooled,
-        "rung": np.array([each.rung for each in entries]),
-        "n_steps": np.array([each.steps[-1] if each.steps else 0 for each in entries]),
+        "rung": np.array([each.rung for each in trials]),
+        "n_steps": np.array([each.steps[-1] if each.steps else 0 for each in trials]),
     }

@@ -1,4 +1,4 @@
-"""A network together with its table: fit, predict, save and load, audit, ablation."""
+"""Models of tables: fit, predict, save and load, audit and ablation."""
 
 from lazy_loader import attach_stub
 

@@ -1,6 +1,6 @@
-from .ablation import Ablated as Ablated
-from .ablation import Ablation as Ablation
 from .ablation import ablate as ablate
+from .ablation_result import Ablated as Ablated
+from .ablation_result import Ablation as Ablation
 from .audit import audit_model as audit_model
 from .file import load as load
 from .file import save_model as save_model

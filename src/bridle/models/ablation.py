@@ -1,33 +1,35 @@
-"""Each regularizer alone, and L1 and L2 by strength: all as members of one population."""
+"""Ablation: networks with each regularizer alone, and paths over the strength of L1 and L2."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.models.fit import judge_members, three_parts, weighted
+from bridle.models.ablation_result import Ablated, Ablation
+from bridle.models.fit import judge_members, with_class_weights
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, penalties_of
+from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
-from bridle.networks.history import Dataset
+from bridle.networks.history import Dataset, History
+from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
 from bridle.networks.training import train
 from bridle.noise import DropConnect, Dropout
-from bridle.statistics import GapJudgement, judge_gap
-from bridle.statistics.scores import Comparison, compare
+from bridle.statistics import judge_gap
+from bridle.statistics.scores import Judged, compare
 from bridle.tables import ClassTarget, read_table, target_column
 
-__all__ = ["Ablated", "Ablation", "ablate"]
+__all__ = ["ablate"]
 
 PATH_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""The strengths of the paths, in units of the default ones."""
+"""The strengths of the paths, as multiples of the default strengths."""
 
 LABELS = {
     "l1": "L1 {:.3g}",
@@ -39,96 +41,6 @@ LABELS = {
 }
 
 
-@dataclass(frozen=True)
-class Ablated:
-    """One network of an ablation.
-
-    Attributes
-    ----------
-    label : str
-        What acts, such as "L1 0.0001".
-    role : {"plain", "early stopping", "alone", "together", "L1 path", "L2 path"}
-    strengths : Strengths
-    judgement : GapJudgement
-        Its scores in training and held out, and its gap.
-    against_plain : Comparison
-        In pairs with the plain network, on the held-out rows.
-    zeros : float
-        The share of its weights that is exactly zero.
-    epochs : int
-        The epoch whose weights it has.
-    """
-
-    label: str
-    role: str
-    strengths: Strengths
-    judgement: GapJudgement
-    against_plain: Comparison
-    zeros: float
-    epochs: int
-
-
-@dataclass(frozen=True, eq=False)
-class Ablation:
-    """The result of :func:`bridle.ablate`.
-
-    Attributes
-    ----------
-    score_name : str
-    networks : tuple of Ablated
-        The plain one first.
-    population : Network
-        Their networks, in the same order.
-    rows : dict of str to int
-        "training" and "held out". The test part stays closed.
-    epochs : int
-        How long was trained, at most.
-    """
-
-    score_name: str
-    networks: tuple[Ablated, ...]
-    population: Network
-    rows: dict[str, int]
-    epochs: int
-
-    def of(self, *roles: str) -> tuple[Ablated, ...]:
-        """Return the networks that have one of the roles."""
-        return tuple(each for each in self.networks if each.role in roles)
-
-    def weights(self, label: str) -> list[Tensor]:
-        """Return a network's weights, layer by layer, ``[inputs, units]``.
-
-        Raises
-        ------
-        UsageError
-            If no network has the label.
-        """
-        labels = [each.label for each in self.networks]
-        if label not in labels:
-            raise UsageError(f"no network is called {label!r}; there are {', '.join(labels)}")
-        return [w[labels.index(label)].detach() for w in self.population.weights]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: everything but the weights."""
-        networks = [
-            asdict(each)
-            | {
-                "judgement": each.judgement.to_dict(),
-                "against_plain": {
-                    **asdict(each.against_plain),
-                    "answer": each.against_plain.answer,
-                },
-            }
-            for each in self.networks
-        ]
-        return {
-            "score_name": self.score_name,
-            "rows": self.rows,
-            "epochs": self.epochs,
-            "networks": networks,
-        }
-
-
 def ablate(
     model: TableModel,
     table: str | PathLike[str] | pd.DataFrame,
@@ -138,27 +50,29 @@ def ablate(
     factors: Sequence[float] = PATH_FACTORS,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Ablation:
-    """Train a model's network again without its regularizers, with each alone, and with all.
+    """Train a model's network again: without regularizers, with each one alone, and with all.
 
-    Beside them stand paths: the same network at many strengths of L1, and of L2. All are members
-    of one population, with the same weights to begin with and the same batches, so that what acts
-    is all that differs. Rows to learn from and held-out rows are those of :func:`bridle.fit` with
-    the model's seed; the test part stays closed. Every network is trained to the end, but for
-    those with early stopping: the one with nothing else, and the one with everything.
+    Two paths are added: the network with L1 at many strengths, and with L2. All networks are
+    members of one population. They start from the same weights and see the same batches, so that
+    they differ only in their regularizers. The training and held-out rows are those of
+    :func:`bridle.fit` with the model's seed; the test part is not used. Only two networks stop
+    early: one has nothing but early stopping, the other has all regularizers.
 
     Parameters
     ----------
     model : TableModel
-        Of :func:`bridle.fit` or :func:`bridle.search`; of a search only the six strengths of
-        :class:`bridle.Strengths` take part.
+        A model of :func:`bridle.fit` or :func:`bridle.search`. Of a search's hyperparameters only
+        the six strengths of :class:`bridle.Strengths` are used.
     table : path or DataFrame
         The table that it was fitted to.
     rows : int
-        How many rows to train on, at most, and half as many to hold out, evenly spaced.
+        The most rows to train on; at most half as many are held out. If a part has more rows,
+        evenly spaced ones are taken.
     steps : int
-        How many steps to train, at most; what a fit would do in fewer is done in full.
+        The most steps to train. The model's own number of epochs is never exceeded.
     factors : sequence of float
-        The strengths of the paths, in units of the default ones, 1e-4 for L1 and 1e-3 for L2.
+        The strengths of the paths, as multiples of the default strengths: 1e-4 for L1 and 1e-3
+        for L2.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch.
 
@@ -169,7 +83,7 @@ def ablate(
     Raises
     ------
     UsageError
-        If the model does not say how it was regularized, or a number is out of range.
+        If the model file does not state its regularizers, or a number is out of range.
     DataError
         If the table cannot be used.
 
@@ -186,61 +100,94 @@ def ablate(
     """
     facts = model.facts
     if "strengths" not in facts:
-        raise UsageError("the model does not say how it was regularized; fit it with bridle.fit")
+        raise UsageError("the model does not state its regularizers; fit it with bridle.fit")
     if rows < 10 or steps < 1 or min(factors, default=1) <= 0:
         raise UsageError(
-            f"rows is {rows}, steps {steps}, factors {list(factors)}; give 10 rows, 1 step and "
-            "factors above 0 at least"
+            f"rows is {rows}, steps is {steps} and factors is {list(factors)}; give at least "
+            "10 rows, 1 step and factors above 0"
         )
     own = Strengths(**facts["strengths"])
-    recipe = _recipe(facts)
+    recipe, seed = _recipe(facts), int(facts.get("seed", 0))
     members = _members(own, DEFAULT_STRENGTHS[model.task], factors)
-    data = _parts(model, read_table(table), int(facts.get("seed", 0)), rows, recipe)
+    data = _parts(model, read_table(table), seed, rows, recipe)
     batches = -(-len(data["training"].y) // recipe.batch_size)
-    epochs = max(1, min(recipe.epochs, steps // batches))
-    seed = int(facts.get("seed", 0))
+    recipe = replace(recipe, epochs=max(1, min(recipe.epochs, steps // batches)))
     network = Network(
         model.network.sizes,
         seeds=[seed] * len(members),
         activation=model.network.activation,
-        **_noises([strengths for _, _, strengths in members]),
+        **_noises([each.strengths for each in members]),
     )
-    stops = {"early stopping", "together"}
-    history = train(
+    history = _train(network, data, model.objective, members, recipe, seed, on_epoch)
+    judged = {name: judge_members(network, part, model.target) for name, part in data.items()}
+    return Ablation(
+        score_name=judged["held out"][0].score_name,
+        networks=_networks(members, network, judged, history),
+        population=network,
+        rows={name: len(part.y) for name, part in data.items()},
+        epochs=recipe.epochs,
+    )
+
+
+@dataclass(frozen=True)
+class _Member:
+    """A network to train."""
+
+    label: str
+    role: str
+    strengths: Strengths
+
+
+def _train(
+    network: Network,
+    data: Mapping[str, Dataset],
+    objective: Objective,
+    members: Sequence[_Member],
+    recipe: Recipe,
+    seed: int,
+    on_epoch: Callable[[int, int], None] | None,
+) -> History:
+    stop_early = {"early stopping", "together"}
+    return train(
         network,
         data["training"],
         data["held out"],
-        objective=model.objective,
+        objective=objective,
         learning_rate=recipe.learning_rate,
-        epochs=epochs,
+        epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        penalties=penalties_of([strengths for _, _, strengths in members]),
-        patience=[recipe.patience if role in stops else None for _, role, _ in members],
+        penalties=penalties_of([each.strengths for each in members]),
+        patience=[recipe.patience if each.role in stop_early else None for each in members],
         seed=seed,
         on_epoch=on_epoch,
     )
-    judged = {name: judge_members(network, part, model.target) for name, part in data.items()}
+
+
+def _networks(
+    members: Sequence[_Member],
+    network: Network,
+    judged: Mapping[str, Sequence[Judged]],
+    history: History,
+) -> tuple[Ablated, ...]:
     weights = torch.cat([w.detach().flatten(1) for w in network.weights], dim=1)
     zeros = (weights == 0).double().mean(1).tolist()
-    held_out = judged["held out"]
-    networks = tuple(
+    training, held_out = judged["training"], judged["held out"]
+    return tuple(
         Ablated(
-            label=label,
-            role=role,
-            strengths=strengths,
-            judgement=judge_gap(judged["training"][at], held_out[at]),
+            label=each.label,
+            role=each.role,
+            strengths=each.strengths,
+            judgement=judge_gap(training[at], held_out[at]),
             against_plain=compare(held_out[0], held_out[at]),
             zeros=zeros[at],
             epochs=int(history.epochs_kept[at]),
         )
-        for at, (label, role, strengths) in enumerate(members)
+        for at, each in enumerate(members)
     )
-    counts = {name: len(part.y) for name, part in data.items()}
-    return Ablation(held_out[0].score_name, networks, network, counts, epochs)
 
 
 def _recipe(facts: Mapping[str, Any]) -> Recipe:
-    """Return how the model was trained; a search says how long its best configuration was."""
+    """Return the model's recipe; that of a search trains as long as its best configuration did."""
     known = {each.name for each in fields(Recipe)}
     given = {name: value for name, value in facts.get("recipe", {}).items() if name in known}
     recipe = Recipe(**given)
@@ -249,26 +196,25 @@ def _recipe(facts: Mapping[str, Any]) -> Recipe:
     return recipe
 
 
-def _members(
-    own: Strengths, default: Strengths, factors: Sequence[float]
-) -> list[tuple[str, str, Strengths]]:
-    """Return label, role and strengths of each network."""
+def _members(own: Strengths, default: Strengths, factors: Sequence[float]) -> list[_Member]:
+    """Return the networks to train, the plain one first."""
     off = Strengths()
     acting = [name for name in LABELS if getattr(own, name) != getattr(off, name)]
-    # L1, L2 and dropout are shown in any case, at the default strength where the model has none
-    shown = {name: getattr(own if name in acting else default, name) for name in LABELS}
+    # L1, L2 and dropout are always included, at the default strength if the model does not use them
+    values = {name: getattr(own if name in acting else default, name) for name in LABELS}
     alone = [name for name in LABELS if name in acting or name in ("l1", "l2", "keep_prob")]
-    members = [("plain", "plain", off), ("early stopping", "early stopping", off)]
+    members = [_Member("plain", "plain", off), _Member("early stopping", "early stopping", off)]
     members += [
-        (LABELS[name].format(shown[name]), "alone", replace(off, **{name: shown[name]}))
+        _Member(LABELS[name].format(values[name]), "alone", replace(off, **{name: values[name]}))
         for name in alone
     ]
-    members.append(("all together, as fitted", "together", own))
+    members.append(_Member("all together, as fitted", "together", own))
     for name in ("l1", "l2"):
+        path = f"{name.upper()} path"
         for factor in factors:
             strength = getattr(default, name) * factor
-            label = f"{name.upper()} path {strength:.3g}"
-            members.append((label, f"{name.upper()} path", replace(off, **{name: strength})))
+            label = f"{path} {strength:.3g}"
+            members.append(_Member(label, path, replace(off, **{name: strength})))
     return members
 
 
@@ -305,13 +251,15 @@ def _parts(
         )
         for name, at in chosen.items()
     }
-    codec = model.target if isinstance(model.target, ClassTarget) else None
     training = found["training"]
-    return {name: weighted(part, training, codec, recipe) for name, part in found.items()}
+    return {
+        name: with_class_weights(part, training, model.target, recipe)
+        for name, part in found.items()
+    }
 
 
 def _spaced(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
-    """Return at most so many rows, evenly spaced: a table may be sorted by class."""
+    """Return at most so many rows, evenly spaced, since a table may be sorted by class."""
     if len(rows) <= most:
         return rows
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -1,4 +1,4 @@
-"""The audit of a model file: its regularizers, made again from what the file says of them."""
+"""Audit a model of a table: rebuild its regularizers from its facts, and check that they act."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def audit_model(
 ) -> Audit:
     """Audit the regularizers that a model was trained with; see :func:`bridle.audit`.
 
-    Makes the optimizer and the penalties again from the strengths that the file states, and steps
-    with copies of its network.
+    The optimizer and the penalties are rebuilt from the strengths that the model states. They then
+    take steps with copies of its network.
 
     Parameters
     ----------
     model : TableModel
     table : path or DataFrame, optional
-        Rows to step with, the target among its columns; 256 of them at most. Default: random
-        numbers, which show what the regularizers do as well.
+        Rows for the steps, with the target column; at most 256 are used. Default: random numbers,
+        which show the effect of the regularizers as well.
 
     Returns
     -------
@@ -45,7 +45,7 @@ def audit_model(
     Raises
     ------
     UsageError
-        If the model does not say how it was regularized.
+        If the model does not state its regularizers.
     DataError
         If the table lacks a column.
 
@@ -58,7 +58,7 @@ def audit_model(
     True
     """
     if "strengths" not in model.facts:
-        raise UsageError("the model does not say how it was regularized; fit it with bridle.fit")
+        raise UsageError("the model does not state its regularizers; fit it with bridle.fit")
     strengths = Strengths(**model.facts["strengths"])
     together = [Strengths.among(each) for each in model.facts.get("together", [])]
     each_has = model.network.members // max(1, len(together))
@@ -75,7 +75,7 @@ def audit_model(
         X, y = rows
         value = model.objective.loss(net(X), y).mean()
         if isinstance(net, Network):
-            net.steps += 1  # as a training step does, so that the masks go on
+            net.steps += 1  # as in a training step, so that the next masks are sampled
         return value
 
     return audit(network, optimizer, batch, loss=loss)
@@ -90,12 +90,12 @@ def _random_rows(model: TableModel) -> tuple[Tensor, Tensor]:
 
 
 def _rows(model: TableModel, table: str | PathLike[str] | pd.DataFrame) -> tuple[Tensor, Tensor]:
-    frame = read_table(table)
-    if model.target_name not in frame.columns:
-        raise DataError(f"no column {model.target_name!r}, the model's target, in the table")
-    frame = frame[frame[model.target_name].notna()].head(_ROWS)
+    frame, target = read_table(table), model.target_name
+    if target not in frame.columns:
+        raise DataError(f"the table lacks the column {target!r}, the model's target; add it")
+    frame = frame[frame[target].notna()].head(_ROWS)
     if not len(frame):
-        raise DataError(f"the column {model.target_name!r} has no values to step with")
+        raise DataError(f"the target {target!r} is missing in every row; give rows that have it")
     X = torch.from_numpy(model.encoder.transform(frame))
-    y: np.ndarray[Any, Any] = model.target.transform(frame[model.target_name])
+    y: np.ndarray[Any, Any] = model.target.transform(frame[target])
     return X, torch.from_numpy(y)

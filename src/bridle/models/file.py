@@ -1,8 +1,8 @@
-"""The model file: safetensors with a JSON document in its header, in one file.
+"""The model file: a safetensors file with a JSON document in its header.
 
-Nothing in it is code and loading runs nothing: tensors are raw numbers, and the document states
-shapes, categories, centres and scales. Writing is atomic: the file at the path is either the old
-one or the whole new one.
+The file contains no code, and loading it executes nothing: tensors are raw numbers, and the
+document states shapes, categories, centres and scales. Writing is atomic: the file at the path is
+either the old one or the complete new one.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ _NOISES: dict[str, Any] = {
     "weight_noise": DropConnect,
 }
 _OPTIONS = ("shared", "per_example")
-_OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # which say their kind
+_OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # their kind is stored
 
 
 def write_atomically(path: str | PathLike[str], content: bytes) -> None:
-    """Write a file whole or not at all.
+    """Write a file completely or not at all.
 
-    The content goes to a temporary file beside the path, is forced to disk, and takes the path's
-    place in one step. When anything fails, what was at the path is still there.
+    The content is written to a temporary file in the same folder and synced to disk. That file
+    then replaces the path in one step. If anything fails, the old file is unchanged.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def write_atomically(path: str | PathLike[str], content: bytes) -> None:
     Raises
     ------
     DataError
-        If the folder does not exist, or the disk is full or refuses.
+        If the folder does not exist, or the file cannot be written.
 
     Examples
     --------
@@ -68,7 +68,7 @@ def write_atomically(path: str | PathLike[str], content: bytes) -> None:
     >>> path.read_bytes()
     b'whole'
     """
-    target = Path(path).resolve()  # a link stays, and what it points to is written
+    target = Path(path).resolve()  # a link stays, and its target is written
     if target.is_dir():
         raise DataError(f"cannot write {target}: it is a folder; give the name of a file")
     temporary: str | None = None
@@ -86,8 +86,8 @@ def write_atomically(path: str | PathLike[str], content: bytes) -> None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
         raise DataError(
-            f"cannot write {target}: {error.strerror or error}; nothing was changed, "
-            "give another place or make room"
+            f"cannot write {target}: {error.strerror or error}; nothing was changed: "
+            "give another path or free some space"
         ) from error
 
 
@@ -104,12 +104,12 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     ----------
     model : TableModel
     path : path
-        Any name; ``.bridle`` is the custom.
+        Any name; the customary extension is ``.bridle``.
 
     Raises
     ------
     DataError
-        If the file cannot be written; what was there before is untouched.
+        If the file cannot be written; an old file is unchanged.
 
     Examples
     --------
@@ -127,7 +127,7 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
 
 
 def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return all that a model is: JSON values, and tensors on the CPU by name."""
+    """Return the state of a model: JSON values, and tensors on the CPU by name."""
     encoder, arrays = model.encoder.state()
     network = model.network
     document = {
@@ -155,7 +155,7 @@ def _noise_state(noise: Multiplier | None) -> dict[str, Any] | None:
         return None
     kind = type(noise).__name__
     if not isinstance(noise, Dropout | DropConnect) and kind not in _OTHERS:
-        raise UsageError(f"a model file has no place for {noise}: set the network's to None first")
+        raise UsageError(f"a model file cannot store the noise {noise}: set it to None first")
     keep = noise.keep_prob
     return {
         **({"kind": kind} if kind in _OTHERS else {}),
@@ -175,12 +175,13 @@ def load(path: str | PathLike[str]) -> TableModel:
     Returns
     -------
     TableModel
-        Which predicts what it predicted when it was saved.
+        Its predictions are those of the saved model.
 
     Raises
     ------
     ModelFileError
-        If the file is absent, truncated, damaged, not a bridle model, or of a newer format.
+        If the file does not exist, is truncated or damaged, is no bridle model, or has another
+        format version.
 
     Examples
     --------
@@ -207,24 +208,24 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         document = json.loads(metadata.get(_KEY, "null"))
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(
-            f"{source} is not a whole bridle model ({error}); "
+            f"{source} is not a complete bridle model ({error}); "
             "give a file that `bridle fit --out` wrote"
         ) from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelFileError(
-            f"{source} is a safetensors file, but no bridle model; "
+            f"{source} is a safetensors file, but not a bridle model; "
             "give a file that `bridle fit --out` wrote"
         )
     if document.get("version") != FORMAT_VERSION:
         raise ModelFileError(
-            f"{source} has format version {document.get('version')} and this bridle reads "
-            f"version {FORMAT_VERSION}; install the bridle that wrote it"
+            f"{source} has format version {document.get('version')}, and this version of bridle "
+            f"reads format {FORMAT_VERSION}; install the version that wrote it"
         )
     return document, tensors
 
 
 def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:
-    """Call ``build``, and turn whatever a damaged document makes it raise into one error."""
+    """Call ``build``, and turn any error from a damaged document into a ModelFileError."""
     try:
         return build()
     except (BridleError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
@@ -235,7 +236,7 @@ def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:
 
 
 def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableModel:
-    """Return the model of what :func:`state_of` returned."""
+    """Build the model from what :func:`state_of` returned."""
     stated = document["network"]
     state = _with_prefix(tensors, "network.")
     _check_shapes(stated["sizes"], state)
@@ -262,7 +263,7 @@ def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableMod
 
 
 def _check_shapes(sizes: list[int], state: dict[str, Tensor]) -> None:
-    """Compare the stated sizes with the tensors, before memory is taken for what is stated."""
+    """Compare the stated sizes with the tensors before memory is allocated for them."""
     members = len(state["seeds"])
     for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         shape = list(state[f"weights.{layer}"].shape)

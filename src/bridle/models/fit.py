@@ -1,4 +1,4 @@
-"""The main job: a table in, a plain and a regularized network out, and whether it helped."""
+"""Fit a plain and a regularized network to a table, and compare them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from sklearn.model_selection import train_test_split
 
 from bridle.errors import DataError, UsageError, did_you_mean
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths
 from bridle.models.result import FitResult, Fitted
+from bridle.models.split import three_parts, without_columns
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
@@ -34,11 +34,10 @@ from bridle.tables import (
 )
 from bridle.version import __version__
 
-__all__ = ["fit", "judge_members", "split_rows", "three_parts", "weighted", "without_columns"]
+__all__ = ["fit", "judge_members", "with_class_weights"]
 
-FEWEST_ROWS = 10
 PLAIN, REGULARIZED = 0, 1
-"""The two members of the population that a fit trains."""
+"""The two members of the population."""
 
 
 def fit(
@@ -52,31 +51,32 @@ def fit(
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> FitResult:
-    """Fit a plain and a regularized network to a table, and say whether regularizing helped.
+    """Fit a plain and a regularized network to a table, and compare them.
 
-    A fifth of the rows is the test part, which is opened once, at the end; another fifth is held
-    out to measure the gap and to stop early; the rest is trained on. Both networks are one
-    population: they start from the same weights and see the same batches, so that the
-    regularizers, early stopping among them, are all that differs.
+    The plain network has no regularization. A fifth of the rows is the test part, which is opened
+    once, at the end. Another fifth is held out to measure the gap and for early stopping. The
+    networks are trained on the rest. Both are one population: they start from the same weights
+    and see the same batches, so that they differ only in the regularizers and in early stopping.
 
     Parameters
     ----------
     table : path or DataFrame
-        CSV, CSV.gz or Parquet; columns may be numeric, categorical, boolean, dates or text, with
-        missing values.
+        A CSV, CSV.gz or Parquet file, or a DataFrame. Columns may be numerical, categorical,
+        boolean, dates or text, and may have missing values.
     target : str
         The column to predict.
     task : {"auto", "classification", "regression"}
-        "auto" takes text, booleans and few whole numbers for classes.
+        "auto" is classification if the target is text, boolean, or whole numbers with few distinct
+        values.
     strengths : Strengths, optional
-        Default: L1 1e-4, L2 1e-3 and dropout that keeps half of the hidden units for classes, 95 %
-        for values.
+        Default: L1 1e-4, L2 1e-3 and dropout. Dropout keeps half of the hidden units for
+        classification, and 95 % for regression.
     recipe : Recipe, optional
         How to train.
     drop : sequence of str
         Columns to leave out.
     seed : int
-        Of the split, the weights, the batches and the masks; 0 or more.
+        The seed of the split, the weights, the batches and the masks; 0 or more.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch.
 
@@ -89,9 +89,9 @@ def fit(
     UsageError
         If an argument is out of range.
     DataError
-        If the table cannot be used; the message says why and what to do.
+        If the table cannot be used.
     TrainingError
-        If the loss is no longer a number.
+        If the loss is not finite.
 
     Examples
     --------
@@ -111,23 +111,68 @@ def fit(
     frame, truth = target_column(without_columns(read_table(table), drop, target), target)
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
-    codec = ClassTarget.fit(truth) if task == "classification" else None
-    parts = three_parts(len(truth), codec.transform(truth) if codec else None, seed)
-    encoder = TableEncoder().fit(frame.iloc[parts["training"]])
-    coding = codec or ValueTarget.fit(truth.iloc[parts["training"]])
+    rows, encoder, coding = _encoders(frame, truth, task, seed)
     X = torch.from_numpy(encoder.transform(frame))
     y = torch.from_numpy(coding.transform(truth))
-    data = {name: Dataset(X[rows], y[rows]) for name, rows in parts.items()}
-    objective: Objective = CrossEntropy() if codec else SquaredError()
+    data = {name: Dataset(X[at], y[at]) for name, at in rows.items()}
+    outputs = len(coding.classes) if isinstance(coding, ClassTarget) else 1
     population = Network(
-        [X.shape[1], *recipe.hidden, len(codec.classes) if codec else 1],
+        [X.shape[1], *recipe.hidden, outputs],
         seeds=[seed, seed],
         **strengths.noises(members=2),  # type: ignore[arg-type]
     )
-    history = train(
+    history = _train(population, data, coding, strengths, recipe, seed, on_epoch)
+    judged = {name: judge_members(population, part, coding) for name, part in data.items()}
+    plain, regularized = (
+        _describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)
+    )
+    facts = _facts(strengths, recipe, seed, regularized)
+    facts["table"] = facts_of_table(
+        frame[list(encoder.columns)], truth, rows["training"], split="three parts"
+    )
+    return FitResult(
+        model=TableModel(population.take([REGULARIZED]), encoder, coding, target, facts),
+        plain=plain,
+        regularized=regularized,
+        comparison=compare(judged["test"][PLAIN], judged["test"][REGULARIZED]),
+        history=history,
+        strengths=strengths,
+        rows={name: len(at) for name, at in rows.items()},
+        population=population,
+        data=data,
+        places=rows,
+        notes=encoder.notes,
+    )
+
+
+def _encoders(
+    frame: pd.DataFrame, truth: pd.Series[Any], task: str, seed: int
+) -> tuple[dict[str, np.ndarray[Any, Any]], TableEncoder, ClassTarget | ValueTarget]:
+    """Split the rows, and fit the encoders of features and target to the training part."""
+    classes = ClassTarget.fit(truth) if task == "classification" else None
+    rows = three_parts(len(truth), classes.transform(truth) if classes else None, seed)
+    encoder = TableEncoder().fit(frame.iloc[rows["training"]])
+    return rows, encoder, classes or ValueTarget.fit(truth.iloc[rows["training"]])
+
+
+def _train(
+    population: Network,
+    data: Mapping[str, Dataset],
+    coding: ClassTarget | ValueTarget,
+    strengths: Strengths,
+    recipe: Recipe,
+    seed: int,
+    on_epoch: Callable[[int, int], None] | None,
+) -> History:
+    objective: Objective = CrossEntropy() if isinstance(coding, ClassTarget) else SquaredError()
+    training, held_out = (
+        with_class_weights(data[name], data["training"], coding, recipe)
+        for name in ("training", "held out")
+    )
+    return train(
         population,
-        weighted(data["training"], data["training"], codec, recipe),
-        weighted(data["held out"], data["training"], codec, recipe),
+        training,
+        held_out,
         objective=objective,
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
@@ -137,85 +182,26 @@ def fit(
         seed=seed,
         on_epoch=on_epoch,
     )
-    judged = {name: judge_members(population, part, coding) for name, part in data.items()}
-    fitted = [_describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)]
-    result_facts = _facts(strengths, recipe, seed, fitted[REGULARIZED])
-    result_facts["table"] = facts_of_table(
-        frame[list(encoder.columns)], truth, parts["training"], split="three parts"
-    )
-    return FitResult(
-        model=TableModel(population.take([REGULARIZED]), encoder, coding, target, result_facts),
-        plain=fitted[PLAIN],
-        regularized=fitted[REGULARIZED],
-        comparison=compare(judged["test"][PLAIN], judged["test"][REGULARIZED]),
-        history=history,
-        strengths=strengths,
-        rows={name: len(rows) for name, rows in parts.items()},
-        population=population,
-        data=data,
-        places=parts,
-        notes=encoder.notes,
-    )
 
 
-def without_columns(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd.DataFrame:
-    """Return a table without some of its columns, none of which is the target."""
-    for name in drop:
-        if name not in frame.columns:
-            raise DataError(f"no column {name!r} to drop; {did_you_mean(name, frame.columns)}")
-        if name == target:
-            raise UsageError(f"{name!r} is the target and cannot be dropped")
-    return frame.drop(columns=list(drop))
-
-
-def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
-    """Return the rows to learn from and the test part, a fifth, stratified where classes allow."""
-    if rows < FEWEST_ROWS:
-        raise DataError(f"{rows} rows are too few to learn and test; give {FEWEST_ROWS} or more")
-    return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
-
-
-def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the rows of each part, stratified by class where classes are large enough."""
-    if rows < FEWEST_ROWS:
-        raise DataError(f"{rows} rows are too few for three parts; give {FEWEST_ROWS} or more")
-    everything = np.arange(rows)
-    rest, test = _two_parts(everything, codes, rows // 5, seed)
-    training, held_out = _two_parts(rest, codes, rows // 5, seed)
-    return {"training": np.sort(training), "held out": np.sort(held_out), "test": np.sort(test)}
-
-
-def _two_parts(
-    rows: np.ndarray[Any, Any], codes: Any, second: int, seed: int
-) -> list[np.ndarray[Any, Any]]:
-    groups = None
-    if codes is not None:
-        # a class of one row cannot be in both parts; it goes with the largest
-        counts = np.bincount(codes[rows], minlength=codes.max() + 1)
-        groups = np.where(counts[codes[rows]] < 2, counts.argmax(), codes[rows])
-        if len(np.unique(groups)) > second:
-            groups = None
-    return train_test_split(rows, test_size=second, random_state=seed, stratify=groups)
-
-
-def weighted(
-    data: Dataset, training: Dataset, codec: ClassTarget | None, recipe: Recipe
+def with_class_weights(
+    data: Dataset, training: Dataset, coding: ClassTarget | ValueTarget, recipe: Recipe
 ) -> Dataset:
-    """Return a part with class weights, which come from the training part for all parts."""
+    """Return a part with the recipe's class weights, which are computed from the training part."""
     if recipe.class_weight is None:
         return data
-    if codec is None:
+    if isinstance(coding, ValueTarget):
         raise UsageError(
-            f"class_weight is {recipe.class_weight!r} and the task regression; leave it out"
+            f"class_weight is {recipe.class_weight!r}, but the task is regression; leave it out"
         )
     if isinstance(recipe.class_weight, Mapping):
         for name in recipe.class_weight:
-            if name not in codec.classes:
-                hint = did_you_mean(str(name), map(str, codec.classes))
-                raise DataError(f"class_weight names {name!r}, which is no class; {hint}")
-        weights = torch.tensor([float(recipe.class_weight.get(c, 1.0)) for c in codec.classes])
+            if name not in coding.classes:
+                hint = did_you_mean(str(name), map(str, coding.classes))
+                raise DataError(f"class_weight names the class {name!r}, which is unknown; {hint}")
+        weights = torch.tensor([float(recipe.class_weight.get(c, 1.0)) for c in coding.classes])
     else:
-        counts = torch.bincount(training.y, minlength=len(codec.classes)).clamp(min=1)
+        counts = torch.bincount(training.y, minlength=len(coding.classes)).clamp(min=1)
         weights = len(training.y) / (counts.count_nonzero() * counts)
     return Dataset(data.X, data.y, weights[data.y].float())
 
@@ -223,7 +209,7 @@ def weighted(
 def judge_members(
     network: Network, data: Dataset, coding: ClassTarget | ValueTarget
 ) -> list[Judged]:
-    """Judge each member on one part, noise off."""
+    """Score each member on one part, with noise off."""
     outputs = predict(network, data.X)
     truth = data.y.numpy()
     if isinstance(coding, ClassTarget):

@@ -1,4 +1,4 @@
-"""What a fit is asked for: how strongly each regularizer acts, and how to train."""
+"""The settings of a fit: the strength of each regularizer, and how to train."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths", "penalties_of"]
 
 @dataclass(frozen=True)
 class Strengths:
-    """How strongly each regularizer acts; the defaults are off.
+    """The strength of each regularizer; by default all are off.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Strengths:
     drop_connect_keep_prob : float
         The probability that DropConnect keeps a weight.
     max_norm : float, optional
-        The bound on the norm of the weights that enter a unit.
+        The bound on the norm of a unit's incoming weights.
 
     Raises
     ------
@@ -58,15 +58,15 @@ class Strengths:
 
     @classmethod
     def among(cls, values: Mapping[str, Any]) -> Strengths:
-        """Return the strengths among other values by name."""
+        """Build the strengths from a mapping that may have other values too."""
         return cls(**{each.name: values[each.name] for each in fields(cls)})
 
     def penalties(self, members: int) -> list[Penalty]:
-        """Return the penalties of a population whose last member alone is regularized."""
+        """Return the penalties of a population in which only the last member is regularized."""
         return penalties_of([None] * (members - 1) + [self])
 
     def noises(self, members: int) -> dict[str, Dropout | DropConnect]:
-        """Return the noises of a population whose last member alone is regularized."""
+        """Return the noises of a population in which only the last member is regularized."""
         given: dict[str, tuple[type[Dropout] | type[DropConnect], float]] = {
             "hidden_noise": (Dropout, self.keep_prob),
             "input_noise": (Dropout, self.input_keep_prob),
@@ -80,7 +80,7 @@ class Strengths:
 
 
 def penalties_of(members: Sequence[Strengths | None]) -> list[Penalty]:
-    """Return the penalties of a population, given the strengths of each member; None is none."""
+    """Return the penalties of a population; a member without regularization has None."""
 
     def column(name: str, off: float) -> Tensor:
         given = [getattr(each, name, None) for each in members]
@@ -101,29 +101,30 @@ DEFAULT_STRENGTHS = {
     "classification": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.5),
     "regression": Strengths(l1=1e-4, l2=1e-3, keep_prob=0.95),
 }
-"""What acts when no strength is given; a value suffers more from dropout than a class."""
+"""The strengths of each task if none is given. Dropout is weaker for regression, which it harms."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train; the same for the plain and the regularized network.
+    """How to train. The plain and the regularized network share it.
 
     Attributes
     ----------
     hidden : sequence of int
         Units of each hidden layer.
     epochs : int
-        At most. The plain network is trained to the end.
+        The most epochs. The plain network is trained for all of them.
     patience : int, optional
-        The regularized network keeps its weights of the lowest held-out loss, and stops after so
-        many epochs without a lower one. None turns early stopping off.
+        Early stopping of the regularized network: it stops after so many epochs without a lower
+        held-out loss, and takes the weights of the lowest one. None turns early stopping off.
     learning_rate : float
-        Of Adam.
+        The learning rate of Adam.
     batch_size : int
         Rows per step.
     class_weight : {None, "balanced"} or mapping
-        "balanced" weighs each class by rows / (classes × rows of the class). A mapping gives a
-        weight to each class, 1 to those that it leaves out.
+        The class weights. "balanced" gives each class the weight
+        rows / (classes × rows of the class). In a mapping, classes that are left out have the
+        weight 1.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What a fit gives back: two networks side by side, and one sentence."""
+"""The result of a fit: the plain and the regularized network, and a verdict."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ __all__ = ["FitResult", "Fitted"]
 
 @dataclass(frozen=True)
 class Fitted:
-    """What became of one network.
+    """The scores of one network.
 
     Attributes
     ----------
     diagnosis : GapJudgement
-        From its training and held-out rows.
+        The verdict from its training and held-out scores.
     test : Estimate
         The score on the test part.
     zeros : tuple of float
-        The share of weights that are exactly zero, layer by layer.
+        The share of weights that are exactly zero, by layer.
     epochs : int
-        The epoch whose weights it has.
+        The epoch that its weights are from.
     best_epoch : int
-        The epoch of its lowest held-out loss.
+        The epoch of the lowest held-out loss.
     """
 
     diagnosis: GapJudgement
@@ -42,34 +42,34 @@ class Fitted:
     best_epoch: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values."""
+        """Return JSON values."""
         return {**asdict(self), "zeros": list(self.zeros)}
 
 
 @dataclass(frozen=True, eq=False)
 class FitResult:
-    """The outcome of :func:`fit`.
+    """The result of :func:`bridle.fit`.
 
     Attributes
     ----------
     model : TableModel
-        The regularized network, ready to predict.
+        The regularized network with the table's encoders.
     plain, regularized : Fitted
     comparison : Comparison
-        Of the regularized against the plain network, in pairs on the test part.
+        The paired comparison of the regularized with the plain network on the test part.
     history : History
-        Members 0 (plain) and 1 (regularized).
+        The training history; member 0 is plain, member 1 is regularized.
     strengths : Strengths
     rows : dict
-        How many rows each part has.
+        The number of rows of each part.
     population : Network
         Both networks, as members 0 and 1.
     data : dict of str to Dataset
         The encoded rows of each part.
     places : dict of str to int64 array
-        Where the rows of each part stand in the table.
+        The positions of each part's rows in the table.
     notes : tuple of str
-        What the table's columns were taken for, where that is worth a remark.
+        Remarks on how columns of the table were interpreted.
     """
 
     model: TableModel
@@ -109,7 +109,7 @@ class FitResult:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: everything but the model and the history."""
+        """Return JSON values: everything but the model, the history and the rows."""
         return {
             "target": self.model.target_name,
             "task": self.model.task,

@@ -1,4 +1,4 @@
-"""A network with the table transformers that it was trained with: what predicts rows of a table."""
+"""A model of a table: a network with the encoders of the table it was trained on."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ __all__ = ["TableModel"]
 
 @dataclass(frozen=True, eq=False)
 class TableModel:
-    """A trained network that takes rows of a table and predicts their target.
+    """A trained network with its encoders, which predicts the target of a table's rows.
 
     Attributes
     ----------
     network : Network
-        One member or more; the outputs of several are averaged (probabilities, or values).
+        One or more members. The predictions of several are averaged: probabilities for
+        classification, outputs for regression.
     encoder : TableEncoder
-        Turns rows into the network's inputs.
+        Encodes rows as the network's inputs.
     target : ClassTarget or ValueTarget
-        Turns outputs into classes or values.
+        Decodes outputs to classes, or to the target's units.
     target_name : str
-        The column that is predicted.
+        The column to predict.
     facts : dict
-        How the model came about: strengths, scores, seed, versions; JSON values.
+        Strengths, scores, seed and versions of the training; JSON values.
 
     Raises
     ------
     UsageError
-        If the network does not take the encoder's features to the target's outputs.
+        If the network's sizes do not fit the encoder and the target.
     """
 
     network: Network
@@ -55,8 +56,9 @@ class TableModel:
         wanted = len(self.target.classes) if isinstance(self.target, ClassTarget) else 1
         if inputs != len(self.encoder.feature_names) or outputs != wanted:
             raise UsageError(
-                f"the network takes {inputs} inputs to {outputs} outputs, the table has "
-                f"{len(self.encoder.feature_names)} features and the target needs {wanted} outputs"
+                f"the network has {inputs} inputs and {outputs} outputs, but the encoder has "
+                f"{len(self.encoder.feature_names)} features and the target needs {wanted} "
+                "outputs; give a network of these sizes"
             )
 
     @property
@@ -66,7 +68,7 @@ class TableModel:
 
     @property
     def objective(self) -> Objective:
-        """The objective that suits the target."""
+        """The objective for the task."""
         return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
 
     def predict(
@@ -77,25 +79,27 @@ class TableModel:
         Parameters
         ----------
         table : path or DataFrame
-            With the columns that the model was trained on, in any order; others are ignored.
+            It must have the columns that the model was trained on, in any order. Other columns
+            are ignored.
         subnetworks : int, optional
-            Average so many subnetworks of each network instead, and say how far they differ; see
-            :func:`bridle.predict_ensemble`.
+            Average so many subnetworks of each network instead, and return their standard
+            deviation too; see :func:`bridle.predict_ensemble`.
 
         Returns
         -------
         DataFrame
-            One row per row of the table. ``prediction``: the class or the value. For classes also
-            ``probability_<class>``, float64, which sum to one. With ``subnetworks`` also the
-            standard deviation over them: ``std``, in the target's units, or ``std_<class>`` with
-            ``mutual_information``, in nats.
+            One row per row of the table. ``prediction`` is the class, or the predicted value. For
+            classification there is also ``probability_<class>``, float64; the probabilities sum
+            to one. With ``subnetworks`` there is also their standard deviation. For regression it
+            is ``std``, in the target's units. For classification it is ``std_<class>``, and there
+            is ``mutual_information``, in nats.
 
         Raises
         ------
         DataError
             If the table cannot be read or lacks a column.
         UsageError
-            If ``subnetworks`` is below 1, or the network draws no masks.
+            If ``subnetworks`` is below 1, or the network has no noise.
 
         Examples
         --------
@@ -116,7 +120,7 @@ class TableModel:
         return self._named(outputs.softmax(-1).mean(0))
 
     def _named(self, found: Tensor) -> pd.DataFrame:
-        """Return values ``[rows]``, or probabilities ``[rows, classes]``, as a table."""
+        """Return predictions ``[rows]``, or probabilities ``[rows, classes]``, as a table."""
         if isinstance(self.target, ValueTarget):
             return pd.DataFrame({"prediction": self.target.inverse(found.numpy())})
         columns = {
@@ -152,19 +156,19 @@ class TableModel:
         Parameters
         ----------
         k : int
-            Its number, from 0.
+            The number of the subnetwork, from 0.
         member : int
-            Of which network, where the model averages several.
+            The network to take it from, if the model averages several.
 
         Returns
         -------
         TableModel
-            With a smaller network of one member, without noise.
+            Its network is smaller, has one member and no noise.
 
         Raises
         ------
         UsageError
-            If there is no such member, or the network draws no masks.
+            If there is no such member, or the network has no noise.
 
         Examples
         --------
@@ -177,11 +181,12 @@ class TableModel:
         """
         if not 0 <= member < self.network.members:
             raise UsageError(
-                f"member is {member}; the model has {self.network.members} networks, from 0 on"
+                f"member is {member}; the model has {self.network.members} networks, which are "
+                "counted from 0"
             )
         if not self.network.has_noise:
             raise UsageError(
-                "the network draws no masks, so that it has no subnetworks: fit with keep_prob, "
+                "the network has no noise, so it has no subnetworks: fit with keep_prob, "
                 "input_keep_prob or drop_connect_keep_prob below 1"
             )
         small = self.network.take([member]).subnetwork(k)
@@ -189,5 +194,5 @@ class TableModel:
         return replace(self, network=small, facts=facts)
 
     def subnetworks(self, names: Iterable[int], *, member: int = 0) -> Iterator[TableModel]:
-        """Return several, each made when it is asked for, such as ``range(50)``."""
+        """Yield the models of several subnetworks, such as ``range(50)``."""
         return (self.subnetwork(k, member=member) for k in names)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bridle.audit import Audit
 from bridle.diagnosis import Diagnosis
 from bridle.errors import UsageError
-from bridle.models.ablation import Ablation
+from bridle.models.ablation_result import Ablation
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.networks.history import History

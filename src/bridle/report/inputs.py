@@ -9,7 +9,7 @@ import numpy as np
 
 from bridle.audit import Audit
 from bridle.diagnosis import Diagnosis
-from bridle.models.ablation import Ablation
+from bridle.models.ablation_result import Ablation
 from bridle.models.result import FitResult, Fitted
 from bridle.models.table_model import TableModel
 from bridle.networks.history import History

@@ -8,7 +8,7 @@ from bridle.report.formatting import gap_text, margin_text, score_text, sentence
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Tile
 from bridle.search import SearchResult
-from bridle.search.result import SHARES
+from bridle.search.result import PERCENT_SCORINGS
 from bridle.statistics.scores import Comparison, Estimate
 
 __all__ = [
@@ -182,7 +182,7 @@ def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[
     search = inputs.search
     if search is not None and search.scoring not in ("accuracy", "r2"):
         scoring = search.scoring.removeprefix("neg_").replace("_", " ")
-        rate = search.scoring in SHARES
+        rate = search.scoring in PERCENT_SCORINGS
         value = score_text(search.test_score.value, share=rate)
         old = score_text(search.scores["plain"], share=rate)
         margin = margin_text(search.test_score, share=rate)

@@ -1,7 +1,7 @@
-"""The search: many configurations × folds as one tensor program, and the best of them.
+"""Search for the best regularization: many configurations × folds as one tensor program.
 
-The names below load what they need when they are first used: a worker process, which only trains,
-does not wait for what reads tables.
+The names are imported when they are first used, so that a worker process, which only trains, does
+not import what reads tables.
 """
 
 from lazy_loader import attach_stub

@@ -1,6 +1,6 @@
 from .configuration import PLAIN as PLAIN
 from .configuration import Configuration as Configuration
 from .configuration import Space as Space
-from .halving import Progress as Progress
 from .result import SearchResult as SearchResult
 from .search import search as search
+from .successive_halving import Progress as Progress

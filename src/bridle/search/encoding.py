@@ -1,4 +1,4 @@
-"""The encodings that a search chooses from, of one table."""
+"""The encodings of a table that a search chooses from."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ from torch import Tensor
 
 from bridle.tables import TableEncoder
 
-__all__ = ["encoded", "encodings_of"]
+__all__ = ["encode", "fit_encoders"]
 
 BINS = 16
-MOST_BINNED = 512  # inputs that the bins may add
+MAX_BIN_INPUTS = 512  # that the bins may add
 
 
-def encodings_of(frame: pd.DataFrame) -> dict[int, TableEncoder]:
-    """Return the encoders of a table by their bins: numbers as they are, and in 16 bins too.
+def fit_encoders(frame: pd.DataFrame) -> dict[int, TableEncoder]:
+    """Fit the encoders of a table: without bins, and with 16 bins for each numerical feature.
 
-    The bins are left out where they would add more than 512 inputs.
+    The second one is left out if its bins would add more than 512 inputs. The keys are the numbers
+    of bins.
     """
     encoder = TableEncoder().fit(frame)
-    bins = (0, BINS) if 0 < encoder.numbers * BINS <= MOST_BINNED else (0,)
+    bins = (0, BINS) if 0 < encoder.numbers * BINS <= MAX_BIN_INPUTS else (0,)
     return {each: encoder.binned(frame, each) for each in bins}
 
 
-def encoded(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, Tensor]:
-    """Return the rows in each encoding, float32 ``[rows, features]``."""
+def encode(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, Tensor]:
+    """Encode rows with each encoder, float32 ``[rows, features]``."""
     return {bins: torch.from_numpy(each.transform(frame)) for bins, each in encoders.items()}

@@ -1,16 +1,17 @@
-"""Who does the jobs of a search: this process, others on this machine, or a cluster's."""
+"""Run the jobs of a search: in this process, in worker processes, or on a cluster."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import joblib
 import torch
 
 from bridle.errors import TrainingError, UsageError
-from bridle.search.advance import Job, Seen, advance
-from bridle.search.task import Task
+from bridle.search.data import SearchData
+from bridle.search.job import Job, TrialResult, run_job
 
 __all__ = ["ENGINES", "check_engine", "runner_of"]
 
@@ -19,36 +20,48 @@ TRIES = 3
 
 
 def check_engine(engine: str, workers: int) -> None:
-    """Raise a UsageError where there is no such engine, or no worker."""
+    """Raise a UsageError if there is no such engine, or no worker."""
     if engine not in ENGINES:
         raise UsageError(f"engine is {engine!r}; it is one of {', '.join(map(repr, ENGINES))}")
     if workers < 1:
         raise UsageError(f"workers is {workers}; it must be 1 or more")
 
 
-def runner_of(engine: str, task: Task, workers: int) -> Any:
-    """Return a function that does jobs: ``run(jobs)`` gives what was seen, as it is done.
+def runner_of(engine: str, data: SearchData, workers: int) -> Any:
+    """Return a function ``run(jobs)`` that runs jobs and yields the result of each when it is done.
 
-    "local" is this process, or ``workers`` processes of one thread each; "dask" and "ray" are the
-    cluster that is connected; "joblib" is whatever ``joblib.parallel_config`` says. A job whose
-    worker is lost is done again, three times at most.
+    Parameters
+    ----------
+    engine : {"local", "dask", "ray", "joblib"}
+        "local" uses this process, or ``workers`` processes of one thread each. "dask" and "ray"
+        use the cluster that is connected. "joblib" uses the backend that
+        ``joblib.parallel_config`` sets. If a worker is lost, its job runs again, in three
+        attempts at most.
+    data : SearchData
+        The rows that the jobs train on.
+    workers : int
+        The number of processes of the local engine.
+
+    Returns
+    -------
+    callable
 
     Raises
     ------
     UsageError
-        If its package is not installed.
+        If the engine's package is not installed.
     """
     if engine == "local" and workers == 1:
-        return lambda jobs: (advance(task, job) for job in jobs)
+        return lambda jobs: (run_job(data, job) for job in jobs)
     backend = _backend(engine)
 
-    def run(jobs: Iterator[Job]) -> Iterator[tuple[list[Seen], float]]:
+    def run(jobs: Iterator[Job]) -> Iterator[tuple[list[TrialResult], float]]:
         waiting: dict[tuple[int, ...], Job] = {}
 
         def sent(source: Iterator[Job]) -> Iterator[Any]:
             for job in source:
                 waiting[job.ids] = job
-                yield joblib.delayed(_one_thread)(task, job)
+                yield joblib.delayed(_on_one_thread)(data, job)
 
         source: Iterator[Job] = jobs
         for left in reversed(range(TRIES)):
@@ -59,26 +72,21 @@ def runner_of(engine: str, task: Task, workers: int) -> Any:
                         return_as="generator_unordered" if engine == "local" else "list",
                         pre_dispatch="2 * n_jobs" if engine == "local" else "all",
                     )
-                    for seen, seconds in parallel(sent(source)):
-                        waiting.pop(tuple(each.id for each in seen))
-                        yield seen, seconds
+                    for results, seconds in parallel(sent(source)):
+                        waiting.pop(tuple(each.id for each in results))
+                        yield results, seconds
                 return
             except Exception as error:
-                if not _is_loss(error):
+                if not _is_lost_worker(error):
                     raise
                 if not left:
                     raise TrainingError(
                         f"workers were lost {TRIES} times ({type(error).__name__}); give them more "
-                        "memory, or fewer configurations to a job (memory=…)"
+                        "memory, or make jobs smaller with a lower memory argument"
                     ) from error
-            source = _then(list(waiting.values()), jobs)
+            source = chain(list(waiting.values()), jobs)
 
     return run
-
-
-def _then(first: list[Job], rest: Iterator[Job]) -> Iterator[Job]:
-    yield from first
-    yield from rest
 
 
 def _backend(engine: str) -> dict[str, Any]:
@@ -98,13 +106,13 @@ def _backend(engine: str) -> dict[str, Any]:
     return {"backend": engine}
 
 
-def _is_loss(error: Exception) -> bool:
-    """Whether a worker was lost, and not the job wrong."""
+def _is_lost_worker(error: Exception) -> bool:
+    """Whether an error means that a worker was lost, and not that the job itself failed."""
     names = {each.__name__ for each in type(error).__mro__}
     lost = {"TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "RayActorError"}
     return bool(names & (lost | {"WorkerCrashedError", "CommClosedError", "ActorDiedError"}))
 
 
-def _one_thread(task: Task, job: Job) -> tuple[list[Seen], float]:
+def _on_one_thread(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
     torch.set_num_threads(1)
-    return advance(task, job)
+    return run_job(data, job)

@@ -1,4 +1,4 @@
-"""The training loss of each member: smoothed, mixed and weighted as its configuration says."""
+"""The training loss of each member, with its label smoothing, mixup and class weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ __all__ = ["class_weights", "losses_of"]
 
 
 def class_weights(y: Tensor, parts: Sequence[Tensor], powers: Tensor, classes: int) -> Tensor:
-    """Return what a row of each class counts for each member, float32 ``[members, classes]``.
+    """Return each member's class weights, float32 ``[members, classes]``.
 
     Parameters
     ----------
     y : Tensor
         int64 ``[rows]``.
     parts : sequence of Tensor
-        The rows that each fold trains on; member ``m`` has the fold ``m % folds``.
+        The rows that each fold trains on. Member ``m`` has the fold ``m % folds``.
     powers : Tensor
-        float64 ``[members]``: of the inverse class frequency.
+        float64 ``[members]``: the power that is taken of the inverse class frequency.
     classes : int
     """
     counts = torch.stack([torch.bincount(y[rows], minlength=classes) for rows in parts])
@@ -40,11 +40,11 @@ def losses_of(
     outputs : Tensor
         ``[members, batch, outputs]``.
     y : Tensor
-        ``[members, batch]``: int64 classes, or float32 values, whose loss is the squared error.
+        ``[members, batch]``: int64 class codes, or a float32 target with squared error.
     shares : Tensor, optional
-        ``[members, 1]``: what is kept of a row that is mixed with the one before it.
+        ``[members, 1]``: the share of a row in mixup; the rest is of the row before it.
     smoothing : Tensor
-        ``[members, 1]``.
+        ``[members, 1]``: the label smoothing.
     class_weight : Tensor
         ``[members, classes]``.
     """

@@ -1,4 +1,4 @@
-"""What a search gives back."""
+"""The result of a search."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
 from bridle.statistics.scores import Comparison, Estimate
 
-__all__ = ["Observed", "SearchResult"]
+__all__ = ["ScoredRows", "SearchResult"]
 
-SHARES = ("accuracy", "balanced_accuracy", "roc_auc")
+PERCENT_SCORINGS = ("accuracy", "balanced_accuracy", "roc_auc")
+"""The scores that are printed in per cent."""
 
 
 @dataclass(frozen=True, eq=False)
-class Observed:
-    """The rows that a search judged by, and what was said of them, for a diagnosis.
+class ScoredRows:
+    """The rows that a search was scored on, and the outputs for them; a diagnosis needs them.
 
     Attributes
     ----------
     X, y, X_test, y_test : Tensor
-        The rows that were searched on (about 20,000 of more) and the test part, encoded for the
-        model.
+        The scored rows (about 20,000 if there are more) and the test part, encoded for the model.
     fold : Tensor
         int64 ``[rows]``: the fold that holds each row out.
-    unseen : Tensor
-        Outputs ``[rows, outputs]`` by networks that did not learn the row.
-    said : dict of str to Tensor
-        Outputs for the test part: of "plain", and of "boosting" where that was fitted.
+    held_out_outputs : Tensor
+        ``[rows, outputs]``, each row's by the networks that held it out.
+    test_outputs : dict of str to Tensor
+        Outputs for the test part: of "plain", and of "boosting" if that was fitted.
     places : dict of str to int64 array
-        Where the rows of "searched" and "test" stand in the table.
+        The positions of the "searched" and the "test" rows in their tables.
     """
 
     X: Tensor
@@ -44,64 +44,67 @@ class Observed:
     fold: Tensor
     X_test: Tensor
     y_test: Tensor
-    unseen: Tensor
-    said: dict[str, Tensor]
+    held_out_outputs: Tensor
+    test_outputs: dict[str, Tensor]
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
 
 
 @dataclass(frozen=True, eq=False)
 class SearchResult:
-    """The outcome of :func:`bridle.search`.
+    """The result of :func:`bridle.search`.
 
     Attributes
     ----------
     model : TableModel
-        What predicts: the average of the networks that ``answer`` names.
+        The model: the average of the networks that ``answer`` names.
     plain, chosen : Fitted
-        The network without regularization and the chosen ones: both are averaged over the
-        folds. The gap compares, row by row, networks that were trained on the row with those that
-        were not. For a refit it is of the folds' networks.
+        The network without regularization, and the networks of the model; both are averaged over
+        the folds. The gap compares networks that were trained on a row with networks that held it
+        out. For a refit the gap is that of the folds' networks.
     answer : str
         "ensemble", "best" or "refit".
     configuration : Configuration
-        The best one.
+        The best configuration.
     together : tuple of Configuration
-        Those that predict, the best first.
+        The configurations whose networks the model averages, best first.
     scoring : str
-        What the search selected by.
+        The score that the search selected by.
     validation_score : float
-        The best configuration's, over the held-out rows (of more than 20,000 rows, over a share
-        of them). It was chosen among many, so it is too good; the test score is honest.
+        The best configuration's score on the held-out rows, or on about 20,000 of them. It is
+        optimistic, since it is the best of many; the test score is not.
     considered, failed : int
-        How many configurations there were, and how many of them gave numbers that are not finite.
+        The number of configurations that were trained, and how many of them gave outputs that are
+        not finite.
     test_score : Estimate
-        The model's score on the test part, by ``scoring``, with its 95 % interval.
+        The model's score on the test part, with its 95 % interval.
     comparisons : dict of str to Comparison
-        Of the model by ``scoring``, in pairs on the test part: against "plain", and against
-        "boosting", scikit-learn's default gradient boosting, where that was fitted.
+        Paired comparisons of the model on the test part: with "plain", and with "boosting",
+        scikit-learn's default gradient boosting, if that was fitted.
     scores : dict of str to float
-        Of each on the test part.
+        The score of each on the test part.
     configurations : DataFrame
-        A row for each configuration, the best first: its strengths, its rung, steps, score and
+        A row for each configuration, best first, with its hyperparameters, rung, steps, score and
         loss.
     histories : DataFrame
-        Each look at each configuration: id, step, score and loss on the held-out rows.
+        A row for each evaluation of each configuration: id, step, score and loss on the held-out
+        rows.
     importance : dict of str to float
-        How much of the scores' variation in the first rung each strength explains: the drop of a
-        random forest's R² when the strength is shuffled.
+        The importance of each hyperparameter for the scores of the first rung: the drop of a
+        random forest's R² when its values are shuffled.
     response : DataFrame
-        How the first rung's score moves with each strength, all else as drawn: strength, value,
-        score (the forest's partial dependence).
+        The forest's partial dependence of the score on each hyperparameter, over the sampled
+        configurations: strength (its name), value and score.
     winners : dict of str to float
         The share of the last rung's configurations that use each regularizer.
     rows : dict
-        How many rows each part has.
+        The number of rows of each part.
     seconds : float
     interrupted : bool
-        Whether it was stopped before its end.
-    observed : Observed
-        The encoded rows, and what was said of them.
+        Whether the search was stopped before its end.
+    observed : ScoredRows
+        The encoded rows, and the outputs for them.
     notes : tuple of str
+        Remarks on how columns of the table were interpreted.
 
     Examples
     --------
@@ -133,44 +136,43 @@ class SearchResult:
     rows: dict[str, int]
     seconds: float
     interrupted: bool
-    observed: Observed
+    observed: ScoredRows
     notes: tuple[str, ...] = field(default=())
 
     @property
     def verdict(self) -> str:
-        """One sentence: what was found, and whether it predicts better."""
+        """One sentence: which model was chosen, and whether it predicts better than the others."""
         parts = []
         for name, label in (
             ("plain", "the network without regularization"),
             ("boosting", "gradient boosting"),
         ):
             if name in self.comparisons:
-                found = self.comparisons[name]
-                share = self.scoring in SHARES
-                change = found.difference
+                comparison = self.comparisons[name]
+                difference = comparison.difference
                 size = (
-                    f"{100 * change.value:+.1f} ± {100 * change.margin:.1f} points"
-                    if share
-                    else f"{change.value:+.3f} ± {change.margin:.3f}"
+                    f"{100 * difference.value:+.1f} ± {100 * difference.margin:.1f} points"
+                    if self.scoring in PERCENT_SCORINGS
+                    else f"{difference.value:+.3f} ± {difference.margin:.3f}"
                 )
                 word = {
                     "better": "better than",
                     "same": "as good as",
                     "worse": "worse than",
                     "cannot tell": "not distinguishable from",
-                }[found.answer]
+                }[comparison.answer]
                 parts.append(f"{word} {label} ({size})")
-        said = " and ".join(parts)
-        by = self.scoring.removeprefix("neg_").replace("_", " ").replace("r2", "R²")
-        who = f"best of {self.considered} configurations"
+        score = self.scoring.removeprefix("neg_").replace("_", " ")
+        score = score.replace("r2", "R²").replace("roc auc", "ROC AUC")
+        model = f"best of {self.considered} configurations"
         if len(self.together) > 1:
-            who = f"average of the {len(self.together)} {who}"
+            model = f"average of the {len(self.together)} {model}"
         elif self.answer == "refit":
-            who += ", refitted on all rows"
-        return f"The {who} is {said}, by {by} on the test part."
+            model += ", refitted on all rows,"
+        return f"The {model} is {' and '.join(parts)}, by {score} on the test part."
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain JSON values: everything but the model and the table of configurations."""
+        """Return JSON values: everything but the model, the tables and the rows."""
         return {
             "target": self.model.target_name,
             "task": self.model.task,

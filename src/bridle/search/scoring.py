@@ -1,4 +1,4 @@
-"""The scores that a search selects by; higher is better, and the names are scikit-learn's."""
+"""The scores to select by, under scikit-learn's names; higher is better."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _neg_log_loss(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor:
-    """Return the area under the ROC curve of each row of scores: Mann and Whitney's statistic."""
-    from scipy.stats import rankdata  # takes half a second, and only this needs it
+    """Return the area under the ROC curve of each row of scores, by Mann and Whitney's U."""
+    from scipy.stats import rankdata  # takes half a second to import
 
     ranks = torch.from_numpy(rankdata(scores.numpy(), axis=-1))
     ones = int(positive.sum())
@@ -68,7 +68,7 @@ SCORINGS: dict[str, dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
         "neg_root_mean_squared_error": _neg_root_mean_squared_error,
     },
 }
-"""By task; the first is the default. Values are in the units of the standardised target."""
+"""The scores of each task; the first is the default. The target of a regression is standardized."""
 
 
 def check_scoring(scoring: str | None, task: str) -> str:
@@ -77,7 +77,7 @@ def check_scoring(scoring: str | None, task: str) -> str:
     Raises
     ------
     UsageError
-        If the task has none of that name.
+        If the task has no score of that name.
     """
     known = SCORINGS[task]
     if scoring is None:
@@ -104,7 +104,7 @@ def scores_of(outputs: Tensor, y: Tensor, scoring: str) -> Tensor:
     Parameters
     ----------
     outputs : Tensor
-        ``[configurations, rows, outputs]``; a configuration with a value that is not finite
+        ``[configurations, rows, outputs]``. A configuration with an output that is not finite
         scores minus infinity.
     y : Tensor
         ``[rows]``
@@ -122,8 +122,8 @@ def scores_of(outputs: Tensor, y: Tensor, scoring: str) -> Tensor:
     tensor([0.7500], dtype=torch.float64)
     """
     function = next(known[scoring] for known in SCORINGS.values() if scoring in known)
-    fine = outputs.flatten(1).isfinite().all(1)
+    finite = outputs.flatten(1).isfinite().all(1)
     found = torch.full((len(outputs),), -torch.inf, dtype=torch.float64)
-    if fine.any():
-        found[fine] = function(outputs[fine], y).double()
+    if finite.any():
+        found[finite] = function(outputs[finite], y).double()
     return found

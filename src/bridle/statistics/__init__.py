@@ -1,4 +1,4 @@
-"""Scores and their uncertainty: intervals, paired comparisons, and the gap of a verdict."""
+"""Scores and their uncertainty: intervals, paired comparisons, and the gap."""
 
 from lazy_loader import attach_stub
 

@@ -1,4 +1,4 @@
-"""scikit-learn's gradient boosting, as another learner on the same rows."""
+"""scikit-learn's gradient boosting, as a reference on the same rows."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-__all__ = ["boosted"]
+__all__ = ["boosting_predictions"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def boosted(
+def boosting_predictions(
     X: Array,
     y: Array,
     X_new: Array,
@@ -22,25 +22,26 @@ def boosted(
     seed: int,
     early_stopping: bool | str = "auto",
 ) -> Array:
-    """Return what gradient boosting, fitted to some rows, says of others.
+    """Fit gradient boosting to some rows, and return its predictions for others.
 
-    On one thread: on busy cores more of them wait for each other, for minutes.
+    It runs on one thread. With more, the threads wait for each other if the cores are busy, which
+    can take minutes.
 
     Parameters
     ----------
     X, X_new : float ``[rows, features]``
     y : int64 codes, or float64 ``[rows]``
     classes : int
-        How many there are; 0 for values.
+        The number of classes; 0 for regression.
     seed : int
     early_stopping : bool or "auto"
-        Of the classifier, as scikit-learn has it.
+        The argument of scikit-learn's classifier.
 
     Returns
     -------
     float64
-        Probabilities ``[rows, classes]``, 0 for a class that no row of ``y`` has; or values
-        ``[rows]``.
+        Probabilities ``[rows, classes]``, 0 for a class that is absent from ``y``; for regression
+        predictions ``[rows]``.
     """
     with threadpool_limits(1):
         if not classes:

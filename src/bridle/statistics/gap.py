@@ -1,4 +1,4 @@
-"""The verdict from two scores alone, which every fit and search gives."""
+"""The verdict on overfitting from two scores: that of the training rows and the held-out one."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from bridle.statistics.scores import Estimate, Judged, gap_between
 __all__ = ["GapJudgement", "Verdict", "judge_gap"]
 
 Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
-"""What a diagnosis may say."""
+"""The possible verdicts of a diagnosis."""
 
 TOLERANCE = 0.02
-"""A gap, or a lead over guessing, that is smaller than this is of no practical meaning."""
+"""A smaller gap, or a smaller lead over the best constant guess, has no practical meaning."""
 
 
 @dataclass(frozen=True)
 class GapJudgement:
-    """Whether a network overfits, as far as two scores say.
+    """The verdict on whether a network overfits, from its training and its held-out score.
 
-    :func:`bridle.diagnose` looks at more.
+    :func:`bridle.diagnose` uses more evidence.
 
     Attributes
     ----------
     score_name : str
     training, held_out : Estimate
-        The honest scores: the same final weights, noise off. The training score is a fact about
-        known rows: its interval has no width.
+        The scores of the same final weights, with noise off. The training score is exact, since
+        the rows are known: its interval has no width.
     gap : Estimate
-        Training less held-out score.
+        The training score minus the held-out score.
     baseline : float
         The held-out score of the best constant guess.
     verdict : {"overfits", "underfits", "fine", "cannot tell"}
     evidence : str
-        One sentence with the figures that the verdict rests on.
+        The scores and the gap in words.
     """
 
     score_name: str
@@ -46,21 +46,24 @@ class GapJudgement:
     evidence: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as plain JSON values."""
+        """Return JSON values."""
         return asdict(self)
 
 
 def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
-    """Say whether a network overfits, from its honest scores on two parts.
+    """Judge whether a network overfits from its training and its held-out score.
 
-    *Overfits*: the whole 95 % interval of the gap lies above 2 points. *Underfits*: it does not,
-    and on its own training rows the network is no more than 2 points above the best constant
-    guess. *Fine*: the whole interval lies below 2 points. Otherwise the data *cannot tell*.
+    The verdict is the first of these that holds:
+
+    - *overfits*: the whole 95 % interval of the gap is above 2 points;
+    - *underfits*: the training score is less than 2 points above the best constant guess;
+    - *fine*: the whole interval of the gap is below 2 points;
+    - *cannot tell*: otherwise.
 
     Parameters
     ----------
     training, held_out : Judged
-        The same network on the rows that it was trained on, and on rows that it was not.
+        The network on its training rows, and on held-out rows.
 
     Returns
     -------

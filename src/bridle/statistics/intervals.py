@@ -1,4 +1,4 @@
-"""Intervals and p-values of what a diagnosis measures."""
+"""Confidence intervals and p-values for a diagnosis."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 def mean_interval(values: Array) -> Estimate:
     """Return a mean with its 95 % interval, corrected for skewness.
 
-    Losses have a long tail to the right, where Student's interval misses the true mean on one side
-    more often than on the other. This is the interval of Hall's monotone cubic transformation of
-    the studentised mean (1992, Journal of the Royal Statistical Society B 54:221).
+    Losses have a long right tail. Student's interval then misses the true mean more often on one
+    side than on the other. This interval uses Hall's monotone cubic transformation of the
+    studentized mean (1992, Journal of the Royal Statistical Society B 54:221).
 
     Parameters
     ----------
@@ -55,29 +55,29 @@ def mean_interval(values: Array) -> Estimate:
     root = math.sqrt(rows)
     quantile = float(student.ppf(0.975, rows - 1))
 
-    def undone(at: float) -> float:
-        """Return the studentised mean whose transform is ``at``."""
+    def inverse(at: float) -> float:
+        """Return the studentized mean whose transform is ``at``."""
         target, curve = at - skewness / (6 * root), skewness / (3 * root)
         if abs(curve) < 1e-9:
             return target
         return float((np.cbrt(1 + 3 * curve * target) - 1) / curve)
 
     step = spread / root
-    return Estimate(mean, mean - step * undone(quantile), mean - step * undone(-quantile))
+    return Estimate(mean, mean - step * inverse(quantile), mean - step * inverse(-quantile))
 
 
 def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimate:
-    """Return the mean of folds with the corrected resampled t interval, 95 %.
+    """Return the mean over folds with its 95 % interval, by the corrected resampled t-test.
 
-    Folds share their training rows, so that their plain variance is too small. Nadeau & Bengio
-    (2003, Machine Learning 52:239) put ``1/k + held out / training rows`` in place of ``1/k``.
+    Folds share training rows, so that their sample variance is too small. Nadeau & Bengio (2003,
+    Machine Learning 52:239) replace ``1/k`` by ``1/k + held-out rows / training rows``.
 
     Parameters
     ----------
     folds : sequence of float
-        One figure for each fold, two at least.
+        One value for each fold, at least two.
     held_out_share : float
-        Rows held out over rows trained on, such as 1 / 4 with five folds.
+        Held-out rows divided by training rows, such as 1 / 4 for five folds.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimat
     '0.100 ± 0.029'
     """
     if len(folds) < 2:
-        raise UsageError(f"there is {len(folds)} fold; an interval needs two at least")
+        raise UsageError(f"an interval needs 2 folds or more, not {len(folds)}; give more folds")
     mean, variance = float(np.mean(folds)), float(np.var(folds, ddof=1))
     error = math.sqrt((1 / len(folds) + held_out_share) * variance)
     wide = float(student.ppf(0.975, len(folds) - 1)) * error
@@ -99,10 +99,10 @@ def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimat
 
 
 def mcnemar_p_value(first: Judged, second: Judged) -> float:
-    """Return the exact two-sided p-value of McNemar's test that two classifiers err equally often.
+    """Return the exact two-sided p-value of McNemar's test: two classifiers err equally often.
 
-    Of the rows that one of them alone has right, each is as likely to be either's: a binomial test
-    (McNemar 1947; Agresti 2013, 11.1).
+    Only rows count that exactly one classifier gets right. Under the hypothesis each classifier
+    is that one with probability one half: a binomial test (McNemar 1947; Agresti 2013, 11.1).
 
     Examples
     --------
@@ -122,13 +122,13 @@ def mcnemar_p_value(first: Judged, second: Judged) -> float:
 def p_value_below(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or above.
 
-    Accuracy has the exact binomial test, whose error rate is at most the level; R² the t test on
-    log(1 - R²) that its interval comes from.
+    Accuracy has the exact binomial test, whose error rate is at most the level. R² has the t-test
+    on log(1 - R²), which its interval comes from.
     """
     if judged.is_share:
         share = min(max(bound, 0.0), 1.0)
         return float(binom.cdf(int(judged.rows.sum()), len(judged.rows), share))
-    return float(student.cdf(_studentised(judged, bound), max(1, len(judged.rows) - 1)))
+    return float(student.cdf(_studentized(judged, bound), max(1, len(judged.rows) - 1)))
 
 
 def p_value_above(judged: Judged, bound: float) -> float:
@@ -136,11 +136,11 @@ def p_value_above(judged: Judged, bound: float) -> float:
     if judged.is_share:
         share = min(max(bound, 0.0), 1.0)
         return float(binom.sf(int(judged.rows.sum()) - 1, len(judged.rows), share))
-    return float(student.sf(_studentised(judged, bound), max(1, len(judged.rows) - 1)))
+    return float(student.sf(_studentized(judged, bound), max(1, len(judged.rows) - 1)))
 
 
-def _studentised(judged: Judged, bound: float) -> float:
-    """Return how far the score is above a bound, in standard errors of log(1 - R²)."""
+def _studentized(judged: Judged, bound: float) -> float:
+    """Return the distance of the score above a bound, in standard errors of log(1 - R²)."""
     left, allowed = 1 - judged.value, 1 - bound
     error = judged.standard_error() / left if left > 0 else 0.0
     if allowed <= 0 or left <= 0 or error == 0:

@@ -1,4 +1,4 @@
-"""Scores with their uncertainty: of one network, of its gap, and of two networks in pairs."""
+"""Scores with their uncertainty: of a network, of its gap, and of two networks compared."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = [
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 SAME = 0.01
-"""Two scores that differ by less than this are the same for practical purposes."""
+"""Scores that differ by less are the same for practical purposes."""
 
 _Z = float(norm.ppf(0.975))
 
@@ -48,13 +48,13 @@ class Estimate:
 
     @property
     def margin(self) -> float:
-        """Half the width of the interval: the figure after ±."""
+        """Half the width of the interval: the number after ±."""
         return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, eq=False)
 class Judged:
-    """How one network did on one part of the data, row by row.
+    """The score of one network on one part of the data, with its rows' contributions.
 
     Attributes
     ----------
@@ -65,10 +65,11 @@ class Judged:
     baseline : float
         The score of the best constant guess on this part.
     rows : float64 ``[rows]``
-        What each row contributes: 1 if right, else 0; or the squared error over the target's
-        variance.
+        The contribution of each row. For accuracy it is 1 if the row is predicted correctly, else
+        0. For R² it is the squared error divided by the target's variance.
     spread : float64 ``[rows]``
-        For R², each row's squared distance from the mean over the variance; for accuracy, ones.
+        For R², the squared distance of each row from the mean, divided by the variance. For
+        accuracy, ones.
     """
 
     score_name: str
@@ -79,14 +80,14 @@ class Judged:
 
     @property
     def is_share(self) -> bool:
-        """Whether the score is a share of rows, so that intervals for proportions apply."""
+        """Whether the score is a proportion of rows, which has its own intervals."""
         return self.score_name == "accuracy"
 
     def interval(self) -> Estimate:
-        """Return the score with its 95 % interval, over all rows that there could have been.
+        """Return the score with its 95 % confidence interval for the population of rows.
 
-        Accuracy has Wilson's (1927). R² has the delta method's on the logarithm of 1 - R², which
-        is a ratio of means, with Student's t.
+        Accuracy has Wilson's interval (1927). R² has an interval by the delta method on
+        log(1 - R²), which is the logarithm of a ratio of means, with Student's t.
         """
         if self.is_share:
             test = binomtest(int(self.rows.sum()), len(self.rows))
@@ -99,7 +100,7 @@ class Judged:
         return Estimate(self.value, 1 - left * math.exp(wide), 1 - left * math.exp(-wide))
 
     def exact(self) -> Estimate:
-        """Return the score as a fact about these very rows, with an interval of no width."""
+        """Return the score of exactly these rows, with an interval of no width."""
         return Estimate(self.value, self.value, self.value)
 
     def standard_error(self) -> float:
@@ -109,7 +110,7 @@ class Judged:
 
 
 def judge_classes(codes: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> Judged:
-    """Judge predicted classes by accuracy.
+    """Score predicted classes by accuracy.
 
     Parameters
     ----------
@@ -138,11 +139,12 @@ def judge_classes(codes: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> J
 
 
 def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
-    """Judge predicted values by R², ``1 - Σ(y - ŷ)² / Σ(y - ȳ)²``.
+    """Score the predictions of a regression by R², ``1 - Σ(y - ŷ)² / Σ(y - ȳ)²``.
 
     Parameters
     ----------
     values, truth : float64 ``[rows]``
+        Predicted and true values.
 
     Returns
     -------
@@ -153,7 +155,7 @@ def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
     UsageError
         If there are no rows or the lengths differ.
     DataError
-        If the true values are all the same.
+        If all true values are equal.
 
     Examples
     --------
@@ -167,7 +169,7 @@ def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
     variance = from_mean.mean()
     if variance == 0:
         raise DataError(
-            f"all {len(truth)} true values are {truth[0]:g}, so that R² has no meaning; "
+            f"all {len(truth)} true values are {truth[0]:g}, so R² is undefined; "
             "give this part more rows"
         )
     error = np.square(truth - values) / variance
@@ -178,16 +180,16 @@ def _check_rows(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) ->
     if len(truth) == 0 or len(predicted) != len(truth):
         raise UsageError(
             f"there are {len(predicted)} predictions for {len(truth)} rows; "
-            "give one prediction per row, and one row at least"
+            "give one prediction per row, and at least one row"
         )
 
 
 def gap_between(training: Judged, held_out: Judged) -> Estimate:
-    """Return the gap, training less held-out score, with its 95 % interval.
+    """Return the gap, training score minus held-out score, with its 95 % interval.
 
-    The true gap is what the training score promises beyond the score on all rows there could be:
-    the network's optimism (Efron 1983). The training score is known, so that the only uncertainty
-    is the held-out score's, and the interval is that one's, mirrored.
+    The true gap is the training score minus the score on the population of rows: the network's
+    optimism (Efron 1983). The training score is known exactly. So the interval of the gap is that
+    of the held-out score, mirrored.
 
     Examples
     --------
@@ -208,17 +210,17 @@ def gap_between(training: Judged, held_out: Judged) -> Estimate:
 class Comparison:
     """A paired comparison of two networks on the same rows.
 
-    The probabilities are those of a normal belief about the true difference around the measured
-    one; "same" is a difference below one point.
+    The probabilities assume that the true difference is normally distributed around the measured
+    one. "Same" is a difference below one point.
 
     Attributes
     ----------
     difference : Estimate
-        Second less first score.
+        The second score minus the first.
     better, same, worse : float
-        Probabilities that the second is, and that they are the same for practical purposes.
+        The probabilities that the second is better, the same for practical purposes, or worse.
     answer : {"better", "same", "worse", "cannot tell"}
-        What has a probability of 0.95 or more.
+        The outcome whose probability is 0.95 or more.
     """
 
     difference: Estimate
@@ -228,7 +230,7 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """The outcome whose probability is 0.95 or more, if there is one."""
+        """The outcome whose probability is 0.95 or more, or "cannot tell"."""
         for outcome in ("better", "same", "worse"):
             if getattr(self, outcome) >= 0.95:
                 return outcome
@@ -236,25 +238,26 @@ class Comparison:
 
 
 def compare(first: Judged, second: Judged) -> Comparison:
-    """Compare two networks on the same rows, in pairs.
+    """Compare two networks on the same rows, paired by row.
 
-    For accuracy only the rows on which they differ count, as in McNemar's test, with half a row
-    added to each cell (Agresti & Min 2005); for R² the delta method on the paired errors.
+    For accuracy only rows count that exactly one network predicts correctly, as in McNemar's test;
+    half a row is added to each cell (Agresti & Min 2005). For R² it is the delta method on the
+    paired errors.
 
     Parameters
     ----------
     first, second : Judged
-        On the same rows in the same order.
+        The networks on the same rows in the same order.
 
     Returns
     -------
     Comparison
-        Of the second against the first.
+        Of the second with the first.
 
     Raises
     ------
     UsageError
-        If they do not speak of the same rows.
+        If the numbers of rows or the scores differ.
 
     Examples
     --------
@@ -268,7 +271,7 @@ def compare(first: Judged, second: Judged) -> Comparison:
     if len(first.rows) != len(second.rows) or first.score_name != second.score_name:
         raise UsageError(
             f"cannot pair {len(first.rows)} rows of {first.score_name} with "
-            f"{len(second.rows)} rows of {second.score_name}; judge both on the same rows"
+            f"{len(second.rows)} rows of {second.score_name}; score both on the same rows"
         )
     count = len(first.rows)
     value = second.value - first.value

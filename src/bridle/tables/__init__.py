@@ -1,4 +1,4 @@
-"""Tables: read them, turn their columns into numbers, and their target into classes or values."""
+"""Read tables, and encode their features and their target."""
 
 from lazy_loader import attach_stub
 

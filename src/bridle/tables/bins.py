@@ -1,4 +1,4 @@
-"""Numbers as many inputs: the piecewise-linear encoding."""
+"""The piecewise-linear encoding of numerical features."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from bridle.errors import ModelFileError
 __all__ = ["PiecewiseLinear"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-BEYOND = 1.0  # how far the outer bins go on, in their widths
+OUTER_WIDTHS = 1.0  # how far the outer bins extend beyond their edges, in bin widths
 
 
 class PiecewiseLinear:
-    """Each number as its place in bins of equal share (Gorishniy et al. 2022).
+    """The piecewise-linear encoding with quantile bins (Gorishniy et al. 2022).
 
-    A number becomes one input for each bin: 1 above the bin, 0 below it, and rising linearly
-    inside. The first bin goes on below and the last one above, a bin's width at most. A column of
-    fewer than three distinct edges stays out.
+    A number becomes one input for each bin: 0 if the number is below the bin, 1 if it is above,
+    and linear inside. The first bin extends below its edge and the last one above, by at most the
+    bin's width. A column with fewer than three distinct edges is not encoded.
 
     Attributes
     ----------
     columns : tuple of int
-        Which columns it encodes.
+        The columns that are encoded.
 
     Examples
     --------
@@ -43,7 +43,7 @@ class PiecewiseLinear:
 
     @classmethod
     def fit(cls, numbers: FloatArray, bins: int) -> PiecewiseLinear:
-        """Take the edges from the quantiles of float64 ``[rows, columns]``."""
+        """Compute the edges as quantiles of float64 ``[rows, columns]``."""
         shares = np.linspace(0, 1, bins + 1)
         found = [np.unique(np.quantile(column, shares)) for column in numbers.T]
         used = tuple(at for at, edges in enumerate(found) if len(edges) > 2)
@@ -51,17 +51,17 @@ class PiecewiseLinear:
 
     @property
     def count(self) -> int:
-        """How many inputs it makes."""
+        """The number of inputs."""
         return sum(len(edges) - 1 for edges in self.edges)
 
     def transform(self, numbers: FloatArray) -> FloatArray:
-        """Return float64 ``[rows, count]`` of float64 ``[rows, columns]``."""
+        """Encode float64 ``[rows, columns]`` as float64 ``[rows, count]``."""
         blocks = [np.zeros((len(numbers), 0))]
         for at, edges in zip(self.columns, self.edges, strict=True):
             place = (numbers[:, [at]] - edges[:-1]) / np.diff(edges)
             low, high = np.zeros(len(edges) - 1), np.ones(len(edges) - 1)
-            low[0] -= BEYOND
-            high[-1] += BEYOND
+            low[0] -= OUTER_WIDTHS
+            high[-1] += OUTER_WIDTHS
             blocks.append(np.clip(place, low, high))
         return np.concatenate(blocks, axis=1)
 
@@ -74,7 +74,7 @@ class PiecewiseLinear:
         ]
 
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
-        """Return what was learned, by name."""
+        """Return the fitted arrays by name."""
         return {
             "columns": np.array(self.columns, dtype=np.int64),
             "counts": np.array([len(edges) for edges in self.edges], dtype=np.int64),
@@ -89,16 +89,18 @@ class PiecewiseLinear:
         edges: FloatArray,
         width: int,
     ) -> PiecewiseLinear:
-        """Build it from :meth:`arrays`, for a table of so many numbers.
+        """Build the encoding from :meth:`arrays`, for a table with ``width`` numerical features.
 
         Raises
         ------
         ModelFileError
-            If the arrays contradict each other.
+            If the arrays are inconsistent.
         """
         fine = len(columns) == len(counts) and int(counts.sum()) == len(edges)
         parts = np.split(edges, np.cumsum(counts)[:-1]) if fine and len(counts) else []
         rising = all(len(part) > 2 and (np.diff(part) > 0).all() for part in parts)
         if not fine or not rising or any(not 0 <= at < width for at in columns.tolist()):
-            raise ModelFileError("the bins of the table's numbers contradict each other")
+            raise ModelFileError(
+                "the bins of the numerical features are inconsistent; fit the model again"
+            )
         return cls(tuple(columns.tolist()), tuple(parts))

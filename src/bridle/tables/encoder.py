@@ -1,4 +1,4 @@
-"""A table's columns as the inputs of a network."""
+"""Encode the columns of a table as the inputs of a network."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column, as_dates, as_numbers, as_texts, column_of
+from bridle.tables.columns import Column, as_dates, as_numbers, as_strings, column_of
 from bridle.tables.text import TextFeatures
 
 if TYPE_CHECKING:
@@ -26,29 +26,31 @@ CLIP = 3.0
 
 
 class TableEncoder:
-    """Turns the columns of a table into numbers that suit a network.
+    """Encodes the columns of a table as features for a network.
 
-    - *Numbers* lose their median and are divided by their interquartile range, then bounded
-      smoothly, ``z / √(1 + (z / 3)²)`` (Holzmüller et al. 2024). A missing number is the median,
-      and missing is a feature of its own where it occurred.
-    - *Categories* (texts of at most 64 distinct values, booleans, pandas categories) become one
-      feature each, 0 or 1. Missing is a category if it occurred; an unseen one is all zeros.
-    - *Dates* become year, seconds, and month, day, weekday and hour on circles, which are then
-      numbers.
-    - *Texts* of more distinct values become 30 directions of their character n-grams.
+    - *Numerical* columns are centred at their median and divided by their interquartile range,
+      then smoothly clipped: ``z / √(1 + (z / 3)²)`` (Holzmüller et al. 2024). A missing value is
+      imputed by the median. If values were missing in ``fit``, there is also a missing indicator.
+    - *Categorical* columns (strings with at most 64 distinct values, booleans, pandas categories)
+      are one-hot encoded. A missing value is a category of its own if it occurred in ``fit``. An
+      unseen category is all zeros.
+    - *Dates* become year, total seconds, and circular month, day, weekday and hour. These are then
+      treated as numerical.
+    - *Text* columns (strings with more distinct values) become 30 latent components of their
+      character n-grams.
     - *Constant* columns are left out.
-    - With :meth:`binned`, numbers are given once more, in bins.
+    - With :meth:`binned`, numerical features are also encoded in bins.
 
-    What kind a column is, is decided in ``fit`` and never again.
+    The kind of each column is decided in ``fit`` and does not change.
 
     Attributes
     ----------
     columns : tuple of str
         The columns that ``transform`` needs.
     feature_names : tuple of str
-        One per column of the output.
+        The name of each column of the output.
     notes : tuple of str
-        What a person may want to know of how columns were taken.
+        Remarks on how columns were interpreted.
 
     Examples
     --------
@@ -79,27 +81,27 @@ class TableEncoder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person may want to know of how columns were taken."""
+        """Remarks on how columns were interpreted."""
         constant = [column.name for column in self._all if column.kind == "constant"]
         texts = [column.name for column in self._all if column.kind == "text"]
         found = []
         if constant:
-            found.append(f"left out, since they never vary: {_listed(constant)}")
+            found.append(f"left out, because they are constant: {_listed(constant)}")
         if texts:
             found.append(f"read as free text: {_listed(texts)}")
         return tuple(found)
 
     def summary(self) -> dict[str, int]:
-        """Return how many columns there are of each kind."""
+        """Return the number of columns of each kind."""
         return dict(Counter(column.kind for column in self._all))
 
     def fit(self, frame: pd.DataFrame) -> Self:
-        """Decide what each column is, and learn centres, scales, categories and directions.
+        """Decide the kind of each column, and learn centres, scales, categories and components.
 
         Parameters
         ----------
         frame : DataFrame
-            The rows to learn from, without the target.
+            The training rows, without the target.
 
         Returns
         -------
@@ -109,13 +111,11 @@ class TableEncoder:
         Raises
         ------
         DataError
-            If a column has no value or an infinite one, or if no column varies.
+            If all values of a column are missing, one is infinite, or all columns are constant.
         """
         self._all = tuple(column_of(frame[name]) for name in frame.columns)
         if not self.columns:
-            raise DataError(
-                f"none of the {len(self._all)} columns varies; give a table with columns that do"
-            )
+            raise DataError(f"all {len(self._all)} columns are constant; give columns that vary")
         self._texts = {
             column.name: TextFeatures.fit(frame[column.name])[0] for column in self._of("text")
         }
@@ -128,14 +128,14 @@ class TableEncoder:
         return self
 
     def binned(self, frame: pd.DataFrame, bins: int) -> TableEncoder:
-        """Return an encoder that gives numbers in bins too; this one stays as it is.
+        """Return a copy of the encoder that also encodes numerical features in bins.
 
         Parameters
         ----------
         frame : DataFrame
-            The rows that ``fit`` had.
+            The rows that were passed to ``fit``.
         bins : int
-            For each number, of equal shares of the rows; 0 is none.
+            The number of quantile bins of each numerical feature; 0 is none.
 
         Returns
         -------
@@ -155,16 +155,16 @@ class TableEncoder:
 
     @property
     def numbers(self) -> int:
-        """How many of the features are numbers, which can be given in bins."""
+        """The number of numerical features, which can also be encoded in bins."""
         return 0 if self._scaler is None else len(self._scaler.center_)
 
     def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Turn rows into numbers.
+        """Encode rows.
 
         Parameters
         ----------
         frame : DataFrame
-            With the columns of ``fit`` in any order; others are ignored.
+            It must have the columns of ``fit``, in any order. Other columns are ignored.
 
         Returns
         -------
@@ -174,7 +174,7 @@ class TableEncoder:
         Raises
         ------
         DataError
-            If a column is absent, or a value is not of its column's kind.
+            If a column is absent, or a value does not fit the kind of its column.
         """
         absent = [name for name in self.columns if name not in frame.columns]
         if absent:
@@ -197,7 +197,7 @@ class TableEncoder:
         return [column for column in self._all if column.kind in kinds]
 
     def _numbers(self, frame: pd.DataFrame) -> FloatArray:
-        """Return number and date columns as float64, NaN where missing."""
+        """Return numerical and date columns as float64, with NaN for missing values."""
         blocks = [as_numbers(frame[column.name])[:, None] for column in self._of("number")]
         for column in self._of("date"):
             dates = as_dates(frame[column.name], column.date_format)
@@ -208,7 +208,7 @@ class TableEncoder:
         numbers = self._numbers(frame)
         if self._scaler is None:
             return numbers
-        # numbers near the largest float must not become infinite on the way
+        # numbers near the largest float must not overflow in between
         scaled = np.clip(self._scaler.transform(np.clip(numbers, -1e300, 1e300)), -1e9, 1e9)
         return np.nan_to_num(scaled / np.sqrt(1 + np.square(scaled / CLIP)), nan=0.0)
 
@@ -221,7 +221,7 @@ class TableEncoder:
         columns = self._of("category")
         if self._one_hot is None:
             return np.zeros((len(frame), 0))
-        texts = [as_texts(frame[column.name]).fillna(MISSING) for column in columns]
+        texts = [as_strings(frame[column.name]).fillna(MISSING) for column in columns]
         return self._one_hot.transform(np.array(texts, dtype=object).T)
 
     def _names(self) -> tuple[str, ...]:
@@ -239,7 +239,7 @@ class TableEncoder:
         return tuple(names)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-        """Return what was learned, as plain JSON values and named arrays; no objects of libraries.
+        """Return the fitted state as JSON values and named arrays; no objects of other libraries.
 
         Returns
         -------
@@ -260,15 +260,15 @@ class TableEncoder:
     def from_state(
         cls, state: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]
     ) -> TableEncoder:
-        """Build an encoder from what :meth:`state` returned; it transforms to the same bits.
+        """Build an encoder from what :meth:`state` returned; its output is the same bit for bit.
 
         Raises
         ------
         ModelFileError
-            If the state is not one of an encoder.
+            If the state is not that of an encoder.
         """
         if not isinstance(state, dict) or not isinstance(state.get("columns"), list):
-            raise ModelFileError("the table's columns are not stated; fit the model again")
+            raise ModelFileError("the state of the table's columns is absent; fit the model again")
         encoder = cls()
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
         encoder._one_hot = _one_hot(encoder._of("category"))
@@ -291,12 +291,12 @@ class TableEncoder:
 
 def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
     if name not in arrays:
-        raise ModelFileError(f"the array {name!r} of the table is absent; fit the model again")
+        raise ModelFileError(f"the encoder's array {name!r} is absent; fit the model again")
     return arrays[name]
 
 
 def _is_missing(values: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    texts = as_texts(values) if pd.api.types.is_string_dtype(values.dtype) else values
+    texts = as_strings(values) if pd.api.types.is_string_dtype(values.dtype) else values
     return texts.isna().to_numpy()
 
 
@@ -306,7 +306,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _scaler(center: FloatArray, scale: FloatArray) -> RobustScaler:
-    """Return scikit-learn's scaler with these centres and scales."""
+    """Build a scaler with these centres and scales."""
     scaler = RobustScaler()
     scaler.center_, scaler.scale_ = center, scale
     scaler.n_features_in_ = len(center)
@@ -314,8 +314,8 @@ def _scaler(center: FloatArray, scale: FloatArray) -> RobustScaler:
 
 
 def _safe_scale(numbers: FloatArray) -> FloatArray:
-    """Return the interquartile range, or half the range where that is 0, or 1."""
-    # with gaps NumPy goes column by column, which takes long
+    """Return the interquartile range; half the range if that is 0; 1 if both are 0."""
+    # nanpercentile works column by column, which is slow
     percentile = np.nanpercentile if np.isnan(numbers).any() else np.percentile
     low, high = percentile(numbers, [25, 75], axis=0)
     half = (np.nanmax(numbers, axis=0) / 2) - (np.nanmin(numbers, axis=0) / 2)
@@ -336,8 +336,8 @@ def _one_hot(columns: list[Column]) -> OneHotEncoder | None:
 
 
 def _date_encoder(column: Column) -> DatetimeEncoder:
-    """Return skrub's encoder for one column; it learns nothing but the column's name."""
-    from skrub import DatetimeEncoder  # takes seconds to load
+    """Return skrub's encoder for one column; its fit only learns the column's name."""
+    from skrub import DatetimeEncoder  # takes seconds to import
 
     encoder = DatetimeEncoder(
         resolution="hour" if column.has_time else "day",

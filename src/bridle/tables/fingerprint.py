@@ -1,4 +1,4 @@
-"""What a model remembers of its table, so that it knows the table, or rows of it, again."""
+"""Fingerprints of a table, by which a model recognizes its table and its training rows."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["facts_of_table", "fingerprint", "share_of_known_rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_KEPT = 64
+_SAMPLE_SIZE = 64
 
 
 def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
-    """Return 16 hexadecimal digits that change with any value, the order of rows, or a column.
+    """Return a fingerprint of a table: 16 hexadecimal digits.
+
+    It changes if a value, the order of the rows or the name of a column changes. The order of the
+    columns does not matter.
 
     Parameters
     ----------
@@ -50,20 +53,20 @@ def _hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return values that are the same from whatever kind of file they come."""
+    """Return values that do not depend on the file format they were read from."""
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values.astype("datetime64[ns]").astype("int64")
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
     codes, distinct = pd.factorize(values.astype(object))
-    texts = [*as_texts(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
+    texts = [*as_strings(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
     return pd.Series(np.array(texts, dtype=object)[codes], index=values.index, dtype=object)
 
 
 def facts_of_table(
     frame: pd.DataFrame, target: pd.Series[Any], trained: Array, *, split: str
 ) -> dict[str, Any]:
-    """Return what a model keeps of the table that it was trained on; JSON values.
+    """Return the facts that a model keeps about its table; JSON values.
 
     Parameters
     ----------
@@ -71,15 +74,15 @@ def facts_of_table(
         The features of all rows.
     target : Series
     trained : int64 array
-        The rows that it was trained on.
+        The training rows.
     split : str
-        How they were chosen, so that it can be done again.
+        The name of the split, by which it can be reproduced.
 
     Returns
     -------
     dict
-        The fingerprint, the numbers of rows, and the 64 lowest hashes of rows that it was trained
-        on: a sample that any table with those rows has too (Broder 1997).
+        The fingerprint, the numbers of rows, and the 64 lowest hashes of training rows. These are
+        a random sample that can be found again in any table with the same rows (Broder 1997).
 
     Examples
     --------
@@ -89,7 +92,7 @@ def facts_of_table(
     >>> facts["rows"], facts["trained_on"], len(facts["sample"])
     (9, 6, 6)
     """
-    own = np.unique(_hashes(frame.iloc[trained], target.iloc[trained]))[:_KEPT]
+    own = np.unique(_hashes(frame.iloc[trained], target.iloc[trained]))[:_SAMPLE_SIZE]
     return {
         "rows": len(frame),
         "trained_on": len(trained),
@@ -102,14 +105,14 @@ def facts_of_table(
 def share_of_known_rows(
     facts: Mapping[str, Any], frame: pd.DataFrame, target: pd.Series[Any]
 ) -> float:
-    """Return the share of a sample of a model's training rows that a table has too.
+    """Return the share of a model's training rows that a table contains, from a sample of them.
 
     Parameters
     ----------
     facts : mapping
         What :func:`facts_of_table` returned.
     frame : DataFrame
-        The features of the rows in question.
+        The features of the table's rows.
     target : Series
 
     Returns

@@ -1,4 +1,4 @@
-"""A table from a file or from memory, as a DataFrame whose columns have plain types."""
+"""Read a table from a file or from memory as a DataFrame with plain column types."""
 
 from __future__ import annotations
 
@@ -19,10 +19,23 @@ import pyarrow.parquet
 
 from bridle.errors import DataError
 
-__all__ = ["MISSING_TEXTS", "read_table"]
+__all__ = ["MISSING_STRINGS", "read_table"]
 
-MISSING_TEXTS = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "<NA>")
-"""What stands for a missing value in a file; "?" is the habit of the UCI repository."""
+MISSING_STRINGS = (
+    "",
+    "?",
+    "NA",
+    "N/A",
+    "n/a",
+    "NaN",
+    "nan",
+    "NULL",
+    "null",
+    "None",
+    "none",
+    "<NA>",
+)
+"""The strings that mean a missing value in a file; the UCI repository uses "?"."""
 
 _CSV = (".csv", ".tsv", ".txt", ".data")
 _PARQUET = (".parquet", ".pq")
@@ -36,18 +49,19 @@ def read_table(source: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     source : path or DataFrame
         CSV (``.csv``, ``.tsv``, ``.txt``, ``.data``, each also with ``.gz``) in UTF-8 with a
         header line, separated by commas, semicolons or tabs; or Parquet (``.parquet``, ``.pq``).
-        A pandas DataFrame, or any other that has ``to_pandas``, is taken as it is.
+        Or a pandas DataFrame, or an object with a ``to_pandas`` method.
 
     Returns
     -------
     DataFrame
-        With text for column names and a fresh index; the source is left as it was.
+        Its column names are strings, and its index is new. The source is not changed.
 
     Raises
     ------
     DataError
-        If the file is absent, empty, ragged, damaged, not in UTF-8 or of an unknown kind, if two
-        columns share a name, or if a column holds lists or other nested values.
+        If the file does not exist, is empty, ragged or damaged, or is not in UTF-8; if its
+        extension is unknown; if two columns have the same name; or if a column has nested values
+        such as lists.
 
     Examples
     --------
@@ -81,7 +95,7 @@ def _from_file(path: Path) -> pd.DataFrame:
     if suffix.lower() in _CSV:
         return _csv(path)
     raise DataError(
-        f"{path} is of an unknown kind {path.suffix!r}; give .csv, .csv.gz, .tsv or .parquet"
+        f"{path} has the unknown extension {path.suffix!r}; give .csv, .csv.gz, .tsv or .parquet"
     )
 
 
@@ -89,7 +103,9 @@ def _parquet(path: Path) -> pd.DataFrame:
     try:
         return pyarrow.parquet.read_table(path).to_pandas()
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a whole Parquet file ({_line(error)})") from error
+        raise DataError(
+            f"{path} is not a complete Parquet file ({_line(error)}); write it again"
+        ) from error
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -99,17 +115,17 @@ def _csv(path: Path) -> pd.DataFrame:
     try:
         table = pyarrow.csv.read_csv(
             pa.BufferReader(content),
-            # one thread, so that an error can say in which row
+            # with one thread an error states the row
             read_options=pyarrow.csv.ReadOptions(use_threads=False),
             parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             convert_options=pyarrow.csv.ConvertOptions(
-                null_values=list(MISSING_TEXTS), strings_can_be_null=True
+                null_values=list(MISSING_STRINGS), strings_can_be_null=True
             ),
         )
     except pa.ArrowInvalid as error:
         raise DataError(
             f"{path} cannot be read as a table ({_line(error)}); "
-            "give every row as many cells as the header"
+            "give each row as many cells as the header"
         ) from error
     return table.to_pandas()
 
@@ -119,7 +135,9 @@ def _content(path: Path) -> bytes:
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} is damaged or cannot be opened ({_line(error)})") from error
+        raise DataError(
+            f"{path} is damaged or cannot be opened ({_line(error)}); check the file"
+        ) from error
     content = content.removeprefix(codecs.BOM_UTF8)
     if not content.strip():
         raise DataError(f"{path} is empty; give a file with a header line and rows")
@@ -135,7 +153,7 @@ def _content(path: Path) -> bytes:
 
 
 def _line(error: Exception) -> str:
-    """Return what an error says, on one line and not endless."""
+    """Return the message of an error on one line, of at most 200 characters."""
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else text[:200] + "…"
 
@@ -145,7 +163,7 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     frame.columns = pd.Index([str(column) for column in frame.columns])
     twice = [column for column, count in Counter(frame.columns).items() if count > 1]
     if twice:
-        raise DataError(f"{name} has two columns or more named {twice[0]!r}; rename one")
+        raise DataError(f"{name} has several columns named {twice[0]!r}; rename them")
     if frame.columns.empty:
         raise DataError(f"{name} has no columns; give a header line and rows")
     plain = {
@@ -157,7 +175,7 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
-    """Turn columns of dates, durations, decimals and times into plain types; refuse nested ones."""
+    """Convert dates, durations and decimals to plain types, and refuse nested values."""
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_timedelta64_dtype(values.dtype):
@@ -168,7 +186,7 @@ def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
     nested = [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set))]
     if nested or any(hasattr(kind, "__array__") for kind in kinds if not _is_scalar(kind)):
         raise DataError(
-            f"column {column!r} holds nested values; give one value per cell, or drop it "
+            f"column {column!r} has nested values; give one value per cell, or drop the column "
             f"with --drop {column} (in Python: drop=[{column!r}])"
         )
     if kinds and all(kind.__name__ in ("date", "datetime", "Timestamp") for kind in kinds):

@@ -1,4 +1,4 @@
-"""The column that is predicted: classes as codes, values in units of their spread."""
+"""The target: class codes for classification, standardized values for regression."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
 
-MOST_CODES = 20
-"""Whole numbers with more distinct values than this are values, not classes."""
+MAX_CLASSES = 20
+"""With more distinct whole numbers the task is regression, not classification."""
 
 ClassLabel = str | int | bool | float
 
@@ -26,17 +26,17 @@ def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Seri
     ----------
     frame : DataFrame
     name : str
-        The target's column.
+        The name of the target's column.
 
     Returns
     -------
     tuple
-        The other columns, and the target.
+        The features, and the target.
 
     Raises
     ------
     DataError
-        If there is no such column, nothing else, no row, or a row without a target.
+        If there is no such column, no other column or no row, or if the target is missing in a row.
 
     Examples
     --------
@@ -56,16 +56,16 @@ def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Seri
     if missing:
         raise DataError(
             f"the target {name!r} is missing in {missing} of {len(target)} rows; "
-            "fill them in or leave those rows out"
+            "fill the values in or leave those rows out"
         )
     return frame.drop(columns=name), target
 
 
 def infer_task(target: pd.Series[Any]) -> str:
-    """Say whether a target holds classes or values.
+    """Infer whether a target is one of classification or of regression.
 
-    Texts, booleans and categories are classes. Numbers are values, unless they are whole and at
-    most 20 are distinct.
+    Strings, booleans and categories mean classification. So do whole numbers with at most 20
+    distinct values. Other numbers mean regression.
 
     Parameters
     ----------
@@ -87,17 +87,17 @@ def infer_task(target: pd.Series[Any]) -> str:
         return "classification"
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
-    return "classification" if whole and target.nunique() <= MOST_CODES else "regression"
+    return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
 
 
 @dataclass(frozen=True)
 class ClassTarget:
-    """Classes as int64 codes, in sorted order.
+    """The target of a classification: classes as int64 codes, in sorted order.
 
     Attributes
     ----------
     classes : tuple
-        The class of each code: text, whole numbers, booleans or floats.
+        The class of each code: a string, an int, a bool or a float.
 
     Examples
     --------
@@ -111,19 +111,19 @@ class ClassTarget:
 
     @classmethod
     def fit(cls, target: pd.Series[Any]) -> ClassTarget:
-        """Learn which classes there are.
+        """Learn the classes.
 
         Raises
         ------
         DataError
-            If there is one class only, or an infinite number.
+            If there is only one class, or a number is infinite.
         """
         _check_finite(target)
         classes = sorted(set(_labels(target)), key=lambda label: (isinstance(label, str), label))
         if len(classes) < 2:
             raise DataError(
-                f"the target {target.name!r} has one class only, {classes[0]!r}; "
-                "give rows of two classes or more"
+                f"the target {target.name!r} has only one class, {classes[0]!r}; "
+                "give rows of two or more classes"
             )
         return cls(tuple(classes))
 
@@ -133,14 +133,14 @@ class ClassTarget:
         Raises
         ------
         DataError
-            If a class was not there in ``fit``.
+            If a class is unknown.
         """
         codes = {label: code for code, label in enumerate(self.classes)}
         labels = _labels(target)
         strange = [label for label in labels if label not in codes]
         if strange:
             hint = did_you_mean(str(strange[0]), map(str, self.classes))
-            raise DataError(f"the class {strange[0]!r} was not there in training; {hint}")
+            raise DataError(f"the class {strange[0]!r} was absent in training; {hint}")
         return np.array([codes[label] for label in labels], dtype=np.int64)
 
     def inverse(self, codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
@@ -156,7 +156,7 @@ class ClassTarget:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return the target as plain JSON values."""
+        """Return the state as JSON values."""
         return {"classes": list(self.classes)}
 
     @classmethod
@@ -166,26 +166,26 @@ class ClassTarget:
         Raises
         ------
         ModelFileError
-            If the state is not one of classes.
+            If the state is not that of classes.
         """
         classes = state.get("classes") if isinstance(state, dict) else None
         plain = isinstance(classes, list) and all(
             isinstance(label, (str, int, float)) for label in classes
         )
         if not isinstance(classes, list) or not plain or len(classes) < 2:
-            raise ModelFileError(f"the classes are stated as {classes!r}; fit the model again")
+            raise ModelFileError(f"the classes have the state {classes!r}; fit the model again")
         return cls(tuple(classes))
 
 
 def _labels(target: pd.Series[Any]) -> list[ClassLabel]:
-    """Return plain Python labels; whole floats as whole numbers."""
+    """Return Python labels, with int for floats if all are whole numbers."""
     if pd.api.types.is_bool_dtype(target.dtype):
         return [bool(value) for value in target]
     if pd.api.types.is_numeric_dtype(target.dtype):
         numbers = target.to_numpy(dtype=np.float64)
         whole = (numbers == np.floor(numbers)).all()
         return [int(value) if whole else float(value) for value in target]
-    return [str(value) for value in as_texts(target)]
+    return [str(value) for value in as_strings(target)]
 
 
 def _check_finite(target: pd.Series[Any]) -> None:
@@ -196,18 +196,18 @@ def _check_finite(target: pd.Series[Any]) -> None:
     if len(strange):
         raise DataError(
             f"the target {target.name!r}, row {strange[0] + 1}: the value is "
-            f"{values[strange[0]]}; mend it or leave the row out"
+            f"{values[strange[0]]}; correct it or leave the row out"
         )
 
 
 @dataclass(frozen=True)
 class ValueTarget:
-    """Values less their mean, in units of their standard deviation.
+    """The target of a regression, standardized: zero mean and unit standard deviation.
 
     Attributes
     ----------
     mean, scale : float
-        Of the rows that it was fitted to, in the target's units.
+        Mean and standard deviation of the training rows, in the target's units.
 
     Examples
     --------
@@ -222,12 +222,12 @@ class ValueTarget:
 
     @classmethod
     def fit(cls, target: pd.Series[Any]) -> ValueTarget:
-        """Learn mean and standard deviation.
+        """Learn the mean and the standard deviation.
 
         Raises
         ------
         DataError
-            If the target is not numeric, not finite, or the same in every row.
+            If the target is not numerical, not finite, or constant.
         """
         numbers = _numeric(target)
         scale = float(numbers.std())
@@ -239,12 +239,12 @@ class ValueTarget:
         return cls(float(numbers.mean()), scale)
 
     def transform(self, target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Return standardised values, float32 ``[rows]``.
+        """Return standardized values, float32 ``[rows]``.
 
         Raises
         ------
         DataError
-            If the target is not numeric or not finite.
+            If the target is not numerical or not finite.
         """
         return ((_numeric(target) - self.mean) / self.scale).astype(np.float32)
 
@@ -253,7 +253,7 @@ class ValueTarget:
         return pd.Series(np.asarray(values, dtype=np.float64) * self.scale + self.mean)
 
     def state(self) -> dict[str, Any]:
-        """Return the target as plain JSON values."""
+        """Return the state as JSON values."""
         return {"mean": self.mean, "scale": self.scale}
 
     @classmethod
@@ -263,18 +263,18 @@ class ValueTarget:
         Raises
         ------
         ModelFileError
-            If the state is not one of values.
+            If the state is not that of a regression target.
         """
         numbers = [state.get(name) for name in ("mean", "scale")] if isinstance(state, dict) else []
         if len(numbers) != 2 or not all(isinstance(number, (int, float)) for number in numbers):
-            raise ModelFileError(f"the target is stated as {state!r}; fit the model again")
+            raise ModelFileError(f"the target has the state {state!r}; fit the model again")
         return cls(float(state["mean"]), float(state["scale"]))
 
 
 def _numeric(target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if not pd.api.types.is_numeric_dtype(target.dtype):
         raise DataError(
-            f"the target {target.name!r} holds {str(target.iloc[0])!r}, which is no number; "
+            f"the target {target.name!r} has {str(target.iloc[0])!r}, which is not a number; "
             "use --task classification (in Python: task='classification')"
         )
     _check_finite(target)

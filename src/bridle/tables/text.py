@@ -1,4 +1,4 @@
-"""Features of free text: character n-grams, weighted by rarity, in a few directions."""
+"""Features of text columns: latent semantic analysis of their character n-grams."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from bridle.errors import ModelFileError
-from bridle.tables.columns import as_texts
+from bridle.tables.columns import as_strings
 
 __all__ = ["TextFeatures"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 HASHES = 4096
-DIRECTIONS = 30
+COMPONENTS = 30
 
 
 class TextFeatures:
     """Latent semantic analysis of the character n-grams of one column.
 
-    Hashed n-grams within words (3 and 4 characters), weighted by inverse document frequency and
-    projected on the leading singular directions (Deerwester et al. 1990), scaled to unit variance.
-    All of its state is three arrays.
+    N-grams of 3 and 4 characters within words are hashed, weighted by inverse document frequency,
+    projected onto the leading singular vectors (Deerwester et al. 1990), and scaled to unit
+    variance. The state is three arrays.
     """
 
     def __init__(self, idf: FloatArray, directions: FloatArray, scale: FloatArray) -> None:
@@ -37,16 +37,16 @@ class TextFeatures:
 
     @property
     def count(self) -> int:
-        """How many features there are."""
+        """The number of features."""
         return len(self.directions)
 
     @classmethod
     def fit(cls, texts: pd.Series[Any]) -> tuple[TextFeatures, FloatArray]:
-        """Return the features, and their values for the texts they were fitted to."""
+        """Fit the features to a column, and return them with their values for it."""
         hashed = _hashed(texts)
         weighting = TfidfTransformer().fit(hashed)
         weighted = weighting.transform(hashed)
-        count = min(DIRECTIONS, weighted.shape[0] - 1)
+        count = min(COMPONENTS, weighted.shape[0] - 1)
         projection = TruncatedSVD(count, random_state=0).fit(weighted)
         values = weighted @ projection.components_.T
         spread = values.std(axis=0)
@@ -54,17 +54,17 @@ class TextFeatures:
         return features, features._project(weighted)
 
     def transform(self, texts: pd.Series[Any]) -> FloatArray:
-        """Return float64 ``[rows, count]``; a missing text is a row of zeros."""
+        """Return float64 ``[rows, count]``; a missing value is a row of zeros."""
         weighting = TfidfTransformer()
         weighting.idf_ = self.idf
         return self._project(weighting.transform(_hashed(texts)))
 
     def _project(self, weighted: Any) -> FloatArray:
-        # one row at a time in effect: a sparse row's product does not depend on its neighbours
+        # sparse products are computed by row, so a row's features do not depend on other rows
         return np.asarray(weighted @ self.directions.T) / self.scale
 
     def arrays(self) -> dict[str, FloatArray]:
-        """Return the state."""
+        """Return the state, by name."""
         return {"idf": self.idf, "directions": self.directions, "scale": self.scale}
 
 
@@ -72,4 +72,4 @@ def _hashed(texts: pd.Series[Any]) -> Any:
     hashing = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
     )
-    return hashing.transform(as_texts(texts).fillna("").tolist())
+    return hashing.transform(as_strings(texts).fillna("").tolist())

@@ -22,7 +22,7 @@ from bridle.diagnosis.subjects.networks import (
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import DataError, UsageError
-from bridle.models.fit import split_rows, three_parts
+from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
 from bridle.statistics.scores import Estimate

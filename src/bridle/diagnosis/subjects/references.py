@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bridle.diagnosis.predictions import Predictions
-from bridle.statistics.boosting import boosted
+from bridle.statistics.boosting import boosting_predictions
 
 __all__ = ["BOOSTING", "boosting"]
 
@@ -39,7 +39,7 @@ def boosting(
     """
     if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
-    found = boosted(X, y, X_new, classes=len(new.classes or ()), seed=seed)
+    found = boosting_predictions(X, y, X_new, classes=len(new.classes or ()), seed=seed)
     if new.classes is None:
         return Predictions(new.truth, found)
     return Predictions.of_probabilities(new.truth, found, new.classes)

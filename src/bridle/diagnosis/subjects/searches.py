@@ -33,7 +33,9 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
         "training": predictions_of(
             predict(network, seen.X), seen.y, coding, seen.places["searched"]
         ),
-        "held out": predictions_of(seen.unseen[None], seen.y, coding, seen.places["searched"]),
+        "held out": predictions_of(
+            seen.held_out_outputs[None], seen.y, coding, seen.places["searched"]
+        ),
         "test": predictions_of(
             predict(network, seen.X_test), seen.y_test, coding, seen.places["test"]
         ),
@@ -50,7 +52,7 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
         fold=seen.fold.numpy() if found.answer != "refit" else None,
         references={
             names[name]: predictions_of(outputs[None], seen.y_test, coding)
-            for name, outputs in seen.said.items()
+            for name, outputs in seen.test_outputs.items()
         },
         table=fitted_table(data, sum(found.rows.values())) if within_table else None,
         worst=options.worst,

@@ -10,7 +10,7 @@ from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
 from bridle.report.sections.predictions import clean
 from bridle.report.summary import FIRST
-from bridle.search.result import SHARES
+from bridle.search.result import PERCENT_SCORINGS
 
 __all__ = ["other_measurements"]
 
@@ -80,7 +80,7 @@ def _comparisons(found: Diagnosis) -> Iterator[tuple[str, str]]:
     if selection is not None:
         yield (
             f"validation score minus test score, best of {selection.tried} configurations",
-            gap_text(selection.optimism, share=selection.scoring in SHARES),
+            gap_text(selection.optimism, share=selection.scoring in PERCENT_SCORINGS),
         )
     for other in found.references:
         p_value = other.mcnemar_p_value

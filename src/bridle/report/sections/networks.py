@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridle.models.ablation import Ablated, Ablation
+from bridle.models.ablation_result import Ablated, Ablation
 from bridle.models.fit import PLAIN
 from bridle.networks.population import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map

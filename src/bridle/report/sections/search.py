@@ -7,7 +7,7 @@ from bridle.report.formatting import joined, label_of, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Grid, Section
 from bridle.search import SearchResult
-from bridle.search.result import SHARES
+from bridle.search.result import PERCENT_SCORINGS
 
 __all__ = ["searched"]
 
@@ -19,7 +19,7 @@ def searched(inputs: ReportInputs) -> Section | None:
     result = inputs.search
     if result is None:
         return None
-    percent = result.scoring in SHARES
+    percent = result.scoring in PERCENT_SCORINGS
     name = _scoring(result)
     figures = [_curves(result, name, percent=percent)]
     if len(result.response):

@@ -1,4 +1,4 @@
-"""Steps on a GPU: recorded once as a CUDA graph, replayed for every step after it."""
+"""Training steps on a GPU: captured once as a CUDA graph, then replayed."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from torch import Tensor
 from bridle.ops import reference
 from bridle.ops.backends import backend_of
 
-__all__ = ["Pace", "Replay", "replays", "to_gpu"]
+__all__ = ["GraphedStep", "HostThrottle", "can_capture", "to_gpu"]
 
 
-def replays(device: torch.device) -> bool:
-    """Whether a step there can be recorded: on a GPU with kernels that never wait for the host."""
+def can_capture(device: torch.device) -> bool:
+    """Whether steps can be captured: on a GPU whose kernels never wait for the host."""
     return device.type == "cuda" and backend_of(device) is not reference
 
 
 def to_gpu(x: Tensor, device: torch.device) -> Tensor:
-    """Copy from the CPU without waiting for what the GPU does meanwhile."""
+    """Copy a tensor from the CPU without waiting for the GPU's other work."""
     return x.pin_memory().to(device, non_blocking=True)
 
 
-class Replay:
-    """Makes a step as often as wanted, with other numbers each time.
+class GraphedStep:
+    """Runs a step many times, each time with other arguments.
 
-    The first time the step just runs, so that kernels are compiled and libraries have their
-    workspaces; the second time it is recorded. From then on the host only says "again": a step of
-    some hundred small kernels costs what the GPU takes for them. The step must read and write the
-    same memory each time, and look at nothing on the host.
+    The first call runs the step, so that kernels are compiled and libraries allocate their
+    workspaces. The second call captures it, and from then on the graph is replayed: some hundred
+    small kernels then take the GPU's time only, and none of the host's. The step must read and
+    write the same memory each time, and must not read anything on the host.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Replay:
         self._warm = False
 
     def __call__(self, step: Callable[..., None], *arguments: Tensor) -> None:
-        """Make the step with these arguments, of the same shapes each time."""
+        """Run the step with these arguments, whose shapes must not change."""
         if not self._warm:
             self._warm = True
             step(*arguments)
@@ -55,17 +55,17 @@ class Replay:
         self._graph.replay()
 
 
-class Pace:
-    """Lets the host be a few parts of the work ahead of a GPU, and no more."""
+class HostThrottle:
+    """Limits how many chunks of work the host may queue ahead of the GPU."""
 
-    def __init__(self, parts: int = 4) -> None:
-        self._parts = parts
+    def __init__(self, chunks: int = 4) -> None:
+        self._chunks = chunks
         self._ends: deque[Any] = deque()
 
     def __call__(self) -> None:
-        """Mark the end of a part, and wait for the one that ended so many parts before."""
+        """Mark the end of a chunk, and wait for the one that was queued ``chunks`` before it."""
         end: Any = torch.cuda.Event()
         end.record()
         self._ends.append(end)
-        if len(self._ends) > self._parts:
+        if len(self._ends) > self._chunks:
             self._ends.popleft().synchronize()

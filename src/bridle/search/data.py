@@ -1,4 +1,4 @@
-"""What a search trains on: encoded rows, folds, and the score that it selects by."""
+"""The data of a search: encoded rows, their target, and the fold that holds each row out."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 
-__all__ = ["DEVICES", "Task", "check_device", "fold_of_rows"]
+__all__ = ["DEVICES", "SearchData", "check_device", "fold_of_rows"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 DEVICES = ("auto", "cpu", "cuda")
-MOST_JUDGED = 20_000
-"""Where more rows are held out, a share of them is judged: a score is then known to 0.3 points."""
+MAX_SCORED_ROWS = 20_000
+"""If more rows are held out, scores are computed on a sample of them, to about 0.3 points."""
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
-    """Rows to search on.
+class SearchData:
+    """Rows to cross-validate on.
 
     Attributes
     ----------
     inputs : dict of int to Tensor
-        The encoded rows by the bins of the encoding, float32 ``[rows, features]``.
+        The rows in each encoding, float32 ``[rows, features]``. The key is the number of bins.
     y : Tensor
-        ``[rows]``: int64 class codes or float32 values.
+        ``[rows]``: int64 class codes, or the float32 target of a regression.
     fold : Tensor
-        int64 ``[rows]``: the fold that holds the row out; -1 where none does. If all are -1 there
+        int64 ``[rows]``: the fold that holds the row out, or -1 if none does. If all are -1 there
         is one fold, which trains on every row.
     classes : int
-        How many classes there are; 0 for values.
+        The number of classes; 0 for regression.
     device : str
-        Where networks train on it; the tensors themselves wait on the CPU.
+        Where networks train. The tensors here stay on the CPU.
     """
 
     inputs: dict[int, Tensor]
@@ -49,41 +49,41 @@ class Task:
 
     @property
     def folds(self) -> int:
-        """How many folds there are."""
+        """The number of folds."""
         return max(1, int(self.fold.max()) + 1)
 
     @property
     def outputs(self) -> int:
-        """How many outputs a network needs."""
+        """The number of outputs that a network needs."""
         return self.classes or 1
 
-    def placed(self) -> Task:
-        """Return the same task with its rows on the device; the folds stay on the CPU."""
+    def on_device(self) -> SearchData:
+        """Return a copy whose rows are on the device; the folds stay on the CPU."""
         inputs = {bins: rows.to(self.device) for bins, rows in self.inputs.items()}
         return replace(self, inputs=inputs, y=self.y.to(self.device))
 
     def rows_of(self, fold: int) -> tuple[Tensor, Tensor]:
-        """Return the rows that a fold trains on, and those that it holds out."""
+        """Return the rows that a fold trains on, and the rows that it holds out."""
         held_out = self.fold == fold
         return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
 
     @cached_property
-    def judged(self) -> Tensor:
-        """The held-out rows that scores are of, bool ``[rows]``: all, or 20,000 of all classes."""
+    def scored(self) -> Tensor:
+        """Which rows are scored, bool ``[rows]``: all held-out rows, or a stratified sample."""
         held_out = self.fold >= 0
-        parts = math.ceil(int(held_out.sum()) / MOST_JUDGED)
+        parts = math.ceil(int(held_out.sum()) / MAX_SCORED_ROWS)
         if parts <= 1:
             return held_out
         part = fold_of_rows(self.y.cpu().numpy(), parts, self.classes, 0)
         return held_out & (torch.from_numpy(part) == 0)
 
-    def judged_rows_of(self, fold: int) -> Tensor:
-        """Return the rows that a fold holds out and that are judged, int64."""
-        return ((self.fold == fold) & self.judged).nonzero()[:, 0]
+    def scored_rows_of(self, fold: int) -> Tensor:
+        """Return the scored rows among those that a fold holds out, int64."""
+        return ((self.fold == fold) & self.scored).nonzero()[:, 0]
 
 
 def check_device(device: str) -> str:
-    """Return "cpu" or "cuda"; "auto" is a GPU where there is one.
+    """Return "cpu" or "cuda"; "auto" is "cuda" if there is a GPU.
 
     Raises
     ------
@@ -93,16 +93,19 @@ def check_device(device: str) -> str:
     if device not in DEVICES:
         raise UsageError(f"device is {device!r}; it is one of {', '.join(map(repr, DEVICES))}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device is 'cuda', and torch finds no GPU here: leave it out, or 'cpu'")
+        raise UsageError(
+            "device is 'cuda', but torch finds no GPU here: leave it out, or give 'cpu'"
+        )
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     return device
 
 
 def fold_of_rows(y: IntArray, folds: int, classes: int, seed: int) -> IntArray:
-    """Return the fold that holds each row out, int64 ``[rows]``: even, and even in each class.
+    """Assign each row to the fold that holds it out, int64 ``[rows]``.
 
-    A class of fewer rows than folds is held out by some folds only.
+    Folds are of equal size, and stratified by class. A class with fewer rows than folds is held
+    out by some folds only.
     """
     random = np.random.default_rng([seed, 0xF01D])
     order = random.permutation(len(y))

@@ -1,0 +1,107 @@
+"""The result of an ablation."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.models.recipe import Strengths
+from bridle.networks.population import Network
+from bridle.statistics import GapJudgement
+from bridle.statistics.scores import Comparison
+
+__all__ = ["Ablated", "Ablation"]
+
+
+@dataclass(frozen=True)
+class Ablated:
+    """One network of an ablation.
+
+    Attributes
+    ----------
+    label : str
+        Its regularizers, such as "L1 0.0001".
+    role : {"plain", "early stopping", "alone", "together", "L1 path", "L2 path"}
+    strengths : Strengths
+    judgement : GapJudgement
+        Its training and held-out scores, and its gap.
+    against_plain : Comparison
+        The paired comparison with the plain network on the held-out rows.
+    zeros : float
+        The share of its weights that are exactly zero.
+    epochs : int
+        The epoch that its weights are from.
+    """
+
+    label: str
+    role: str
+    strengths: Strengths
+    judgement: GapJudgement
+    against_plain: Comparison
+    zeros: float
+    epochs: int
+
+
+@dataclass(frozen=True, eq=False)
+class Ablation:
+    """The result of :func:`bridle.ablate`.
+
+    Attributes
+    ----------
+    score_name : str
+    networks : tuple of Ablated
+        The plain network is the first.
+    population : Network
+        Their networks, in the same order.
+    rows : dict of str to int
+        The number of "training" and "held out" rows. The test part is not used.
+    epochs : int
+        The most epochs of a network.
+    """
+
+    score_name: str
+    networks: tuple[Ablated, ...]
+    population: Network
+    rows: dict[str, int]
+    epochs: int
+
+    def of(self, *roles: str) -> tuple[Ablated, ...]:
+        """Return the networks that have one of the roles."""
+        return tuple(each for each in self.networks if each.role in roles)
+
+    def weights(self, label: str) -> list[Tensor]:
+        """Return a network's weights, layer by layer, ``[inputs, units]``.
+
+        Raises
+        ------
+        UsageError
+            If no network has the label.
+        """
+        labels = [each.label for each in self.networks]
+        if label not in labels:
+            known = ", ".join(labels)
+            raise UsageError(f"no network has the label {label!r}; the labels are {known}")
+        return [w[labels.index(label)].detach() for w in self.population.weights]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON values: everything but the weights."""
+        networks = [
+            asdict(each)
+            | {
+                "judgement": each.judgement.to_dict(),
+                "against_plain": {
+                    **asdict(each.against_plain),
+                    "answer": each.against_plain.answer,
+                },
+            }
+            for each in self.networks
+        ]
+        return {
+            "score_name": self.score_name,
+            "rows": self.rows,
+            "epochs": self.epochs,
+            "networks": networks,
+        }

@@ -1,0 +1,66 @@
+"""Split the rows and columns of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import train_test_split
+
+from bridle.errors import DataError, UsageError, did_you_mean
+
+__all__ = ["split_rows", "three_parts", "without_columns"]
+
+MIN_ROWS = 10
+
+
+def without_columns(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd.DataFrame:
+    """Return a table without some of its columns, none of which may be the target."""
+    for name in drop:
+        if name not in frame.columns:
+            raise DataError(f"no column {name!r} to drop; {did_you_mean(name, frame.columns)}")
+        if name == target:
+            raise UsageError(f"{name!r} is the target and cannot be dropped; leave it out of drop")
+    return frame.drop(columns=list(drop))
+
+
+def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
+    """Split off a fifth of the rows as the test part, stratified if the classes are large enough.
+
+    Returns
+    -------
+    list of two int64 arrays
+        The other rows, and the test part.
+    """
+    if rows < MIN_ROWS:
+        raise DataError(
+            f"{rows} rows are too few for a training and a test part; give {MIN_ROWS} or more"
+        )
+    return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
+
+
+def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+    """Return the rows of each part, stratified if the classes are large enough.
+
+    The held-out part and the test part are a fifth of the rows each.
+    """
+    if rows < MIN_ROWS:
+        raise DataError(f"{rows} rows are too few for three parts; give {MIN_ROWS} or more")
+    rest, test = _two_parts(np.arange(rows), codes, rows // 5, seed)
+    training, held_out = _two_parts(rest, codes, rows // 5, seed)
+    return {"training": np.sort(training), "held out": np.sort(held_out), "test": np.sort(test)}
+
+
+def _two_parts(
+    rows: np.ndarray[Any, Any], codes: Any, second: int, seed: int
+) -> list[np.ndarray[Any, Any]]:
+    groups = None
+    if codes is not None:
+        # a class of one row cannot be in both parts, so it is treated as part of the largest class
+        counts = np.bincount(codes[rows], minlength=codes.max() + 1)
+        groups = np.where(counts[codes[rows]] < 2, counts.argmax(), codes[rows])
+        if len(np.unique(groups)) > second:
+            groups = None
+    return train_test_split(rows, test_size=second, random_state=seed, stratify=groups)

@@ -1,0 +1,206 @@
+"""Build the result of a search: score the model on the test part, and collect the evidence."""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from bridle.models.recipe import Strengths
+from bridle.models.result import Fitted
+from bridle.models.table_model import TableModel
+from bridle.networks.population import Network, predict
+from bridle.search.comparison import compare_outputs, judge_outputs
+from bridle.search.data import SearchData
+from bridle.search.final_model import (
+    average_outputs,
+    network_of,
+    refit,
+    training_and_held_out_outputs,
+    zero_shares,
+)
+from bridle.search.importance import importance_and_response, usage_of_regularizers
+from bridle.search.prepare import PreparedTable
+from bridle.search.result import ScoredRows, SearchResult
+from bridle.search.scoring import scores_of
+from bridle.search.successive_halving import SuccessiveHalving
+from bridle.search.trial import PLAIN_ID, Trial
+from bridle.statistics import judge_gap
+from bridle.statistics.scores import Judged
+from bridle.version import __version__
+
+__all__ = ["build_result", "model_facts", "trial_histories"]
+
+
+def build_result(
+    halving: SuccessiveHalving, best: Sequence[Trial], table: PreparedTable, answer: str
+) -> SearchResult:
+    """Score the model on the test part, once, and return the result.
+
+    Parameters
+    ----------
+    halving : SuccessiveHalving
+    best : sequence of Trial
+        The trials that the model consists of, best first.
+    table : PreparedTable
+    answer : {"ensemble", "best", "refit"}
+    """
+    data, plan = table.data, halving.plan
+    classes, scoring = bool(data.classes), plan.scoring
+    bins = max(each.configuration.bins for each in best)
+    fold_networks = network_of(data, best, bins)
+    network = refit(data, best[0], plan) if answer == "refit" else fold_networks
+    plain = [halving.trials[PLAIN_ID]]
+    plain_bins = plain[0].configuration.bins
+    plain_networks = network_of(data, plain, plain_bins)
+
+    outputs = {
+        "chosen": _test_outputs(table, network, bins),
+        "plain": _test_outputs(table, plain_networks, plain_bins),
+    }
+    if table.boosting is not None:
+        outputs["boosting"] = table.boosting
+    others = {name: each for name, each in outputs.items() if name != "chosen"}
+    test_score, comparisons = compare_outputs(
+        outputs["chosen"], others, table.y_test, scoring, classes=classes, seed=plan.seed
+    )
+    test = {
+        name: judge_outputs(each, table.y_test, classes=classes) for name, each in outputs.items()
+    }
+    own = training_and_held_out_outputs(data, fold_networks, bins)
+    plain_own = training_and_held_out_outputs(data, plain_networks, plain_bins)
+    per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
+    chosen = _fitted(data, best, own, test["chosen"], per_epoch)
+    ranked = halving.ranked()
+    importance, response = importance_and_response(ranked, plan.seed)
+    facts = model_facts(halving, best, answer)
+    facts |= {"fitted": chosen.to_dict(), "table": table.facts}
+    return SearchResult(
+        model=TableModel(network, table.encoders[bins], table.coding, table.target, facts),
+        plain=_fitted(data, plain, plain_own, test["plain"], per_epoch),
+        chosen=chosen,
+        answer=answer,
+        configuration=best[0].configuration,
+        together=tuple(each.configuration for each in best),
+        scoring=scoring,
+        validation_score=best[0].best[0],
+        considered=len([each for each in halving.trials.values() if each.scores]),
+        failed=sum(each.failed for each in halving.trials.values()),
+        test_score=test_score,
+        comparisons=comparisons,
+        scores={
+            name: float(scores_of(each[None], table.y_test, scoring))
+            for name, each in outputs.items()
+        },
+        configurations=_table_of(ranked),
+        histories=trial_histories(halving.trials.values()),
+        importance=importance,
+        response=response,
+        winners=usage_of_regularizers(halving.finalists),
+        rows={"searched": len(data.y), "test": len(table.y_test)},
+        seconds=time.monotonic() - halving.began,
+        interrupted=halving.interrupted,
+        observed=_scored_rows(table, bins, own[1], others),
+        notes=table.encoders[0].notes,
+    )
+
+
+def _test_outputs(table: PreparedTable, network: Network, bins: int) -> Tensor:
+    outputs = predict(network, table.X_test[bins])
+    return average_outputs(outputs, classes=bool(table.data.classes))
+
+
+def _fitted(
+    data: SearchData,
+    trials: Sequence[Trial],
+    own: tuple[Tensor, Tensor],
+    test: Judged,
+    per_epoch: float,
+) -> Fitted:
+    """Describe the networks of trials by their outputs for the scored rows and the test part."""
+    classes, y = bool(data.classes), data.y[data.scored]
+    training, held_out = (judge_outputs(each, y, classes=classes) for each in own)
+    return Fitted(
+        diagnosis=judge_gap(training, held_out),
+        test=test.interval(),
+        zeros=zero_shares(trials),
+        epochs=math.ceil(trials[0].steps[-1] / per_epoch),
+        best_epoch=math.ceil(trials[0].best_step / per_epoch),
+    )
+
+
+def _scored_rows(
+    table: PreparedTable, bins: int, held_out_outputs: Tensor, others: dict[str, Tensor]
+) -> ScoredRows:
+    data, scored = table.data, table.data.scored
+    return ScoredRows(
+        X=data.inputs[bins][scored],
+        y=data.y[scored],
+        fold=data.fold[scored],
+        X_test=table.X_test[bins],
+        y_test=table.y_test,
+        held_out_outputs=held_out_outputs,
+        test_outputs=others,
+        places=table.places | {"searched": table.places["searched"][scored.numpy()]},
+    )
+
+
+def _table_of(ranked: Sequence[Trial]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"id": each.id}
+            | each.configuration.to_dict()
+            | {
+                "rung": each.rung,
+                "steps": each.steps[-1],
+                "best_step": each.best_step,
+                "score": each.best[0],
+                "loss": -each.best[1],
+                "first_score": each.first_score,
+            }
+            | {f"fold_{v}": score for v, score in enumerate(each.fold_scores)}
+            for each in ranked
+        ]
+    )
+
+
+def trial_histories(trials: Iterable[Trial]) -> pd.DataFrame:
+    """Return a row for each evaluation of each trial."""
+    return pd.DataFrame(
+        [
+            {"id": each.id, "step": step, "score": score, "loss": loss}
+            for each in trials
+            for step, score, loss in zip(each.steps, each.scores, each.losses, strict=True)
+        ]
+    )
+
+
+def model_facts(halving: SuccessiveHalving, best: Sequence[Trial], answer: str) -> dict[str, Any]:
+    """Return the facts that a model keeps about the search that found it; JSON values."""
+    values = best[0].configuration.to_dict()
+    return {
+        "strengths": asdict(Strengths.among(values)),
+        "recipe": {
+            "hidden": values["hidden"],
+            "learning_rate": values["learning_rate"],
+            "batch_size": halving.plan.batch_size,
+        },
+        "configuration": values,
+        "answer": answer,
+        "together": [each.configuration.to_dict() for each in best],
+        "seed": halving.plan.seed,
+        "versions": {
+            "bridle": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }

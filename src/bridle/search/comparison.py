@@ -1,0 +1,119 @@
+"""Compare the model with other predictors on the test part, by the score that was selected by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bridle.search.scoring import scores_of
+from bridle.statistics.boosting import boosting_predictions
+from bridle.statistics.scores import (
+    SAME,
+    Comparison,
+    Estimate,
+    Judged,
+    compare,
+    judge_classes,
+    judge_values,
+)
+
+__all__ = ["boosting_outputs", "compare_outputs", "judge_outputs"]
+
+FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+
+_TREES, _SPLITS, _LEAF = 100, 30, 20  # scikit-learn's defaults
+_MAX_SECONDS = 60.0
+_RESAMPLES = 500
+
+
+def boosting_outputs(
+    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
+) -> Tensor | None:
+    """Return the outputs of scikit-learn's default gradient boosting for the test rows.
+
+    Returns None if it would take more than a tenth of the search's ``seconds``, or more than a
+    minute if there is no budget. The time comes from :func:`boosting_seconds` and not from a
+    clock, so that a resumed search decides the same.
+    """
+    limit = _MAX_SECONDS if seconds is None else seconds / 10
+    if boosting_seconds(X.shape[0], X.shape[1], classes) > limit:
+        return None
+    rows = X.numpy(), y.numpy(), X_test.numpy()
+    predicted = torch.from_numpy(
+        boosting_predictions(*rows, classes=classes, seed=seed, early_stopping=False)
+    )
+    return predicted.clamp(min=1e-12).log() if classes else predicted[:, None]
+
+
+def boosting_seconds(rows: int, columns: int, classes: int) -> float:
+    """Estimate the seconds of scikit-learn's gradient boosting from the size of the table.
+
+    There are 100 trees for each class. A tree reads every cell, and each of its splits reads the
+    bins of every column.
+    """
+    splits = min(_SPLITS, max(1, rows // _LEAF - 1))
+    return _TREES * max(1, classes if classes > 2 else 1) * columns * (5e-6 * splits + 8e-9 * rows)
+
+
+def judge_outputs(outputs: Tensor, y: Tensor, *, classes: bool) -> Judged:
+    """Score outputs ``[rows, outputs]`` by accuracy or R²."""
+    if classes:
+        return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
+    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
+
+
+def _bootstrap_scores(
+    outputs: Tensor, y: Tensor, scoring: str, *, classes: bool, seed: int
+) -> FloatArray:
+    """Return the scores on bootstrap samples of the rows, float64 ``[samples, outputs]``.
+
+    Rows are resampled within their class, so that no class is absent.
+    """
+    random = np.random.default_rng([seed, 0xB007])
+    groups = [(y == code).nonzero()[:, 0].numpy() for code in y.unique()] if classes else []
+    groups = groups or [np.arange(len(y))]
+    scores = []
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([random.choice(group, len(group)) for group in groups])
+        scores.append(scores_of(outputs[:, rows], y[rows], scoring).numpy())
+    return np.stack(scores)
+
+
+def _estimate(value: float, resampled: FloatArray) -> Estimate:
+    low, high = np.quantile(resampled, [0.025, 0.975])
+    return Estimate(value, float(low), float(high))
+
+
+def compare_outputs(
+    chosen: Tensor,
+    others: Mapping[str, Tensor],
+    y: Tensor,
+    scoring: str,
+    *,
+    classes: bool,
+    seed: int = 0,
+) -> tuple[Estimate, dict[str, Comparison]]:
+    """Return the test score with its 95 % interval, and its paired comparisons with others.
+
+    Accuracy has Wilson's interval and R² that of the delta method; both are compared by
+    :func:`bridle.statistics.compare`. Other scores have percentile intervals of 500 bootstrap
+    samples of the rows (Efron 1979), resampled within classes; "same" is a difference below 0.01.
+    """
+    if scoring in ("accuracy", "r2"):
+        mine = judge_outputs(chosen, y, classes=classes)
+        theirs = {name: judge_outputs(each, y, classes=classes) for name, each in others.items()}
+        return mine.interval(), {name: compare(each, mine) for name, each in theirs.items()}
+    stacked = torch.stack([chosen, *others.values()])
+    scores = scores_of(stacked, y, scoring).numpy()
+    resampled = _bootstrap_scores(stacked, y, scoring, classes=classes, seed=seed)
+    comparisons = {}
+    for at, name in enumerate(others, start=1):
+        change = resampled[:, 0] - resampled[:, at]
+        better, worse = float((change > SAME).mean()), float((change < -SAME).mean())
+        difference = _estimate(float(scores[0] - scores[at]), change)
+        comparisons[name] = Comparison(difference, better, max(0.0, 1 - better - worse), worse)
+    return _estimate(float(scores[0]), resampled[:, 0]), comparisons

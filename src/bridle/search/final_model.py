@@ -1,0 +1,181 @@
+"""The model of a search: the best trials' networks averaged, the best one's, or a refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from bridle.networks.population import Network, predict
+from bridle.noise import DropConnect, Dropout
+from bridle.search.configuration import Configuration
+from bridle.search.data import SearchData
+from bridle.search.plan import ENSEMBLE_SIZE, Plan
+from bridle.search.successive_halving import SuccessiveHalving
+from bridle.search.trial import PLAIN_ID, Trial
+from bridle.search.trial_population import TrialPopulation
+
+__all__ = [
+    "ANSWERS",
+    "average_outputs",
+    "best_trials",
+    "network_of",
+    "refit",
+    "training_and_held_out_outputs",
+    "zero_shares",
+]
+
+ANSWERS = ("ensemble", "best", "refit")
+REFITS = 5
+_FIRST_REFIT_ID = 10**9
+
+
+def best_trials(halving: SuccessiveHalving, answer: str) -> list[Trial]:
+    """Return the trials that the model consists of, best first.
+
+    For an ensemble these are at most the first eight of those that the plan promoted to the last
+    rung, and only those with the hidden layers of the best one. Otherwise it is the best trial.
+    """
+    best, *others = halving.finalists
+    if answer != "ensemble":
+        return [best]
+    promoted = halving.plan.promoted(len(halving.plan.steps) - 1, len(halving.trials))
+    same = [
+        each
+        for each in others[: max(1, promoted) - 1]
+        if each.configuration.hidden == best.configuration.hidden and each.id != PLAIN_ID
+    ]
+    return [best, *same[: ENSEMBLE_SIZE - 1]]
+
+
+def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
+    """Return the best weights of trials as one population: member ``k * folds + v``.
+
+    All members take the inputs of the encoding with ``bins``. The weights of inputs that a
+    configuration does not have are zero.
+    """
+    inputs, folds = data.inputs[bins].shape[1], data.folds
+    weights = [_parameters(trial) for trial in trials]
+    for own in weights:
+        own[0] = F.pad(own[0], (0, 0, 0, inputs - own[0].shape[1]))
+    joined = [torch.cat(each) for each in zip(*weights, strict=True)]
+    return _network(
+        data,
+        inputs,
+        [each.configuration for each in trials],
+        members=folds,
+        steps=[each.best_step for each in trials],
+        parameters=joined,
+    )
+
+
+def _parameters(trial: Trial) -> list[Tensor]:
+    """Return the parameters of the best evaluation: weights by layer, then biases."""
+    state = trial.state
+    if state is None:
+        raise AssertionError(f"the state of trial {trial.id} was deleted")
+    count = sum(name.startswith("best.") for name in state)
+    return [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+
+
+def zero_shares(trials: Sequence[Trial]) -> tuple[float, ...]:
+    """Return the share of exact zeros among the weights of each layer, averaged over trials."""
+    layers = len(trials[0].configuration.hidden) + 1
+    shares = [
+        [float((weight == 0).double().mean()) for weight in _parameters(each)[:layers]]
+        for each in trials
+    ]
+    return tuple(np.mean(shares, axis=0).tolist())
+
+
+def _network(
+    data: SearchData,
+    inputs: int,
+    configurations: Sequence[Configuration],
+    *,
+    members: int,
+    steps: Sequence[int],
+    parameters: Sequence[Tensor],
+) -> Network:
+    """Return a population with so many members for each configuration, and these parameters."""
+
+    def noise(kind: Any, name: str) -> Any:
+        keeps = [getattr(each, name) for each in configurations]
+        if min(keeps) == 1:
+            return None
+        if len(set(keeps)) == 1:
+            return kind(keep_prob=keeps[0])
+        column = torch.tensor(keeps, dtype=torch.float64).repeat_interleave(members)
+        return kind(keep_prob=column)
+
+    network = Network(
+        [inputs, *configurations[0].hidden, data.outputs],
+        seeds=list(range(members * len(configurations))),
+        hidden_noise=noise(Dropout, "keep_prob"),
+        input_noise=noise(Dropout, "input_keep_prob"),
+        weight_noise=noise(DropConnect, "drop_connect_keep_prob"),
+    )
+    with torch.no_grad():
+        for parameter, value in zip(network.parameters(), parameters, strict=True):
+            parameter.copy_(value)
+        network.steps.copy_(torch.tensor(steps).repeat_interleave(members))
+    return network.eval()
+
+
+def refit(data: SearchData, trial: Trial, plan: Plan) -> Network:
+    """Train a trial's configuration on all rows, from five seeds.
+
+    It is trained to the trial's best step, scaled up by the number of rows: each row is seen as
+    often as in a fold.
+    """
+    all_rows = replace(data, fold=torch.full_like(data.fold, -1))
+    rows = sum(len(data.rows_of(v)[0]) for v in range(data.folds)) / data.folds
+    population = TrialPopulation(
+        all_rows,
+        [trial.configuration] * REFITS,
+        range(_FIRST_REFIT_ID, _FIRST_REFIT_ID + REFITS),
+        seed=plan.seed,
+        batch_size=plan.batch_size,
+    )
+    population.train(max(1, round(trial.best_step * len(data.y) / rows)))
+    inputs = data.inputs[trial.configuration.bins].shape[1]
+    return _network(
+        data,
+        inputs,
+        [trial.configuration],
+        members=REFITS,
+        steps=[population.step],
+        parameters=[each.cpu() for each in population.average],
+    )
+
+
+def average_outputs(outputs: Tensor, *, classes: bool) -> Tensor:
+    """Average the outputs of members, ``[rows, outputs]``.
+
+    For classification the probabilities are averaged, and their logarithm is returned.
+    """
+    if not classes:
+        return outputs.double().mean(0)
+    return outputs.double().softmax(-1).mean(0).clamp(min=1e-12).log()
+
+
+def training_and_held_out_outputs(
+    data: SearchData, network: Network, bins: int
+) -> tuple[Tensor, Tensor]:
+    """Return outputs for the scored rows: of members that trained on them, and of the others.
+
+    Each is ``[rows, outputs]``, averaged over the trials.
+    """
+    outputs = predict(network, data.inputs[bins][data.scored])
+    by_fold = outputs.unflatten(0, (-1, data.folds))
+    fold = data.fold[data.scored]
+    rows = torch.arange(len(fold))
+    training = by_fold[:, (fold + 1) % data.folds, rows]
+    held_out = by_fold[:, fold, rows]
+    classes = bool(data.classes)
+    return average_outputs(training, classes=classes), average_outputs(held_out, classes=classes)

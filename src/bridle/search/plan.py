@@ -1,0 +1,254 @@
+"""The plan of a search: its rungs, the number of trials, and how both fit the budget."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+
+from bridle.errors import UsageError
+from bridle.search.configuration import Configuration
+from bridle.search.data import SearchData
+from bridle.search.job import Job
+from bridle.search.step_timing import Costs, measure_costs
+
+__all__ = ["ENSEMBLE_SIZE", "ETA", "Plan", "batch_size_for", "plan_search"]
+
+ETA = 3
+"""One in so many trials is promoted to the next rung."""
+RUNGS = 3
+EVALUATIONS = 4
+"""How often a trial is evaluated in each rung."""
+ENSEMBLE_SIZE = 8
+"""The most trials whose networks are averaged into the final model."""
+
+EPOCHS = 120
+MIN_STEPS, MAX_STEPS = 900, 12_000
+MIN_TRIALS, ENOUGH_TRIALS, MAX_TRIALS = 9, 27, 2000
+SPARE_TRIALS = 2.0  # so many times the trials that seem affordable are planned
+MAX_TRIALS_PER_JOB = {"cpu": 8, "cuda": 512}
+MAX_TRIALS_PER_WORKER_JOB = 4  # small jobs, since workers wait for each other at a rung's end
+MAX_MEASURED_TRIALS = 64
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan of a search. With the data and the seed it determines the result.
+
+    Attributes
+    ----------
+    steps : tuple of int
+        The last step of each rung.
+    configurations : int
+        The number of trials in the first rung, with the plain one.
+    trials_per_job : int
+        The number of trials that train together in one job.
+    evaluations : int
+        The number of evaluations of a trial in each rung.
+    batch_size, seed : int
+    scoring : str
+    workers : int
+        The number of workers, so that the jobs of a rung can be of equal size.
+    shapes : int
+        The number of shapes. Only trials of one shape can train together.
+    job_cost : float
+        The cost of a job's step that does not depend on the number of its trials, in steps of one
+        trial. It is high on a GPU, where a few trials take as long as many.
+    evaluation_cost : float
+        The cost of a trial's evaluations in one rung, with everything else that is not training,
+        in steps of one trial.
+    """
+
+    steps: tuple[int, ...]
+    configurations: int
+    trials_per_job: int
+    evaluations: int
+    batch_size: int
+    seed: int
+    scoring: str
+    workers: int = 1
+    shapes: int = 1
+    job_cost: float = 0.0
+    evaluation_cost: float = 0.0
+
+    def promoted(self, rung: int, begun: int) -> int:
+        """Return how many of ``begun`` trials are promoted to a rung."""
+        return max(1, math.ceil(begun / ETA**rung))
+
+
+def batch_size_for(rows: int) -> int:
+    """Return the batch size for a number of training rows: 128, or less for fewer rows."""
+    return min(128, max(16, 2 ** int(rows / 12).bit_length() // 2))
+
+
+def plan_search(
+    data: SearchData,
+    shapes: Sequence[Configuration],
+    *,
+    seconds: float | None,
+    configurations: int | None,
+    epochs: int | None,
+    memory: float,
+    seed: int,
+    scoring: str,
+    workers: int,
+    test_rows: int = 0,
+    clocked: bool = True,
+) -> tuple[Plan, float]:
+    """Plan a search for a number of seconds or for a number of configurations.
+
+    Parameters
+    ----------
+    data : SearchData
+    shapes : sequence of Configuration
+        One configuration of each shape. All shapes are sampled equally often.
+    seconds : float or None
+        The time for training and for the final model.
+    configurations : int or None
+        The number of configurations to begin with; then ``seconds`` is not used.
+    epochs : int or None
+        The epochs of the last rung.
+    memory : float
+        In bytes.
+    seed : int
+    scoring : str
+    workers : int
+    test_rows : int
+        The number of other rows that the final model will predict.
+    clocked : bool
+        Whether jobs are created one by one, so that the clock can end the first rung.
+
+    Returns
+    -------
+    tuple
+        The plan, and the seconds that the final model will take for the scored rows and
+        ``test_rows``; 0 for a number of configurations.
+
+    Raises
+    ------
+    UsageError
+        If the time is too short for the smallest search, or the memory for one configuration.
+    """
+    trials_per_job, most_trials = _memory_limits(data, shapes, memory, workers)
+    rows = min(len(data.rows_of(v)[0]) for v in range(data.folds))
+    batch_size = batch_size_for(rows)
+    if epochs is None:
+        longest = int(min(MAX_STEPS, max(MIN_STEPS, EPOCHS * rows / batch_size)))
+    else:
+        longest = math.ceil(epochs * rows / batch_size)
+    costs, final_seconds = Costs(fixed=0.0, step=1.0, evaluation=0.0), 0.0
+    if configurations is not None:
+        count = min(configurations, most_trials)
+    else:
+        began = time.perf_counter()
+        new_job = partial(Job, seed=seed, batch_size=batch_size, scoring=scoring)
+        measured = min(trials_per_job, MAX_MEASURED_TRIALS)
+        costs = measure_costs(data, shapes, measured, new_job, workers, evaluations=EVALUATIONS)
+        scored = max(1, int(data.scored.sum()))
+        final_seconds = (ENSEMBLE_SIZE + 1) * data.folds * costs.evaluation
+        final_seconds *= 1 + test_rows / scored
+        measuring = time.perf_counter() - began
+        available = max(0.0, (seconds or 0.0) - measuring - final_seconds) * workers
+        model = _TimeModel.of(costs, len(shapes))
+        _check_time(model, available, seconds or 0.0, final_seconds, workers)
+        # if time is short, training is shortened before the last rung has fewer than three trials
+        affordable = model.most_steps(available, ENOUGH_TRIALS)
+        longest = min(longest, max(MIN_STEPS, affordable), model.most_steps(available, MIN_TRIALS))
+        enough = model.most_trials(available, longest)
+        # if the clock ends the first rung, more trials are planned than seem affordable
+        if clocked and (data.device == "cpu" or enough > 4 * trials_per_job):
+            enough *= SPARE_TRIALS
+        count = int(min(MAX_TRIALS, most_trials, max(MIN_TRIALS, enough)))
+    plan = Plan(
+        steps=tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS)),
+        configurations=count,
+        trials_per_job=trials_per_job,
+        evaluations=EVALUATIONS,
+        batch_size=batch_size,
+        seed=seed,
+        scoring=scoring,
+        workers=workers,
+        shapes=len(shapes),
+        job_cost=costs.fixed / costs.step,
+        evaluation_cost=EVALUATIONS * costs.evaluation / costs.step,
+    )
+    return plan, final_seconds
+
+
+# ---------------------------------------------------------------------------------- memory
+
+
+def _memory_limits(
+    data: SearchData, shapes: Sequence[Configuration], memory: float, workers: int
+) -> tuple[int, int]:
+    """Return the most trials in a job, and the most in the search."""
+    training, waiting = map(max, zip(*(_bytes_of(data, each) for each in shapes), strict=True))
+    if training > memory:
+        raise UsageError(
+            f"memory is {memory / 1e9:.3g}GB and one configuration with its folds needs "
+            f"{training / 1e9:.3g}GB; give more, or smaller layers"
+        )
+    most = MAX_TRIALS_PER_JOB[data.device] if workers == 1 else MAX_TRIALS_PER_WORKER_JOB
+    per_job = int(min(most, max(1, memory // (2 * workers * training))))
+    return per_job, max(MIN_TRIALS, int(memory / 2 / waiting) * ETA)
+
+
+def _bytes_of(data: SearchData, configuration: Configuration) -> tuple[int, int]:
+    """Return the memory of a trial while it trains, and while it waits for the next rung."""
+    inputs = data.inputs[configuration.bins].shape[1]
+    sizes = [inputs, *configuration.hidden, data.outputs]
+    weights = sum((a + 1) * b for a, b in pairwise(sizes))
+    activations = data.folds * 128 * sum(sizes) * 16
+    return data.folds * weights * 4 * 9 + activations, data.folds * weights * 20
+
+
+# ------------------------------------------------------------------------------------ time
+
+
+@dataclass(frozen=True)
+class _TimeModel:
+    """The seconds of a search, all workers together, by its trials and the steps of its last rung.
+
+    ``trials × (steps × step + evaluations) + steps × job``
+    """
+
+    step: float
+    evaluations: float
+    job: float
+
+    @classmethod
+    def of(cls, costs: Costs, shapes: int) -> _TimeModel:
+        """Sum costs over the rungs: each has a third of the trials, and three times the steps."""
+        share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
+        share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
+        evaluations = costs.evaluation * EVALUATIONS * sum(1 / ETA**r for r in range(RUNGS))
+        return cls(costs.step * share, evaluations, costs.fixed * shapes)
+
+    def seconds(self, trials: int, steps: int) -> float:
+        """Return how long a search takes."""
+        return trials * (steps * self.step + self.evaluations) + steps * self.job
+
+    def most_steps(self, seconds: float, trials: int) -> int:
+        """Return the steps of the last rung that fit."""
+        return int((seconds - trials * self.evaluations) / (trials * self.step + self.job))
+
+    def most_trials(self, seconds: float, steps: int) -> float:
+        """Return the trials that fit."""
+        return (seconds - steps * self.job) / (steps * self.step + self.evaluations)
+
+
+def _check_time(
+    model: _TimeModel, available: float, seconds: float, final_seconds: float, workers: int
+) -> None:
+    """Raise a UsageError if the smallest search takes longer than the available time."""
+    least = model.seconds(MIN_TRIALS, RUNGS * ETA**2)
+    if available < least:
+        needed = least / workers + final_seconds
+        raise UsageError(
+            f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, and "
+            f"the smallest search takes {needed:.2g} s on this machine: "
+            f"give {math.ceil(1.2 * (needed - seconds) + 1)} s more, or smaller layers"
+        )

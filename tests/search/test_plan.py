@@ -1,0 +1,81 @@
+"""The plan of a search: budget, memory and devices."""
+
+import pytest
+import torch
+from search_cases import SMALL, a_table, make_data
+
+import bridle
+from bridle.errors import UsageError
+from bridle.search import PLAIN
+from bridle.search.budget import memory_for, memory_in_bytes, seconds_of
+from bridle.search.data import check_device
+from bridle.search.plan import plan_search
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("2m", 120), ("1.5h", 5400), (7, 7)])
+def test_budgets(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0", "-3s", "1d", "1.2.3m", "nan"])
+def test_budgets_that_are_none(text):
+    with pytest.raises(UsageError, match="give a time such as 90s, 2m or 1h"):
+        seconds_of(text)
+
+
+def plan(data, **changes):
+    given = {"seconds": None, "configurations": 20, "epochs": 5, "memory": 1e9}
+    given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
+    return plan_search(data, [PLAIN.with_shape(SMALL, 0)], **given | changes)[0]
+
+
+def test_little_memory_cuts_the_search_into_smaller_jobs():
+    data = make_data()
+    assert plan(data).trials_per_job == 8
+    small = plan(data, memory=1.5e6)
+    assert small.trials_per_job < 8
+    with pytest.raises(UsageError, match=r"memory is 1e-06GB and one configuration .* needs"):
+        plan(data, memory=memory_in_bytes("1KB"))
+    with pytest.raises(UsageError, match="memory is 'much'"):
+        memory_in_bytes("much")
+
+
+def test_a_gpu_has_more_memory_by_default_and_half_of_it_at_most(monkeypatch):
+    assert memory_for("1KB", "cuda") == 1e3
+    assert memory_for(None, "cpu") == 2e9
+    for free, most in ((64e9, 8e9), (6e9, 3e9)):
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda free=free: (free, 80e9))
+        assert memory_for(None, "cuda") == most
+
+
+def test_a_budget_too_short_says_how_long_it_takes():
+    message = r"the smallest search takes .* on this machine: give \d+ s more"
+    with pytest.raises(UsageError, match=message):
+        plan(make_data(), configurations=None, seconds=1e-4)
+
+
+def test_time_is_kept_for_the_rows_that_the_answer_predicts():
+    shapes = [PLAIN.with_shape(SMALL, 0)]
+    given = {"seconds": 1e3, "configurations": None, "epochs": 5, "memory": 1e9}
+    given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
+    few, many = (plan_search(make_data(), shapes, **given, test_rows=n)[1] for n in (0, 10**6))
+    assert 0 < few < many
+
+
+def test_more_time_is_more_configurations():
+    data = make_data()
+    short = plan(data, configurations=None, seconds=2.0, epochs=200)
+    long = plan(data, configurations=None, seconds=200.0, epochs=200)
+    assert short.configurations < long.configurations
+    assert short.steps[-1] <= long.steps[-1]
+
+
+def test_devices(monkeypatch):
+    with pytest.raises(UsageError, match="device is 'tpu'; it is one of 'auto', 'cpu', 'cuda'"):
+        check_device("tpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert check_device("auto") == "cpu"
+    with pytest.raises(UsageError, match="finds no GPU here"):
+        bridle.search(a_table(), "y", device="cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert check_device("auto") == "cuda"

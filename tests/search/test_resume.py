@@ -1,0 +1,77 @@
+"""Interrupted searches, and searches that are resumed from their run directory."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pandas as pd
+import pytest
+import torch
+from search_cases import FAST, a_table
+
+import bridle
+from bridle.errors import DataError, UsageError
+
+
+def test_ctrl_c_ends_with_the_best_so_far():
+    def stop(progress):
+        if progress.rung == 1:
+            raise KeyboardInterrupt
+
+    found = bridle.search(a_table(), "y", on_progress=stop, **FAST)
+    assert found.interrupted
+    assert found.configurations["rung"].max() == 1
+    assert found.model.predict(a_table()).shape == (120, 3)
+
+
+SCRIPT = """
+    import sys, pandas as pd, torch, bridle
+    torch.set_num_threads(1)
+    bridle.search(pd.read_csv(sys.argv[1]), "y", directory=sys.argv[2], configurations=30,
+                  epochs=600, hidden=[(32, 32)], folds=3,
+                  on_progress=lambda progress: print(progress.done, flush=True))
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there is no kill -9")
+def test_a_killed_search_goes_on_to_the_same_result(tmp_path):
+    table = tmp_path / "table.csv"
+    a_table().to_csv(table, index=False)
+    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(table), str(tmp_path / "run")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        for _ in range(2):  # so that something is done, and something not
+            assert running.stdout.readline()
+        time.sleep(0.05)
+        running.send_signal(signal.SIGKILL)
+    assert not (tmp_path / "run" / "result.json").exists()
+    done = len(list((tmp_path / "run").glob("job-*.json")))
+    assert done >= 2
+    options = {"configurations": 30, "epochs": 600, "hidden": [(32, 32)], "folds": 3}
+    frame = pd.read_csv(table)
+    resumed = bridle.search(frame, "y", directory=tmp_path / "run", resume=True, **options)
+    whole = bridle.search(frame, "y", directory=tmp_path / "other", **options)
+    pd.testing.assert_frame_equal(resumed.configurations, whole.configurations)
+    for one, other in zip(
+        resumed.model.network.parameters(), whole.model.network.parameters(), strict=True
+    ):
+        assert torch.equal(one, other)
+    for name in ("run", "other"):
+        files = {path.name.split("-")[0] for path in (tmp_path / name).iterdir()}
+        assert files == {"plan.json", "result.json", "job", "state"}
+    # a search that is done gives its answer again
+    again = bridle.search(frame, "y", directory=tmp_path / "run", resume=True, **options)
+    assert again.scores == whole.scores
+
+
+def test_a_run_directory_is_not_overwritten_and_must_fit(tmp_path):
+    run = tmp_path / "run"
+    bridle.search(a_table(), "y", directory=run, **FAST)
+    with pytest.raises(UsageError, match="holds a search already: resume it"):
+        bridle.search(a_table(), "y", directory=run, **FAST)
+    with pytest.raises(UsageError, match="holds a search on other data"):
+        bridle.search(a_table(seed=5), "y", directory=run, resume=True, **FAST)
+    with pytest.raises(DataError, match=r"no search to resume in .*: it has no plan\.json"):
+        bridle.search(a_table(), "y", directory=tmp_path / "none", resume=True, **FAST)
