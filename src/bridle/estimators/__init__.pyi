@@ -1,8 +1,7 @@
 from .classifier import MLPClassifier as MLPClassifier
+from .classifier_cv import MLPClassifierCV as MLPClassifierCV
 from .convert import from_sklearn as from_sklearn
 from .convert import to_sklearn as to_sklearn
-from .cv import MLPClassifierCV as MLPClassifierCV
-from .cv import MLPRegressorCV as MLPRegressorCV
 from .displays import (
     GapDisplay as GapDisplay,
 )
@@ -13,3 +12,4 @@ from .displays import (
     WeightDisplay as WeightDisplay,
 )
 from .regressor import MLPRegressor as MLPRegressor
+from .regressor_cv import MLPRegressorCV as MLPRegressorCV

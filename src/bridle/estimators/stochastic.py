@@ -1,0 +1,265 @@
+"""Mini-batch training by Adam or SGD, with early stopping and a record of each epoch."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from bridle.errors import UsageError
+from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
+from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.prediction import row_loader
+from bridle.estimators.staged import StagedPrediction
+from bridle.ops import max_norm_step
+
+__all__ = ["StochasticTraining"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_NOT_EVALUATED = (float("nan"),) * 4
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Rows, targets and sample weights."""
+
+    X: Any
+    y: Array
+    weight: Array | None
+
+    def first(self, count: int) -> _Samples:
+        part = slice(0, count)
+        return _Samples(
+            self.X[part], self.y[part], None if self.weight is None else self.weight[part]
+        )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """The training samples as tensors, with the batch size."""
+
+    load: Callable[[Tensor], Tensor]
+    y: Tensor
+    weight: Tensor | None
+    size: int
+
+
+class StochasticTraining(StagedPrediction):
+    """Training by Adam or SGD, as in scikit-learn, with masks and proximal steps."""
+
+    _optimizer: AdamOptimizer | SGDOptimizer
+
+    def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------------------------- data
+
+    def _split_for_early_stopping(self, samples: _Samples) -> tuple[_Samples, _Samples]:
+        """Split samples into training and validation samples."""
+        X, y, weight = samples.X, samples.y, samples.weight
+        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
+        parts = [each for each in (X, y, weight) if each is not None]
+        split = train_test_split(
+            *parts,
+            random_state=self._random_state,
+            test_size=self.validation_fraction,
+            stratify=stratify,
+        )
+        if weight is None:
+            split += [None, None]
+        if split[1].shape[0] < 2:
+            raise UsageError(
+                f"The validation set is too small: {split[1].shape[0]} of {X.shape[0]} rows, and "
+                f"it needs 2; raise validation_fraction, which is {self.validation_fraction}"
+            )
+        return _Samples(*split[0::2]), _Samples(*split[1::2])
+
+    def _effective_batch_size(self, rows: int) -> int:
+        if self.batch_size == "auto":
+            return min(200, rows)
+        if self.batch_size > rows:
+            warnings.warn(
+                f"batch_size is {self.batch_size}, but there are only {rows} rows; "
+                f"using batch_size={rows}",
+                stacklevel=6,
+            )
+        return int(min(self.batch_size, rows))
+
+    def _batches(self, network: Perceptron, samples: _Samples) -> _Batches:
+        size = self._effective_batch_size(samples.X.shape[0])
+        device, weight = network.flat.device, samples.weight
+        return _Batches(
+            row_loader(samples.X, network.flat),
+            torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(device),
+            None if weight is None else torch.from_numpy(weight).to(device),
+            size,
+        )
+
+    # ----------------------------------------------------------------------------------- epochs
+
+    def _fit_stochastic(
+        self, network: Perceptron, X: Any, y: Array, weight: Array | None, incremental: bool
+    ) -> None:
+        """Train ``network`` for one epoch if ``incremental``, else until training stops."""
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = self._make_optimizer(self.coefs_)
+        self._steps, self._epochs = getattr(self, "_steps", 0), getattr(self, "_epochs", [])
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        training, evaluated = _Samples(X, y, weight), None
+        if self.early_stopping:
+            training, validation = self._split_for_early_stopping(training)
+            # the split has shuffled the rows, so the first ones are a random sample
+            count = min(validation.X.shape[0], training.X.shape[0])
+            evaluated = (training.first(count), validation)
+        batches = self._batches(network, training)
+        best = network.flat.clone()
+        self._optimizer.load_state(network)
+        try:
+            self._run_epochs(network, batches, evaluated, best, incremental)
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=4)
+        finally:
+            self._optimizer.save_state()
+        if evaluated is not None:
+            network.flat.copy_(best)
+
+    def _run_epochs(
+        self,
+        network: Perceptron,
+        batches: _Batches,
+        evaluated: tuple[_Samples, _Samples] | None,
+        best: Tensor,
+        incremental: bool,
+    ) -> None:
+        """Run the epochs of a fit.
+
+        ``evaluated`` has the training and validation samples that early stopping scores after each
+        epoch. The parameters are copied to ``best`` when the validation score improves.
+        """
+        rows = len(batches.y)
+        order = np.arange(rows)
+        self.n_iter_ = 0
+        for _ in range(1 if incremental else self.max_iter):
+            if self.shuffle:
+                order = order[self._random_state.permutation(rows)]
+            loss = self._train_epoch(
+                network, batches, torch.from_numpy(order).to(network.flat.device)
+            )
+            self.n_iter_ += 1
+            self.t_ += rows
+            self.loss_ = loss
+            self.loss_curve_.append(loss)
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            self._record_epoch(network, loss, evaluated, best)
+            self._optimizer.update_learning_rate(self.t_)
+            if self._no_improvement_count > self.n_iter_no_change:
+                if not self._optimizer.continue_after_plateau():
+                    break
+                self._no_improvement_count = 0
+        else:
+            if not incremental:
+                warnings.warn(
+                    f"max_iter is {self.max_iter}, and training has not converged after as many "
+                    "epochs; raise max_iter",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+
+    def _train_epoch(self, network: Perceptron, batches: _Batches, order: Tensor) -> float:
+        """Take the steps of one epoch; return the mean loss of the batches, penalties included."""
+        masks, optimizer = self._masks(), self._optimizer
+        penalized = network.flat[: network.penalized]
+        gradient = network.gradient[: network.penalized]
+        losses, counts = [], []
+        for part in gen_batches(len(order), batches.size):
+            batch = order[part]
+            weight = None if batches.weight is None else batches.weight[batch]
+            targets = batches.y.index_select(0, batch)
+            loss = network.step_gradient(batches.load(batch), targets, weight, masks, self._steps)
+            if self.alpha:
+                strength = self.alpha / (len(batch) if weight is None else float(weight.sum()))
+                loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
+                gradient.add_(penalized, alpha=strength)
+            if self.l1:
+                loss.add_(penalized.abs().sum(), alpha=self.l1)
+            optimizer.step(network, self.l1)
+            if self.max_norm is not None:
+                bound = torch.tensor([self.max_norm], dtype=torch.float64)
+                for layer in network.weights:
+                    max_norm_step(layer[None], bound)
+            losses.append(loss)
+            counts.append(len(batch))
+            self._steps += 1
+        return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=counts))
+
+    # ------------------------------------------------------------------------------- evaluation
+
+    def _record_epoch(
+        self,
+        network: Perceptron,
+        loss: float,
+        evaluated: tuple[_Samples, _Samples] | None,
+        best: Tensor,
+    ) -> None:
+        """Record the losses and scores of an epoch, and its weights with ``keep_stages``."""
+        record = _NOT_EVALUATED
+        if evaluated is None:
+            self._update_no_improvement_by_loss()
+        else:
+            training, validation = (self._evaluate(network, samples) for samples in evaluated)
+            record = (training[0], validation[0], training[1], validation[1])
+            if self._update_no_improvement_by_score(*validation):
+                best.copy_(network.flat)
+        self._epochs.append((loss, *record))
+        if self.keep_stages:
+            self.stages_ = getattr(self, "stages_", [])
+            self.stages_.append(network.flat.cpu().numpy().copy())
+
+    def _evaluate(self, network: Perceptron, samples: _Samples) -> tuple[float, float]:
+        """Return the mean loss and the score of samples, noise off and penalties left out."""
+        scores = self._scores(network, samples.X)
+        target = torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(scores.device)
+        losses = network.losses(scores, target).cpu().numpy()
+        outputs = OUTPUT_ACTIVATIONS[self.out_activation_](scores).cpu().numpy()
+        score = float("nan")
+        if np.isfinite(outputs).all():
+            score = self._validation_score(outputs, samples.y, samples.weight)
+        return float(np.average(losses, weights=samples.weight)), score
+
+    def _update_no_improvement_by_loss(self) -> None:
+        best, last = self.best_loss_, self.loss_curve_[-1]
+        if best is None:  # the previous fit used early stopping, this one does not
+            best = np.inf
+        self._no_improvement_count += 1
+        if not last > best - self.tol:
+            self._no_improvement_count = 0
+        self.best_loss_ = min(best, last)
+
+    def _update_no_improvement_by_score(self, loss: float, score: float) -> bool:
+        """Record the validation loss and score; return whether the score is the best so far."""
+        if self.validation_scores_ is None or self.best_validation_score_ is None:
+            self.validation_scores_, self.best_validation_score_ = [], -np.inf
+        if self.validation_loss_curve_ is None:
+            self.validation_loss_curve_ = []
+        self.validation_scores_.append(score)
+        self.validation_loss_curve_.append(loss)
+        if self.verbose:
+            print(f"Validation score: {score:f}")
+        better = score > self.best_validation_score_
+        self._no_improvement_count += 1
+        if not score < self.best_validation_score_ + self.tol:
+            self._no_improvement_count = 0
+        if better:
+            self.best_validation_score_ = score
+        return better
