@@ -1,5 +1,6 @@
 """Interrupted searches, and searches that are resumed from their run directory."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,10 +11,11 @@ import time
 import pandas as pd
 import pytest
 import torch
-from search_cases import FAST, a_table
+from search_cases import FAST, a_table, make_plan
 
 import bridle
 from bridle.errors import DataError, UsageError
+from bridle.search.run_directory import RunDirectory
 
 
 def test_ctrl_c_ends_with_the_best_so_far():
@@ -75,3 +77,13 @@ def test_a_run_directory_is_not_overwritten_and_must_fit(tmp_path):
         bridle.search(a_table(seed=5), "y", directory=run, resume=True, **FAST)
     with pytest.raises(DataError, match=r"no search to resume in .*: it has no plan\.json"):
         bridle.search(a_table(), "y", directory=tmp_path / "none", resume=True, **FAST)
+
+
+def test_the_format_of_the_plan_stays(tmp_path):
+    plan = make_plan(trials_per_job=3, evaluations=5, job_cost=0.5, evaluation_cost=2.0)
+    RunDirectory(tmp_path, resume=False).start(plan, "data", None)
+    stored = json.loads((tmp_path / "plan.json").read_text())
+    assert stored["format"] == 1
+    keys = {"together": 3, "looks": 5, "fixed": 0.5, "looking": 2.0}
+    assert {name: stored["plan"][name] for name in keys} == keys
+    assert RunDirectory(tmp_path, resume=True).resume("data") == (plan, None)

@@ -82,7 +82,7 @@ class Ablation:
         """
         labels = [each.label for each in self.networks]
         if label not in labels:
-            known = ", ".join(labels)
+            known = ", ".join(map(repr, labels))
             raise UsageError(f"no network has the label {label!r}; the labels are {known}")
         return [w[labels.index(label)].detach() for w in self.population.weights]
 

@@ -17,6 +17,14 @@ const T* read(Address address) {
   return reinterpret_cast<const T*>(address);
 }
 
+// The address of an element whose type has a width in bytes.
+inline const char* bytes(Address address, int64_t elements, int width) {
+  return read<char>(address) + elements * width;
+}
+inline char* mutable_bytes(Address address, int64_t elements, int width) {
+  return reinterpret_cast<char*>(address) + elements * width;
+}
+
 // The lane threshold, in units of 1/65536: rounded to nearest, ties to even, as in torch and NumPy.
 inline uint32_t threshold_of(double keep) {
   return static_cast<uint32_t>(std::min(std::max(std::nearbyint(keep * 65536.0), 1.0), 65536.0));
