@@ -27,8 +27,8 @@ from skops import io
 import bridle
 from bridle import MLPClassifier, MLPRegressor
 from bridle.errors import UsageError
+from bridle.estimators.matmul import product, product_with_bias
 from bridle.estimators.perceptron import LINKS, Masks, Perceptron
-from bridle.estimators.products import product, product_with_bias
 from conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -96,7 +96,7 @@ def test_a_pickle_holds_plain_arrays(fitted):
 def test_skops_needs_to_trust_the_class_alone(fitted):
     content = io.dumps(fitted)
     unknown = io.get_untrusted_types(data=content)
-    assert unknown == ["bridle.estimators.cv.MLPClassifierCV"]
+    assert unknown == ["bridle.estimators.classifier_cv.MLPClassifierCV"]
     again = io.loads(content, trusted=unknown)
     np.testing.assert_array_equal(again.predict_proba(X_IRIS), fitted.predict_proba(X_IRIS))
 

@@ -1,8 +1,8 @@
 from .classifier import MLPClassifier as MLPClassifier
+from .classifier_cv import MLPClassifierCV as MLPClassifierCV
+from .classifier_cv import MLPRegressorCV as MLPRegressorCV
 from .convert import from_sklearn as from_sklearn
 from .convert import to_sklearn as to_sklearn
-from .cv import MLPClassifierCV as MLPClassifierCV
-from .cv import MLPRegressorCV as MLPRegressorCV
 from .displays import (
     GapDisplay as GapDisplay,
 )

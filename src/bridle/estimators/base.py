@@ -12,9 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
 from bridle.errors import UsageError
-from bridle.estimators.epochs import Epochs
 from bridle.estimators.lbfgs import Lbfgs
-from bridle.estimators.outputs import keeps_stages
+from bridle.estimators.prediction import keeps_stages
+from bridle.estimators.stochastic import Epochs
 
 __all__ = ["BaseMLP", "takes_part"]
 

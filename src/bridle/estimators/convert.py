@@ -10,8 +10,8 @@ from sklearn import neural_network
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.estimators.classifier import MLPClassifier
+from bridle.estimators.optimizers import AdamRule, MomentumRule
 from bridle.estimators.regressor import MLPRegressor
-from bridle.estimators.solvers import AdamRule, MomentumRule
 
 __all__ = ["from_sklearn", "to_sklearn"]
 

@@ -10,9 +10,9 @@ import scipy.sparse
 import torch
 from sklearn.utils.validation import check_is_fitted
 
+from bridle.estimators.optimizers import AdamRule, MomentumRule
+from bridle.estimators.params import Settings
 from bridle.estimators.perceptron import Masks, Perceptron
-from bridle.estimators.settings import Settings
-from bridle.estimators.solvers import AdamRule, MomentumRule
 from bridle.networks.population import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.sparsity.compaction import compact

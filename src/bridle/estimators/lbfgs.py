@@ -11,8 +11,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from bridle.estimators.fitted import Fitted
-from bridle.estimators.outputs import taker
 from bridle.estimators.perceptron import Masks, Perceptron
+from bridle.estimators.prediction import taker
 
 __all__ = ["Lbfgs"]
 

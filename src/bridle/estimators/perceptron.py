@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.estimators.products import product, product_with_bias
+from bridle.estimators.matmul import product, product_with_bias
 from bridle.ops.registry import backend_of
 
 __all__ = ["LINKS", "Masks", "Perceptron"]

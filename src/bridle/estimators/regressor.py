@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP, takes_part
-from bridle.estimators.outputs import keeps_stages
+from bridle.estimators.prediction import keeps_stages
 
 __all__ = ["MLPRegressor"]
 

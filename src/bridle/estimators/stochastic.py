@@ -15,9 +15,9 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.estimators.outputs import Outputs, taker
+from bridle.estimators.optimizers import AdamRule, MomentumRule
 from bridle.estimators.perceptron import LINKS, Perceptron
-from bridle.estimators.solvers import AdamRule, MomentumRule
+from bridle.estimators.prediction import Outputs, taker
 from bridle.ops import max_norm_step
 
 __all__ = ["Epochs"]

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
 from bridle.errors import UsageError
-from bridle.estimators.solvers import SOLVERS
+from bridle.estimators.optimizers import SOLVERS
 from bridle.networks.population import ACTIVATIONS
 
 __all__ = ["Settings"]

@@ -10,8 +10,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
-from bridle.estimators.basecv import BaseMLPCV
-from bridle.estimators.selecting import SelectedScore, coded_classes, scorings
+from bridle.estimators.base_cv import BaseMLPCV
+from bridle.estimators.scoring import SelectedScore, coded_classes, scorings
 from bridle.search.configuration import HIDDEN
 from bridle.tables import ClassTarget, ValueTarget
 

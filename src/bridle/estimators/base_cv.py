@@ -30,7 +30,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.estimators.candidates import NAMES, params_of, results_of, shapes_of
-from bridle.estimators.tabular import has_texts_or_gaps
+from bridle.estimators.validation import has_texts_or_gaps
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict

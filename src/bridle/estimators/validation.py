@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 from bridle.errors import UsageError
-from bridle.estimators.settings import Settings
+from bridle.estimators.params import Settings
 from bridle.tables import TableEncoder
 
 __all__ = ["TabularRows", "has_texts_or_gaps"]

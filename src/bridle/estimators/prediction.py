@@ -14,7 +14,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.fitted import Fitted
 from bridle.estimators.perceptron import LINKS, Perceptron
-from bridle.estimators.tabular import TabularRows
+from bridle.estimators.validation import TabularRows
 from bridle.subnetworks import subnetwork_scores
 
 __all__ = ["Outputs", "keeps_stages", "taker"]
