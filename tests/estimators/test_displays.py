@@ -1,4 +1,4 @@
-"""The displays draw what they say: the numbers in the pictures are those of the estimators."""
+"""The displays plot the values of the estimators."""
 
 import builtins
 
@@ -95,23 +95,25 @@ def test_the_gap_of_a_history():
     display = GapDisplay.from_history(history, member=1, metric="score")
     np.testing.assert_array_equal(display.held_out_line_.get_ydata(), history.held_out_score[:, 1])
     assert display.kept == history.epochs_kept[1]
-    with pytest.raises(UsageError, match="member is 2; the history has 2, from 0"):
+    with pytest.raises(UsageError, match="member is 2; the history has 2 members, counted from 0"):
         GapDisplay.from_history(history, member=2)
-    with pytest.raises(UsageError, match="metric is 'both'; give 'loss' or 'score'"):
+    with pytest.raises(UsageError, match="metric is 'both'; use 'loss' or 'score'"):
         GapDisplay.from_history(history, metric="both")
 
 
 def test_what_the_gap_is_not_drawn_of(stopped, searched):
     plain = bridle.MLPClassifier(max_iter=2).fit(X, Y)
-    with pytest.raises(UsageError, match="the fit held no rows out: fit with early_stopping=True"):
+    with pytest.raises(
+        UsageError, match="the estimator has no held-out rows: fit with early_stopping=True"
+    ):
         GapDisplay.from_estimator(plain)
-    with pytest.raises(UsageError, match="the weights of each epoch are gone"):
+    with pytest.raises(UsageError, match="the weights of each epoch were not kept"):
         GapDisplay.from_estimator(plain, X, Y, HELD, TARGET)
-    with pytest.raises(UsageError, match="give X, y, X_held_out and y_held_out together"):
+    with pytest.raises(UsageError, match="pass X, y, X_held_out and y_held_out together"):
         GapDisplay.from_estimator(stopped, X, Y)
-    with pytest.raises(UsageError, match="metric is 'gap'; give 'loss' or 'score'"):
+    with pytest.raises(UsageError, match="metric is 'gap'; use 'loss' or 'score'"):
         GapDisplay.from_estimator(stopped, metric="gap")
-    with pytest.raises(UsageError, match="the estimator is a MLPClassifierCV; give a fitted"):
+    with pytest.raises(UsageError, match="the estimator is a MLPClassifierCV; pass a fitted"):
         GapDisplay.from_estimator(searched)
     with pytest.raises(UsageError, match=r"training has the shape \[3\] and held_out \[2\]"):
         GapDisplay(training=[1, 2, 3], held_out=[1, 2])
@@ -143,10 +145,10 @@ def test_the_path_of_a_search(searched):
 @pytest.mark.parametrize(
     ("values", "marked", "scale", "order"),
     [
-        ([0.0, 1e-5, 1e-2], 0.0, "log", [0, 1, 2]),  # none before the smallest
-        ([0.5, 2.0, np.inf], np.inf, "linear", [0, 1, 2]),  # and after the largest
+        ([0.0, 1e-5, 1e-2], 0.0, "log", [0, 1, 2]),  # off: a band before the smallest
+        ([0.5, 2.0, np.inf], np.inf, "linear", [0, 1, 2]),  # off: a band after the largest
         ([0.001, 2.0, np.inf], 0.001, "log", [0, 1, 2]),
-        ([0.0, 0.5, 1.0], 0.0, "linear", [0, 1, 2]),  # a place like any other
+        ([0.0, 0.5, 1.0], 0.0, "linear", [0, 1, 2]),  # 0 lies on the axis
         ([np.inf], np.inf, "linear", [0]),
     ],
     ids=str,
@@ -184,10 +186,10 @@ def test_the_path_of_a_lambda():
 
 
 def test_what_a_path_is_not_drawn_of(stopped):
-    with pytest.raises(UsageError, match="the estimator is a MLPClassifier; give a fitted"):
+    with pytest.raises(UsageError, match="the estimator is a MLPClassifier; pass a fitted"):
         PathDisplay.from_estimator(stopped)
     few = bridle.MLPRegressorCV((4,), n_candidates=3, max_iter=5, cv=2, random_state=0)
-    with pytest.raises(UsageError, match="the search tried 3 candidates, too few"):
+    with pytest.raises(UsageError, match="the search had 3 candidates, too few"):
         PathDisplay.from_estimator(few.fit(X[:60], Y[:60]))
     with pytest.raises(UsageError, match="there are no panels"):
         PathDisplay([])
@@ -214,7 +216,7 @@ def test_the_weights_of_an_estimator(stopped):
 
 
 def plain(model):
-    """The same weights in an estimator that scikit-learn has all settings of."""
+    """Return an estimator with the same weights and only parameters that scikit-learn has."""
     made = bridle.MLPClassifier((20, 8))
     made.__dict__.update({k: v for k, v in model.__dict__.items() if k.endswith("_")})
     made._label_binarizer = model._label_binarizer
@@ -226,14 +228,16 @@ def test_the_weights_of_a_population(searched):
     display = WeightDisplay.from_estimator(searched, member=1, kind="matrix")
     drawn = display.axes_[1].images[0].get_array()
     np.testing.assert_array_equal(drawn, network.weights[1][1].detach())
-    with pytest.raises(UsageError, match=f"member is 99; the network has {network.members}"):
+    with pytest.raises(
+        UsageError, match=f"member is 99; the network has {network.members} members"
+    ):
         WeightDisplay.from_network(network, member=99)
 
 
 def test_what_weights_are_not_drawn_of(stopped):
-    with pytest.raises(UsageError, match="the estimator is a StandardScaler; give one of bridle's"):
+    with pytest.raises(UsageError, match="the estimator is a StandardScaler; pass a fitted bridle"):
         WeightDisplay.from_estimator(StandardScaler())
-    with pytest.raises(UsageError, match="kind is 'pie'; give 'histogram' or 'matrix'"):
+    with pytest.raises(UsageError, match="kind is 'pie'; use 'histogram' or 'matrix'"):
         WeightDisplay.from_estimator(stopped, kind="pie")
     with pytest.raises(UsageError, match=r"the weights have the shapes \[\[3\]\]"):
         WeightDisplay([np.zeros(3)])
@@ -251,12 +255,14 @@ def test_axes_are_divided_or_taken(stopped):
     assert all(each.get_position().x1 <= place.x1 + 1e-6 for each in display.axes_)
     _, three = plt.subplots(3, 1)
     assert WeightDisplay.from_estimator(stopped, ax=three).axes_ == list(three)
-    with pytest.raises(UsageError, match="ax has 2 axes, and there are 3 panels to draw"):
+    with pytest.raises(UsageError, match="ax has 2 axes, but there are 3 panels; pass"):
         WeightDisplay.from_estimator(stopped, ax=ax)
-    with pytest.raises(UsageError, match="ax is a str; give matplotlib's Axes"):
+    with pytest.raises(UsageError, match="ax is a str; pass one or several matplotlib Axes"):
         WeightDisplay.from_estimator(stopped, ax="here")
     by_hand = plt.figure().add_axes((0, 0, 1, 1))
-    with pytest.raises(UsageError, match="ax was placed by hand, and cannot be divided into 3"):
+    with pytest.raises(
+        UsageError, match="ax was placed by hand and cannot be divided into 3 panels"
+    ):
         WeightDisplay.from_estimator(stopped, ax=by_hand)
 
 

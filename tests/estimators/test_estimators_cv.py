@@ -1,4 +1,4 @@
-"""The estimators that choose their regularization themselves."""
+"""The estimators that choose their regularization by cross-validation."""
 
 import pickle
 from unittest import SkipTest
@@ -42,8 +42,8 @@ def fitted():
     return model.fit(X_IRIS, SPECIES)
 
 
-def test_it_is_the_search(fitted):
-    """The best score is that of held-out rows, and equals what the search itself would say."""
+def test_cv_results_agree_with_the_best_candidate(fitted):
+    """The best score is that of the held-out rows, and the attributes agree with each other."""
     results = pd.DataFrame(fitted.cv_results_)
     best = results.loc[fitted.best_index_]
     assert best["rank_test_score"] == 1
@@ -54,12 +54,14 @@ def test_it_is_the_search(fitted):
     np.testing.assert_allclose(results["std_test_score"], splits.std(axis=1, ddof=0))
     assert sorted(results["rank_test_score"]) == list(range(1, 25))
     later = results[results["rung"] == results["rung"].max()]
-    assert later["rank_test_score"].max() <= len(later)  # who came furthest is before the others
-    assert later["pooled_test_score"].max() == best["pooled_test_score"]  # ties go by loss
+    assert later["rank_test_score"].max() <= len(later)  # candidates of later rungs rank first
+    assert (
+        later["pooled_test_score"].max() == best["pooled_test_score"]
+    )  # ties are broken by the loss
     assert set(fitted.best_params_) == {name[6:] for name in results if name.startswith("param_")}
 
 
-def test_what_it_keeps(fitted):
+def test_path_importance_and_histories(fitted):
     path = pd.DataFrame(fitted.path_)
     assert {"learning_rate_init", "l2", "keep_prob"} <= set(path["strength"])
     assert path["score"].between(0, 1).all()
@@ -88,7 +90,7 @@ def test_the_probabilities_are_averages_of_networks(fitted, tmp_path):
 
 def test_a_pickle_holds_plain_arrays(fitted):
     content = pickle.dumps(fitted)
-    assert b"torch" not in content.replace(b'"torch"', b"")  # the version's name alone
+    assert b"torch" not in content.replace(b'"torch"', b"")  # only the name of the version
     again = pickle.loads(content)
     np.testing.assert_array_equal(again.predict_proba(X_IRIS), fitted.predict_proba(X_IRIS))
 
@@ -131,7 +133,7 @@ def test_the_score_is_what_was_selected_by():
     assert model.score(X_IRIS, Y_IRIS) == balanced_accuracy_score(Y_IRIS, said)
 
 
-def test_tables_with_texts_and_gaps():
+def test_tables_with_text_and_missing_values():
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"colour": rng.choice(["red", "blue"], 200), "size": rng.normal(size=200)})
     table.loc[::7, "colour"] = None
@@ -141,14 +143,18 @@ def test_tables_with_texts_and_gaps():
     model.fit(table, y)
     assert model.score(table, y) > 0.8
     assert model.encoder_.columns == ("colour", "size")
-    with pytest.raises(ValueError, match="X is a ndarray, and the fit had a DataFrame"):
+    with pytest.raises(
+        ValueError, match="X is a ndarray, but the estimator was fitted on a DataFrame"
+    ):
         model.predict(table.to_numpy())
-    gaps = X_IRIS.to_numpy().copy()
-    gaps[::3, 2] = np.nan
-    assert MLPClassifierCV(**SMALL, random_state=0).fit(gaps, Y_IRIS).score(gaps, Y_IRIS) > 0.6
+    missing = X_IRIS.to_numpy().copy()
+    missing[::3, 2] = np.nan
+    assert (
+        MLPClassifierCV(**SMALL, random_state=0).fit(missing, Y_IRIS).score(missing, Y_IRIS) > 0.6
+    )
 
 
-def test_sparse_rows_are_the_dense_ones():
+def test_sparse_input_equals_dense_input():
     rows = X_IRIS.to_numpy()
     models = [
         MLPRegressorCV(**SMALL, random_state=0).fit(X, Y_IRIS) for X in (rows, csr_array(rows))
@@ -157,14 +163,14 @@ def test_sparse_rows_are_the_dense_ones():
     np.testing.assert_array_equal(*said)
 
 
-def test_several_shapes_are_chosen_from():
+def test_search_chooses_among_several_hidden_layer_sizes():
     model = MLPClassifierCV([(4,), (16, 8)], n_candidates=9, max_iter=20, cv=2, random_state=0)
     model.fit(X_IRIS, Y_IRIS)
     assert set(model.cv_results_["param_hidden_layer_sizes"].tolist()) == {(4,), (16, 8)}
     assert model.best_params_["hidden_layer_sizes"] in {(4,), (16, 8)}
 
 
-def test_folds_of_ones_own():
+def test_custom_folds():
     groups = np.arange(150) % 5
     kwargs = SMALL | {"max_iter": 10, "random_state": 0}
     model = MLPClassifierCV(**kwargs | {"cv": GroupKFold(5)}).fit(X_IRIS, Y_IRIS, groups=groups)
@@ -195,7 +201,7 @@ def test_in_a_pipeline_and_on_workers():
     np.testing.assert_allclose(alone.predict_proba(X_IRIS), spread.predict_proba(X_IRIS), atol=1e-5)
 
 
-def test_it_says_how_far_it_is(capsys):
+def test_verbose_prints_progress(capsys):
     MLPClassifierCV(**SMALL | {"verbose": True}).fit(X_IRIS, Y_IRIS)
     assert "100% done, 3 candidates, best score" in capsys.readouterr().out
 
@@ -203,7 +209,7 @@ def test_it_says_how_far_it_is(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"cv": ShuffleSplit(3)}, "does not hold out each row once"),
+        ({"cv": ShuffleSplit(3)}, "does not hold out each row exactly once"),
         ({"cv": 100}, "cv is 100 and there are 150 samples"),
         ({"hidden_layer_sizes": (0,)}, r"hidden_layer_sizes is \(0,\)"),
         ({"hidden_layer_sizes": ()}, r"hidden_layer_sizes is \(\)"),
@@ -215,13 +221,13 @@ def test_it_says_how_far_it_is(capsys):
     ],
     ids=str,
 )
-def test_what_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifierCV(**arguments).fit(X_IRIS, Y_IRIS)
 
 
 def test_groups_need_a_splitter():
-    with pytest.raises(ValueError, match="groups would go to the splitter, and cv is 5"):
+    with pytest.raises(ValueError, match="groups can be passed only to a splitter, and cv is 5"):
         MLPClassifierCV().fit(X_IRIS, Y_IRIS, groups=np.arange(150))
     with pytest.raises(ValueError, match="one class only, 1"):
         MLPClassifierCV().fit(X_IRIS, np.ones(150, dtype=int))

@@ -1,6 +1,6 @@
-"""scikit-learn's own tests of its networks, from the installed package, with our classes in them.
+"""scikit-learn's own tests of its MLPs, from the installed package, run on bridle's classes.
 
-Every test of that module runs, save those of ``ABSENT``, which speak of its inside alone.
+Every test of that module runs, except those in ``ABSENT``, which test scikit-learn's internals.
 """
 
 import importlib.util
@@ -11,7 +11,7 @@ import pytest
 import bridle
 
 ABSENT = {
-    "test_gradient": "calls _loss_grad_lbfgs, which is not public; test_estimators compares our "
+    "test_gradient": "calls _loss_grad_lbfgs, which is not public; test_perceptron compares our "
     "gradient with autograd's, for each activation, loss and mask",
 }
 IMPORT = "from sklearn.neural_network import MLPClassifier, MLPRegressor"
@@ -28,7 +28,7 @@ def _tests():
     exec(compile(source.replace(IMPORT, ""), found.origin, "exec"), names)
     tests = {name: value for name, value in names.items() if name.startswith("test_")}
     assert len(tests) >= 40
-    for name in ABSENT:  # one that is gone is to leave the list
+    for name in ABSENT:  # fails if a test no longer exists: remove it from the list
         del tests[name]
     return tests
 

@@ -1,4 +1,4 @@
-"""scikit-learn's estimators, with everything that its networks lack."""
+"""scikit-learn estimators: MLPs with bridle's regularizers, and search by cross-validation."""
 
 from lazy_loader import attach_stub
 

@@ -1,6 +1,5 @@
 from .classifier import MLPClassifier as MLPClassifier
 from .classifier_cv import MLPClassifierCV as MLPClassifierCV
-from .classifier_cv import MLPRegressorCV as MLPRegressorCV
 from .convert import from_sklearn as from_sklearn
 from .convert import to_sklearn as to_sklearn
 from .displays import (
@@ -13,3 +12,4 @@ from .displays import (
     WeightDisplay as WeightDisplay,
 )
 from .regressor import MLPRegressor as MLPRegressor
+from .regressor_cv import MLPRegressorCV as MLPRegressorCV

@@ -1,46 +1,39 @@
-"""What the classifier and the regressor share: scikit-learn's network, with regularizers."""
+"""Base class of ``MLPClassifier`` and ``MLPRegressor``: one call of ``fit`` or ``partial_fit``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, Self
 
 import numpy as np
-import torch
 from sklearn.utils import check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import _check_sample_weight
 
 from bridle.errors import UsageError
-from bridle.estimators.lbfgs import Lbfgs
-from bridle.estimators.prediction import keeps_stages
-from bridle.estimators.stochastic import Epochs
+from bridle.estimators.lbfgs import LbfgsTraining
+from bridle.estimators.stochastic import StochasticTraining
 
-__all__ = ["BaseMLP", "takes_part"]
+__all__ = ["BaseMLP", "supports_partial_fit"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def takes_part(estimator: Epochs) -> bool:
-    """Whether there is ``partial_fit``; says why not."""
+def supports_partial_fit(estimator: StochasticTraining) -> bool:
+    """Return True if the solver trains by mini-batches, else raise AttributeError."""
     if estimator.solver == "lbfgs":
-        raise AttributeError("partial_fit is there with solver='adam' or 'sgd', not with 'lbfgs'")
+        raise AttributeError("partial_fit needs solver='adam' or 'sgd'; solver is 'lbfgs'")
     return True
 
 
-class BaseMLP(Epochs, Lbfgs):
-    """How a fit goes; see the classifier and the regressor."""
+class BaseMLP(StochasticTraining, LbfgsTraining):
+    """Validation, initialization and training for both solver families."""
 
-    def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        """Return validated rows, and what the network fits: ``[rows, outputs]``."""
+    def _encode_targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        """Return validated X, and y as the network's targets, ``[rows, outputs]``."""
         raise NotImplementedError
 
-    def _known_targets(self, y: Any) -> Array:
-        """Return the targets of a fitted network, ``[rows, outputs]``."""
-        raise NotImplementedError
-
-    def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
-        """Return the weight of each row, given its target."""
+    def _combined_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
+        """Return the sample weights, multiplied by class weights if there are any."""
         del y
         return sample_weight
 
@@ -50,48 +43,33 @@ class BaseMLP(Epochs, Lbfgs):
         if any(size <= 0 for size in hidden):
             raise UsageError(f"hidden_layer_sizes must be > 0, got {hidden}")
         self._check_regularizers()
-        first = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
-        given = y
-        X, y = self._targets(X, y, incremental, reset=first)
+        reset = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
+        labels = y
+        X, y = self._encode_targets(X, y, incremental, reset=reset)
         weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        weight = self._row_weights(given, weight)
+        weight = self._combined_weights(labels, weight)
         self.n_outputs_ = y.shape[1]
         units = [X.shape[1], *(int(size) for size in hidden), self.n_outputs_]
         self._random_state = check_random_state(self.random_state)
-        if first:
-            self._begin(units, X.dtype)
+        if reset:
+            self._initialize(units, X.dtype)
         else:
             self.densify()
-        network = self._loaded()
+        network = self._to_perceptron()
         if weight is not None:
             weight = weight.astype(self.coefs_[0].dtype, copy=False)
         if self.solver == "lbfgs":
             self._fit_lbfgs(network, X, y, weight)
         else:
             self._fit_stochastic(network, X, y, weight, incremental)
-        self._store(network)
+        self._store_parameters(network)
         if not bool(network.flat.isfinite().all()):
-            # the words that scikit-learn's users look for
+            # scikit-learn's own wording
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 "values and need to be preprocessed."
             )
         return self
-
-    @available_if(keeps_stages)
-    def staged_loss(self, X: Any, y: Any, sample_weight: Any = None) -> Iterator[float]:
-        """Yield the mean loss after each epoch, noise off and penalties left out.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or DataFrame ``[rows, features]``
-        y : array ``[rows]`` or ``[rows, outputs]``
-        sample_weight : array ``[rows]``, optional
-        """
-        target = torch.from_numpy(self._known_targets(y).astype(self.coefs_[0].dtype))
-        for network, scores in self._staged(X):
-            losses = network.losses(scores, target.to(scores.device)).cpu().numpy()
-            yield float(np.average(losses, weights=sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,4 +1,4 @@
-"""What the estimators share that choose their regularization themselves."""
+"""Base class of ``MLPClassifierCV`` and ``MLPRegressorCV``: the search as an estimator."""
 
 from __future__ import annotations
 
@@ -14,23 +14,17 @@ import pandas as pd
 import torch
 from joblib import effective_n_jobs
 from joblib.parallel import get_active_backend
-from sklearn.base import BaseEstimator, is_classifier
+from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, check_array, check_consistent_length, check_random_state
+from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.metadata_routing import (
-    UNUSED,
-    MetadataRouter,
-    MethodMapping,
-    process_routing,
-)
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.estimators.candidates import NAMES, params_of, results_of, shapes_of
-from bridle.estimators.validation import has_texts_or_gaps
+from bridle.estimators.candidates import NAMES, candidate_params, cv_results_of, hidden_layer_shapes
+from bridle.estimators.folds import CVFolds
+from bridle.estimators.validation import needs_encoder
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
@@ -41,7 +35,7 @@ from bridle.search.explaining import explain
 from bridle.search.halving import Contest, Progress
 from bridle.search.holding import Terms, hold
 from bridle.search.scoring import check_scoring
-from bridle.search.task import Task, check_device, fold_of_rows
+from bridle.search.task import Task, check_device
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["BaseMLPCV"]
@@ -50,8 +44,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _POSITIVE = Interval(Integral, 1, None, closed="left")
 
 
-class BaseMLPCV(BaseEstimator):
-    """The search as an estimator; see the classifier and the regressor."""
+class BaseMLPCV(CVFolds):
+    """Search, fitted attributes and prediction of the CV estimators."""
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", _POSITIVE],
@@ -67,12 +61,11 @@ class BaseMLPCV(BaseEstimator):
         "verbose": ["verbose"],
     }
 
-    # what an instance has by its subclass's constructor
+    # parameters that the subclasses' constructors set
     hidden_layer_sizes: Any
     budget: float | str | None
     n_candidates: int | None
     max_iter: int | None
-    cv: Any
     scoring: str | None
     answer: str
     n_jobs: int | None
@@ -82,20 +75,17 @@ class BaseMLPCV(BaseEstimator):
     verbose: Any
 
     _kind: str
-    __metadata_request__fit = {"groups": UNUSED}  # noqa: RUF012 - they are the splitter's
 
-    # ------------------------------------------------------------- what the subclasses say
-
-    def _coded(self, y: Array) -> tuple[ClassTarget | ValueTarget, Array]:
-        """Return the target's coding, and the codes or values that a network fits."""
+    def _encode_target(self, y: Array) -> tuple[ClassTarget | ValueTarget, Array]:
+        """Return the target encoding, and the encoded y."""
         raise NotImplementedError
 
     # ---------------------------------------------------------------------------------- fit
 
     def _search(self, X: Any, y: Any, groups: Any, params: dict[str, Any]) -> Self:
         began = time.monotonic()
-        frame, y = self._rows(X, y)
-        coding, coded = self._coded(y)
+        frame, y = self._validate_for_fit(X, y)
+        coding, coded = self._encode_target(y)
         classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
         seed = int(check_random_state(self.random_state).randint(2**31))
         fold = self._folds(frame, y, coded, classes, seed, groups, params)
@@ -120,20 +110,20 @@ class BaseMLPCV(BaseEstimator):
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
         )
-        said = _Said() if self.verbose else None
-        shapes = shapes_of(self.hidden_layer_sizes)
+        said = _ProgressPrinter() if self.verbose else None
+        shapes = hidden_layer_shapes(self.hidden_layer_sizes)
         contest = hold(task, shapes, terms, began=began, on_progress=said)
         if contest.interrupted:
             warnings.warn(
-                "the search was interrupted; what it had found by then predicts",
+                "the search was interrupted; the estimator uses the best candidates found so far",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         self._take(contest, task, encoders, coding)
         return self
 
-    def _rows(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
-        self._tabular = has_texts_or_gaps(X)
+    def _validate_for_fit(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
+        self._tabular = needs_encoder(X)
         if self._tabular:
             validate_data(self, X, skip_check_array=True, reset=True)
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
@@ -150,20 +140,21 @@ class BaseMLPCV(BaseEstimator):
             multi_output=True,
             y_numeric=not is_classifier(self),
         )
-        return self._framed(X), y
+        return self._to_frame(X), y
 
-    def _framed(self, X: Any) -> pd.DataFrame:
+    def _to_frame(self, X: Any) -> pd.DataFrame:
         names = getattr(self, "feature_names_in_", [f"x{at}" for at in range(X.shape[1])])
         return pd.DataFrame(X if isinstance(X, np.ndarray) else X.toarray(), columns=names)
 
-    def _known_rows(self, X: Any) -> pd.DataFrame:
-        """Return validated rows to predict."""
+    def _validate_for_predict(self, X: Any) -> pd.DataFrame:
+        """Return validated X for prediction, as a DataFrame."""
         check_is_fitted(self)
         if self._tabular:
             if not isinstance(X, pd.DataFrame):
                 raise UsageError(
-                    f"X is a {type(X).__name__}, and the fit had a DataFrame with texts or gaps; "
-                    "give a DataFrame with the same columns"
+                    f"X is a {type(X).__name__}, but the estimator was fitted on a DataFrame with "
+                    "non-numerical columns or missing values; pass a DataFrame with the same "
+                    "columns"
                 )
             validate_data(self, X, skip_check_array=True, reset=False)
             return X
@@ -175,64 +166,9 @@ class BaseMLPCV(BaseEstimator):
             ensure_all_finite="allow-nan",
             reset=False,
         )
-        return self._framed(X)
+        return self._to_frame(X)
 
-    def _folds(
-        self,
-        frame: pd.DataFrame,
-        y: Array,
-        coded: Array,
-        classes: int,
-        seed: int,
-        groups: Any,
-        params: dict[str, Any],
-    ) -> Array:
-        """Return the fold that holds each row out."""
-        cv, rows = 5 if self.cv is None else self.cv, len(coded)
-        if isinstance(cv, Integral):
-            cv = int(cv)
-            names = [*params, *(["groups"] if groups is not None else [])]
-            if names:
-                raise UsageError(
-                    f"{' and '.join(names)} would go to the splitter, and cv is {cv}; give a "
-                    "splitter that takes them, such as cv=GroupKFold(), or leave them out"
-                )
-            if not 2 <= cv <= rows // 2:
-                raise UsageError(
-                    f"cv is {cv} and there are {rows} samples; it must be 2 or more, and the "
-                    "samples twice as many at least"
-                )
-            return fold_of_rows(coded, cv, classes, seed)
-        fold = np.full(rows, -1)
-        routed = self._routed(groups, params)
-        parts = [held for _, held in check_cv(cv).split(frame, y, **routed)]
-        for at, held in enumerate(parts):
-            fold[held] = at
-        if (fold < 0).any() or sum(map(len, parts)) != rows or len(parts) < 2:
-            raise UsageError(
-                f"cv is {cv!r}, which does not hold out each row once; give folds that do, such "
-                "as KFold or GroupKFold"
-            )
-        return fold
-
-    def _routed(self, groups: Any, params: dict[str, Any]) -> Any:
-        given = {name: value for name, value in params.items() if value is not None}
-        if groups is not None:
-            given["groups"] = groups
-        routed = process_routing(self, "fit", **given) if given else Bunch()
-        if given and not routed["splitter"]["split"]:  # routing is off
-            return Bunch(**given)
-        return routed["splitter"]["split"] if given else Bunch()
-
-    def get_metadata_routing(self) -> MetadataRouter:
-        """Return where metadata goes: to the splitter that ``cv`` is."""
-        router = MetadataRouter(owner=self).add_self_request(self)
-        if not isinstance(self.cv, Integral):
-            mapping = MethodMapping().add(caller="fit", callee="split")
-            router.add(splitter=check_cv(self.cv), method_mapping=mapping)
-        return router
-
-    # ------------------------------------------------------------------------ what was found
+    # -------------------------------------------------------------------------------- results
 
     def _take(
         self,
@@ -252,14 +188,14 @@ class BaseMLPCV(BaseEstimator):
         self.model_ = TableModel(network, encoders[bins], coding, "target", facts)
         unit = 1.0
         if isinstance(coding, ValueTarget) and plan.scoring != "r2":
-            unit = coding.scale  # the search's values are standardised
+            unit = coding.scale  # the search scores a standardized target
         entries = sorted(contest.entries.values(), key=lambda each: each.id)
         place = {each.id: at for at, each in enumerate(entries)}
         order = [*contest.finalists, *(e for e in contest.ranked() if e.rung < best.rung)]
         self.best_index_ = entries.index(best)
-        self.best_params_ = params_of(best.configuration)
+        self.best_params_ = candidate_params(best.configuration)
         self.best_score_ = best.best[0] * unit
-        self.cv_results_ = results_of(entries, order, task.folds, unit)
+        self.cv_results_ = cv_results_of(entries, order, task.folds, unit)
         histories = histories_of(entries)
         per_epoch = len(task.rows_of(0)[0]) / plan.batch_size
         self.histories_ = {
@@ -279,7 +215,7 @@ class BaseMLPCV(BaseEstimator):
 
     @property
     def encoder_(self) -> TableEncoder:
-        """What turns rows into the networks' inputs."""
+        """Encoder from rows to the networks' inputs."""
         return self.model_.encoder
 
     # ------------------------------------------------------------------------------ predict
@@ -287,16 +223,16 @@ class BaseMLPCV(BaseEstimator):
     def _member_outputs(self, X: Any) -> Tensor:
         """Return each network's outputs, ``[members, rows, outputs]``.
 
-        In float64, so that a row's outputs do not hang on the rows beside it.
+        Computed in float64, so that a row's outputs do not depend on the other rows of the batch.
         """
-        frame = self._known_rows(X)
+        frame = self._validate_for_predict(X)
         rows = torch.from_numpy(self.encoder_.transform(frame)).double()
         return predict(copy.deepcopy(self.model_.network).double(), rows)
 
-    # ------------------------------------------------------------------------------ to keep
+    # ------------------------------------------------------------------------- serialization
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return plain values and arrays: the model as its file would hold it."""
+        """Return plain values and arrays, with the model as in a model file."""
         state = dict(super().__getstate__())
         if "model_" in state:
             document, tensors = state_of(state["model_"])
@@ -305,7 +241,7 @@ class BaseMLPCV(BaseEstimator):
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Build the model anew."""
+        """Rebuild the model from its plain form."""
         state = dict(state)
         if "model_" in state:
             arrays = state["model_"]["arrays"]
@@ -324,8 +260,8 @@ class BaseMLPCV(BaseEstimator):
         return tags
 
 
-class _Said:
-    """Prints how far a search is, whenever a tenth more is done."""
+class _ProgressPrinter:
+    """Prints the progress of a search at each 10 %."""
 
     def __init__(self) -> None:
         self.tenth = -1

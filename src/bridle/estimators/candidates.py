@@ -1,4 +1,4 @@
-"""The candidates of a search, by the names and in the shapes that scikit-learn uses."""
+"""Candidates of a search in scikit-learn's format: parameters and ``cv_results_``."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
 from bridle.search.halving import Entry
 
-__all__ = ["NAMES", "params_of", "results_of", "shapes_of"]
+__all__ = ["NAMES", "candidate_params", "cv_results_of", "hidden_layer_shapes"]
 
 NAMES = {"learning_rate": "learning_rate_init", "hidden": "hidden_layer_sizes"}
-"""What the search names otherwise."""
+"""Estimator parameters whose names differ in the search."""
 
 
-def shapes_of(sizes: Any) -> tuple[tuple[int, ...], ...]:
-    """Return the hidden layers to choose from: of a number, a shape, or several shapes."""
+def hidden_layer_shapes(sizes: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the hidden layer sizes to choose from, given a number, a sequence or several."""
     given = list(sizes) if isinstance(sizes, Iterable) else [sizes]
     several = bool(given) and all(isinstance(each, Iterable) for each in given)
     shapes = tuple(map(tuple, given)) if several else (tuple(given),)
     for shape in shapes:
         if not shape or not all(isinstance(n, Integral) and int(n) > 0 for n in shape):
             raise UsageError(
-                f"hidden_layer_sizes is {sizes!r}; give units above 0, such as (256, 256), or "
-                "several such shapes to choose from"
+                f"hidden_layer_sizes is {sizes!r}; pass numbers of units above 0, such as "
+                "(256, 256), or several such sequences to choose from"
             )
     return tuple(tuple(map(int, shape)) for shape in shapes)
 
 
-def params_of(configuration: Configuration) -> dict[str, Any]:
-    """Return a configuration by the names that estimators use; None is none."""
+def candidate_params(configuration: Configuration) -> dict[str, Any]:
+    """Return a configuration as estimator parameters; None stands for an infinite value."""
     values = configuration.to_dict() | {"hidden": configuration.hidden}
     plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
     return {NAMES.get(name, name): value for name, value in plain.items()}
 
 
-def results_of(
+def cv_results_of(
     entries: Sequence[Entry], order: Sequence[Entry], folds: int, unit: float
 ) -> dict[str, Any]:
-    """Return all candidates in the shape of scikit-learn's searches."""
-    params = [params_of(each.configuration) for each in entries]
+    """Return all candidates in the format of ``cv_results_``."""
+    params = [candidate_params(each.configuration) for each in entries]
     place = {each.id: rank for rank, each in enumerate(order, 1)}
     by_fold = np.full((folds, len(entries)), np.nan)
     pooled = np.full(len(entries), np.nan)

@@ -1,4 +1,4 @@
-"""``MLPClassifier``: scikit-learn's, with what it lacks."""
+"""``MLPClassifier``: scikit-learn's classifier with more regularizers."""
 
 from __future__ import annotations
 
@@ -6,110 +6,146 @@ from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
-from sklearn.base import ClassifierMixin, _fit_context
-from sklearn.metrics import accuracy_score
-from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import compute_sample_weight
+from sklearn.base import _fit_context
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import type_of_target, unique_labels
-from sklearn.utils.validation import column_or_1d
 
-from bridle.errors import UsageError
-from bridle.estimators.base import BaseMLP, takes_part
-from bridle.estimators.prediction import keeps_stages
+from bridle.estimators.base import BaseMLP, supports_partial_fit
+from bridle.estimators.labels import ClassLabels
+from bridle.estimators.staged import has_stages
 
 __all__ = ["MLPClassifier"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class MLPClassifier(ClassifierMixin, BaseMLP):
+class MLPClassifier(ClassLabels):
     """scikit-learn's ``MLPClassifier`` with dropout, L1, DropConnect, max-norm and class weights.
 
-    The arguments that scikit-learn has mean what they mean there, and with none of the others the
-    same ``random_state`` gives the same network, to rounding: the same first weights (Glorot &
-    Bengio 2010), batches, solvers and stopping. Mind that ``alpha`` is divided by the rows of a
-    batch, as there: the article's λ is ``alpha / batch_size``; see
-    :func:`bridle.convert_strength`.
+    scikit-learn's parameters keep their meaning. If the others have their defaults, the same
+    ``random_state`` gives the same network up to rounding: initial weights (Glorot & Bengio 2010),
+    batches, optimizers and stopping rules are the same.
+
+    ``alpha`` is divided by the rows of a batch, as in scikit-learn. The λ of the article is
+    ``alpha / batch_size``; see :func:`bridle.convert_strength`.
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int
-        Units of each hidden layer.
-    activation : {"identity", "logistic", "tanh", "relu"}
-    solver : {"lbfgs", "sgd", "adam"}
-        lbfgs takes ``alpha`` alone: neither masks nor proximal steps.
-    alpha : float
-        Adds ``½ alpha Σw² / rows`` to the loss of a batch.
-    batch_size : int or "auto"
-        "auto" is 200, or all rows if there are fewer.
-    learning_rate : {"constant", "invscaling", "adaptive"}
-        Of sgd: constant; ``learning_rate_init / t ** power_t``; or a fifth whenever nothing
-        improves.
-    learning_rate_init, power_t : float
-    max_iter : int
-        Epochs at most; iterations of lbfgs.
-    shuffle : bool
-    random_state : int, RandomState or None
-        Of the first weights, the batches, the split and the masks.
-    tol : float
-        What counts as better.
-    verbose : bool
-    warm_start : bool
-        Go on from the last fit.
-    momentum, nesterovs_momentum : float, bool
-        Of sgd.
-    early_stopping : bool
-        Hold ``validation_fraction`` of the rows out, stop when their score does not improve, and
-        keep the best weights.
-    validation_fraction : float
-    beta_1, beta_2, epsilon : float
-        Of adam.
-    n_iter_no_change : int
-        Epochs without anything better before stopping.
-    max_fun : int
-        Of lbfgs.
-    l1 : float
-        λ of ``λ Σ|w|``, beside the mean loss; by proximal steps, so that weights become exactly
-        zero.
-    keep_prob, input_keep_prob, drop_connect_keep_prob : float
-        The probability to keep a hidden unit, an input, a weight in a step of training (inverted
-        dropout: nothing is left to do at prediction).
-    max_norm : float, optional
-        The bound on the norm of the weights that enter a unit.
-    class_weight : dict or "balanced", optional
-        The weight of each class; "balanced" is rows / (classes × rows of the class).
-    keep_stages : bool
-        Keep the weights after each epoch, for :meth:`staged_predict`, :meth:`staged_predict_proba`,
-        :meth:`staged_score` and :meth:`staged_loss`.
-    device : {"cpu", "cuda", "auto"}
-        Where it trains and predicts.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Number of units in each hidden layer.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation function of the hidden layers.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        Optimizer. "lbfgs" supports ``alpha``, but neither masks nor proximal steps.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty: adds ``½ alpha Σw² / rows`` to the loss of a batch.
+    batch_size : int or "auto", default="auto"
+        Rows per batch. "auto" is 200, or all rows if there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Learning-rate schedule of "sgd". "invscaling" uses ``learning_rate_init / t ** power_t``;
+        "adaptive" divides the rate by 5 whenever training stops improving.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of "sgd" and "adam".
+    power_t : float, default=0.5
+        Exponent of the "invscaling" schedule.
+    max_iter : int, default=200
+        Maximum number of epochs; for "lbfgs", of iterations.
+    shuffle : bool, default=True
+        Whether to shuffle the rows before each epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial weights, the batches, the validation split and the masks.
+    tol : float, default=1e-4
+        Smallest change of the loss or validation score that counts as an improvement.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the previous fit.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether "sgd" uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, stop when their score no longer
+        improves, and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows that ``early_stopping`` holds out.
+    beta_1 : float, default=0.9
+        Decay rate of the first moment in "adam".
+    beta_2 : float, default=0.999
+        Decay rate of the second moment in "adam".
+    epsilon : float, default=1e-8
+        Term that "adam" adds to the denominator for numerical stability.
+    n_iter_no_change : int or inf, default=10
+        Number of epochs without improvement after which training stops.
+    max_fun : int, default=15000
+        Maximum number of function evaluations of "lbfgs".
+    l1 : float, default=0.0
+        λ of the penalty ``λ Σ|w|`` next to the mean loss. It is applied by proximal steps, so that
+        weights become exactly zero.
+    keep_prob : float, default=1.0
+        Dropout: probability of keeping a hidden unit in a training step (inverted dropout, so
+        prediction needs no scaling).
+    input_keep_prob : float, default=1.0
+        Dropout of the inputs: probability of keeping an input.
+    drop_connect_keep_prob : float, default=1.0
+        DropConnect: probability of keeping a weight.
+    max_norm : float or None, default=None
+        Upper bound on the Euclidean norm of the weights that enter a unit.
+    class_weight : dict, "balanced" or None, default=None
+        Weight of each class. "balanced" uses rows / (classes × rows of the class).
+    keep_stages : bool, default=False
+        Whether to keep the weights after each epoch, for the ``staged_*`` methods.
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Device for training and prediction. "auto" uses a GPU if there is one.
 
     Attributes
     ----------
-    classes_, coefs_, intercepts_, loss_, loss_curve_, best_loss_, n_iter_, t_, n_layers_, \
-n_outputs_, out_activation_, n_features_in_, feature_names_in_, validation_scores_, \
-best_validation_score_
-        As in scikit-learn. The losses have the penalties in them.
-    validation_loss_curve_ : list of float, or None
-        The mean loss of the held-out rows after each epoch, without penalties; with
-        ``early_stopping``.
-    history_ : dict of arrays ``[epochs]``
-        ``epoch`` and ``loss``; with ``early_stopping`` also ``training_loss``,
-        ``validation_loss``, ``training_score`` and ``validation_score``, by the weights at the end
-        of each epoch, noise off and penalties left out; the two of training on as many rows as were
-        held out. Not with lbfgs.
-    stages_ : list of arrays
-        With ``keep_stages``: all parameters after each epoch, weights first.
+    classes_ : array ``[classes]``
+        Class labels.
+    coefs_ : list of array ``[inputs, units]``
+        Weights of each layer.
+    intercepts_ : list of array ``[units]``
+        Biases of each layer.
     coef_ : array ``[units, features]``
-        The first layer's weights, by which ``SelectFromModel`` and ``RFE`` choose inputs.
+        Weights of the first layer, for ``SelectFromModel`` and ``RFE``.
+    loss_ : float
+        Loss of the last epoch, penalties included.
+    loss_curve_ : list of float
+        Loss of each epoch, penalties included. Not with "lbfgs".
+    best_loss_ : float or None
+        Lowest loss; None with ``early_stopping``.
+    validation_scores_ : list of float or None
+        Accuracy on the held-out rows after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        Highest validation score, with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, penalties left out, with
+        ``early_stopping``.
+    history_ : dict of array ``[epochs]``
+        Loss of each epoch. With ``early_stopping``, also the loss and score on the held-out rows
+        and on equally many training rows, by the weights at the end of the epoch, with noise off
+        and penalties left out. Not with "lbfgs".
+    stages_ : list of array
+        All parameters after each epoch, weights first, with ``keep_stages``.
+    n_iter_ : int
+        Number of epochs, or of iterations of "lbfgs".
+    t_ : int
+        Number of training samples seen.
+    n_layers_ : int
+        Number of layers, input layer included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Name of the output activation.
     mask_seed_ : int
-        The seed in every mask's address.
+        Seed in the address of every mask.
     encoder_ : TableEncoder
-        Where ``X`` was a DataFrame with texts, categories, dates or missing values: what made
-        numbers of it (:class:`bridle.tables.TableEncoder`). A DataFrame of numbers alone is taken
-        as it is, as scikit-learn does.
+        Encoder of a DataFrame with non-numerical columns or missing values; see
+        :class:`bridle.tables.TableEncoder`. A purely numerical DataFrame is used as it is.
+    n_features_in_ : int
+        Number of features in ``fit``.
+    feature_names_in_ : array of str
+        Column names, if ``X`` is a DataFrame whose column names are all strings.
 
     Examples
     --------
@@ -201,113 +237,104 @@ best_validation_score_
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the network.
+        """Fit the network to X and y.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
+            Training samples.
         y : array ``[rows]`` or ``[rows, labels]``
-            Classes; or 0 and 1 for each of several labels.
-        sample_weight : array ``[rows]``, optional
+            Class labels, or a 0/1 indicator matrix for multilabel classification.
+        sample_weight : array ``[rows]``, default=None
+            Weight of each row.
 
         Returns
         -------
         MLPClassifier
-            Itself.
+            The fitted estimator.
         """
         return self._fit(X, y, sample_weight, incremental=False)
 
-    @available_if(takes_part)
+    @available_if(supports_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
-        """Train one epoch on these rows, from where the network stands.
+        """Train for one epoch on these rows, starting from the current weights.
 
         Parameters
         ----------
         X, y, sample_weight
             As in :meth:`fit`.
-        classes : array, optional
-            All classes; needed in the first call.
+        classes : array, default=None
+            All class labels. Required in the first call, optional afterwards.
 
         Returns
         -------
         MLPClassifier
-            Itself.
+            The estimator itself.
         """
-        known = getattr(self, "classes_", None)
-        if known is None and classes is None:
-            raise UsageError("classes must be passed on the first call to partial_fit")
-        if classes is not None:
-            wanted = unique_labels(classes)
-            if known is not None and not np.array_equal(known, wanted):
-                raise UsageError(
-                    f"classes is {classes}, and was {known} in the first call; give the same, "
-                    "or none"
-                )
-            if known is None:
-                several = type_of_target(y).startswith("multilabel")
-                self._label_binarizer = LabelBinarizer().fit(y if several else wanted)
-                self.classes_ = wanted
+        self._set_classes(y, classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> Array:
-        """Return the class of each row, ``[rows]``, or ``[rows, labels]`` of 0 and 1."""
-        outputs = self._outputs(X)
-        return self._decided(outputs)
-
-    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
-        """Return the probability of each class, ``[rows, classes]``.
+        """Return the predicted class labels.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
-        return_std : bool
-            Return too, in the same shape, the standard deviation over 50 subnetworks; see
+
+        Returns
+        -------
+        array ``[rows]`` or ``[rows, labels]``
+            Class labels, or a 0/1 indicator matrix for multilabel classification.
+        """
+        return self._decode(self._outputs(X))
+
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        return_std : bool, default=False
+            Whether to return the standard deviation over 50 subnetworks as well; see
             :meth:`MLPRegressor.predict`.
+
+        Returns
+        -------
+        array ``[rows, classes]``, or a tuple of two
+            The probabilities, and with ``return_std`` their standard deviations.
 
         Raises
         ------
         UsageError
-            If ``return_std`` is asked of a network without masks.
+            If ``return_std`` is True and the network was trained without masks.
         """
-        shares = self._shares(self._outputs(X))
+        probabilities = self._probabilities(self._outputs(X))
         if not return_std:
-            return shares
+            return probabilities
         spread = self._spread(X)
-        return shares, np.hstack([spread, spread]) if self.n_outputs_ == 1 else spread
+        return probabilities, np.hstack([spread, spread]) if self.n_outputs_ == 1 else spread
 
-    @available_if(keeps_stages)
-    def staged_predict(self, X: Any) -> Iterator[Array]:
-        """Yield what :meth:`predict` would have returned after each epoch; needs ``keep_stages``.
-
-        Parameters
-        ----------
-        X : array, sparse matrix or DataFrame ``[rows, features]``
-        """
-        for outputs in self._staged_outputs(X):
-            yield self._decided(outputs)
-
-    @available_if(keeps_stages)
+    @available_if(has_stages)
     def staged_predict_proba(self, X: Any) -> Iterator[Array]:
-        """Yield what :meth:`predict_proba` would have returned after each epoch.
+        """Yield the probabilities after each epoch, in the shape of :meth:`predict_proba`.
+
+        Needs ``keep_stages=True``.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
         """
         for outputs in self._staged_outputs(X):
-            yield self._shares(outputs)
-
-    @available_if(keeps_stages)
-    def staged_score(self, X: Any, y: Any, sample_weight: Any = None) -> Iterator[float]:
-        """Yield the accuracy after each epoch; the arguments are those of ``score``."""
-        for said in self.staged_predict(X):
-            yield float(accuracy_score(y, said, sample_weight=sample_weight))
+            yield self._probabilities(outputs)
 
     def decision_function(self, X: Any) -> Array:
-        """Return the scores, ``[rows, classes]``; of two classes the second's, ``[rows]``.
+        """Return the network's outputs before softmax or the logistic function.
 
-        What softmax, or the logistic function, makes probabilities of.
+        Returns
+        -------
+        array ``[rows, classes]``
+            For two classes the scores of the second, ``[rows]``.
         """
         scores = self._predicted_scores(X)
         return scores.ravel() if self.n_outputs_ == 1 else scores
@@ -316,62 +343,3 @@ best_validation_score_
         """Return the logarithm of :meth:`predict_proba`."""
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
-
-    def _link(self) -> str:
-        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
-
-    def _shares(self, outputs: Array) -> Array:
-        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
-
-    def _decided(self, outputs: Array) -> Array:
-        said = outputs.ravel() if self.n_outputs_ == 1 else outputs
-        found: Array = self._label_binarizer.inverse_transform(said)
-        return found
-
-    def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
-        X, y = self._rows(X, y, reset, multi_output=True)
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
-            self._label_binarizer = LabelBinarizer().fit(y)
-            self.classes_ = self._label_binarizer.classes_
-        else:
-            self._check_classes(unique_labels(y))
-        found: Array = self._label_binarizer.transform(y).astype(bool)
-        return X, found
-
-    def _known_targets(self, y: Any) -> Array:
-        """Return the targets of a fitted network, ``[rows, outputs]``."""
-        self._check_known(unique_labels(y))
-        found: Array = self._label_binarizer.transform(y)
-        return found
-
-    def _check_classes(self, classes: Array) -> None:
-        if self.warm_start and set(classes) != set(self.classes_):
-            # the words that scikit-learn's users look for
-            raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
-            )
-        self._check_known(classes)
-
-    def _check_known(self, classes: Array) -> None:
-        strange = np.setdiff1d(classes, self.classes_, assume_unique=True)
-        if len(strange):
-            raise UsageError(f"y has {strange}, which are not among the classes {self.classes_}")
-
-    def _row_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
-        if self.class_weight is None:
-            return sample_weight
-        weight: Array = compute_sample_weight(self.class_weight, y)
-        return weight if sample_weight is None else weight * sample_weight
-
-    def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
-        truth = y.ravel() if self.n_outputs_ == 1 else y
-        said = self._label_binarizer.inverse_transform(truth.astype(np.int64))
-        return float(accuracy_score(said, self._decided(outputs), sample_weight=sample_weight))
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
-        return tags

@@ -1,4 +1,4 @@
-"""From scikit-learn's networks to bridle's and back, fitted or not."""
+"""Conversion between scikit-learn's and bridle's MLP estimators, fitted or not."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sklearn import neural_network
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.estimators.classifier import MLPClassifier
-from bridle.estimators.optimizers import AdamRule, MomentumRule
+from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.regressor import MLPRegressor
 
 __all__ = ["from_sklearn", "to_sklearn"]
@@ -19,7 +19,7 @@ PAIRS: dict[type, type] = {
     neural_network.MLPClassifier: MLPClassifier,
     neural_network.MLPRegressor: MLPRegressor,
 }
-_NOT_LOOKED = (float("nan"),) * 4
+_NOT_EVALUATED = (float("nan"),) * 4
 FITTED = (
     "classes_",
     "n_iter_",
@@ -40,15 +40,16 @@ FITTED = (
 
 
 def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
-    """Return bridle's estimator for one of scikit-learn's networks.
+    """Convert a scikit-learn MLP to bridle's estimator.
 
-    The same arguments; where it is fitted, the same weights, and the solver's moments too, so that
-    ``partial_fit`` goes on where scikit-learn's would. Then regularizers can be added:
-    ``from_sklearn(theirs).set_params(keep_prob=0.5)``.
+    The result has the same parameters. A fitted estimator keeps its weights and the state of its
+    optimizer, so that ``partial_fit`` continues as in scikit-learn. Regularizers can be added
+    afterwards: ``from_sklearn(theirs).set_params(keep_prob=0.5)``.
 
     Parameters
     ----------
     estimator : sklearn.neural_network.MLPClassifier or MLPRegressor
+        The estimator to convert, fitted or not.
 
     Returns
     -------
@@ -57,7 +58,7 @@ def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
     Raises
     ------
     UsageError
-        If it is neither.
+        If the estimator is of another class.
 
     Examples
     --------
@@ -77,35 +78,36 @@ def from_sklearn(estimator: Any) -> MLPClassifier | MLPRegressor:
         _copy(estimator, made)
         made.mask_seed_, made._steps = 0, 0
         made.validation_loss_curve_ = None
-        made._epochs = [(loss, *_NOT_LOOKED) for loss in getattr(estimator, "loss_curve_", [])]
+        made._epochs = [(loss, *_NOT_EVALUATED) for loss in getattr(estimator, "loss_curve_", [])]
         theirs = getattr(estimator, "_optimizer", None)
         if theirs is not None:
-            made._optimizer = _rule_of(made, theirs)
+            made._optimizer = _optimizer_of(made, theirs)
     return made
 
 
 def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
-    """Return scikit-learn's network for one of bridle's estimators.
+    """Convert bridle's estimator to a scikit-learn MLP.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
+        The estimator to convert, fitted or not.
 
     Returns
     -------
     sklearn.neural_network.MLPClassifier or MLPRegressor
-        With the same weights, where it is fitted: it predicts the same. Its solver starts afresh.
+        If fitted, it has the same weights and the same predictions. Its optimizer starts anew.
 
     Raises
     ------
     UsageError
-        If it is neither, if it has an encoder for tables, or if it is not fitted and has a
-        regularizer that scikit-learn lacks.
+        If the estimator is of another class, if it has an encoder for tables, or if it is not
+        fitted and has a regularizer that scikit-learn does not support.
 
     Warns
     -----
     RegularizationWarning
-        If it was fitted with such a regularizer: further training would be without.
+        If the estimator was fitted with such a regularizer. Further training would not use it.
 
     Examples
     --------
@@ -122,28 +124,29 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
     fitted = hasattr(estimator, "coefs_")
     if hasattr(estimator, "encoder_"):
         raise UsageError(
-            "the estimator was fitted to a DataFrame with texts or gaps, which scikit-learn's does "
-            "not take; encode the table first, with estimator.encoder_"
+            "the estimator was fitted on a DataFrame with non-numerical columns or missing values, "
+            "which scikit-learn's estimator does not accept; transform the table with "
+            "estimator.encoder_ and fit again"
         )
-    given = estimator.get_params(deep=False)
-    plain = type(estimator)().get_params(deep=False)
+    params = estimator.get_params(deep=False)
+    defaults = type(estimator)().get_params(deep=False)
     made: Any = kind()
     known = made.get_params(deep=False)
     lost = [
         name
-        for name, value in given.items()
-        if name not in (*known, "keep_stages", "device") and value != plain[name]
+        for name, value in params.items()
+        if name not in (*known, "keep_stages", "device") and value != defaults[name]
     ]
     if lost:
-        said = f"scikit-learn has no {', '.join(lost)}"
+        message = f"scikit-learn does not support {', '.join(lost)}"
         if not fitted:
-            raise UsageError(f"{said}; leave it out, or convert the fitted estimator")
+            raise UsageError(f"{message}; reset it to its default, or convert a fitted estimator")
         warnings.warn(
-            f"{said}: the network predicts the same, and further training is without",
+            f"{message}: predictions are the same, but further training will not use it",
             RegularizationWarning,
             stacklevel=2,
         )
-    made.set_params(**{name: value for name, value in given.items() if name in known})
+    made.set_params(**{name: value for name, value in params.items() if name in known})
     if fitted:
         _copy(estimator, made)
         made._best_coefs = [each.copy() for each in made.coefs_]
@@ -160,17 +163,17 @@ def _copy(source: Any, target: Any) -> None:
             setattr(target, name, list(value) if isinstance(value, list) else value)
 
 
-def _rule_of(made: Any, theirs: Any) -> AdamRule | MomentumRule:
-    """Return the solver with the moments of scikit-learn's."""
-    rule: AdamRule | MomentumRule = made._rule_for(made.coefs_)
+def _optimizer_of(made: Any, theirs: Any) -> AdamOptimizer | SGDOptimizer:
+    """Return an optimizer with the state of scikit-learn's optimizer."""
+    optimizer: AdamOptimizer | SGDOptimizer = made._make_optimizer(made.coefs_)
 
     def flat(parts: Any) -> Any:
         return np.concatenate([np.ravel(part) for part in parts])
 
-    if isinstance(rule, AdamRule):
-        rule.t = theirs.t
-        rule.moment, rule.square = flat(theirs.ms)[None], flat(theirs.vs)[None]
+    if isinstance(optimizer, AdamOptimizer):
+        optimizer.t = theirs.t
+        optimizer.moment, optimizer.square = flat(theirs.ms)[None], flat(theirs.vs)[None]
     else:
-        rule.velocity = flat(theirs.velocities)
-    rule.learning_rate = theirs.learning_rate
-    return rule
+        optimizer.velocity = flat(theirs.velocities)
+    optimizer.learning_rate = theirs.learning_rate
+    return optimizer

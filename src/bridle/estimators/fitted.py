@@ -1,4 +1,4 @@
-"""What fitting leaves: the weights, as scikit-learn has them, and as networks."""
+"""Fitted attributes of the MLP estimators and their conversion to networks."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import scipy.sparse
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from bridle.estimators.optimizers import AdamRule, MomentumRule
-from bridle.estimators.params import Settings
+from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
+from bridle.estimators.params import MLPParams
 from bridle.estimators.perceptron import Masks, Perceptron
 from bridle.networks.population import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.sparsity.compaction import compact
 
-__all__ = ["Fitted"]
+__all__ = ["FittedMLP"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class Fitted(Settings):
-    """The fitted attributes, from the first weights on."""
+class FittedMLP(MLPParams):
+    """Fitted attributes: initialization, history, and conversion to other forms."""
 
     coefs_: list[Array]
     intercepts_: list[Array]
@@ -41,18 +41,18 @@ class Fitted(Settings):
     mask_seed_: int
     _random_state: np.random.RandomState
     _no_improvement_count: int
-    _steps: int  # how many steps drew masks
-    _epochs: list[tuple[float, ...]]
+    _steps: int  # training steps so far: the step in the next mask's address
+    _epochs: list[tuple[float, ...]]  # one record per epoch, for history_
 
-    def _link(self) -> str:
-        """Return what makes predictions of the scores, by the name of ``out_activation_``."""
+    def _out_activation(self) -> str:
+        """Return the name of the output activation."""
         raise NotImplementedError
 
-    def _begin(self, units: list[int], dtype: Any) -> None:
-        """Draw the first weights (Glorot & Bengio 2010), and forget what was fitted before."""
+    def _initialize(self, units: list[int], dtype: Any) -> None:
+        """Sample initial weights (Glorot & Bengio 2010) and reset the fitted attributes."""
         self.n_iter_ = self.t_ = 0
         self.n_layers_ = len(units)
-        self.out_activation_ = self._link()
+        self.out_activation_ = self._out_activation()
         self.coefs_, self.intercepts_ = [], []
         factor = 2.0 if self.activation == "logistic" else 6.0
         for fan_in, fan_out in pairwise(units):
@@ -75,27 +75,30 @@ class Fitted(Settings):
 
     @property
     def history_(self) -> dict[str, Array]:
-        """What each epoch of training gave, as arrays ``[epochs]``; a DataFrame takes it as it is.
+        """Losses and scores of each epoch, as a dict of arrays ``[epochs]``.
 
-        ``epoch``; ``loss``, as in ``loss_curve_``, with noise and penalties in it. With
-        ``early_stopping`` also the honest ones, by the weights at the end of the epoch, noise off
-        and penalties left out: ``validation_loss`` and ``validation_score`` of the held-out rows,
-        and ``training_loss`` and ``training_score`` of as many rows that were trained on.
+        ``pandas.DataFrame(model.history_)`` gives a table. The keys are ``epoch`` and ``loss``, the
+        values of ``loss_curve_``, which include noise and penalties. ``early_stopping`` adds
+        ``validation_loss`` and ``validation_score`` on the held-out rows, and ``training_loss`` and
+        ``training_score`` on equally many training rows. These four use the weights at the end of
+        the epoch, noise off and penalties left out.
         """
         check_is_fitted(self)
         if self.solver == "lbfgs":
-            raise AttributeError("there is no history_: lbfgs has no epochs")
+            raise AttributeError(
+                "solver='lbfgs' has no epochs, so there is no history_; fit with 'adam' or 'sgd'"
+            )
         table = np.array(self._epochs, dtype=np.float64).reshape(-1, 5)
         names = ("loss", "training_loss", "validation_loss", "training_score", "validation_score")
-        found = dict(zip(names, table.T, strict=True))
-        kept = {name: each for name, each in found.items() if not np.isnan(each).all()}
-        return {"epoch": np.arange(1, len(table) + 1)} | kept
+        columns = dict(zip(names, table.T, strict=True))
+        recorded = {name: each for name, each in columns.items() if not np.isnan(each).all()}
+        return {"epoch": np.arange(1, len(table) + 1)} | recorded
 
     @property
     def coef_(self) -> Any:
-        """The first layer's weights, ``[units, inputs]``.
+        """Weights of the first layer, ``[units, features]``.
 
-        ``SelectFromModel`` and ``RFE`` weigh the inputs by them.
+        ``SelectFromModel`` and ``RFE`` rank the features by them.
         """
         return self.coefs_[0].T
 
@@ -107,36 +110,36 @@ class Fitted(Settings):
             getattr(self, "mask_seed_", 0),
         )
 
-    def _empty(self) -> Perceptron:
-        """Return a network of the fitted shape and dtype."""
+    def _empty_perceptron(self) -> Perceptron:
+        """Return a network with the fitted layer sizes and dtype, its parameters zero."""
         sizes = [self.coefs_[0].shape[0], *(each.shape[1] for each in self.coefs_)]
-        place = self.device
-        if place == "auto":
-            place = "cuda" if torch.cuda.is_available() else "cpu"
+        device = self.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         dtype = getattr(torch, self.coefs_[0].dtype.name)
-        return Perceptron(sizes, self.activation, self.out_activation_, dtype, place)
+        return Perceptron(sizes, self.activation, self.out_activation_, dtype, device)
 
-    def _loaded(self) -> Perceptron:
-        """Return the network with the fitted parameters, in their dtype."""
-        network = self._empty()
+    def _to_perceptron(self) -> Perceptron:
+        """Return a network with the fitted parameters."""
+        network = self._empty_perceptron()
         for to, value in zip(network.weights, self.coefs_, strict=True):
             to.copy_(torch.from_numpy(np.ascontiguousarray(_dense(value))))
         for to, value in zip(network.biases, self.intercepts_, strict=True):
             to.copy_(torch.from_numpy(np.ascontiguousarray(value)))
         return network
 
-    def _store(self, network: Perceptron) -> None:
+    def _store_parameters(self, network: Perceptron) -> None:
         self.coefs_ = [weight.cpu().numpy().copy() for weight in network.weights]
         self.intercepts_ = [bias.cpu().numpy().copy() for bias in network.biases]
 
-    def _rule_for(self, coefs: list[Array]) -> AdamRule | MomentumRule:
-        """Return the solver of a network with these weights, at its start."""
+    def _make_optimizer(self, coefs: list[Array]) -> AdamOptimizer | SGDOptimizer:
+        """Return a new optimizer for a network with these weights."""
         count = sum(each.size + each.shape[1] for each in coefs)
         dtype = coefs[0].dtype
         if self.solver == "adam":
             betas = (self.beta_1, self.beta_2)
-            return AdamRule(count, dtype, self.learning_rate_init, betas, self.epsilon)
-        return MomentumRule(
+            return AdamOptimizer(count, dtype, self.learning_rate_init, betas, self.epsilon)
+        return SGDOptimizer(
             count,
             dtype,
             self.learning_rate_init,
@@ -147,37 +150,44 @@ class Fitted(Settings):
         )
 
     def sparsify(self) -> Self:
-        """Hold each layer's weights (``coefs_``) as a sparse matrix, of its weights not zero.
+        """Convert ``coefs_`` to sparse matrices.
 
-        Worth its while where L1 has made most of them zero. Predictions stay as they are; training
-        on makes them dense again.
+        This saves memory if L1 has made most weights zero. Predictions do not change. Further
+        training makes the matrices dense again.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            Itself.
+            The estimator itself.
         """
         check_is_fitted(self)
         self.coefs_ = [scipy.sparse.csr_array(each) for each in self.coefs_]
         return self
 
     def densify(self) -> Self:
-        """Undo :meth:`sparsify`."""
+        """Convert ``coefs_`` to dense arrays; undoes :meth:`sparsify`.
+
+        Returns
+        -------
+        MLPClassifier or MLPRegressor
+            The estimator itself.
+        """
         check_is_fitted(self)
         self.coefs_ = [_dense(each) for each in self.coefs_]
         return self
 
     def compact(self) -> Self:
-        """Take dead units out, by :func:`bridle.compact`: those that nothing reads, or constant.
+        """Remove dead units by :func:`bridle.compact`.
 
-        ``coefs_`` and ``intercepts_`` become smaller, predictions stay the same to rounding;
-        ``hidden_layer_sizes`` stays what was asked for. The solver starts anew in
-        ``partial_fit``, and what ``keep_stages`` kept is gone.
+        A unit is dead if its output is constant or no later unit uses it. ``coefs_`` and
+        ``intercepts_`` shrink; predictions stay the same up to rounding. ``hidden_layer_sizes``
+        does not change. ``stages_`` is deleted, and the next ``partial_fit`` starts with a new
+        optimizer.
 
         Returns
         -------
         MLPClassifier or MLPRegressor
-            Itself.
+            The estimator itself.
         """
         check_is_fitted(self)
         network = self.to_network()
@@ -190,12 +200,17 @@ class Fitted(Settings):
         return self
 
     def to_network(self) -> Network:
-        """Return the fitted network as a :class:`bridle.Network` of one member, in float32 or 64.
+        """Return the fitted network as a :class:`bridle.Network` with one member.
+
+        Returns
+        -------
+        Network
+            In evaluation mode, with the dtype of ``coefs_`` (float32 or float64).
 
         Raises
         ------
         NotFittedError
-            If it is not fitted.
+            If the estimator is not fitted.
         """
         check_is_fitted(self)
         masks, dtype = self._masks(), getattr(torch, self.coefs_[0].dtype.name)
@@ -204,18 +219,18 @@ class Fitted(Settings):
             "input_noise": (Dropout, masks.input_keep_prob),
             "weight_noise": (DropConnect, masks.drop_connect_keep_prob),
         }
-        loaded = self._loaded()
+        fitted = self._to_perceptron()
         network = Network(
-            loaded.sizes,
+            fitted.sizes,
             seeds=masks.seed,
             activation=self.activation,
             dtype=dtype,
             **{name: kind(keep_prob=keep) for name, (kind, keep) in kinds.items() if keep < 1},
         )
         with torch.no_grad():
-            for to, value in zip(network.weights, loaded.weights, strict=True):
+            for to, value in zip(network.weights, fitted.weights, strict=True):
                 to.copy_(value[None])
-            for to, value in zip(network.biases, loaded.biases, strict=True):
+            for to, value in zip(network.biases, fitted.biases, strict=True):
                 to.copy_(value[None, None])
             network.steps.fill_(getattr(self, "_steps", 0))
         return network.eval()

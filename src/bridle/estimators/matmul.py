@@ -1,13 +1,13 @@
-"""The matrix products of a training step, each by the library that is fastest at its shape."""
+"""Matrix products of a training step, computed by the faster of two CPU libraries."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-__all__ = ["product", "product_with_bias"]
+__all__ = ["addmm", "matmul"]
 
-# fewer multiplications than this are over before oneDNN has arranged its operands
+# below this number of multiplications, oneDNN's setup costs more than the product
 _MANY = 4_000_000
 _one_dnn = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
 _HAS_ONE_DNN = (
@@ -17,8 +17,8 @@ _HAS_ONE_DNN = (
 )
 
 
-def _by_one_dnn(a: Tensor, columns: int) -> bool:
-    # on AMD's processors torch's own library (MKL) keeps to AVX2, at half the pace
+def _use_one_dnn(a: Tensor, columns: int) -> bool:
+    # on AMD processors torch's default library (MKL) uses AVX2 only, at half the speed
     return (
         _HAS_ONE_DNN
         and a.dtype == torch.float32
@@ -27,21 +27,21 @@ def _by_one_dnn(a: Tensor, columns: int) -> bool:
     )
 
 
-def product(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
-    """Return ``a @ b``, written to ``out`` where there is one."""
-    if not _by_one_dnn(a, b.shape[1]):
+def matmul(a: Tensor, b: Tensor, out: Tensor | None = None) -> Tensor:
+    """Return ``a @ b``; write the result to ``out`` if given."""
+    if not _use_one_dnn(a, b.shape[1]):
         return torch.mm(a, b) if out is None else torch.mm(a, b, out=out)
-    found: Tensor
-    if a.stride(0) == 1:  # a transposed one is read fastest as the second operand
-        found = _one_dnn(b.t(), a, None, "none", [], "").t()  # type: ignore[misc]
+    result: Tensor
+    if a.stride(0) == 1:  # a transposed operand is fastest in second place
+        result = _one_dnn(b.t(), a, None, "none", [], "").t()  # type: ignore[misc]
     else:
-        found = _one_dnn(a, b.t(), None, "none", [], "")  # type: ignore[misc]
-    return found if out is None else out.copy_(found)
+        result = _one_dnn(a, b.t(), None, "none", [], "")  # type: ignore[misc]
+    return result if out is None else out.copy_(result)
 
 
-def product_with_bias(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """Return ``a @ b + bias``, with a bias for each column."""
-    if not _by_one_dnn(a, b.shape[1]):
+def addmm(bias: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return ``a @ b + bias``, with one bias per column."""
+    if not _use_one_dnn(a, b.shape[1]):
         return torch.addmm(bias, a, b)
-    found: Tensor = _one_dnn(a, b.t(), bias, "none", [], "")  # type: ignore[misc]
-    return found
+    result: Tensor = _one_dnn(a, b.t(), bias, "none", [], "")  # type: ignore[misc]
+    return result

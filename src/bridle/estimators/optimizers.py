@@ -1,4 +1,4 @@
-"""The stochastic solvers of scikit-learn's networks on one flat tensor, with proximal steps."""
+"""scikit-learn's stochastic optimizers on one flat parameter tensor, with proximal L1 steps."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import torch
 from bridle.estimators.perceptron import Perceptron
 from bridle.ops.stepping import adam_pass
 
-__all__ = ["SOLVERS", "AdamRule", "MomentumRule"]
+__all__ = ["SOLVERS", "AdamOptimizer", "SGDOptimizer"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_L1 = 6  # its place in adam_pass's strengths
-_SMALLEST_RATE = 1e-6  # an adaptive rate that is below ends training
+_L1 = 6  # index of L1 in the strengths that adam_pass takes
+_SMALLEST_RATE = 1e-6  # an adaptive learning rate below this ends training
 
 
-class AdamRule:
-    """Adam (Kingma & Ba 2015) as scikit-learn has it: ``eps`` is added to √v without correction.
+class AdamOptimizer:
+    """Adam (Kingma & Ba 2015) as in scikit-learn: ``eps`` is added to the uncorrected √v.
 
-    L1 is the proximal step in Adam's own metric, in the same pass.
+    L1 is applied in the same pass, as a proximal step in Adam's own metric.
     """
 
     def __init__(
@@ -33,49 +33,49 @@ class AdamRule:
         self.moment: Array = np.zeros((1, count), dtype)
         self.square: Array = np.zeros((1, count), dtype)
 
-    def begin(self, network: Perceptron) -> None:
-        """Put the moments beside the parameters."""
+    def load_state(self, network: Perceptron) -> None:
+        """Copy the moments to the device of the parameters."""
         device = network.flat.device
         self._moment = torch.from_numpy(self.moment).to(device)
         self._square = torch.from_numpy(self.square).to(device)
 
-    def end(self) -> None:
-        """Keep the moments as plain arrays."""
+    def save_state(self) -> None:
+        """Copy the moments back to NumPy arrays."""
         self.moment, self.square = self._moment.cpu().numpy(), self._square.cpu().numpy()
         del self._moment, self._square
 
     def step(self, network: Perceptron, l1: float) -> None:
-        """Move the parameters by the gradient, and the weights by the prox of ``l1 Σ|w|``."""
+        """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""
         self.t += 1
         beta1, beta2 = self.betas
         correction1, correction2 = 1 - beta1**self.t, 1 - beta2**self.t
         self.learning_rate = self.rate * math.sqrt(correction2) / correction1
-        # the ops add eps to the corrected root, so that it is given corrected too
+        # the op adds eps to the corrected root, so eps is corrected as well
         eps = self.eps / math.sqrt(correction2)
-        numbers = (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
-        strengths = torch.tensor([numbers], dtype=torch.float64)
-        w, slope = network.flat[None], network.gradient[None]
+        values = (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
+        strengths = torch.tensor([values], dtype=torch.float64)
+        w, gradient = network.flat[None], network.gradient[None]
         if not l1:
-            adam_pass(w, slope, self._moment, self._square, None, strengths)
+            adam_pass(w, gradient, self._moment, self._square, None, strengths)
             return
         for part in (slice(network.penalized), slice(network.penalized, None)):
             moments = self._moment[:, part], self._square[:, part]
-            adam_pass(w[:, part], slope[:, part], *moments, None, strengths)
-            strengths[0, _L1] = 0.0  # biases have no penalty
+            adam_pass(w[:, part], gradient[:, part], *moments, None, strengths)
+            strengths[0, _L1] = 0.0  # biases are not penalized
 
-    def epoch_ends(self, rows: int) -> None:
-        """Adam's rate does not change."""
+    def update_learning_rate(self, samples_seen: int) -> None:
+        """Do nothing: Adam's base rate is constant."""
 
-    def may_go_on(self) -> bool:
-        """Whether there is anything left to try when nothing improves: no."""
+    def continue_after_plateau(self) -> bool:
+        """Return False: Adam does not lower its rate when the loss stops improving."""
         return False
 
 
-class MomentumRule:
-    """Gradient descent with (Nesterov's) momentum and scikit-learn's three schedules.
+class SGDOptimizer:
+    """SGD with classical or Nesterov momentum and scikit-learn's three learning-rate schedules.
 
-    L1 is the proximal step of length ``rate / (1 - momentum)``, the step that a constant gradient
-    comes to.
+    L1 is applied as a proximal step of length ``rate / (1 - momentum)``. With momentum, a constant
+    gradient leads to steps of that length.
     """
 
     def __init__(
@@ -97,17 +97,17 @@ class MomentumRule:
         )
         self.velocity: Array = np.zeros(count, dtype)
 
-    def begin(self, network: Perceptron) -> None:
-        """Put the velocity beside the parameters."""
+    def load_state(self, network: Perceptron) -> None:
+        """Copy the velocity to the device of the parameters."""
         self._velocity = torch.from_numpy(self.velocity).to(network.flat.device)
 
-    def end(self) -> None:
-        """Keep the velocity as a plain array."""
+    def save_state(self) -> None:
+        """Copy the velocity back to a NumPy array."""
         self.velocity = self._velocity.cpu().numpy()
         del self._velocity
 
     def step(self, network: Perceptron, l1: float) -> None:
-        """Move the parameters by the gradient, and the weights by the prox of ``l1 Σ|w|``."""
+        """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""
         rate, momentum, velocity = self.learning_rate, self.momentum, self._velocity
         velocity.mul_(momentum).add_(network.gradient, alpha=-rate)
         if self.nesterov:
@@ -116,16 +116,16 @@ class MomentumRule:
             network.flat.add_(velocity)
         if l1:
             weights = network.flat[: network.penalized]
-            limit = l1 * rate / (1 - momentum) if momentum < 1 else l1 * rate
-            weights.sub_(weights.clamp(-limit, limit))
+            threshold = l1 * rate / (1 - momentum) if momentum < 1 else l1 * rate
+            weights.sub_(weights.clamp(-threshold, threshold))
 
-    def epoch_ends(self, rows: int) -> None:
-        """Lower the rate where it falls with the number of rows seen."""
+    def update_learning_rate(self, samples_seen: int) -> None:
+        """Set the rate of the "invscaling" schedule, given the number of samples seen so far."""
         if self.schedule == "invscaling":
-            self.learning_rate = self.rate / (rows + 1) ** self.power
+            self.learning_rate = self.rate / (samples_seen + 1) ** self.power
 
-    def may_go_on(self) -> bool:
-        """Go on at a fifth of the rate where it is adaptive, and not too small yet."""
+    def continue_after_plateau(self) -> bool:
+        """Divide an adaptive rate by 5 on a plateau; return whether to continue training."""
         if self.schedule != "adaptive" or self.learning_rate <= _SMALLEST_RATE:
             return False
         self.learning_rate /= 5

@@ -1,4 +1,4 @@
-"""The arguments that the classifier and the regressor share, and what each may be."""
+"""Constructor parameters of the MLP estimators and their allowed values."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from bridle.errors import UsageError
 from bridle.estimators.optimizers import SOLVERS
 from bridle.networks.population import ACTIVATIONS
 
-__all__ = ["Settings"]
+__all__ = ["MLPParams"]
 
-_SHARE = Interval(Real, 0, 1, closed="right")
-_PLAIN = {
+_PROBABILITY = Interval(Real, 0, 1, closed="right")
+_UNREGULARIZED = {
     "l1": 0.0,
     "keep_prob": 1.0,
     "input_keep_prob": 1.0,
@@ -25,8 +25,8 @@ _PLAIN = {
 }
 
 
-class Settings(BaseEstimator):
-    """What an instance has by its subclass's constructor."""
+class MLPParams(BaseEstimator):
+    """Types and constraints of the parameters that the subclasses' constructors set."""
 
     _parameter_constraints: dict[str, Any] = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
@@ -53,9 +53,9 @@ class Settings(BaseEstimator):
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "l1": [Interval(Real, 0, None, closed="left")],
-        "keep_prob": [_SHARE],
-        "input_keep_prob": [_SHARE],
-        "drop_connect_keep_prob": [_SHARE],
+        "keep_prob": [_PROBABILITY],
+        "input_keep_prob": [_PROBABILITY],
+        "drop_connect_keep_prob": [_PROBABILITY],
         "max_norm": [None, Interval(Real, 0, None, closed="neither")],
         "keep_stages": ["boolean"],
         "device": [StrOptions({"auto", "cpu", "cuda"})],
@@ -95,9 +95,9 @@ class Settings(BaseEstimator):
     def _check_regularizers(self) -> None:
         if self.solver != "lbfgs":
             return
-        given = [name for name, off in _PLAIN.items() if getattr(self, name) != off]
+        given = [name for name, off in _UNREGULARIZED.items() if getattr(self, name) != off]
         if given:
             raise UsageError(
-                f"{given[0]} is {getattr(self, given[0])} and the solver is 'lbfgs', which takes "
-                "neither masks nor proximal steps; use solver='adam' or 'sgd'"
+                f"{given[0]} is {getattr(self, given[0])} and the solver is 'lbfgs', which "
+                "supports neither masks nor proximal steps; use solver='adam' or 'sgd'"
             )

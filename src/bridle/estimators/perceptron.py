@@ -1,7 +1,7 @@
-"""One multilayer perceptron whose parameters lie in one tensor, with its backward pass by hand.
+"""A multilayer perceptron with its parameters in one flat tensor and a handwritten backward pass.
 
-scikit-learn's networks are small, and their steps as short as a few calls: there autograd takes
-longer than the arithmetic. The masks, and what they mean, are those of :class:`bridle.Network`.
+scikit-learn's networks are small, so that autograd's overhead would exceed the arithmetic of a
+step. The masks are those of :class:`bridle.Network`.
 """
 
 from __future__ import annotations
@@ -14,28 +14,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.estimators.matmul import product, product_with_bias
+from bridle.estimators.matmul import addmm, matmul
 from bridle.ops.registry import backend_of
 
-__all__ = ["LINKS", "Masks", "Perceptron"]
+__all__ = ["OUTPUT_ACTIVATIONS", "Masks", "Perceptron"]
 
-LINKS: dict[str, Callable[[Tensor], Tensor]] = {
+OUTPUT_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": lambda scores: scores,
     "exp": torch.exp,
     "logistic": torch.sigmoid,
     "softmax": lambda scores: scores.softmax(-1),
 }
-"""From scores to predictions, by scikit-learn's names."""
+"""Functions from scores to predictions, by the names of scikit-learn's ``out_activation_``."""
 
-# in place, and the gradient before them by what they returned
-ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
+# activations work in place; derivatives are computed from their outputs
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": torch.relu_,
     "tanh": torch.tanh_,
     "logistic": torch.sigmoid_,
     "identity": lambda x: x,
 }
-DEACTIVATE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "relu": lambda delta, said: torch.ops.aten.threshold_backward(delta, said, 0),
+DERIVATIVES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "relu": lambda delta, output: torch.ops.aten.threshold_backward(delta, output, 0),
     "tanh": torch.ops.aten.tanh_backward,
     "logistic": torch.ops.aten.sigmoid_backward,
     "identity": lambda delta, _: delta,
@@ -44,14 +44,18 @@ DEACTIVATE: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @dataclass(frozen=True)
 class Masks:
-    """Which masks training draws.
+    """The mask probabilities and the seed of a network.
 
     Attributes
     ----------
-    keep_prob, input_keep_prob, drop_connect_keep_prob : float
-        The probability to keep a hidden unit, an input, a weight.
+    keep_prob : float
+        Probability of keeping a hidden unit.
+    input_keep_prob : float
+        Probability of keeping an input.
+    drop_connect_keep_prob : float
+        Probability of keeping a weight.
     seed : int
-        Of the address of every mask.
+        Seed in the address of every mask.
     """
 
     keep_prob: float = 1.0
@@ -61,29 +65,35 @@ class Masks:
 
     @property
     def any(self) -> bool:
-        """Whether there are any."""
+        """Whether any probability is below 1."""
         return min(self.keep_prob, self.input_keep_prob, self.drop_connect_keep_prob) < 1
 
 
 class Perceptron:
-    """A network of one member: weights ``[in, out]`` and biases ``[out]``, views of ``flat``.
+    """A single network whose weights ``[in, out]`` and biases ``[out]`` are views of ``flat``.
 
     Parameters
     ----------
     sizes : sequence of int
-        Units of each layer, inputs first.
+        Number of units per layer, inputs first.
     activation : {"relu", "tanh", "logistic", "identity"}
-    link : {"identity", "exp", "logistic", "softmax"}
-        From scores to predictions; with it goes the loss: half the squared error, half the Poisson
-        deviance, the logistic loss of each output, the cross-entropy.
+    out_activation : {"identity", "exp", "logistic", "softmax"}
+        Output activation. It also sets the loss, in this order: half the squared error, half the
+        Poisson deviance, the logistic loss of each output, the cross-entropy.
     dtype : torch.dtype
     device : str
     """
 
     def __init__(
-        self, sizes: Sequence[int], activation: str, link: str, dtype: torch.dtype, device: str
+        self,
+        sizes: Sequence[int],
+        activation: str,
+        out_activation: str,
+        dtype: torch.dtype,
+        device: str,
     ) -> None:
-        self.sizes, self.activation, self.link = list(sizes), activation, link
+        self.sizes, self.activation = list(sizes), activation
+        self.out_activation = out_activation
         self.penalized = sum(a * b for a, b in pairwise(sizes))
         count = self.penalized + sum(sizes[1:])
         self.flat = torch.zeros(count, dtype=dtype, device=device)
@@ -94,7 +104,7 @@ class Perceptron:
         self._keeps: dict[float, Tensor] = {}
 
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the weights and the biases in a tensor like ``flat``."""
+        """Return the weights and the biases as views of a tensor laid out like ``flat``."""
         shapes = [*pairwise(self.sizes), *((size,) for size in self.sizes[1:])]
         counts = [torch.Size(shape).numel() for shape in shapes]
         parts = [part.view(shape) for part, shape in zip(flat.split(counts), shapes, strict=True)]
@@ -103,23 +113,23 @@ class Perceptron:
     # ---------------------------------------------------------------------------------- forward
 
     def scores(self, X: Tensor) -> Tensor:
-        """Return the scores of rows, noise off, ``[rows, outputs]``."""
+        """Return the scores ``[rows, outputs]``, noise off."""
         return self.noisy_scores(X, Masks(), 0)[0]
 
     def noisy_scores(self, X: Tensor, masks: Masks, step: int) -> tuple[Tensor, list[Tensor]]:
-        """Return the scores with the masks of a step, and what entered each layer."""
-        columns, entered, _ = self._forward(X, masks, step)
-        return columns.t(), entered
+        """Return the scores with the masks of a step, and the input of each layer."""
+        columns, inputs, _ = self._forward(X, masks, step)
+        return columns.t(), inputs
 
     def _forward(
         self, X: Tensor, masks: Masks, step: int
     ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
-        """Return the scores ``[outputs, rows]``, what entered each layer, and what it was used by.
+        """Return the scores ``[outputs, rows]`` and each layer's inputs and masked weights.
 
-        The scores lie with the outputs first: a softmax, and the products of a layer with few
-        outputs, are several times as fast that way.
+        The scores are transposed because a softmax, and the matrix products of a layer with few
+        outputs, are several times as fast in that layout.
         """
-        entered, used = [], []
+        inputs, masked_weights = [], []
         hidden = X
         self._activated: list[Tensor] = []
         fused = masks.keep_prob < 1 and self.activation == "relu"
@@ -127,16 +137,16 @@ class Perceptron:
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             if not layer and masks.input_keep_prob < 1:
                 hidden = self._dropped(hidden, masks, 0, step, masks.input_keep_prob)
-            entered.append(hidden)
+            inputs.append(hidden)
             if masks.drop_connect_keep_prob < 1:
                 weight = self._masked(weight, masks, layer, step)
-            used.append(weight)
+            masked_weights.append(weight)
             if layer == last:
                 hidden = torch.addmm(bias[:, None], weight.t(), hidden.t())
             elif fused:
                 keep = self._keep(masks.keep_prob)
                 hidden = self._backend.relu_dropout(
-                    product(hidden, weight)[None],
+                    matmul(hidden, weight)[None],
                     bias[None],
                     self._address(masks, 2 * layer + 2, step),
                     None,
@@ -144,11 +154,11 @@ class Perceptron:
                     True,
                 )[0]
             else:
-                hidden = ACTIVATE[self.activation](product_with_bias(bias, hidden, weight))
+                hidden = ACTIVATIONS[self.activation](addmm(bias, hidden, weight))
                 self._activated.append(hidden)
                 if masks.keep_prob < 1:
                     hidden = self._dropped(hidden, masks, layer + 1, step, masks.keep_prob)
-        return hidden, entered, used
+        return hidden, inputs, masked_weights
 
     def _keep(self, value: float) -> Tensor:
         if value not in self._keeps:
@@ -159,13 +169,13 @@ class Perceptron:
         return torch.tensor([[masks.seed, stream, step]], device=self.flat.device)
 
     def _dropped(self, x: Tensor, masks: Masks, layer: int, step: int, keep: float) -> Tensor:
-        """Drop the units that enter a layer, or their gradients: the same mask."""
+        """Apply the mask of a layer's inputs to the inputs or to their gradients."""
         address = self._address(masks, 2 * layer, step)
         found: Tensor = self._backend.dropout(x[None], address, None, self._keep(keep), True)
         return found[0]
 
     def _masked(self, x: Tensor, masks: Masks, layer: int, step: int) -> Tensor:
-        """Drop weights of a layer, or their gradients: the batch shares one mask."""
+        """Apply a layer's weight mask, shared by the batch, to the weights or their gradients."""
         keep = self._keep(masks.drop_connect_keep_prob)
         address = self._address(masks, 2 * layer + 1, step)
         row = x.reshape(1, 1, -1)
@@ -176,32 +186,32 @@ class Perceptron:
 
     def losses(self, scores: Tensor, y: Tensor) -> Tensor:
         """Return the loss of each row, ``[rows]``; scores and y are ``[rows, outputs]``."""
-        return self._losses_and_slopes(scores.t(), y.t())[0].sum(0)
+        return self._losses_and_gradients(scores.t(), y.t())[0].sum(0)
 
-    def _losses_and_slopes(self, scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the loss of each output and row, and its slope by the scores: ``[outputs, rows]``.
+    def _losses_and_gradients(self, scores: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the losses and their gradients with respect to the scores, ``[outputs, rows]``.
 
-        As in scikit-learn, the slope of the squared error is that of the sum over the outputs, of
-        which the loss is the mean.
+        As in scikit-learn, the loss is the mean of the squared errors over the outputs, but the
+        gradient is that of their sum.
         """
-        if self.link == "softmax":
+        if self.out_activation == "softmax":
             logs = scores.log_softmax(0)
             return -logs * y, logs.exp().sub_(y)
-        if self.link == "logistic":
+        if self.out_activation == "logistic":
             losses = F.binary_cross_entropy_with_logits(scores, y, reduction="none")
             return losses, scores.sigmoid().sub_(y)
-        if self.link == "exp":
+        if self.out_activation == "exp":
             rates = scores.exp()
             return torch.special.xlogy(y, y) - y * scores - y + rates, rates - y
-        slopes = scores - y
-        return slopes.square().mul_(0.5 / len(y)), slopes
+        residuals = scores - y
+        return residuals.square().mul_(0.5 / len(y)), residuals
 
     def step_gradient(
         self, X: Tensor, y: Tensor, weight: Tensor | None, masks: Masks, step: int
     ) -> Tensor:
-        """Write the gradient of the mean loss into ``gradient``; return that loss, 0-d."""
-        scores, entered, used = self._forward(X, masks, step)
-        losses, delta = self._losses_and_slopes(scores, y.t())
+        """Write the gradient of the mean loss into ``gradient``; return the loss, a 0-d tensor."""
+        scores, inputs, masked_weights = self._forward(X, masks, step)
+        losses, delta = self._losses_and_gradients(scores, y.t())
         if weight is None:
             loss = losses.sum() / len(y)
             delta.div_(len(y))
@@ -211,30 +221,30 @@ class Perceptron:
             delta.mul_(weight / total)
         last = len(self.weights) - 1
         torch.sum(delta, 1, out=self.bias_gradients[last])
-        self.weight_gradients[last].t().copy_(torch.mm(delta, entered[last]))
+        self.weight_gradients[last].t().copy_(torch.mm(delta, inputs[last]))
         delta = delta.t()
         for layer in range(last, -1, -1):
-            slope = self.weight_gradients[layer]
+            gradient = self.weight_gradients[layer]
             if layer < last:
                 torch.sum(delta, 0, out=self.bias_gradients[layer])
-                product(entered[layer].t(), delta, out=slope)
+                matmul(inputs[layer].t(), delta, out=gradient)
             if masks.drop_connect_keep_prob < 1:
-                slope.copy_(self._masked(slope, masks, layer, step))
+                gradient.copy_(self._masked(gradient, masks, layer, step))
             if layer:
-                delta = product(delta, used[layer].t())
-                delta = self._before(delta, entered[layer], masks, layer, step)
+                delta = matmul(delta, masked_weights[layer].t())
+                delta = self._activation_gradient(delta, inputs[layer], masks, layer, step)
         return loss
 
-    def _before(
-        self, delta: Tensor, entered: Tensor, masks: Masks, layer: int, step: int
+    def _activation_gradient(
+        self, delta: Tensor, inputs: Tensor, masks: Masks, layer: int, step: int
     ) -> Tensor:
-        """Return the gradient before the activation and the mask of what entered a layer."""
+        """Backpropagate through the mask and the activation of a layer's inputs."""
         if masks.keep_prob < 1 and self.activation == "relu":
             keep = self._keep(masks.keep_prob)
             found: Tensor = self._backend.relu_dropout_backward(
-                delta[None], entered[None], keep, True
+                delta[None], inputs[None], keep, True
             )
             return found[0]
         if masks.keep_prob < 1:
             delta = self._dropped(delta, masks, layer, step, masks.keep_prob)
-        return DEACTIVATE[self.activation](delta, self._activated[layer - 1])
+        return DERIVATIVES[self.activation](delta, self._activated[layer - 1])

@@ -1,8 +1,8 @@
-"""What a fitted network says of rows: at its end, by its subnetworks, and after each epoch."""
+"""Scores, outputs and their spread over subnetworks, computed in blocks of rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,105 +12,81 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.estimators.fitted import Fitted
-from bridle.estimators.perceptron import LINKS, Perceptron
-from bridle.estimators.validation import TabularRows
+from bridle.estimators.fitted import FittedMLP
+from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.validation import ValidatedInput
 from bridle.subnetworks import subnetwork_scores
 
-__all__ = ["Outputs", "keeps_stages", "taker"]
+__all__ = ["MLPPrediction", "row_loader"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_ROWS_AT_ONCE = 8192  # which bounds the memory of a prediction
+_ROWS_AT_ONCE = 8192  # bounds the memory of a prediction
 SUBNETWORKS = 50
 
 
-def taker(X: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
-    """Return a function from the places of rows to the rows, dense and beside the parameters.
+def row_loader(X: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
+    """Return a function that maps row indices to dense rows.
 
-    What it returns holds until the next call.
+    The rows have the dtype and the device of ``like``. They are valid until the next call, which
+    may reuse their memory.
     """
     if scipy.sparse.issparse(X):
         rows = X.tocsr()
 
-        def dense(places: Tensor) -> Tensor:
-            part = rows[places.cpu().numpy()].toarray()
+        def load_sparse(indices: Tensor) -> Tensor:
+            part = rows[indices.cpu().numpy()].toarray()
             return torch.from_numpy(part).to(like)
 
-        return dense
-    whole = torch.from_numpy(np.ascontiguousarray(X)).to(like)
-    room = whole.new_empty(0, whole.shape[1])
+        return load_sparse
+    dense = torch.from_numpy(np.ascontiguousarray(X)).to(like)
+    buffer = dense.new_empty(0, dense.shape[1])
 
-    def taken(places: Tensor) -> Tensor:
-        nonlocal room
-        if len(places) > len(room):
-            room = whole.new_empty(len(places), whole.shape[1])
-        return torch.index_select(whole, 0, places, out=room[: len(places)])
+    def load_dense(indices: Tensor) -> Tensor:
+        nonlocal buffer
+        if len(indices) > len(buffer):
+            buffer = dense.new_empty(len(indices), dense.shape[1])
+        return torch.index_select(dense, 0, indices, out=buffer[: len(indices)])
 
-    return taken
-
-
-def keeps_stages(estimator: Fitted) -> bool:
-    """Whether there are the weights of each epoch; says why not."""
-    if not estimator.keep_stages or estimator.solver == "lbfgs":
-        raise AttributeError(
-            "predictions by epoch need the weights of each: fit with keep_stages=True, and by adam "
-            "or sgd"
-        )
-    return True
+    return load_dense
 
 
-class Outputs(TabularRows, Fitted):
-    """From rows to scores, probabilities and values."""
-
-    stages_: list[Array]
+class MLPPrediction(ValidatedInput, FittedMLP):
+    """Scores and outputs of a fitted network."""
 
     def _scores(self, network: Perceptron, X: Any) -> Tensor:
-        take, rows = taker(X, network.flat), X.shape[0]
+        load, rows = row_loader(X, network.flat), X.shape[0]
         parts = torch.arange(rows, device=network.flat.device).split(_ROWS_AT_ONCE)
-        return torch.cat([network.scores(take(part)) for part in parts])
+        return torch.cat([network.scores(load(part)) for part in parts])
 
-    def _predicted_scores(self, X: Any, link: str = "identity") -> Array:
-        """Return the scores, or what a link makes of them, ``[rows, outputs]``."""
+    def _predicted_scores(self, X: Any, out_activation: str = "identity") -> Array:
+        """Return the scores ``[rows, outputs]`` after an output activation."""
         check_is_fitted(self)
-        X = self._known_rows(X)
-        network = self._loaded()
-        found: Array = LINKS[link](self._scores(network, X)).cpu().numpy()
-        return found
+        X = self._validate_for_predict(X)
+        network = self._to_perceptron()
+        scores = self._scores(network, X)
+        outputs: Array = OUTPUT_ACTIVATIONS[out_activation](scores).cpu().numpy()
+        return outputs
 
     def _outputs(self, X: Any) -> Array:
-        """Return what the network's own link makes of the scores, ``[rows, outputs]``."""
+        """Return the network's outputs ``[rows, outputs]``."""
         check_is_fitted(self)
         return self._predicted_scores(X, self.out_activation_)
 
     def _spread(self, X: Any) -> Array:
-        """Return the standard deviation over subnetworks, ``[rows, outputs]``."""
+        """Return the standard deviation of the outputs over subnetworks, ``[rows, outputs]``."""
         masks = self._masks()
         if not masks.any:
             raise UsageError(
-                "return_std is of subnetworks, and this network has no masks: fit with keep_prob "
-                "(or input_keep_prob, drop_connect_keep_prob) below 1"
+                "return_std needs subnetworks, but this network was trained without masks: fit "
+                "with keep_prob, input_keep_prob or drop_connect_keep_prob below 1"
             )
-        network, X = self.to_network(), self._known_rows(X)
-        take, link = taker(X, network.weights[0].detach()), LINKS[self.out_activation_]
-        names = range(self._steps, self._steps + SUBNETWORKS)
-        found = [
-            link(subnetwork_scores(network, take(part), k=names)[:, 0]).std(0)
+        network, X = self.to_network(), self._validate_for_predict(X)
+        load = row_loader(X, network.weights[0].detach())
+        activation = OUTPUT_ACTIVATIONS[self.out_activation_]
+        subnetworks = range(self._steps, self._steps + SUBNETWORKS)
+        parts = [
+            activation(subnetwork_scores(network, load(part), k=subnetworks)[:, 0]).std(0)
             for part in torch.arange(X.shape[0]).split(_ROWS_AT_ONCE)
         ]
-        spread: Array = torch.cat(found).cpu().numpy()
+        spread: Array = torch.cat(parts).cpu().numpy()
         return spread
-
-    def _staged(self, X: Any) -> Iterator[tuple[Perceptron, Tensor]]:
-        """Yield the network and its scores after each epoch."""
-        check_is_fitted(self)
-        if not hasattr(self, "stages_"):
-            raise UsageError("the fit kept no stages; fit again with keep_stages=True")
-        X = self._known_rows(X)
-        network = self._empty()
-        for stage in self.stages_:
-            network.flat.copy_(torch.from_numpy(stage))
-            yield network, self._scores(network, X)
-
-    def _staged_outputs(self, X: Any) -> Iterator[Array]:
-        for _, scores in self._staged(X):
-            yield LINKS[self.out_activation_](scores).cpu().numpy()

@@ -1,8 +1,7 @@
-"""``MLPRegressor``: scikit-learn's, with what it lacks."""
+"""``MLPRegressor``: scikit-learn's regressor with more regularizers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -13,8 +12,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bridle.errors import UsageError
-from bridle.estimators.base import BaseMLP, takes_part
-from bridle.estimators.prediction import keeps_stages
+from bridle.estimators.base import BaseMLP, supports_partial_fit
 
 __all__ = ["MLPRegressor"]
 
@@ -24,22 +22,126 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class MLPRegressor(RegressorMixin, BaseMLP):
     """scikit-learn's ``MLPRegressor`` with dropout, L1, DropConnect and max-norm.
 
+    scikit-learn's parameters keep their meaning. If the others have their defaults, the same
+    ``random_state`` gives the same network up to rounding.
+
     Parameters
     ----------
-    loss : {"squared_error", "poisson"}
-        Half the squared error; or half the Poisson deviance of exp(score), for ``y >= 0``.
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, \
-learning_rate_init, power_t, max_iter, shuffle, random_state, tol, verbose, warm_start, momentum, \
-nesterovs_momentum, early_stopping, validation_fraction, beta_1, beta_2, epsilon, \
-n_iter_no_change, max_fun, l1, keep_prob, input_keep_prob, drop_connect_keep_prob, max_norm, \
-keep_stages, device
-        As in :class:`MLPClassifier`. The loss is half the squared error: an ``l1`` of λ here is 2 λ
-        beside a whole one.
+    loss : {"squared_error", "poisson"}, default="squared_error"
+        Half the squared error; or half the Poisson deviance with the prediction exp(score), for
+        ``y >= 0``.
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Number of units in each hidden layer.
+    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
+        Activation function of the hidden layers.
+    solver : {"lbfgs", "sgd", "adam"}, default="adam"
+        Optimizer. "lbfgs" supports ``alpha``, but neither masks nor proximal steps.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty: adds ``½ alpha Σw² / rows`` to the loss of a batch.
+    batch_size : int or "auto", default="auto"
+        Rows per batch. "auto" is 200, or all rows if there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"}, default="constant"
+        Learning-rate schedule of "sgd". "invscaling" uses ``learning_rate_init / t ** power_t``;
+        "adaptive" divides the rate by 5 whenever training stops improving.
+    learning_rate_init : float, default=0.001
+        Initial learning rate of "sgd" and "adam".
+    power_t : float, default=0.5
+        Exponent of the "invscaling" schedule.
+    max_iter : int, default=200
+        Maximum number of epochs; for "lbfgs", of iterations.
+    shuffle : bool, default=True
+        Whether to shuffle the rows before each epoch.
+    random_state : int, RandomState or None, default=None
+        Seed of the initial weights, the batches, the validation split and the masks.
+    tol : float, default=1e-4
+        Smallest change of the loss or validation score that counts as an improvement.
+    verbose : bool or int, default=False
+        Whether to print the loss of each epoch.
+    warm_start : bool, default=False
+        Whether ``fit`` continues from the previous fit.
+    momentum : float, default=0.9
+        Momentum of "sgd".
+    nesterovs_momentum : bool, default=True
+        Whether "sgd" uses Nesterov's momentum.
+    early_stopping : bool, default=False
+        Whether to hold out ``validation_fraction`` of the rows, stop when their score no longer
+        improves, and keep the weights of the best epoch.
+    validation_fraction : float, default=0.1
+        Share of the rows that ``early_stopping`` holds out.
+    beta_1 : float, default=0.9
+        Decay rate of the first moment in "adam".
+    beta_2 : float, default=0.999
+        Decay rate of the second moment in "adam".
+    epsilon : float, default=1e-8
+        Term that "adam" adds to the denominator for numerical stability.
+    n_iter_no_change : int or inf, default=10
+        Number of epochs without improvement after which training stops.
+    max_fun : int, default=15000
+        Maximum number of function evaluations of "lbfgs".
+    l1 : float, default=0.0
+        λ of the penalty ``λ Σ|w|`` next to the mean loss. It is applied by proximal steps, so that
+        weights become exactly zero. The loss has half the squared error: to convert from a loss
+        with the whole squared error, halve λ.
+    keep_prob : float, default=1.0
+        Dropout: probability of keeping a hidden unit in a training step (inverted dropout, so
+        prediction needs no scaling).
+    input_keep_prob : float, default=1.0
+        Dropout of the inputs: probability of keeping an input.
+    drop_connect_keep_prob : float, default=1.0
+        DropConnect: probability of keeping a weight.
+    max_norm : float or None, default=None
+        Upper bound on the Euclidean norm of the weights that enter a unit.
+    keep_stages : bool, default=False
+        Whether to keep the weights after each epoch, for the ``staged_*`` methods.
+    device : {"cpu", "cuda", "auto"}, default="cpu"
+        Device for training and prediction. "auto" uses a GPU if there is one.
 
     Attributes
     ----------
-    coefs_, intercepts_, loss_, loss_curve_, validation_loss_curve_, n_iter_ and others
-        As in :class:`MLPClassifier`.
+    coefs_ : list of array ``[inputs, units]``
+        Weights of each layer.
+    intercepts_ : list of array ``[units]``
+        Biases of each layer.
+    coef_ : array ``[units, features]``
+        Weights of the first layer, for ``SelectFromModel`` and ``RFE``.
+    loss_ : float
+        Loss of the last epoch, penalties included.
+    loss_curve_ : list of float
+        Loss of each epoch, penalties included. Not with "lbfgs".
+    best_loss_ : float or None
+        Lowest loss; None with ``early_stopping``.
+    validation_scores_ : list of float or None
+        R² on the held-out rows after each epoch, with ``early_stopping``.
+    best_validation_score_ : float or None
+        Highest validation score, with ``early_stopping``.
+    validation_loss_curve_ : list of float or None
+        Mean loss of the held-out rows after each epoch, penalties left out, with
+        ``early_stopping``.
+    history_ : dict of array ``[epochs]``
+        Loss of each epoch. With ``early_stopping``, also the loss and score on the held-out rows
+        and on equally many training rows, by the weights at the end of the epoch, with noise off
+        and penalties left out. Not with "lbfgs".
+    stages_ : list of array
+        All parameters after each epoch, weights first, with ``keep_stages``.
+    n_iter_ : int
+        Number of epochs, or of iterations of "lbfgs".
+    t_ : int
+        Number of training samples seen.
+    n_layers_ : int
+        Number of layers, input layer included.
+    n_outputs_ : int
+        Number of outputs.
+    out_activation_ : str
+        Name of the output activation.
+    mask_seed_ : int
+        Seed in the address of every mask.
+    encoder_ : TableEncoder
+        Encoder of a DataFrame with non-numerical columns or missing values; see
+        :class:`bridle.tables.TableEncoder`. A purely numerical DataFrame is used as it is.
+    n_features_in_ : int
+        Number of features in ``fit``.
+    feature_names_in_ : array of str
+        Column names, if ``X`` is a DataFrame whose column names are all strings.
 
     Examples
     --------
@@ -126,87 +228,78 @@ keep_stages, device
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit the network.
+        """Fit the network to X and y.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
+            Training samples.
         y : array ``[rows]`` or ``[rows, outputs]``
-        sample_weight : array ``[rows]``, optional
+            Target values.
+        sample_weight : array ``[rows]``, default=None
+            Weight of each row.
 
         Returns
         -------
         MLPRegressor
-            Itself.
+            The fitted estimator.
         """
         return self._fit(X, y, sample_weight, incremental=False)
 
-    @available_if(takes_part)
+    @available_if(supports_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train one epoch on these rows, from where the network stands; see :meth:`fit`."""
+        """Train for one epoch on these rows, starting from the current weights; see :meth:`fit`."""
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any, return_std: bool = False) -> Any:
-        """Return the value of each row, ``[rows]`` or ``[rows, outputs]``.
+        """Return the predicted values.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
-        return_std : bool
-            Return too how far 50 subnetworks, drawn by the masks of training, differ: the standard
-            deviation of their predictions (Monte Carlo dropout, Gal & Ghahramani 2016). It says
-            nothing of the noise in the target.
+        return_std : bool, default=False
+            Whether to return the standard deviation of the predictions over 50 subnetworks as well
+            (Monte Carlo dropout, Gal & Ghahramani 2016). The subnetworks are sampled by the masks
+            of training. The noise in the target is not included.
 
         Returns
         -------
-        array, or two
+        array ``[rows]`` or ``[rows, outputs]``, or a tuple of two
+            The predictions, and with ``return_std`` their standard deviations.
 
         Raises
         ------
         UsageError
-            If ``return_std`` is asked of a network without masks.
+            If ``return_std`` is True and the network was trained without masks.
         """
         check_is_fitted(self)
-        outputs = self._outputs(X)
-        value = outputs.ravel() if outputs.shape[1] == 1 else outputs
-        if not return_std:
-            return value
-        spread = self._spread(X)
-        return value, spread.ravel() if outputs.shape[1] == 1 else spread
+        prediction = self._decode(self._outputs(X))
+        return (prediction, self._decode(self._spread(X))) if return_std else prediction
 
-    @available_if(keeps_stages)
-    def staged_predict(self, X: Any) -> Iterator[Array]:
-        """Yield what :meth:`predict` would have returned after each epoch; needs ``keep_stages``.
+    def _decode(self, outputs: Array) -> Array:
+        return outputs.ravel() if outputs.shape[1] == 1 else outputs
 
-        Parameters
-        ----------
-        X : array, sparse matrix or DataFrame ``[rows, features]``
-        """
-        for outputs in self._staged_outputs(X):
-            yield outputs.ravel() if outputs.shape[1] == 1 else outputs
-
-    @available_if(keeps_stages)
-    def staged_score(self, X: Any, y: Any, sample_weight: Any = None) -> Iterator[float]:
-        """Yield R² after each epoch; the arguments are those of ``score``."""
-        for said in self.staged_predict(X):
-            yield float(r2_score(y, said, sample_weight=sample_weight))
-
-    def _link(self) -> str:
+    def _out_activation(self) -> str:
         return "exp" if self.loss == "poisson" else "identity"
 
-    def _targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+    def _encode_targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
         del incremental
-        X, y = self._rows(X, y, reset, multi_output=True, y_numeric=True)
+        X, y = self._validate_for_fit(X, y, reset, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
-            raise UsageError(f"y has {y.min()}, and loss='poisson' is for values of 0 or more")
+            raise UsageError(
+                f"y has the value {y.min()}, and loss='poisson' needs values of 0 or more; use "
+                "loss='squared_error'"
+            )
         return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
 
-    def _known_targets(self, y: Any) -> Array:
-        """Return the targets of a fitted network, ``[rows, outputs]``."""
+    def _encode_known_targets(self, y: Any) -> Array:
         return np.asarray(y, self.coefs_[0].dtype).reshape(len(y), -1)
 
+    def _score_predictions(self, y: Any, predictions: Array, sample_weight: Any) -> float:
+        return float(r2_score(y, predictions, sample_weight=sample_weight))
+
     def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
-        return float(r2_score(y, outputs, sample_weight=sample_weight))
+        return self._score_predictions(y, outputs, sample_weight)

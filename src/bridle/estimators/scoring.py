@@ -1,4 +1,4 @@
-"""What the classifier and the regressor that search select by, and how classes are coded."""
+"""The ``score`` method of the CV estimators, and their encoding of class labels."""
 
 from __future__ import annotations
 
@@ -12,25 +12,29 @@ from bridle.errors import DataError
 from bridle.search.scoring import SCORINGS, check_scoring
 from bridle.tables import ClassTarget
 
-__all__ = ["SelectedScore", "coded_classes", "scorings"]
+__all__ = ["ScoringMixin", "encode_classes", "scoring_constraint"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class SelectedScore:
-    """``score`` by what the search selects by; goes before scikit-learn's mixins."""
+class ScoringMixin:
+    """A ``score`` method that uses ``scoring``; goes before scikit-learn's mixins."""
 
     scoring: str | None
     _kind: str
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the score that was selected by: ``scoring``, or the kind's usual one.
+        """Return the score on X and y by ``scoring``.
+
+        The default scoring is accuracy for a classifier and R² for a regressor.
 
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
         y : array ``[rows]``
-        sample_weight : array ``[rows]``, optional
+            True labels or values.
+        sample_weight : array ``[rows]``, default=None
+            Weight of each row.
 
         Returns
         -------
@@ -40,20 +44,22 @@ class SelectedScore:
         return float(get_scorer(name)(self, X, y, sample_weight=sample_weight))
 
 
-def scorings(kind: str) -> list[Any]:
-    """Return what ``scoring`` may be."""
+def scoring_constraint(kind: str) -> list[Any]:
+    """Return the parameter constraint of ``scoring`` for a task kind."""
     return [None, StrOptions(set(SCORINGS[kind]))]
 
 
-def coded_classes(y: Array) -> tuple[ClassTarget, Array, Array]:
-    """Return the coding of classes, the classes, and the code of each row.
+def encode_classes(y: Array) -> tuple[ClassTarget, Array, Array]:
+    """Return the target encoding, the class labels, and the code of each row.
 
     Raises
     ------
     DataError
-        If there is one class only.
+        If y has only one class.
     """
     labels, codes = np.unique(y, return_inverse=True)
     if len(labels) < 2:
-        raise DataError(f"y has one class only, {labels.tolist()[0]!r}; give rows of two or more")
+        raise DataError(
+            f"y has one class only, {labels.tolist()[0]!r}; pass rows of two or more classes"
+        )
     return ClassTarget(tuple(labels.tolist())), labels, codes.astype(np.int64)

@@ -1,9 +1,10 @@
-"""Training by epochs: batches, schedules, stopping, and what is written down of each."""
+"""Mini-batch training by Adam or SGD, with early stopping and a record of each epoch."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,146 +16,184 @@ from sklearn.utils import gen_batches
 from torch import Tensor
 
 from bridle.errors import UsageError
-from bridle.estimators.optimizers import AdamRule, MomentumRule
-from bridle.estimators.perceptron import LINKS, Perceptron
-from bridle.estimators.prediction import Outputs, taker
+from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
+from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.prediction import row_loader
+from bridle.estimators.staged import StagedPrediction
 from bridle.ops import max_norm_step
 
-__all__ = ["Epochs"]
+__all__ = ["StochasticTraining"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_NOT_LOOKED = (float("nan"),) * 4
+_NOT_EVALUATED = (float("nan"),) * 4
 
 
-class Epochs(Outputs):
-    """Training by adam or sgd, as scikit-learn has it, with masks and proximal steps."""
+@dataclass(frozen=True)
+class _Samples:
+    """Rows, targets and sample weights."""
 
-    _optimizer: AdamRule | MomentumRule
+    X: Any
+    y: Array
+    weight: Array | None
 
-    def _validation_score(self, scores: Array, y: Array, sample_weight: Array | None) -> float:
+    def first(self, count: int) -> _Samples:
+        part = slice(0, count)
+        return _Samples(
+            self.X[part], self.y[part], None if self.weight is None else self.weight[part]
+        )
+
+
+@dataclass(frozen=True)
+class _Batches:
+    """The training samples as tensors, with the batch size."""
+
+    load: Callable[[Tensor], Tensor]
+    y: Tensor
+    weight: Tensor | None
+    size: int
+
+
+class StochasticTraining(StagedPrediction):
+    """Training by Adam or SGD, as in scikit-learn, with masks and proximal steps."""
+
+    _optimizer: AdamOptimizer | SGDOptimizer
+
+    def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
         raise NotImplementedError
 
-    def _held_out(self, X: Any, y: Array, weight: Array | None) -> list[Any]:
-        """Split rows for early stopping: X, y and weights to train on, and to look at."""
+    # ------------------------------------------------------------------------------------- data
+
+    def _split_for_early_stopping(self, samples: _Samples) -> tuple[_Samples, _Samples]:
+        """Split samples into training and validation samples."""
+        X, y, weight = samples.X, samples.y, samples.weight
         stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
         parts = [each for each in (X, y, weight) if each is not None]
-        found = train_test_split(
+        split = train_test_split(
             *parts,
             random_state=self._random_state,
             test_size=self.validation_fraction,
             stratify=stratify,
         )
         if weight is None:
-            found += [None, None]
-        if found[1].shape[0] < 2:
+            split += [None, None]
+        if split[1].shape[0] < 2:
             raise UsageError(
-                f"The validation set is too small: {found[1].shape[0]} of {X.shape[0]} rows, and "
+                f"The validation set is too small: {split[1].shape[0]} of {X.shape[0]} rows, and "
                 f"it needs 2; raise validation_fraction, which is {self.validation_fraction}"
             )
-        return [found[0], found[2], found[4], found[1], found[3], found[5]]
+        return _Samples(*split[0::2]), _Samples(*split[1::2])
 
-    def _size_of_batch(self, rows: int) -> int:
+    def _effective_batch_size(self, rows: int) -> int:
         if self.batch_size == "auto":
             return min(200, rows)
         if self.batch_size > rows:
             warnings.warn(
-                f"batch_size is {self.batch_size} and there are {rows} rows; it is made {rows}",
-                stacklevel=5,
+                f"batch_size is {self.batch_size}, but there are only {rows} rows; "
+                f"using batch_size={rows}",
+                stacklevel=6,
             )
         return int(min(self.batch_size, rows))
+
+    def _batches(self, network: Perceptron, samples: _Samples) -> _Batches:
+        size = self._effective_batch_size(samples.X.shape[0])
+        device, weight = network.flat.device, samples.weight
+        return _Batches(
+            row_loader(samples.X, network.flat),
+            torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(device),
+            None if weight is None else torch.from_numpy(weight).to(device),
+            size,
+        )
+
+    # ----------------------------------------------------------------------------------- epochs
 
     def _fit_stochastic(
         self, network: Perceptron, X: Any, y: Array, weight: Array | None, incremental: bool
     ) -> None:
+        """Train ``network`` for one epoch if ``incremental``, else until training stops."""
         if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._rule_for(self.coefs_)
+            self._optimizer = self._make_optimizer(self.coefs_)
         self._steps, self._epochs = getattr(self, "_steps", 0), getattr(self, "_epochs", [])
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
-        held = None
+        training, evaluated = _Samples(X, y, weight), None
         if self.early_stopping:
-            X, y, weight, *held = self._held_out(X, y, weight)
-            # the split shuffles, so that the first ones are as good as any
-            some = slice(0, min(held[0].shape[0], X.shape[0]))
-            learned = [X[some], y[some], None if weight is None else weight[some]]
-        rows = X.shape[0]
-        size = self._size_of_batch(rows)
+            training, validation = self._split_for_early_stopping(training)
+            # the split has shuffled the rows, so the first ones are a random sample
+            count = min(validation.X.shape[0], training.X.shape[0])
+            evaluated = (training.first(count), validation)
+        batches = self._batches(network, training)
         best = network.flat.clone()
-        take = taker(X, network.flat)
-        targets = torch.from_numpy(y.astype(self.coefs_[0].dtype)).to(network.flat.device)
-        weights = None if weight is None else torch.from_numpy(weight).to(network.flat.device)
-        order = np.arange(rows)
-        self._optimizer.begin(network)
+        self._optimizer.load_state(network)
         try:
-            self.n_iter_ = 0
-            for _ in range(1 if incremental else self.max_iter):
-                if self.shuffle:
-                    order = order[self._random_state.permutation(rows)]
-                places = torch.from_numpy(order).to(network.flat.device)
-                loss = self._epoch(network, take, targets, weights, places, size)
-                self.n_iter_ += 1
-                self.t_ += rows
-                self.loss_ = loss
-                self.loss_curve_.append(loss)
-                if self.verbose:
-                    print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-                looked = _NOT_LOOKED
-                if held is None:
-                    self._count_by_loss()
-                else:
-                    training, validation = (self._look(network, *p) for p in (learned, held))
-                    looked = (training[0], validation[0], training[1], validation[1])
-                    if self._count_by_score(*validation):
-                        best.copy_(network.flat)
-                self._epochs.append((loss, *looked))
-                if self.keep_stages:
-                    self.stages_ = getattr(self, "stages_", [])
-                    self.stages_.append(network.flat.cpu().numpy().copy())
-                self._optimizer.epoch_ends(self.t_)
-                if self._no_improvement_count > self.n_iter_no_change:
-                    if not self._optimizer.may_go_on():
-                        break
-                    self._no_improvement_count = 0
-                if not incremental and self.n_iter_ == self.max_iter:
-                    warnings.warn(
-                        f"max_iter is {self.max_iter}, and after as many epochs training still "
-                        "improves; give more",
-                        ConvergenceWarning,
-                        stacklevel=4,
-                    )
+            self._run_epochs(network, batches, evaluated, best, incremental)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         finally:
-            self._optimizer.end()
-        if held is not None:
+            self._optimizer.save_state()
+        if evaluated is not None:
             network.flat.copy_(best)
 
-    def _epoch(
+    def _run_epochs(
         self,
         network: Perceptron,
-        take: Callable[[Tensor], Tensor],
-        y: Tensor,
-        weight: Tensor | None,
-        order: Tensor,
-        size: int,
-    ) -> float:
-        """Make the steps of one epoch; return the mean loss of the batches with the penalties."""
-        masks, rule = self._masks(), self._optimizer
+        batches: _Batches,
+        evaluated: tuple[_Samples, _Samples] | None,
+        best: Tensor,
+        incremental: bool,
+    ) -> None:
+        """Run the epochs of a fit.
+
+        ``evaluated`` has the training and validation samples that early stopping scores after each
+        epoch. The parameters are copied to ``best`` when the validation score improves.
+        """
+        rows = len(batches.y)
+        order = np.arange(rows)
+        self.n_iter_ = 0
+        for _ in range(1 if incremental else self.max_iter):
+            if self.shuffle:
+                order = order[self._random_state.permutation(rows)]
+            loss = self._train_epoch(
+                network, batches, torch.from_numpy(order).to(network.flat.device)
+            )
+            self.n_iter_ += 1
+            self.t_ += rows
+            self.loss_ = loss
+            self.loss_curve_.append(loss)
+            if self.verbose:
+                print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            self._record_epoch(network, loss, evaluated, best)
+            self._optimizer.update_learning_rate(self.t_)
+            if self._no_improvement_count > self.n_iter_no_change:
+                if not self._optimizer.continue_after_plateau():
+                    break
+                self._no_improvement_count = 0
+        else:
+            if not incremental:
+                warnings.warn(
+                    f"max_iter is {self.max_iter}, and training has not converged after as many "
+                    "epochs; raise max_iter",
+                    ConvergenceWarning,
+                    stacklevel=5,
+                )
+
+    def _train_epoch(self, network: Perceptron, batches: _Batches, order: Tensor) -> float:
+        """Take the steps of one epoch; return the mean loss of the batches, penalties included."""
+        masks, optimizer = self._masks(), self._optimizer
         penalized = network.flat[: network.penalized]
-        slope = network.gradient[: network.penalized]
+        gradient = network.gradient[: network.penalized]
         losses, counts = [], []
-        for part in gen_batches(len(order), size):
+        for part in gen_batches(len(order), batches.size):
             batch = order[part]
-            own = None if weight is None else weight[batch]
-            targets = y.index_select(0, batch)
-            loss = network.step_gradient(take(batch), targets, own, masks, self._steps)
+            weight = None if batches.weight is None else batches.weight[batch]
+            targets = batches.y.index_select(0, batch)
+            loss = network.step_gradient(batches.load(batch), targets, weight, masks, self._steps)
             if self.alpha:
-                share = self.alpha / (len(batch) if own is None else float(own.sum()))
-                loss.add_(penalized.dot(penalized), alpha=0.5 * share)
-                slope.add_(penalized, alpha=share)
+                strength = self.alpha / (len(batch) if weight is None else float(weight.sum()))
+                loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
+                gradient.add_(penalized, alpha=strength)
             if self.l1:
                 loss.add_(penalized.abs().sum(), alpha=self.l1)
-            rule.step(network, self.l1)
+            optimizer.step(network, self.l1)
             if self.max_norm is not None:
                 bound = torch.tensor([self.max_norm], dtype=torch.float64)
                 for layer in network.weights:
@@ -164,30 +203,51 @@ class Epochs(Outputs):
             self._steps += 1
         return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=counts))
 
-    def _count_by_loss(self) -> None:
+    # ------------------------------------------------------------------------------- evaluation
+
+    def _record_epoch(
+        self,
+        network: Perceptron,
+        loss: float,
+        evaluated: tuple[_Samples, _Samples] | None,
+        best: Tensor,
+    ) -> None:
+        """Record the losses and scores of an epoch, and its weights with ``keep_stages``."""
+        record = _NOT_EVALUATED
+        if evaluated is None:
+            self._update_no_improvement_by_loss()
+        else:
+            training, validation = (self._evaluate(network, samples) for samples in evaluated)
+            record = (training[0], validation[0], training[1], validation[1])
+            if self._update_no_improvement_by_score(*validation):
+                best.copy_(network.flat)
+        self._epochs.append((loss, *record))
+        if self.keep_stages:
+            self.stages_ = getattr(self, "stages_", [])
+            self.stages_.append(network.flat.cpu().numpy().copy())
+
+    def _evaluate(self, network: Perceptron, samples: _Samples) -> tuple[float, float]:
+        """Return the mean loss and the score of samples, noise off and penalties left out."""
+        scores = self._scores(network, samples.X)
+        target = torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(scores.device)
+        losses = network.losses(scores, target).cpu().numpy()
+        outputs = OUTPUT_ACTIVATIONS[self.out_activation_](scores).cpu().numpy()
+        score = float("nan")
+        if np.isfinite(outputs).all():
+            score = self._validation_score(outputs, samples.y, samples.weight)
+        return float(np.average(losses, weights=samples.weight)), score
+
+    def _update_no_improvement_by_loss(self) -> None:
         best, last = self.best_loss_, self.loss_curve_[-1]
-        if best is None:  # early stopping before, and none now
+        if best is None:  # the previous fit used early stopping, this one does not
             best = np.inf
         self._no_improvement_count += 1
         if not last > best - self.tol:
             self._no_improvement_count = 0
         self.best_loss_ = min(best, last)
 
-    def _look(
-        self, network: Perceptron, X: Any, y: Array, weight: Array | None
-    ) -> tuple[float, float]:
-        """Return the mean loss of rows and their score, noise off and penalties left out."""
-        scores = self._scores(network, X)
-        target = torch.from_numpy(y.astype(self.coefs_[0].dtype)).to(scores.device)
-        losses = network.losses(scores, target).cpu().numpy()
-        said = LINKS[self.out_activation_](scores).cpu().numpy()
-        score = float("nan")
-        if np.isfinite(said).all():
-            score = self._validation_score(said, y, weight)
-        return float(np.average(losses, weights=weight)), score
-
-    def _count_by_score(self, loss: float, score: float) -> bool:
-        """Note the held-out loss and score; return whether the score is the best so far."""
+    def _update_no_improvement_by_score(self, loss: float, score: float) -> bool:
+        """Record the validation loss and score; return whether the score is the best so far."""
         if self.validation_scores_ is None or self.best_validation_score_ is None:
             self.validation_scores_, self.best_validation_score_ = [], -np.inf
         if self.validation_loss_curve_ is None:

@@ -1,4 +1,4 @@
-"""Pictures in scikit-learn's manner, on matplotlib."""
+"""scikit-learn display classes, drawn with matplotlib."""
 
 from bridle.estimators.displays.gap import GapDisplay
 from bridle.estimators.displays.path import PathDisplay

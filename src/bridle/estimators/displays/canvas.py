@@ -1,4 +1,4 @@
-"""Where a display draws: axes of its own, given ones, or a given one divided."""
+"""Axes for a display: a new figure, the given axes, or one divided into panels."""
 
 from __future__ import annotations
 
@@ -15,33 +15,36 @@ if TYPE_CHECKING:
 
 __all__ = ["HELD_OUT", "MARK", "TRAINING", "axes_for", "final_step"]
 
-TRAINING, HELD_OUT, MARK = "#0072b2", "#d55e00", "0.5"  # told apart by colour-blind eyes too
+TRAINING, HELD_OUT, MARK = "#0072b2", "#d55e00", "0.5"  # distinguishable with colour blindness
 _PANEL = (3.2, 2.6)
 
 
 def axes_for(ax: Any, panels: int, columns: int) -> list[Axes]:
-    """Return the axes of so many panels.
+    """Return one Axes for each panel.
 
     Parameters
     ----------
-    ax : None, Axes or an iterable of them
-        None makes a figure; one Axes is divided where there are several panels; several are taken
-        as they are.
+    ax : None, Axes or iterable of Axes
+        None creates a figure. One Axes is divided if there are several panels. Several are used as
+        they are.
+    panels : int
+        Number of panels.
+    columns : int
+        Maximum number of panels in a row.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     UsageError
-        If there are more or fewer Axes than panels.
+        If the number of Axes differs from the number of panels.
     """
     try:
         import matplotlib.pyplot as plt
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError(
-            "bridle's displays are drawn by matplotlib, which is not installed; "
-            "pip install 'bridle[plot]'"
+            "bridle's displays need matplotlib, which is not installed; pip install 'bridle[plot]'"
         ) from error
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)
@@ -56,22 +59,28 @@ def axes_for(ax: Any, panels: int, columns: int) -> list[Axes]:
     if isinstance(ax, Iterable) and not isinstance(ax, str):
         given = list(np.ravel(np.asarray(ax, dtype=object)))
         if len(given) != panels:
-            raise UsageError(f"ax has {len(given)} axes, and there are {panels} panels to draw")
+            raise UsageError(
+                f"ax has {len(given)} axes, but there are {panels} panels; pass one Axes per panel"
+            )
         return given
     if not isinstance(ax, Axes):
-        raise UsageError(f"ax is a {type(ax).__name__}; give matplotlib's Axes, several, or None")
+        raise UsageError(
+            f"ax is a {type(ax).__name__}; pass one or several matplotlib Axes, or None"
+        )
     if panels == 1:
         return [ax]
     place = ax.get_subplotspec()
     if place is None:
-        raise UsageError(f"ax was placed by hand, and cannot be divided into {panels} panels")
+        raise UsageError(
+            f"ax was placed by hand and cannot be divided into {panels} panels; use plt.subplots()"
+        )
     ax.set_axis_off()
     grid = place.subgridspec(rows, columns)
     return [ax.figure.add_subplot(grid[at // columns, at % columns]) for at in range(panels)]
 
 
 def final_step(estimator: Any) -> tuple[Any, Any]:
-    """Return the last step of a pipeline and the pipeline before it; None for no pipeline."""
+    """Return the last step of a pipeline, and the pipeline of the steps before it or None."""
     steps = getattr(estimator, "steps", None)
     if steps is None:
         return estimator, None

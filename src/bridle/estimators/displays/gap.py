@@ -1,4 +1,4 @@
-"""The gap between training and held-out rows, epoch by epoch."""
+"""``GapDisplay``: training and held-out loss or score by epoch."""
 
 from __future__ import annotations
 
@@ -18,33 +18,43 @@ _METRICS = ("loss", "score")
 
 
 class GapDisplay:
-    """Training and held-out loss (or score) by epoch, the gap between them shaded.
+    """Plot of training and held-out loss or score by epoch, with the gap between them shaded.
 
-    Both are honest: by the same weights at the end of the epoch, noise off, penalties left out.
-    Make it by :meth:`from_estimator` or :meth:`from_history`.
+    Both curves use the same weights, those at the end of the epoch, with noise off and penalties
+    left out. Create a display with :meth:`from_estimator` or :meth:`from_history`.
 
     Parameters
     ----------
-    training, held_out : array ``[epochs]``
-    metric_name : str
-        What they are: the label of the axis.
-    kept : int, optional
-        The epoch, from 1, whose weights the network has.
-    estimator_name : str, optional
-        The title.
+    training : array ``[epochs]``
+        Loss or score on training rows.
+    held_out : array ``[epochs]``
+        Loss or score on held-out rows.
+    metric_name : str, default="loss"
+        Label of the vertical axis.
+    kept : int, default=None
+        Epoch, counted from 1, whose weights the network has.
+    estimator_name : str, default=None
+        Title of the plot.
 
     Raises
     ------
     UsageError
-        If the two do not have a number for each epoch.
+        If the two arrays do not have one value per epoch each.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
+        Axes with the curves.
     figure_ : matplotlib Figure
-    training_line_, held_out_line_ : matplotlib Line2D
+        Figure that contains the axes.
+    training_line_ : matplotlib Line2D
+        Training curve.
+    held_out_line_ : matplotlib Line2D
+        Held-out curve.
     gap_ : matplotlib PolyCollection
-    kept_line_ : matplotlib Line2D, or None
+        Shaded area between the curves.
+    kept_line_ : matplotlib Line2D or None
+        Vertical line at the epoch ``kept``.
 
     Examples
     --------
@@ -71,7 +81,7 @@ class GapDisplay:
         if self.training.ndim != 1 or self.training.shape != self.held_out.shape:
             raise UsageError(
                 f"training has the shape {list(self.training.shape)} and held_out "
-                f"{list(self.held_out.shape)}; give a number for each epoch"
+                f"{list(self.held_out.shape)}; pass one value per epoch for both"
             )
         self.metric_name, self.kept, self.estimator_name = metric_name, kept, estimator_name
 
@@ -83,21 +93,23 @@ class GapDisplay:
         held_out_kwargs: dict[str, Any] | None = None,
         gap_kwargs: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw it.
+        """Draw the plot.
 
         Parameters
         ----------
-        ax : matplotlib Axes, optional
-            Where; default: a new figure.
-        training_kwargs, held_out_kwargs : dict, optional
-            For ``Axes.plot``.
-        gap_kwargs : dict, optional
-            For ``Axes.fill_between``.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
+        training_kwargs : dict, default=None
+            Arguments of ``Axes.plot`` for the training curve.
+        held_out_kwargs : dict, default=None
+            Arguments of ``Axes.plot`` for the held-out curve.
+        gap_kwargs : dict, default=None
+            Arguments of ``Axes.fill_between``.
 
         Returns
         -------
         GapDisplay
-            Itself, with ``ax_``, ``figure_`` and the artists.
+            The display itself, with ``ax_``, ``figure_`` and the artists.
 
         Raises
         ------
@@ -145,42 +157,44 @@ class GapDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw the gap of a fitted estimator.
+        """Plot the gap of a fitted estimator.
 
         Parameters
         ----------
         estimator : MLPClassifier, MLPRegressor, or a Pipeline that ends in one
-            Fitted: with ``early_stopping``, which held rows out; or with ``keep_stages``, for rows
-            that are given here.
-        X, y : array, optional
-            Rows that it was trained on, for an estimator with ``keep_stages``.
-        X_held_out, y_held_out : array, optional
-            Rows that it was not.
-        metric : {"loss", "score"}
-            The score is accuracy, or R².
-        name : str, optional
-            The title; default: the estimator's class.
-        ax : matplotlib Axes, optional
+            Fitted estimator. With ``early_stopping``, its own record of each epoch is plotted. With
+            ``keep_stages``, it can be evaluated on rows that are passed here.
+        X, y : array, default=None
+            Training rows, for an estimator with ``keep_stages``.
+        X_held_out, y_held_out : array, default=None
+            Rows that the estimator was not trained on.
+        metric : {"loss", "score"}, default="loss"
+            Metric to plot. The score is accuracy for a classifier, R² for a regressor.
+        name : str, default=None
+            Title. None uses the name of the estimator's class.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         GapDisplay
+            The display, drawn.
 
         Raises
         ------
         UsageError
-            If the estimator is another, or did not write down what there is to draw.
+            If the estimator is of another class, or has no record of the held-out metric.
         """
         network, before = final_step(estimator)
         if not isinstance(network, MLPClassifier | MLPRegressor):
             raise UsageError(
-                f"the estimator is a {type(network).__name__}; give a fitted bridle.MLPClassifier "
-                "or MLPRegressor"
+                f"the estimator is a {type(network).__name__}; pass a fitted "
+                "bridle.MLPClassifier or MLPRegressor"
             )
         if metric not in _METRICS:
-            raise UsageError(f"metric is {metric!r}; give 'loss' or 'score'")
+            raise UsageError(f"metric is {metric!r}; use 'loss' or 'score'")
         label = _label(network) if metric == "loss" else _score_name(network)
         title = type(network).__name__ if name is None else name
         kept: int | None
@@ -190,14 +204,16 @@ class GapDisplay:
             history = network.history_
             if "validation_loss" not in history:
                 raise UsageError(
-                    "the fit held no rows out: fit with early_stopping=True, or with "
-                    "keep_stages=True and give X, y, X_held_out and y_held_out"
+                    "the estimator has no held-out rows: fit with early_stopping=True, or fit with "
+                    "keep_stages=True and pass X, y, X_held_out and y_held_out"
                 )
             curves = [history[f"{part}_{metric}"] for part in ("training", "validation")]
             kept = int(np.nanargmax(history["validation_score"])) + 1
         elif all(given):
             if not network.keep_stages:
-                raise UsageError("the weights of each epoch are gone: fit with keep_stages=True")
+                raise UsageError(
+                    "the weights of each epoch were not kept: fit with keep_stages=True"
+                )
             stages = network.staged_loss if metric == "loss" else network.staged_score
             rows = [each if before is None else before.transform(each) for each in (X, X_held_out)]
             curves = [
@@ -206,7 +222,7 @@ class GapDisplay:
             ]
             kept = None if network.early_stopping else len(curves[0])
         else:
-            raise UsageError("give X, y, X_held_out and y_held_out together, or none of them")
+            raise UsageError("pass X, y, X_held_out and y_held_out together, or none of them")
         made = cls(
             training=curves[0],
             held_out=curves[1],
@@ -227,36 +243,41 @@ class GapDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw the gap of a network by its :class:`bridle.History`.
+        """Plot the gap of a network, given its :class:`bridle.History`.
 
         Parameters
         ----------
         history : History
-            Such as ``bridle.fit(...).history``, whose members are the plain and the regularized
-            network.
-        member : int
-            Which network.
-        metric : {"loss", "score"}
-        name : str, optional
-            The title.
-        ax : matplotlib Axes, optional
+            History of a training run, such as ``bridle.fit(...).history``. The members of that one
+            are the plain and the regularized network.
+        member : int, default=0
+            Index of the network.
+        metric : {"loss", "score"}, default="loss"
+            Metric to plot.
+        name : str, default=None
+            Title.
+        ax : matplotlib Axes, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         GapDisplay
+            The display, drawn.
 
         Raises
         ------
         UsageError
-            If there is no such member or metric.
+            If the history has no such member, or ``metric`` is invalid.
         """
         if metric not in _METRICS:
-            raise UsageError(f"metric is {metric!r}; give 'loss' or 'score'")
+            raise UsageError(f"metric is {metric!r}; use 'loss' or 'score'")
         members = len(history.epochs_kept)
         if not 0 <= member < members:
-            raise UsageError(f"member is {member}; the history has {members}, from 0")
+            raise UsageError(
+                f"member is {member}; the history has {members} members, counted from 0"
+            )
         made = cls(
             training=getattr(history, f"train_{metric}")[:, member],
             held_out=getattr(history, f"held_out_{metric}")[:, member],

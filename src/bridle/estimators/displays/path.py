@@ -1,4 +1,4 @@
-"""How a network does along a strength of regularization."""
+"""``PathDisplay``: score or loss as a function of a regularizer's strength."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PathDisplay", "PathPanel"]
 
-_WIDE = 20  # values that span more are told apart on a logarithmic axis
+_WIDE = 20  # a larger ratio of largest to smallest value gets a logarithmic axis
 
 
 @dataclass(frozen=True)
@@ -29,14 +29,15 @@ class PathPanel:
     Attributes
     ----------
     title : str
+        Label of the horizontal axis.
     values : sequence of float
-        Of the strength, rising; infinity is none of it.
+        Values of the strength, in increasing order. Infinity means that the regularizer is off.
     lines : dict of str to sequence of float
-        By what they are.
+        Lines by their names.
     label : str
-        Of the vertical axis.
-    marked : float, optional
-        The value that was chosen.
+        Label of the vertical axis.
+    marked : float or None
+        Value that was chosen.
     """
 
     title: str
@@ -47,15 +48,16 @@ class PathPanel:
 
 
 class PathDisplay:
-    """Scores by each strength that was searched, or losses and zeros along a path of λ.
+    """Plot of the score by each searched strength, or of losses and zeros along a λ path.
 
-    Make it by :meth:`from_estimator` or :meth:`from_path`.
+    Create a display with :meth:`from_estimator` or :meth:`from_path`.
 
     Parameters
     ----------
     panels : sequence of PathPanel
-    share_scale : bool
-        Whether all panels have one vertical scale.
+        Panels to draw.
+    share_scale : bool, default=False
+        Whether all panels have the same vertical scale.
 
     Raises
     ------
@@ -65,12 +67,15 @@ class PathDisplay:
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        One for each panel.
+        One Axes per panel.
     ax_ : matplotlib Axes
-        The first.
+        First of ``axes_``.
     figure_ : matplotlib Figure
+        Figure that contains the axes.
     lines_ : list of dict of str to matplotlib Line2D
+        Lines of each panel, by their names.
     marks_ : list of matplotlib Line2D or None
+        Vertical line at each panel's chosen value.
 
     Examples
     --------
@@ -85,34 +90,35 @@ class PathDisplay:
 
     def __init__(self, panels: Sequence[PathPanel], *, share_scale: bool = False) -> None:
         if not panels:
-            raise UsageError("there are no panels; give one or more")
+            raise UsageError("there are no panels; pass one or more")
         self.panels, self.share_scale = list(panels), share_scale
 
     def plot(
         self, ax: Any = None, *, n_cols: int = 3, line_kwargs: dict[str, Any] | None = None
     ) -> Self:
-        """Draw it.
+        """Draw the plot.
 
         Parameters
         ----------
-        ax : matplotlib Axes, or one for each panel, optional
-            One is divided where there are several panels; default: a new figure.
-        n_cols : int
-            Panels beside each other, at most.
-        line_kwargs : dict, optional
-            For ``Axes.plot``.
+        ax : matplotlib Axes, or one per panel, default=None
+            Axes to draw on. A single one is divided if there are several panels. None creates a
+            figure.
+        n_cols : int, default=3
+            Maximum number of panels in a row.
+        line_kwargs : dict, default=None
+            Arguments of ``Axes.plot``.
 
         Returns
         -------
         PathDisplay
-            Itself, with ``axes_``, ``figure_`` and the artists.
+            The display itself, with ``axes_``, ``figure_`` and the artists.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         UsageError
-            If ``ax`` does not fit.
+            If ``ax`` does not fit the number of panels.
         """
         self.axes_ = axes_for(ax, len(self.panels), n_cols)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
@@ -160,43 +166,46 @@ class PathDisplay:
         ax: Any = None,
         **kwargs: Any,
     ) -> Self:
-        """Draw how the held-out score moves with each strength that the search tried.
+        """Plot the held-out score as a function of each strength that the search varied.
 
-        The scores are ``path_``'s: a forest's partial dependence over all candidates of the first
-        rung, so that a flat panel says that the strength matters little there. All panels have one
-        scale; a dotted line is the best candidate's value.
+        The scores are those of ``path_``: a random forest's partial dependence over all candidates
+        of the first rung. A flat line means that the strength matters little there. All panels have
+        the same scale. A dotted line marks the best candidate's value.
 
         Parameters
         ----------
         estimator : MLPClassifierCV, MLPRegressorCV, or a Pipeline that ends in one
-            Fitted, with 20 candidates or more.
-        strengths : sequence of str, optional
-            Which; default: all, the most important first.
-        ax : matplotlib Axes, or one for each strength, optional
+            Fitted estimator with 20 candidates or more.
+        strengths : sequence of str, default=None
+            Names of the strengths. None plots all, the most important first.
+        ax : matplotlib Axes, or one per strength, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         PathDisplay
+            The display, drawn.
 
         Raises
         ------
         UsageError
-            If the estimator is another, tried too few candidates, or has no such strength.
+            If the estimator is of another class, has too few candidates, or has no such strength.
         """
         search, _ = final_step(estimator)
         if not isinstance(search, MLPClassifierCV | MLPRegressorCV):
             raise UsageError(
-                f"the estimator is a {type(search).__name__}; give a fitted bridle.MLPClassifierCV "
-                "or MLPRegressorCV, or a path of one strength to PathDisplay.from_path"
+                f"the estimator is a {type(search).__name__}; pass a fitted "
+                "bridle.MLPClassifierCV or MLPRegressorCV, or use PathDisplay.from_path for a "
+                "LambdaPath"
             )
         path = search.path_
         if not len(path["strength"]):
             tried = len(search.cv_results_["params"])
             raise UsageError(
-                f"the search tried {tried} candidates, too few to tell what each strength does; "
-                "give it 20 or more"
+                f"the search had {tried} candidates, too few to estimate the effect of each "
+                "strength; use 20 or more"
             )
         names = list(search.importance_) if strengths is None else list(strengths)
         for name in names:
@@ -220,19 +229,21 @@ class PathDisplay:
 
     @classmethod
     def from_path(cls, path: LambdaPath, *, ax: Any = None, **kwargs: Any) -> Self:
-        """Draw the losses and the zeros along a path of λ.
+        """Plot the losses and the share of zeros along a λ path.
 
         Parameters
         ----------
         path : LambdaPath
-            What :func:`bridle.lambda_path` found.
-        ax : two matplotlib Axes, or one to divide, optional
+            Result of :func:`bridle.lambda_path`.
+        ax : two matplotlib Axes, or one to divide, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         PathDisplay
+            The display, drawn.
         """
         best = path.strengths[path.best]
         losses = {"held out": path.held_out_loss, "training": path.training_loss}
@@ -246,7 +257,7 @@ class PathDisplay:
 
 @dataclass(frozen=True)
 class _Band:
-    """Where on an axis there is none of a regularizer."""
+    """Part of an axis that shows the value at which a regularizer is off."""
 
     start: float
     end: float
@@ -254,10 +265,10 @@ class _Band:
 
 
 def _places(panel: PathPanel) -> tuple[Any, float | None, _Band | None, bool]:
-    """Return where values lie, the marked one, the band of none, and if the axis is logarithmic.
+    """Return the positions of the values and of the mark, the band, and if the axis is logarithmic.
 
-    None of a regularizer is 0 or infinity: where an axis has no place for that, it goes into a band
-    at the end.
+    A regularizer is off at 0 or infinity. If the axis cannot show that value, it is drawn in a band
+    at the end of the axis.
     """
     values = np.asarray(panel.values, dtype=np.float64)
     known = values if panel.marked is None else np.append(values, panel.marked)

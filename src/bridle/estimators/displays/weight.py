@@ -1,4 +1,4 @@
-"""The weights of a network, layer by layer."""
+"""``WeightDisplay``: the weights of each layer of a network."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ _KINDS = ("histogram", "matrix")
 
 
 class WeightDisplay:
-    """How large the weights of each layer are, and how many are exactly zero.
+    """Plot of each layer's weights, with the share of exact zeros.
 
-    Make it by :meth:`from_estimator` or :meth:`from_network`.
+    Create a display with :meth:`from_estimator` or :meth:`from_network`.
 
     Parameters
     ----------
     weights : sequence of array ``[inputs, units]``
-        A layer each.
+        Weights of each layer.
 
     Raises
     ------
     UsageError
-        If a layer is not of two axes.
+        If a layer's weights do not have two dimensions.
 
     Attributes
     ----------
     axes_ : list of matplotlib Axes
-        One for each layer.
+        One Axes per layer.
     ax_ : matplotlib Axes
-        The first.
+        First of ``axes_``.
     figure_ : matplotlib Figure
+        Figure that contains the axes.
     zeros_ : list of float
-        The share of exact zeros in each layer.
+        Share of exact zeros in each layer.
 
     Examples
     --------
@@ -62,7 +63,9 @@ class WeightDisplay:
         self.weights = [np.asarray(each, dtype=np.float64) for each in dense]
         shapes = [list(each.shape) for each in self.weights]
         if not shapes or any(len(shape) != 2 for shape in shapes):
-            raise UsageError(f"the weights have the shapes {shapes}; give [inputs, units] for each")
+            raise UsageError(
+                f"the weights have the shapes {shapes}; pass [inputs, units] for each layer"
+            )
 
     def plot(
         self,
@@ -73,36 +76,37 @@ class WeightDisplay:
         bins: int = 60,
         **kwargs: Any,
     ) -> Self:
-        """Draw it.
+        """Draw the plot.
 
         Parameters
         ----------
-        ax : matplotlib Axes, or one for each layer, optional
-            One is divided where there are several layers; default: a new figure.
-        kind : {"histogram", "matrix"}
-            How many weights there are of each size, zeros left out; or each weight as a colour, a
-            row for each input and a column for each unit, where zeros are white.
-        n_cols : int
-            Layers beside each other, at most.
-        bins : int
-            Of the histograms.
+        ax : matplotlib Axes, or one per layer, default=None
+            Axes to draw on. A single one is divided if there are several layers. None creates a
+            figure.
+        kind : {"histogram", "matrix"}, default="histogram"
+            "histogram" draws the distribution of the weights, zeros left out. "matrix" draws each
+            weight as a colour, with one row per input and one column per unit; zeros are white.
+        n_cols : int, default=3
+            Maximum number of panels in a row.
+        bins : int, default=60
+            Number of bins of a histogram.
         **kwargs : dict
-            For ``Axes.hist`` or ``Axes.imshow``.
+            Arguments of ``Axes.hist`` or ``Axes.imshow``.
 
         Returns
         -------
         WeightDisplay
-            Itself, with ``axes_`` and ``figure_``.
+            The display itself, with ``axes_`` and ``figure_``.
 
         Raises
         ------
         ImportError
             If matplotlib is not installed.
         UsageError
-            If ``kind`` is another, or ``ax`` does not fit.
+            If ``kind`` is invalid, or ``ax`` does not fit the number of layers.
         """
         if kind not in _KINDS:
-            raise UsageError(f"kind is {kind!r}; give 'histogram' or 'matrix'")
+            raise UsageError(f"kind is {kind!r}; use 'histogram' or 'matrix'")
         self.axes_ = axes_for(ax, len(self.weights), n_cols)
         self.ax_, self.figure_ = self.axes_[0], self.axes_[0].figure
         self.zeros_ = [float(np.mean(each == 0)) for each in self.weights]
@@ -137,33 +141,35 @@ class WeightDisplay:
     def from_estimator(
         cls, estimator: Any, *, member: int = 0, ax: Any = None, **kwargs: Any
     ) -> Self:
-        """Draw the weights of a fitted estimator.
+        """Plot the weights of a fitted estimator.
 
         Parameters
         ----------
-        estimator : MLPClassifier, MLPRegressor, one of the two that end in CV, or a Pipeline
-            Fitted.
-        member : int
-            Which of the networks that predict, of the estimators that end in CV.
-        ax : matplotlib Axes, or one for each layer, optional
+        estimator : MLPClassifier, MLPRegressor, MLPClassifierCV, MLPRegressorCV or Pipeline
+            Fitted estimator, or a pipeline that ends in one.
+        member : int, default=0
+            Index of the network, for the CV estimators.
+        ax : matplotlib Axes, or one per layer, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         WeightDisplay
+            The display, drawn.
 
         Raises
         ------
         UsageError
-            If the estimator is another, or there is no such member.
+            If the estimator is of another class, or has no such member.
         """
         network, _ = final_step(estimator)
         if isinstance(network, MLPClassifierCV | MLPRegressorCV):
             return cls.from_network(network.model_.network, member=member, ax=ax, **kwargs)
         if not isinstance(network, MLPClassifier | MLPRegressor):
             raise UsageError(
-                f"the estimator is a {type(network).__name__}; give one of bridle's, fitted"
+                f"the estimator is a {type(network).__name__}; pass a fitted bridle estimator"
             )
         return cls(network.coefs_).plot(ax, **kwargs)
 
@@ -171,27 +177,32 @@ class WeightDisplay:
     def from_network(
         cls, network: Network, *, member: int = 0, ax: Any = None, **kwargs: Any
     ) -> Self:
-        """Draw the weights of a :class:`bridle.Network`.
+        """Plot the weights of a :class:`bridle.Network`.
 
         Parameters
         ----------
         network : Network
-        member : int
-            Which of its members.
-        ax : matplotlib Axes, or one for each layer, optional
+            Network to plot.
+        member : int, default=0
+            Index of the member.
+        ax : matplotlib Axes, or one per layer, default=None
+            Axes to draw on. None creates a figure.
         **kwargs : dict
-            For :meth:`plot`.
+            Arguments of :meth:`plot`.
 
         Returns
         -------
         WeightDisplay
+            The display, drawn.
 
         Raises
         ------
         UsageError
-            If there is no such member.
+            If the network has no such member.
         """
         if not 0 <= member < network.members:
-            raise UsageError(f"member is {member}; the network has {network.members}, from 0")
+            raise UsageError(
+                f"member is {member}; the network has {network.members} members, counted from 0"
+            )
         weights = [each[member].detach().cpu().numpy() for each in network.weights]
         return cls(weights).plot(ax, **kwargs)

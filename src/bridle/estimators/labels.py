@@ -1,0 +1,110 @@
+"""Class labels of a classifier: encoded as targets, decoded from the network's outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.multiclass import type_of_target, unique_labels
+from sklearn.utils.validation import column_or_1d
+
+from bridle.errors import UsageError
+from bridle.estimators.base import BaseMLP
+
+__all__ = ["ClassLabels"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class ClassLabels(ClassifierMixin, BaseMLP):
+    """Conversion between class labels and the targets and outputs of a network."""
+
+    classes_: Array
+    class_weight: Any
+    _label_binarizer: LabelBinarizer
+
+    def _set_classes(self, y: Any, classes: Any) -> None:
+        """Set ``classes_`` in the first call of ``partial_fit``; check it in later ones."""
+        known = getattr(self, "classes_", None)
+        if known is None and classes is None:
+            raise UsageError("classes must be passed on the first call to partial_fit")
+        if classes is None:
+            return
+        labels = unique_labels(classes)
+        if known is not None and not np.array_equal(known, labels):
+            raise UsageError(
+                f"classes is {classes}, but was {known} in the first call; pass the same classes, "
+                "or leave the argument out"
+            )
+        if known is None:
+            multilabel = type_of_target(y).startswith("multilabel")
+            self._label_binarizer = LabelBinarizer().fit(y if multilabel else labels)
+            self.classes_ = labels
+
+    def _encode_targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        X, y = self._validate_for_fit(X, y, reset, multi_output=True)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        if not hasattr(self, "classes_") or (not self.warm_start and not incremental):
+            self._label_binarizer = LabelBinarizer().fit(y)
+            self.classes_ = self._label_binarizer.classes_
+        else:
+            self._check_classes(unique_labels(y))
+        targets: Array = self._label_binarizer.transform(y).astype(bool)
+        return X, targets
+
+    def _encode_known_targets(self, y: Any) -> Array:
+        self._check_known(unique_labels(y))
+        targets: Array = self._label_binarizer.transform(y)
+        return targets
+
+    def _check_classes(self, classes: Array) -> None:
+        if self.warm_start and set(classes) != set(self.classes_):
+            # scikit-learn's own wording
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {classes}"
+            )
+        self._check_known(classes)
+
+    def _check_known(self, classes: Array) -> None:
+        unknown = np.setdiff1d(classes, self.classes_, assume_unique=True)
+        if len(unknown):
+            raise UsageError(
+                f"y has the labels {unknown}, which are not in classes_ {self.classes_}; pass "
+                "known labels only"
+            )
+
+    def _combined_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
+        if self.class_weight is None:
+            return sample_weight
+        weight: Array = compute_sample_weight(self.class_weight, y)
+        return weight if sample_weight is None else weight * sample_weight
+
+    def _out_activation(self) -> str:
+        return "softmax" if self._label_binarizer.y_type_ == "multiclass" else "logistic"
+
+    def _probabilities(self, outputs: Array) -> Array:
+        return np.hstack([1 - outputs, outputs]) if self.n_outputs_ == 1 else outputs
+
+    def _decode(self, outputs: Array) -> Array:
+        flat = outputs.ravel() if self.n_outputs_ == 1 else outputs
+        labels: Array = self._label_binarizer.inverse_transform(flat)
+        return labels
+
+    def _score_predictions(self, y: Any, predictions: Array, sample_weight: Any) -> float:
+        return float(accuracy_score(y, predictions, sample_weight=sample_weight))
+
+    def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
+        targets = y.ravel() if self.n_outputs_ == 1 else y
+        labels = self._label_binarizer.inverse_transform(targets.astype(np.int64))
+        return self._score_predictions(labels, self._decode(outputs), sample_weight)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
