@@ -23,12 +23,14 @@ _MOVED = {
     "ablation": "models",
     "auditing": "audit",
     "batchwise": "networks.shared_masks",
-    "judging": "statistics",
+    "compaction": "sparsity.compaction",
+    "diagnosis.rule": "diagnosis",
+    "judging": "statistics.scores",
     "objectives": "networks",
     "result": "models",
     "searching": "search",
     "searching.halving": "search",
-    "select": "modules",
+    "select": "modules.select",
     "table": "tables",
 }
 """The modules that the reference named before version 0.1, and where their names are now."""
@@ -38,19 +40,23 @@ class _MovedModules(MetaPathFinder, Loader):
     """Imports a module by the name that it had before it moved, with a warning."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
-        root, _, rest = name.partition(".")
-        moved = root == __name__ and rest.partition(".")[0] in _MOVED
-        return spec_from_loader(name, self, is_package=True) if moved else None
+        return spec_from_loader(name, self, is_package=True) if _new_name(name) else None
 
     def exec_module(self, module: ModuleType) -> None:
-        path = module.__name__.partition(".")[2]
-        old, _, inner = path.partition(".")
-        new = _MOVED.get(path) or ".".join([_MOVED[old], *([inner] if inner else [])])
-        new = f"{__name__}.{new}"
+        new = _new_name(module.__name__)
         warnings.warn(f"{module.__name__} is now {new}", DeprecationWarning, stacklevel=2)
         found = import_module(new)
         module.__doc__, module.__all__ = found.__doc__, found.__all__  # type: ignore[attr-defined]
         module.__getattr__ = lambda name: getattr(found, name)  # type: ignore[method-assign]
+
+
+def _new_name(name: str) -> str:
+    """Return the full name of a module that moved, or an empty string."""
+    root, _, path = name.partition(".")
+    for old in sorted(_MOVED, key=len, reverse=True) if root == __name__ else ():
+        if path == old or path.startswith(f"{old}."):
+            return f"{root}.{_MOVED[old]}{path.removeprefix(old)}"
+    return ""
 
 
 sys.meta_path.append(_MovedModules())

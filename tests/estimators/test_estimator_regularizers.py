@@ -35,7 +35,7 @@ def test_max_norm_bounds_every_unit():
     assert max(norm.max() for norm in norms) < 0.9 + 1e-9
 
 
-def test_dropout_restrains_and_repeats():
+def test_dropout_regularizes_and_is_reproducible():
     X, y = X_DIGITS[:200], Y_DIGITS[:200]
     options = {"max_iter": 60, "random_state": 0, "alpha": 0, "batch_size": 20}
     plain = MLPClassifier(200, **options).fit(X, y)
@@ -46,7 +46,7 @@ def test_dropout_restrains_and_repeats():
     assert MLPClassifier(200, keep_prob=0.5, **options).fit(X, y).loss_curve_ == dropped.loss_curve_
 
 
-def test_balanced_classes_weigh_alike():
+def test_class_weights_raise_the_share_of_the_rare_class():
     random = np.random.default_rng(0)
     X = random.normal(size=(600, 4))
     y = np.where(X[:, 0] + random.normal(size=600) > 1.8, "rare", "often")
@@ -58,7 +58,7 @@ def test_balanced_classes_weigh_alike():
     assert shares[0] < 0.8 * shares[2]
 
 
-def test_the_first_layer_chooses_inputs():
+def test_feature_selection_by_the_first_layer():
     random = np.random.default_rng(0)
     X = random.normal(size=(400, 12))
     y = X[:, 3] - 2 * X[:, 7]
@@ -71,7 +71,7 @@ def test_the_first_layer_chooses_inputs():
     assert sparse.issparse(network.sparsify().coef_)
 
 
-def test_lbfgs_refuses_what_it_cannot_do():
+def test_lbfgs_refuses_unsupported_regularizers():
     with pytest.raises(UsageError, match=r"keep_prob is 0\.5 and the solver is 'lbfgs'"):
         MLPClassifier(solver="lbfgs", keep_prob=0.5).fit(X_DIGITS, Y_DIGITS)
     with pytest.raises(ValueError, match=r"'keep_prob' parameter of MLPClassifier must be"):

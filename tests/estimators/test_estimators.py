@@ -31,7 +31,7 @@ X_VALUES, Y_VALUES = load_diabetes(return_X_y=True)
 X_VALUES, Y_VALUES = 20 * X_VALUES, (Y_VALUES - Y_VALUES.mean()) / Y_VALUES.std()
 
 
-def test_the_network_predicts_the_same():
+def test_to_network_predicts_the_same():
     model = MLPRegressor(keep_prob=0.8, max_iter=5, random_state=0).fit(X_VALUES, Y_VALUES)
     network = model.to_network()
     outputs = bridle.predict(network, torch.from_numpy(X_VALUES))[0, :, 0]
@@ -39,7 +39,7 @@ def test_the_network_predicts_the_same():
     assert int(network.steps[0]) == 5 * 3
 
 
-def test_it_lives_in_scikit_learns_world(tmp_path):
+def test_grid_search_cross_validation_and_joblib(tmp_path):
     network = MLPClassifier(max_iter=20, batch_size=25, random_state=0)
     model = make_pipeline(StandardScaler(), network)
     grid = GridSearchCV(model, {"mlpclassifier__keep_prob": [0.5, 0.9]}, cv=3)
@@ -53,7 +53,7 @@ def test_it_lives_in_scikit_learns_world(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
-def test_it_is_kept_by_pickle_and_skops(kind):
+def test_pickle_and_skops_round_trip(kind):
     X, y = (X_DIGITS[:200], Y_DIGITS[:200]) if kind == "MLPClassifier" else (X_VALUES, Y_VALUES)
     model = getattr(bridle, kind)(keep_prob=0.7, l1=1e-4, max_iter=3, random_state=0).fit(X, y)
     content = io.dumps(model)
@@ -65,7 +65,7 @@ def test_it_is_kept_by_pickle_and_skops(kind):
         np.testing.assert_array_equal(further.coefs_[0], as_far.coefs_[0])
 
 
-def test_names_weights_and_outputs_find_their_way():
+def test_feature_names_and_metadata_routing():
     frame = pd.DataFrame(X_VALUES, columns=[f"v{at}" for at in range(10)])
     network = MLPRegressor(max_iter=5, random_state=0)
     model = make_pipeline(StandardScaler(), network).set_output(transform="pandas")
@@ -82,7 +82,7 @@ def test_names_weights_and_outputs_find_their_way():
 
 
 @pytest.mark.parametrize("make", [sparse.csr_array, sparse.csc_array, sparse.csr_matrix])
-def test_sparse_rows_are_the_dense_ones(make):
+def test_sparse_input_equals_dense_input(make):
     options = {"random_state": 0, "max_iter": 4, "keep_prob": 0.8, "early_stopping": True}
     dense = MLPClassifier(**options).fit(X_DIGITS[:200], Y_DIGITS[:200])
     rows = MLPClassifier(**options).fit(make(X_DIGITS[:200]), Y_DIGITS[:200])
@@ -90,7 +90,7 @@ def test_sparse_rows_are_the_dense_ones(make):
     np.testing.assert_allclose(rows.predict_proba(make(X_DIGITS)), dense.predict_proba(X_DIGITS))
 
 
-def test_partial_fit_goes_on_with_the_masks():
+def test_partial_fit_continues_the_masks():
     whole = MLPClassifier(keep_prob=0.6, solver="sgd", max_iter=6, random_state=0, shuffle=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -103,7 +103,7 @@ def test_partial_fit_goes_on_with_the_masks():
 
 
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_rows_of_another_dtype_go_on_in_the_networks(solver):
+def test_partial_fit_keeps_the_dtype_of_the_network(solver):
     rows, y = X_DIGITS[:100], Y_DIGITS[:100]
     wide = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
     mixed = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
@@ -116,7 +116,7 @@ def test_rows_of_another_dtype_go_on_in_the_networks(solver):
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_a_gpu_finds_the_same():
+def test_gpu_gives_the_same_losses():
     options = {"keep_prob": 0.7, "l1": 1e-4, "random_state": 0, "max_iter": 5}
     here = MLPClassifier(**options).fit(X_DIGITS[:300], Y_DIGITS[:300])
     there = MLPClassifier(device="cuda", **options).fit(X_DIGITS[:300], Y_DIGITS[:300])

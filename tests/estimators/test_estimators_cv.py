@@ -42,7 +42,7 @@ def fitted():
     return model.fit(X_IRIS, SPECIES)
 
 
-def test_it_is_the_search(fitted):
+def test_cv_results_agree_with_the_best_candidate(fitted):
     """The best score is that of the held-out rows, and the attributes agree with each other."""
     results = pd.DataFrame(fitted.cv_results_)
     best = results.loc[fitted.best_index_]
@@ -61,7 +61,7 @@ def test_it_is_the_search(fitted):
     assert set(fitted.best_params_) == {name[6:] for name in results if name.startswith("param_")}
 
 
-def test_what_it_keeps(fitted):
+def test_path_importance_and_histories(fitted):
     path = pd.DataFrame(fitted.path_)
     assert {"learning_rate_init", "l2", "keep_prob"} <= set(path["strength"])
     assert path["score"].between(0, 1).all()
@@ -154,7 +154,7 @@ def test_tables_with_text_and_missing_values():
     )
 
 
-def test_sparse_rows_are_the_dense_ones():
+def test_sparse_input_equals_dense_input():
     rows = X_IRIS.to_numpy()
     models = [
         MLPRegressorCV(**SMALL, random_state=0).fit(X, Y_IRIS) for X in (rows, csr_array(rows))
@@ -163,14 +163,14 @@ def test_sparse_rows_are_the_dense_ones():
     np.testing.assert_array_equal(*said)
 
 
-def test_several_shapes_are_chosen_from():
+def test_search_chooses_among_several_hidden_layer_sizes():
     model = MLPClassifierCV([(4,), (16, 8)], n_candidates=9, max_iter=20, cv=2, random_state=0)
     model.fit(X_IRIS, Y_IRIS)
     assert set(model.cv_results_["param_hidden_layer_sizes"].tolist()) == {(4,), (16, 8)}
     assert model.best_params_["hidden_layer_sizes"] in {(4,), (16, 8)}
 
 
-def test_folds_of_ones_own():
+def test_custom_folds():
     groups = np.arange(150) % 5
     kwargs = SMALL | {"max_iter": 10, "random_state": 0}
     model = MLPClassifierCV(**kwargs | {"cv": GroupKFold(5)}).fit(X_IRIS, Y_IRIS, groups=groups)
@@ -201,7 +201,7 @@ def test_in_a_pipeline_and_on_workers():
     np.testing.assert_allclose(alone.predict_proba(X_IRIS), spread.predict_proba(X_IRIS), atol=1e-5)
 
 
-def test_it_says_how_far_it_is(capsys):
+def test_verbose_prints_progress(capsys):
     MLPClassifierCV(**SMALL | {"verbose": True}).fit(X_IRIS, Y_IRIS)
     assert "100% done, 3 candidates, best score" in capsys.readouterr().out
 
@@ -221,7 +221,7 @@ def test_it_says_how_far_it_is(capsys):
     ],
     ids=str,
 )
-def test_what_is_refused(arguments, message):
+def test_invalid_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
         MLPClassifierCV(**arguments).fit(X_IRIS, Y_IRIS)
 
