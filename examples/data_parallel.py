@@ -10,8 +10,7 @@ import argparse
 import hashlib
 
 import torch
-from torch import distributed as dist
-from torch import nn
+from torch import distributed as dist, nn
 
 import bridle
 

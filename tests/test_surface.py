@@ -25,7 +25,7 @@ def test_names_of_a_stub_are_sorted_and_each_stands_once(stub):
     assert all(isinstance(node, ast.ImportFrom) and node.level == 1 for node in imports)
     modules = [node.module for node in imports]
     names = [alias.name for node in imports for alias in node.names]
-    assert modules == sorted(modules)
+    assert modules == sorted(set(modules))
     assert len(set(names)) == len(names)
     # without "as", a type checker does not hand a stub's imports on
     assert all(alias.asname == alias.name for node in imports for alias in node.names)
@@ -56,6 +56,7 @@ def test_functions_with_the_name_of_their_package_stay_functions():
         ("bridle.diagnosis.rule.claims_of", "bridle.diagnosis.claims_of"),
         ("bridle.auditing.records.Effect", "bridle.audit.Effect"),
         ("bridle.diagnosis.judge_gap", "bridle.statistics.judge_gap"),
+        ("bridle.ops.philox.philox4x32", "bridle.ops.masks.philox4x32"),
         ("bridle.result.Fitted", "bridle.models.Fitted"),
     ],
 )

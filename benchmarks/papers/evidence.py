@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.stats import binomtest
-from scipy.stats import t as student
+from scipy.stats import binomtest, t as student
 from torch import Tensor
 
 from bridle import Network, predict, predict_gaussian

@@ -27,6 +27,7 @@ _MOVED = {
     "diagnosis.rule": "diagnosis",
     "judging": "statistics.scores",
     "objectives": "networks",
+    "ops.philox": "ops.masks",
     "result": "models",
     "searching": "search",
     "searching.halving": "search",

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 import reference as by_hand
 from bridle.ops import address_of, cpu, drop_connect_linear, dropout, elastic_prox, reference
 from bridle.ops.cpu_variants import native
-from bridle.ops.philox import GROUP, GROUP_BLOCKS, LANES, keep_mask, mask_key, philox4x32
+from bridle.ops.masks import GROUP, GROUP_BLOCKS, LANES, keep_mask, mask_key, philox4x32
 
 COMPILED = [name for name in cpu.variants() if name != "torch"]
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]

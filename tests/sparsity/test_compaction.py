@@ -14,8 +14,7 @@ from compaction_helpers import (
     randomized,
     units,
 )
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from torch import nn
 from torch.nn.utils import prune
 

@@ -16,8 +16,7 @@ from path_helpers import (
     linear,
     mlp,
 )
-from sklearn.linear_model import ElasticNet as SklearnElasticNet
-from sklearn.linear_model import Lasso, lasso_path
+from sklearn.linear_model import ElasticNet as SklearnElasticNet, Lasso, lasso_path
 from torch import nn
 
 from bridle import L1, L2, ElasticNet, GroupLasso, TrainingError, UsageError

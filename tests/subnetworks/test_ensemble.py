@@ -14,8 +14,7 @@ from bridle import (
     predict_ensemble,
 )
 from bridle.errors import UsageError
-from bridle.subnetworks import evaluator as batched
-from bridle.subnetworks import subnetwork_scores
+from bridle.subnetworks import evaluator as batched, subnetwork_scores
 
 SIZES = (6, 9, 8, 4)
 NOISES = {

@@ -1,15 +1,17 @@
-from .calibration import Bin as Bin
-from .calibration import Calibration as Calibration
+from .calibration import Bin as Bin, Calibration as Calibration
 from .curves import Curves as Curves
 from .diagnose import diagnose as diagnose
-from .network_state import LayerState as LayerState
-from .network_state import ShuffledLabels as ShuffledLabels
-from .network_state import Subnetworks as Subnetworks
-from .performance import Gap as Gap
-from .performance import Part as Part
-from .performance import Reference as Reference
-from .performance import Selection as Selection
-from .performance import WorstRow as WorstRow
+from .network_state import (
+    LayerState as LayerState,
+    ShuffledLabels as ShuffledLabels,
+    Subnetworks as Subnetworks,
+)
+from .performance import (
+    Gap as Gap,
+    Part as Part,
+    Reference as Reference,
+    Selection as Selection,
+    WorstRow as WorstRow,
+)
 from .record import Diagnosis as Diagnosis
-from .verdict import Claim as Claim
-from .verdict import claims_of as claims_of
+from .verdict import Claim as Claim, claims_of as claims_of

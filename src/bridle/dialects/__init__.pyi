@@ -1,2 +1,1 @@
-from .convert import DIALECTS as DIALECTS
-from .convert import convert_strength as convert_strength
+from .convert import DIALECTS as DIALECTS, convert_strength as convert_strength

@@ -1,4 +1,4 @@
-"""``attach``: let penalties act at every step of any torch optimizer."""
+"""``attach``: penalties at every step of any torch optimizer; ``regularize`` adds noise, too."""
 
 from __future__ import annotations
 

@@ -1,15 +1,8 @@
-from .history import Dataset as Dataset
-from .history import History as History
+from .history import Dataset as Dataset, History as History
 from .objectives import (
     CrossEntropy as CrossEntropy,
-)
-from .objectives import (
     Objective as Objective,
-)
-from .objectives import (
     SquaredError as SquaredError,
 )
-from .population import Network as Network
-from .population import predict as predict
-from .training import train as train
-from .training import train_step as train_step
+from .population import Network as Network, predict as predict
+from .training import train as train, train_step as train_step

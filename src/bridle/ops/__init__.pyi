@@ -1,11 +1,9 @@
-from .philox import RESOLUTION as RESOLUTION
-from .philox import address_of as address_of
-from .proximal import elastic_prox as elastic_prox
-from .proximal import soft_threshold as soft_threshold
-from .stepping import adam_step as adam_step
-from .stepping import max_norm_step as max_norm_step
-from .unit_masks import dropout as dropout
-from .unit_masks import gaussian_dropout as gaussian_dropout
-from .unit_masks import uniform_like as uniform_like
-from .weight_masks import drop_connect as drop_connect
-from .weight_masks import drop_connect_linear as drop_connect_linear
+from .drop_connect import drop_connect as drop_connect, drop_connect_linear as drop_connect_linear
+from .dropout import (
+    dropout as dropout,
+    gaussian_dropout as gaussian_dropout,
+    uniform_like as uniform_like,
+)
+from .masks import RESOLUTION as RESOLUTION, address_of as address_of
+from .proximal import elastic_prox as elastic_prox, soft_threshold as soft_threshold
+from .stepping import adam_step as adam_step, max_norm_step as max_norm_step

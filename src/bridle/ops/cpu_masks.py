@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bridle.ops import reference
 from bridle.ops.cpu_variants import DTYPE_CODES, native, runs_compiled
-from bridle.ops.philox import BLOCKS_AT_ONCE, GROUP_BLOCKS, WORDS, drawn_words
+from bridle.ops.masks import BLOCKS_AT_ONCE, GROUP_BLOCKS, WORDS, drawn_words
 from bridle.ops.reference import row_steps
 
 __all__ = [
@@ -120,7 +120,7 @@ def relu_dropout_backward(grad: Tensor, y: Tensor, keep_prob: Tensor, inverted: 
 
 
 def _native_words(address: Tensor, rows: Tensor, groups: int) -> Iterator[tuple[slice, Tensor]]:
-    """As :func:`bridle.ops.philox.drawn_words`: one kernel draws all, and parts are yielded."""
+    """As :func:`bridle.ops.masks.drawn_words`: one kernel draws all, and parts are yielded."""
     address, rows = address.to(CPU, torch.int64).contiguous(), rows.to(torch.int64)
     members, count = address.shape[0], rows.shape[1]
     words = torch.empty(members * count, groups, WORDS, GROUP_BLOCKS, dtype=torch.int32)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from bridle.ops.philox import RESOLUTION, Source, drawn_words, keep_mask, normals, uniforms
+from bridle.ops.masks import RESOLUTION, Source, drawn_words, keep_mask, normals, uniforms
 
 __all__ = [
     "adam_step",

@@ -35,7 +35,7 @@ def high_word(x):
 
 @triton.jit
 def key_of(address, member):
-    """Return :func:`bridle.ops.philox.mask_key` of a member's address."""
+    """Return :func:`bridle.ops.masks.mask_key` of a member's address."""
     seed = tl.load(address + 3 * member)
     stream = tl.load(address + 3 * member + 1)
     step = tl.load(address + 3 * member + 2)

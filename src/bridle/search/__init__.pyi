@@ -1,6 +1,4 @@
-from .configuration import PLAIN as PLAIN
-from .configuration import Configuration as Configuration
-from .configuration import Space as Space
+from .configuration import PLAIN as PLAIN, Configuration as Configuration, Space as Space
 from .result import SearchResult as SearchResult
 from .search import search as search
 from .successive_halving import Progress as Progress

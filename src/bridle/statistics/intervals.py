@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, norm
-from scipy.stats import t as student
+from scipy.stats import binom, norm, t as student
 
 from bridle.errors import UsageError
 from bridle.statistics.scores import Estimate, Judged

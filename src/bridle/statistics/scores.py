@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, norm
-from scipy.stats import t as student
+from scipy.stats import binomtest, norm, t as student
 
 from bridle.errors import DataError, UsageError
 

@@ -1,4 +1,4 @@
-"""Philox4x32-10: the source of all random bits of masks and noise.
+"""The definition of a mask: which random bits an address has, by the generator Philox4x32-10.
 
 This is the counter-based generator of Salmon et al. (2011, "Parallel random numbers: as easy as
 1, 2, 3"), which CUDA and Triton also use. A mask is a pure function of its address, computed with

@@ -3,13 +3,12 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from scipy.stats import binom, kstest, norm
 
 import reference
 from bridle.ops import address_of, dropout
-from bridle.ops.philox import keep_mask, mask_key, normals, philox4x32, uniforms
+from bridle.ops.masks import keep_mask, mask_key, normals, philox4x32, uniforms
 
 # Random123, tests/kat_vectors, "philox4x32 10": counter, key, result
 KNOWN_ANSWERS = [

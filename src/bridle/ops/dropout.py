@@ -25,7 +25,7 @@ def dropout(
 
     Follows Srivastava et al. (2014, JMLR 15:1929): ``y = m ∘ x`` with ``m ~ Bernoulli(keep_prob)``,
     divided by the keep probability if ``inverted``. The mask is a pure function of its address,
-    which :mod:`bridle.ops.philox` defines. A dropped unit is 0 even where ``x`` is infinite or NaN.
+    which :mod:`bridle.ops.masks` defines. A dropped unit is 0 even where ``x`` is infinite or NaN.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def gaussian_dropout(
 
     Follows Srivastava et al. (2014, JMLR 15:1929, section 10): ``y = x ∘ r`` with
     ``r ~ N(1, (1 - p) / p)``, which is the variance of the multiplier of inverted dropout. The
-    numbers are a pure function of their address, which :mod:`bridle.ops.philox` defines. The
+    numbers are a pure function of their address, which :mod:`bridle.ops.masks` defines. The
     backward pass draws the same numbers again.
 
     Parameters
@@ -139,7 +139,7 @@ def uniform_like(x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> T
     -------
     Tensor
         float64, with the shape of ``x``: above 0 and below 1, without rounding
-        (see :mod:`bridle.ops.philox`).
+        (see :mod:`bridle.ops.masks`).
 
     Raises
     ------

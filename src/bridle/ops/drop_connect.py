@@ -8,7 +8,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import registry
 from bridle.ops.arguments import as_population, keep_probabilities, row_addresses
-from bridle.ops.unit_masks import dropout
+from bridle.ops.dropout import dropout
 
 __all__ = ["drop_connect", "drop_connect_linear"]
 
