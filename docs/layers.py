@@ -1,7 +1,7 @@
-"""Draw the packages as the import contract orders them: ``python docs/layers.py``.
+"""Draw the packages in the layers of the import contract: ``python docs/layers.py``.
 
-Reads the floors from pyproject.toml, and what each package is for from the first sentence of its
-docstring. A test holds that docs/images/layers.svg is what this draws.
+Reads the layers from pyproject.toml, and the purpose of each package from the first sentence of its
+docstring. A test checks that docs/images/layers.svg is what this draws.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ text { font: 12px system-ui, sans-serif; fill: #333 }
 """
 
 
-def floors() -> list[list[str]]:
-    """Return the names on each floor of the contract, the highest floor first."""
+def layers() -> list[list[str]]:
+    """Return the names in each layer of the contract, the highest layer first."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = settings["tool"]["importlinter"]["contracts"][0]
-    return [[name.strip() for name in floor.split(":")] for floor in contract["layers"]]
+    return [[name.strip() for name in layer.split(":")] for layer in contract["layers"]]
 
 
 def purpose(name: str) -> str:
@@ -62,7 +62,7 @@ def drawing() -> str:
     shapes: list[str] = []
     top = MARGIN
     left = 3 * MARGIN
-    for names in floors():
+    for names in layers():
         width = (WIDTH - left - MARGIN - GAP * (len(names) - 1)) / len(names)
         height = 32 + LINE * max(len(_lines(name, width)) for name in names)
         for at, name in enumerate(names):
@@ -73,7 +73,7 @@ def drawing() -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {bottom:.0f}">',
-            "<title>The packages of bridle, in floors: imports go down only</title>",
+            "<title>The packages of bridle, in layers: imports go down only</title>",
             f"<style>{STYLE}</style>",
             f'<rect class="page" width="{WIDTH}" height="{bottom:.0f}"/>',
             f'<path class="arrow" d="{arrow}"/>',

@@ -15,11 +15,11 @@ def test_picture_is_drawn_from_the_contract():
 
 
 def test_picture_has_every_package_and_loose_module():
-    floors = runpy.run_path(str(ROOT / "docs" / "layers.py"))["floors"]()
+    layers = runpy.run_path(str(ROOT / "docs" / "layers.py"))["layers"]()
     package = ROOT / "src" / "bridle"
     there = {path.parent.name for path in package.glob("*/__init__.py")}
     there |= {path.stem for path in package.glob("*.py")} - {"__init__"}
-    assert sorted(name for floor in floors for name in floor) == sorted(there)
+    assert sorted(name for layer in layers for name in layer) == sorted(there)
 
 
 def test_files_that_the_page_names_exist():
