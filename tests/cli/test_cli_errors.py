@@ -92,7 +92,7 @@ BAD_OPTIONS = {
     ("--l2", "nan"): ("nan",),
     ("--keep-prob", "0"): ("0.0", "above 0"),
     ("--keep-prob", "1.5"): ("1.5", "at most 1"),
-    ("--drop-prob", "1"): ("1.0", "less than 1"),
+    ("--drop-prob", "1"): ("1.0", "below 1"),
     ("--drop-connect-keep-prob", "-0.1"): ("-0.1",),
     ("--keep-prob", "0.5", "--drop-prob", "0.5"): ("exactly one",),
     ("--max-norm", "0"): ("0.0", "above 0"),
