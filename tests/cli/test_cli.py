@@ -59,7 +59,7 @@ def test_fit_prints_the_table_and_one_sentence(bridle):
         assert part in ran.out
     # one sentence, whatever the width that it was wrapped to
     verdict = " ".join(ran.out[ran.out.index("The plain network") :].split())
-    assert verdict.endswith("on the test part).")
+    assert verdict.endswith("on the test set).")
 
 
 def test_plain_network_overfits_and_regularization_narrows_the_gap(bridle):

@@ -81,7 +81,7 @@ def test_worst_rows_show_the_table(found, table, fitted):
 
 
 def test_another_table_is_no_table_of_the_fit(fitted, table):
-    with pytest.raises(UsageError, match="has 400 rows and the fitted table had 500"):
+    with pytest.raises(UsageError, match="has 400 rows, but the fitted table had 500"):
         bridle.diagnose(fitted, table[:400])
 
 

@@ -275,5 +275,5 @@ def test_without_matplotlib_it_says_what_to_install(stopped, monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", absent)
-    with pytest.raises(ImportError, match="which is not installed; pip install 'bridle"):
+    with pytest.raises(ImportError, match="which is not installed: pip install matplotlib"):
         GapDisplay.from_estimator(stopped)

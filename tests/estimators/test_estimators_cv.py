@@ -227,7 +227,7 @@ def test_invalid_arguments_are_refused(arguments, message):
 
 
 def test_groups_need_a_splitter():
-    with pytest.raises(ValueError, match="groups can be passed only to a splitter, and cv is 5"):
+    with pytest.raises(ValueError, match="groups can be passed only to a splitter, but cv is 5"):
         MLPClassifierCV().fit(X_IRIS, Y_IRIS, groups=np.arange(150))
     with pytest.raises(ValueError, match="one class only, 1"):
         MLPClassifierCV().fit(X_IRIS, np.ones(150, dtype=int))

@@ -109,7 +109,7 @@ def test_a_scheduler_that_counted_the_groups():
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
     torch.optim.lr_scheduler.StepLR(optimizer, 10)
     rules = {nn.ReLU: bridle.ConcreteDropout(**HALF)}
-    with pytest.raises(UsageError, match="make the scheduler after"):
+    with pytest.raises(UsageError, match="create the scheduler after"):
         bridle.regularize(model, rules, optimizer=optimizer)
     assert not noises_of(model)
     assert len(optimizer.param_groups) == 1

@@ -68,9 +68,9 @@ def test_weight_drop_of_a_cell_and_of_nothing():
     with pytest.raises(UsageError, match="no hidden-to-hidden weights"):
         bridle.regularize(nn.Linear(3, 4), {"*": bridle.WeightDrop(**HALF)})
     each = bridle.Scheduled(bridle.DropConnect(per_example=True, **HALF), RISING)
-    with pytest.raises(UsageError, match=r"bridle\.Network only"):
+    with pytest.raises(UsageError, match=r"only in bridle\.Network"):
         bridle.regularize(nn.Linear(3, 4), {"*": each})
-    with pytest.raises(UsageError, match="is not noise on inputs"):
+    with pytest.raises(UsageError, match="cannot be applied to a module's input or output"):
         bridle.regularize(nn.LSTM(3, 4), {nn.LSTM: bridle.Before(bridle.WeightDrop(**HALF))})
 
 

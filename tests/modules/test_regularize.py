@@ -246,7 +246,7 @@ def test_receipt_prints_and_attaches_later():
         ({"fc*": DROP}, "no module matches 'fc"),
         ({nn.Conv2d: DROP}, "no module matches Conv2d; .*Sequential"),
         ({"0": 0.5}, "0.5 for '0' is not a rule"),
-        ({"0": bridle.Dropout(keep_prob=0.5, shared=True)}, "bridle.Network only"),
+        ({"0": bridle.Dropout(keep_prob=0.5, shared=True)}, "only in bridle.Network"),
         ({"0": bridle.Dropout(keep_prob=torch.tensor([0.5]))}, "for each member"),
         ({"1": CONNECT}, "no parameter matches"),
         ({"1": DROP, "zz": bridle.L1(1)}, "no parameter matches 'zz'"),

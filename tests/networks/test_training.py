@@ -277,7 +277,7 @@ def test_errors_name_the_value(case, digits):
 
 
 def test_parts_must_fit():
-    with pytest.raises(UsageError, match=r"y has the shape \[4\] and X has 3 rows"):
+    with pytest.raises(UsageError, match=r"y has the shape \[4\], but X has 3 rows"):
         Dataset(torch.zeros(3, 2), torch.zeros(4))
     empty = Dataset(torch.zeros(0, 2), torch.zeros(0))
     with pytest.raises(UsageError, match="training has 0 rows"):

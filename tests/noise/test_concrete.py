@@ -107,7 +107,7 @@ def test_the_learned_rate_goes_where_the_loss_wants_it():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"drop_prob": 0.0}, "keep_prob is 1, and"),
+        ({"drop_prob": 0.0}, "keep_prob is 1, from which"),
         ({"keep_prob": torch.tensor([0.5, 0.5])}, "one probability"),
         ({"keep_prob": 0.5, "entropy": -1.0}, "entropy is -1.0"),
         ({"keep_prob": 0.5, "temperature": 0.0}, "temperature is 0.0"),

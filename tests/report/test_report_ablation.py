@@ -55,7 +55,7 @@ def test_ablation_refuses(fitted):
     bare = library.TableModel(
         fitted.model.network, fitted.model.encoder, fitted.model.target, "class"
     )
-    with pytest.raises(library.UsageError, match="does not state its regularizers"):
+    with pytest.raises(library.UsageError, match="has no record of its regularizers"):
         library.ablate(bare, CREDIT)
     with pytest.raises(library.UsageError, match="no network has the label 'L3'"):
         library.ablate(fitted.model, CREDIT, factors=(1,), steps=1).weights("L3")

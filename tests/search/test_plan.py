@@ -34,7 +34,7 @@ def test_little_memory_cuts_the_search_into_smaller_jobs():
     assert plan(data).trials_per_job == 8
     small = plan(data, memory=1.5e6)
     assert small.trials_per_job < 8
-    with pytest.raises(UsageError, match=r"memory is 1e-06GB and one configuration .* needs"):
+    with pytest.raises(UsageError, match=r"memory is 1e-06GB, but one configuration .* needs"):
         plan(data, memory=memory_in_bytes("1KB"))
     with pytest.raises(UsageError, match="memory is 'much'"):
         memory_in_bytes("much")
@@ -71,7 +71,9 @@ def test_more_time_is_more_configurations():
 
 
 def test_devices(monkeypatch):
-    with pytest.raises(UsageError, match="device is 'tpu'; it is one of 'auto', 'cpu', 'cuda'"):
+    with pytest.raises(
+        UsageError, match="device is 'tpu'; it must be one of 'auto', 'cpu', 'cuda'"
+    ):
         check_device("tpu")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert check_device("auto") == "cpu"

@@ -71,7 +71,7 @@ def test_a_killed_search_goes_on_to_the_same_result(tmp_path):
 def test_a_run_directory_is_not_overwritten_and_must_fit(tmp_path):
     run = tmp_path / "run"
     bridle.search(a_table(), "y", directory=run, **FAST)
-    with pytest.raises(UsageError, match="holds a search already: resume it"):
+    with pytest.raises(UsageError, match="already holds a search: resume it"):
         bridle.search(a_table(), "y", directory=run, **FAST)
     with pytest.raises(UsageError, match="holds a search on other data"):
         bridle.search(a_table(seed=5), "y", directory=run, resume=True, **FAST)

@@ -28,7 +28,7 @@ def test_search_answers_with_evidence():
     for each in found.comparisons.values():
         assert each.better + each.same + each.worse == pytest.approx(1)
     assert found.verdict.startswith("The best of 9 configurations is ")
-    assert found.verdict.endswith("), by accuracy on the test part.")
+    assert found.verdict.endswith("), by accuracy on the test set.")
     table = found.configurations
     assert len(table) == 9
     assert set(table["rung"]) == {0, 1, 2}
@@ -112,9 +112,9 @@ def test_fifty_rows_and_many_columns():
         ({"folds": 70}, DataError, "too few for 70 folds"),
         ({"configurations": 1}, UsageError, "configurations is 1; it must be 2 or more"),
         ({"budget": "2m"}, UsageError, "budget is '2m' and configurations is 9; give one"),
-        ({"scoring": "r2"}, UsageError, "scoring is 'r2'; for classification it is one of"),
+        ({"scoring": "r2"}, UsageError, "scoring is 'r2'; for classification it must be one of"),
         ({"seed": -1}, UsageError, "seed is -1"),
-        ({"engine": "abacus"}, UsageError, "engine is 'abacus'; it is one of 'local'"),
+        ({"engine": "abacus"}, UsageError, "engine is 'abacus'; it must be one of 'local'"),
         ({"workers": 0}, UsageError, "workers is 0"),
         ({"epochs": 0}, UsageError, "epochs is 0"),
         ({"resume": True}, UsageError, "resume needs the directory"),
@@ -173,7 +173,7 @@ def test_a_refit_learns_every_row(tmp_path):
 
 
 def test_an_unknown_answer_is_refused():
-    with pytest.raises(UsageError, match="answer is 'vote'; it is one of 'ensemble'"):
+    with pytest.raises(UsageError, match="answer is 'vote'; it must be one of 'ensemble'"):
         bridle.search(a_table(), "y", answer="vote")
 
 
@@ -203,13 +203,12 @@ def test_fit_without_a_strength_searches(bridle, tmp_path):
     options = ("--configurations", 9, "--epochs", 2, "--hidden", "16", "--folds", 3, "--quiet")
     ran = bridle("fit", CREDIT, "--target", "class", "--out", model, *options)
     assert ran.code == 0, ran.err
-    parts = (
+    for part in (
         "best of the search",
         "test accuracy (200 rows)",
         "gap",
         "best configuration: learning_rate",
-    )
-    for part in parts:
+    ):
         assert part in ran.out
     assert "The best of 9 configurations" in " ".join(ran.out.split())
     assert bridle("predict", model, CREDIT, "--out", tmp_path / "p.csv").code == 0
@@ -225,4 +224,4 @@ def test_fit_without_a_strength_searches(bridle, tmp_path):
 def test_options_of_the_search_and_of_a_fit_do_not_mix(bridle):
     ran = bridle("fit", CREDIT, "--target", "class", "--budget", "5s", "--l1", "0.1")
     assert ran.code == 2
-    assert "--budget is an option of the search, which chooses" in ran.err
+    assert "--budget starts a search, but --l1 cannot be used in a search" in ran.err

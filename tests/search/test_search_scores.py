@@ -1,4 +1,4 @@
-"""Folds, scores, and comparisons on the test part."""
+"""Folds, scores, and comparisons on the test set."""
 
 import math
 

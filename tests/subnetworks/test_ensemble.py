@@ -213,7 +213,7 @@ def test_errors_say_what_to_do():
     for options, message in (
         ({"k": 0}, r"k is 0; give a count of subnetworks"),
         ({"k": [3, -1]}, r"k is -1"),
-        ({"mean": "harmonic"}, r"mean is 'harmonic'; it is 'arithmetic' or 'geometric'"),
+        ({"mean": "harmonic"}, r"mean is 'harmonic'; it must be 'arithmetic' or 'geometric'"),
         ({"mean": "geometric", "objective": "squared_error"}, r"use mean='arithmetic'"),
         ({"objective": "hinge"}, r"objective is 'hinge'"),
         ({"batch_rows": 0}, r"batch_rows is 0"),

@@ -204,7 +204,7 @@ def test_members_have_keep_probabilities_of_their_own():
 
 def test_errors_say_what_to_do():
     network, X = build((4, 5, 3)), torch.zeros(2, 4)
-    with pytest.raises(UsageError, match="propagate is 'all'; it is 'mean' or 'moments'"):
+    with pytest.raises(UsageError, match="propagate is 'all'; it must be 'mean' or 'moments'"):
         predict_gaussian(network, X, propagate="all")
     with pytest.raises(UsageError, match="samples is 0; give 1 or more"):
         predict_gaussian(network, X, samples=0)

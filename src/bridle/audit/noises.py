@@ -143,7 +143,7 @@ def _record_noises(model: nn.Module) -> dict[str, _NoiseRecord]:
 
 
 def audit_noises(sandbox: Sandbox) -> tuple[list[NoiseSeen], list[Finding]]:
-    """Return the observed behaviour of each noise, and the findings."""
+    """Return the observed behavior of each noise, and the findings."""
     model, _ = sandbox.copies()
     watched = _record_noises(model)
     sandbox.loss_of(model)

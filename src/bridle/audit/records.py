@@ -40,7 +40,7 @@ class Effect:
 
 @dataclass(frozen=True)
 class NoiseSeen:
-    """The observed behaviour of one noise in a training pass.
+    """The observed behavior of one noise in a training pass.
 
     Attributes
     ----------

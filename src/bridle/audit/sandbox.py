@@ -90,7 +90,7 @@ class Sandbox:
         batch = tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, self.batch)
         value = self.loss(model, batch)
         if not isinstance(value, Tensor) or value.numel() != 1:
-            raise UsageError(f"loss(model, batch) gave {value!r}; let it return a scalar tensor")
+            raise UsageError(f"loss(model, batch) returned {value!r}; return a scalar tensor")
         return value
 
     def check_loss(self) -> None:

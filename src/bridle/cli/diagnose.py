@@ -25,7 +25,7 @@ def diagnose(
     refit: Annotated[
         bool,
         typer.Option(
-            help="Also train on shuffled targets, and train gradient boosting, to compare."
+            help="Also train on shuffled labels, and train gradient boosting, to compare."
         ),
     ] = True,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridle.cli import fit_options as o
 from bridle.cli.options import AsJson, FiguresTo, Out, Quiet, ReportTo, Table, WithAblation
-from bridle.cli.parsing import hidden_of, keep_prob_of, strengths_of
+from bridle.cli.parsing import hidden_of, strengths_of
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print, search_and_print
 from bridle.errors import UsageError
@@ -60,14 +60,16 @@ def fit(
     network uses L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for classification
     and 0.95 for regression.
     """
-    strengths = strengths_of(
+    regularizers = _given(
         l1=l1,
         l2=l2,
-        keep_prob=keep_prob_of(keep_prob, drop_prob),
+        keep_prob=keep_prob,
+        drop_prob=drop_prob,
         input_keep_prob=input_keep_prob,
         drop_connect_keep_prob=drop_connect_keep_prob,
         max_norm=max_norm,
     )
+    strengths = strengths_of(**regularizers)
     shape = None if hidden is None else hidden_of(hidden)
     training = _given(
         patience=patience,
@@ -83,7 +85,7 @@ def fit(
         run=run,
         resume=resume or None,
     )
-    fixed = [*training, *_given(strengths=strengths)]
+    fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed}
     common |= {"as_json": as_json, "quiet": quiet}
@@ -107,11 +109,16 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
+def _option(name: str) -> str:
+    """Return the option of a parameter."""
+    return "--" + name.replace("_", "-")
+
+
 def _is_search(searching: list[str], fixed: list[str], *, any_shape: bool) -> bool:
-    """Return whether to search; an option of the search excludes what the search chooses."""
+    """Return whether to search; options of the search exclude those of a fit without one."""
     if searching and fixed:
         raise UsageError(
-            f"--{searching[0]} is an option of the search, which chooses {', '.join(fixed)} "
-            "itself; leave out one of the two"
+            f"{_option(searching[0])} starts a search, but {', '.join(map(_option, fixed))} "
+            "cannot be used in a search; leave out one of the two"
         )
     return bool(searching) or not (fixed or any_shape)

@@ -111,7 +111,10 @@ Scoring = Annotated[
 ]
 Answer = Annotated[
     str,
-    _search("Final model: ensemble (of the best), best, or refit (the best, on all rows)."),
+    _search(
+        "Final model: ensemble (of the best configurations), best (the best configuration), or "
+        "refit (the best configuration, refitted on all rows)."
+    ),
 ]
 Folds = Annotated[int, _search("Number of cross-validation folds.")]
 TestTable = Annotated[Path | None, _search("Table with your own test rows.", "--test")]

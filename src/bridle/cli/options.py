@@ -38,7 +38,7 @@ FiguresTo = Annotated[
 ]
 WithAblation = Annotated[
     bool,
-    typer.Option(help="For the report, train again with each regularizer alone."),
+    typer.Option(help="With --report or --figures: also train with each regularizer alone."),
 ]
 Out = Annotated[
     Path | None,

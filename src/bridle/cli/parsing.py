@@ -9,7 +9,7 @@ from bridle.errors import UsageError
 if TYPE_CHECKING:
     from bridle.models.recipe import Strengths
 
-__all__ = ["hidden_of", "keep_prob_of", "strengths_of"]
+__all__ = ["hidden_of", "strengths_of"]
 
 
 def hidden_of(text: str) -> tuple[int, ...]:
@@ -22,18 +22,12 @@ def hidden_of(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def keep_prob_of(keep_prob: float | None, drop_prob: float | None) -> float | None:
-    """Return the keep probability from either option, or None if neither was given."""
-    if keep_prob is None and drop_prob is None:
-        return None
-    from bridle.noise import Dropout
-
-    return float(Dropout(keep_prob=keep_prob, drop_prob=drop_prob).keep_prob)
-
-
-def strengths_of(**given: float | None) -> Strengths | None:
+def strengths_of(**given: float) -> Strengths | None:
     """Return the given strengths, or None if none was given."""
     from bridle.models.recipe import Strengths
+    from bridle.noise import Dropout
 
-    chosen = {name: value for name, value in given.items() if value is not None}
-    return Strengths(**chosen) if chosen else None
+    keep_prob, drop_prob = given.pop("keep_prob", None), given.pop("drop_prob", None)
+    if keep_prob is not None or drop_prob is not None:
+        given["keep_prob"] = float(Dropout(keep_prob=keep_prob, drop_prob=drop_prob).keep_prob)
+    return Strengths(**given) if given else None

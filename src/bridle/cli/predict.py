@@ -30,11 +30,13 @@ def predict(
     ] = None,
     subnetworks: Annotated[
         int | None,
-        typer.Option(help="Average this many subnetworks, and add their standard deviation."),
+        typer.Option(
+            help="Average this many dropout subnetworks, and add their standard deviation."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Predict the target for each row of TABLE: a class with probabilities, or a value."""
+    """Predict the target for each row of TABLE: a class with probabilities, or a number."""
     from bridle.models.file import load, write_atomically
 
     if out is not None and out.suffix not in (".csv", ".parquet"):

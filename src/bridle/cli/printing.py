@@ -57,7 +57,7 @@ def show_fit(result: FitResult, console: Console) -> None:
             "exact zeros by layer",
             [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
         ),
-        ("weights from epoch", [str(n.epochs) for n in networks]),
+        ("epoch of the final weights", [str(n.epochs) for n in networks]),
         ("best epoch (held-out loss)", [str(n.best_epoch) for n in networks]),
     ]
     for label, cells in rows:
@@ -99,7 +99,7 @@ def show_search(result: SearchResult, console: Console) -> None:
             [", ".join(f"{100 * zeros:.0f} %" for zeros in each.zeros) for each in networks],
         ),
         ("epochs trained", [str(each.epochs) for each in networks]),
-        ("weights from epoch", [str(each.best_epoch) for each in networks]),
+        ("epoch of the final weights", [str(each.best_epoch) for each in networks]),
     ]
     for label, cells in rows:
         grid.add_row(label, *cells)
@@ -107,8 +107,9 @@ def show_search(result: SearchResult, console: Console) -> None:
     used = _used(result)
     lines = [
         f"best configuration: {used}",
-        f"selected by {result.scoring}: {result.validation_score:.4g} in cross-validation, "
-        f"{result.test_score.value:.4g} on the test part "
+        f"{result.scoring} (used for selection): "
+        f"{result.validation_score:.4g} in cross-validation, "
+        f"{result.test_score.value:.4g} on the test set "
         f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
     ]
     if result.importance:
@@ -197,7 +198,8 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
     if (shuffled := found.shuffled_labels) is not None:
         score = size(shuffled.training, share=share) + (" %" if share else "")
         guess = size(shuffled.baseline, share=share) + (" %" if share else "")
-        lines.append(("on shuffled targets", f"training score {score}, constant guess {guess}"))
+        text = f"training score {score}, constant prediction {guess}"
+        lines.append(("trained on shuffled labels", text))
     if (fit := found.calibration) is not None:
         over = with_margin(fit.overconfidence, share=True, signed=True)
         lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfidence {over} points"))

@@ -66,7 +66,7 @@ def _of_gap(found: Diagnosis) -> list[str]:
 
 
 def _on(part: str) -> str:
-    return "on held-out rows" if part == "held out" else "on the test part"
+    return "on held-out rows" if part == "held out" else "on the test set"
 
 
 def _of_references(found: Diagnosis) -> list[str]:
@@ -95,7 +95,7 @@ def _of_curves(found: Diagnosis) -> list[str]:
 def _of_the_rest(found: Diagnosis) -> list[str]:
     lines = []
     if (shuffled := found.shuffled_labels) is not None:
-        lines.append(f"trained on shuffled targets, it memorises {shuffled.memorised:.0%} of them")
+        lines.append(f"trained on shuffled labels, it memorizes {shuffled.memorised:.0%} of them")
     if (chosen := found.selection) is not None:
         lines.append(
             f"the best of {chosen.tried} configurations has a validation score of "

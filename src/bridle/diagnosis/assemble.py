@@ -43,7 +43,7 @@ class Measurements:
         Scores of parts that are recorded without predictions.
     selected : bool
         Whether held-out rows were used for a selection (of an epoch or a configuration), so that
-        only the test part is unbiased.
+        only the test set is unbiased.
     contaminated : bool
         Whether the model was trained on many of the supposedly new rows, so that no claim can be
         tested on them.
@@ -201,7 +201,7 @@ def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Refe
     for name, other in measured.references.items():
         if len(other.truth) != len(new.truth):
             raise UsageError(
-                f"{name} has predictions for {len(other.truth)} rows and the model for "
+                f"{name} has predictions for {len(other.truth)} rows, but the model for "
                 f"{len(new.truth)} {at} rows; give predictions for the same rows"
             )
         p_value = mcnemar_p_value(new.judged, other.judged) if new.judged.is_share else None

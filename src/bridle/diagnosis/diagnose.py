@@ -57,7 +57,7 @@ def diagnose(
         One of: the result of :func:`bridle.fit` or :func:`bridle.search`, which need no data; a
         :class:`bridle.TableModel`; a :class:`bridle.History`; a fitted scikit-learn estimator; a
         :class:`bridle.Network`, or another torch module that returns logits (for regression,
-        values); a function from inputs to classes, probabilities, logits or values.
+        predictions); a function from inputs to classes, probabilities, logits or predictions.
     data
         New rows. For a TableModel: a table (path or DataFrame) with the target. If it is the table
         that the model was fitted to, it is split again into the same parts. For the result of a

@@ -65,7 +65,7 @@ class Subnetworks:
     scaled_loss, averaged_loss : float, optional
         The mean losses of weight scaling and of the average.
     spread : float
-        Standard deviation of a single subnetwork's probability (or value) around the average.
+        Standard deviation of a single subnetwork's probability (or prediction) around the average.
     """
 
     part: str
@@ -82,14 +82,14 @@ class Subnetworks:
 
 @dataclass(frozen=True)
 class ShuffledLabels:
-    """How much the model can memorise: it is trained on permuted targets (Zhang et al. 2017).
+    """How much the model can memorize: it is trained on permuted targets (Zhang et al. 2017).
 
     Attributes
     ----------
     training : float
         The score on the permuted targets that it was trained on.
     baseline : float
-        The score of the best constant guess on these targets.
+        The score of the best constant prediction on these targets.
     memorised : float
         (training - baseline) / (1 - baseline): 0 for nothing, 1 for every row.
     rows : int

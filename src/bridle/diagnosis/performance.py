@@ -29,7 +29,7 @@ class Part:
         Accuracy or R²; higher is better. The training score is exact, so its interval has no width.
         For the other parts the interval is that of the true score on new rows.
     baseline : float, optional
-        The score of the best constant guess on this part.
+        The score of the best constant prediction on this part.
     loss : Estimate, optional
         Mean loss per row; lower is better. None for a classifier without probabilities.
     """
@@ -110,7 +110,7 @@ class Selection:
     validation_score : float
         The score of the chosen configuration on the rows used for the selection.
     honest_score : Estimate
-        The score on the test part, which was used once.
+        The score on the test set, which was used once.
     optimism : Estimate
         Validation score minus test score.
     expected_optimism : float, optional

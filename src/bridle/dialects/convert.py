@@ -83,7 +83,7 @@ def _without_half(name: str) -> _Dialect:
 def _read_mixed(numbers: Numbers, context: _Context) -> Pair:
     alpha, share = context.squared_error * numbers[0], numbers[1]
     if share > 1:
-        raise UsageError(f"l1_ratio of 'sklearn.ElasticNet' is {share}; it is between 0 and 1")
+        raise UsageError(f"l1_ratio of 'sklearn.ElasticNet' is {share}; it must be between 0 and 1")
     return alpha * share, alpha * (1 - share)
 
 
@@ -272,7 +272,7 @@ def _context(
     if rate == 0:
         raise UsageError(f"learning_rate is {learning_rate!r}; it must be above 0")
     if squared_error not in SQUARED_ERRORS:
-        raise UsageError(f"squared_error is {squared_error!r}; it is 'full' or 'half'")
+        raise UsageError(f"squared_error is {squared_error!r}; it must be 'full' or 'half'")
     return _Context(int(count), rate, SQUARED_ERRORS[squared_error])
 
 

@@ -26,7 +26,7 @@ class MLPClassifier(ClassLabels):
     ``random_state`` gives the same network up to rounding: initial weights (Glorot & Bengio 2010),
     batches, optimizers and stopping rules are the same.
 
-    ``alpha`` is divided by the rows of a batch, as in scikit-learn. The λ of the article is
+    ``alpha`` is divided by the rows of a batch, as in scikit-learn. The λ of :class:`bridle.L2` is
     ``alpha / batch_size``; see :func:`bridle.convert_strength`.
 
     Parameters

@@ -48,7 +48,7 @@ class CVFolds(BaseEstimator):
             names = [*params, *(["groups"] if groups is not None else [])]
             if names:
                 raise UsageError(
-                    f"{' and '.join(names)} can be passed only to a splitter, and cv is {cv}; use "
+                    f"{' and '.join(names)} can be passed only to a splitter, but cv is {cv}; use "
                     "a splitter such as cv=GroupKFold(), or leave the argument out"
                 )
             if not 2 <= cv <= rows // 2:

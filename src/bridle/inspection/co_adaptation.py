@@ -121,7 +121,7 @@ def co_adaptation(
         ablation = NetworkAblation(model, layer=at, member=member, X=X, mean=mean)
     elif isinstance(layer, int):
         raise UsageError(
-            f"layer is {layer}, and numbers are for a bridle.Network; "
+            f"layer is {layer}, but only a bridle.Network has numbered layers; "
             f"give the name of a module in the {type(model).__name__}"
         )
     else:
@@ -152,7 +152,7 @@ def _check(X: Tensor, y: Tensor, *, removed: str, max_pairs: int | None, batch_r
             "and at least one row"
         )
     if removed not in ("zero", "mean"):
-        raise UsageError(f"removed is {removed!r}; it is 'zero' or 'mean'")
+        raise UsageError(f"removed is {removed!r}; it must be 'zero' or 'mean'")
     for name, count, least in (("max_pairs", max_pairs, 2), ("batch_rows", batch_rows, 1)):
         if count is not None and count < least:
             raise UsageError(f"{name} is {count}; it must be {least} or more")

@@ -116,7 +116,7 @@ def tile_sheet(
     if tiles.ndim != 3 or not tiles.size:
         raise UsageError(f"tiles has the shape {list(tiles.shape)}; give [tiles, height, width]")
     if scale not in ("each", "all"):
-        raise UsageError(f"scale is {scale!r}; it is 'each' or 'all'")
+        raise UsageError(f"scale is {scale!r}; it must be 'each' or 'all'")
     count, height, width = tiles.shape
     columns = math.ceil(math.sqrt(count)) if columns is None else columns
     if columns < 1 or gap < 0:

@@ -147,7 +147,7 @@ class ModuleAblation:
         output = self._layer_output(X[:1])
         if not -output.ndim < unit_axis < output.ndim or unit_axis == 0:
             raise UsageError(
-                f"unit_axis is {unit_axis} and {self.layer!r} returns the shape "
+                f"unit_axis is {unit_axis}, but {self.layer!r} returns the shape "
                 f"{list(output.shape)}; give the axis of its units (axis 0 is the rows)"
             )
         self.units = output.shape[unit_axis]

@@ -10,7 +10,7 @@ except ImportError:
     try:
         import pytorch_lightning as pl
     except ImportError as error:
-        raise ImportError("Lightning is not installed: pip install 'bridle[lightning]'") from error
+        raise ImportError("Lightning is not installed: pip install lightning") from error
 
 from bridle.integrations.session import Session
 from bridle.modules.regularize import Receipt, Rules

@@ -7,7 +7,7 @@ from typing import Any
 try:
     import mlflow
 except ImportError as error:
-    raise ImportError("MLflow is not installed: pip install 'bridle[mlflow]'") from error
+    raise ImportError("MLflow is not installed: pip install mlflow-skinny") from error
 
 from bridle.search import SearchResult
 

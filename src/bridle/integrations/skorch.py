@@ -7,7 +7,7 @@ from typing import Any
 try:
     from skorch.callbacks import Callback
 except ImportError as error:
-    raise ImportError("skorch is not installed: pip install 'bridle[skorch]'") from error
+    raise ImportError("skorch is not installed: pip install skorch") from error
 
 from bridle.integrations.session import Session
 from bridle.modules.regularize import Receipt, Rules

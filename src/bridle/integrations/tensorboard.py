@@ -8,7 +8,7 @@ from pathlib import Path
 try:
     from torch.utils.tensorboard import SummaryWriter
 except ImportError as error:
-    raise ImportError("TensorBoard is not installed: pip install 'bridle[tensorboard]'") from error
+    raise ImportError("TensorBoard is not installed: pip install tensorboard") from error
 
 from bridle.search import SearchResult
 

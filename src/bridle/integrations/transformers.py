@@ -9,7 +9,7 @@ try:
     from transformers.utils import logging
 except ImportError as error:
     raise ImportError(
-        "transformers is not installed: pip install 'bridle[transformers]'"
+        "transformers is not installed: pip install accelerate transformers"
     ) from error
 
 from bridle.integrations.session import Session

@@ -55,8 +55,8 @@ def ablate(
     Two paths are added: the network with L1 at many strengths, and with L2. All networks are
     members of one population. They start from the same weights and see the same batches, so that
     they differ only in their regularizers. The training and held-out rows are those of
-    :func:`bridle.fit` with the model's seed; the test part is not used. Only two networks stop
-    early: one has nothing but early stopping, the other has all regularizers.
+    :func:`bridle.fit` with the model's seed; the test set is not used. Only two networks stop
+    early: one has only early stopping, the other also has all regularizers.
 
     Parameters
     ----------
@@ -66,10 +66,10 @@ def ablate(
     table : path or DataFrame
         The table that it was fitted to.
     rows : int
-        The most rows to train on; at most half as many are held out. If a part has more rows,
+        Maximum number of training rows; at most half as many are held out. If a part has more rows,
         evenly spaced ones are taken.
     steps : int
-        The most steps to train. The model's own number of epochs is never exceeded.
+        Maximum number of steps. The model's own number of epochs is never exceeded.
     factors : sequence of float
         The strengths of the paths, as multiples of the default strengths: 1e-4 for L1 and 1e-3
         for L2.
@@ -83,7 +83,7 @@ def ablate(
     Raises
     ------
     UsageError
-        If the model file does not state its regularizers, or a number is out of range.
+        If the model file has no record of its regularizers, or a number is out of range.
     DataError
         If the table cannot be used.
 
@@ -100,7 +100,9 @@ def ablate(
     """
     facts = model.facts
     if "strengths" not in facts:
-        raise UsageError("the model does not state its regularizers; fit it with bridle.fit")
+        raise UsageError(
+            "the model has no record of its regularizers; fit it with bridle.fit or bridle.search"
+        )
     if rows < 10 or steps < 1 or min(factors, default=1) <= 0:
         raise UsageError(
             f"rows is {rows}, steps is {steps} and factors is {list(factors)}; give at least "
@@ -259,7 +261,7 @@ def _parts(
 
 
 def _spaced(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:
-    """Return at most so many rows, evenly spaced, since a table may be sorted by class."""
+    """Return at most ``most`` rows, evenly spaced, since a table may be sorted by class."""
     if len(rows) <= most:
         return rows
     return rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

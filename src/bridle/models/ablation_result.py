@@ -57,9 +57,9 @@ class Ablation:
     population : Network
         Their networks, in the same order.
     rows : dict of str to int
-        The number of "training" and "held out" rows. The test part is not used.
+        The number of "training" and "held out" rows. The test set is not used.
     epochs : int
-        The most epochs of a network.
+        Maximum number of epochs of a network.
     """
 
     score_name: str

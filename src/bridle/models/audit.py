@@ -58,7 +58,9 @@ def audit_model(
     True
     """
     if "strengths" not in model.facts:
-        raise UsageError("the model does not state its regularizers; fit it with bridle.fit")
+        raise UsageError(
+            "the model has no record of its regularizers; fit it with bridle.fit or bridle.search"
+        )
     strengths = Strengths(**model.facts["strengths"])
     together = [Strengths.among(each) for each in model.facts.get("together", [])]
     each_has = model.network.members // max(1, len(together))

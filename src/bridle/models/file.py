@@ -1,7 +1,7 @@
 """The model file: a safetensors file with a JSON document in its header.
 
 The file contains no code, and loading it executes nothing: tensors are raw numbers, and the
-document states shapes, categories, centres and scales. Writing is atomic: the file at the path is
+document states shapes, categories, centers and scales. Writing is atomic: the file at the path is
 either the old one or the complete new one.
 """
 
@@ -218,7 +218,7 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         )
     if document.get("version") != FORMAT_VERSION:
         raise ModelFileError(
-            f"{source} has format version {document.get('version')}, and this version of bridle "
+            f"{source} has format version {document.get('version')}, but this version of bridle "
             f"reads format {FORMAT_VERSION}; install the version that wrote it"
         )
     return document, tensors
@@ -284,7 +284,7 @@ def _with_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 def _dtype(name: str) -> torch.dtype:
     known = {"float32": torch.float32, "float64": torch.float64}
     if name not in known:
-        raise UsageError(f"the dtype is {name!r}; it is one of {', '.join(map(repr, known))}")
+        raise UsageError(f"the dtype is {name!r}; it must be one of {', '.join(map(repr, known))}")
     return known[name]
 
 

@@ -53,9 +53,9 @@ def fit(
 ) -> FitResult:
     """Fit a plain and a regularized network to a table, and compare them.
 
-    The plain network has no regularization. A fifth of the rows is the test part, which is opened
-    once, at the end. Another fifth is held out to measure the gap and for early stopping. The
-    networks are trained on the rest. Both are one population: they start from the same weights
+    The plain network has no regularization. A fifth of the rows is the test set, which is
+    evaluated once, at the end. Another fifth is held out to measure the gap and for early stopping.
+    The networks are trained on the rest. Both are one population: they start from the same weights
     and see the same batches, so that they differ only in the regularizers and in early stopping.
 
     Parameters
@@ -105,7 +105,7 @@ def fit(
     """
     recipe = Recipe() if recipe is None else recipe
     if task not in ("auto", "classification", "regression"):
-        raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
+        raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
     frame, truth = target_column(without_columns(read_table(table), drop, target), target)

@@ -58,7 +58,7 @@ class Strengths:
 
     @classmethod
     def among(cls, values: Mapping[str, Any]) -> Strengths:
-        """Build the strengths from a mapping that may have other values too."""
+        """Build the strengths from a mapping that may have other keys."""
         return cls(**{each.name: values[each.name] for each in fields(cls)})
 
     def penalties(self, members: int) -> list[Penalty]:
@@ -113,9 +113,9 @@ class Recipe:
     hidden : sequence of int
         Units of each hidden layer.
     epochs : int
-        The most epochs. The plain network is trained for all of them.
+        Maximum number of epochs. The plain network is trained for all of them.
     patience : int, optional
-        Early stopping of the regularized network: it stops after so many epochs without a lower
+        Early stopping of the regularized network: it stops after this many epochs without a lower
         held-out loss, and takes the weights of the lowest one. None turns early stopping off.
     learning_rate : float
         The learning rate of Adam.
@@ -153,5 +153,5 @@ class Recipe:
                     raise UsageError(f"class_weight of {name!r} is {weight}; it must be 0 or more")
         elif self.class_weight not in (None, "balanced"):
             raise UsageError(
-                f"class_weight is {self.class_weight!r}; it is None, 'balanced' or a mapping"
+                f"class_weight is {self.class_weight!r}; it must be None, 'balanced' or a mapping"
             )

@@ -26,7 +26,7 @@ class Fitted:
     diagnosis : GapJudgement
         The verdict from its training and held-out scores.
     test : Estimate
-        The score on the test part.
+        The score on the test set.
     zeros : tuple of float
         The share of weights that are exactly zero, by layer.
     epochs : int
@@ -56,7 +56,7 @@ class FitResult:
         The regularized network with the table's encoders.
     plain, regularized : Fitted
     comparison : Comparison
-        The paired comparison of the regularized with the plain network on the test part.
+        The paired comparison of the regularized with the plain network on the test set.
     history : History
         The training history; member 0 is plain, member 1 is regularized.
     strengths : Strengths
@@ -125,5 +125,5 @@ class FitResult:
 
 def _signed(estimate: Estimate, share: bool) -> str:
     if share:
-        return f"{100 * estimate.value:+.1f} ± {100 * estimate.margin:.1f} points on the test part"
-    return f"{estimate.value:+.3f} ± {estimate.margin:.3f} R² on the test part"
+        return f"{100 * estimate.value:+.1f} ± {100 * estimate.margin:.1f} points on the test set"
+    return f"{estimate.value:+.3f} ± {estimate.margin:.3f} R² on the test set"

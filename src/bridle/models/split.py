@@ -27,16 +27,16 @@ def without_columns(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd
 
 
 def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
-    """Split off a fifth of the rows as the test part, stratified if the classes are large enough.
+    """Split off a fifth of the rows as the test set, stratified if the classes are large enough.
 
     Returns
     -------
     list of two int64 arrays
-        The other rows, and the test part.
+        The other rows, and the test set.
     """
     if rows < MIN_ROWS:
         raise DataError(
-            f"{rows} rows are too few for a training and a test part; give {MIN_ROWS} or more"
+            f"{rows} rows are too few for a training set and a test set; give {MIN_ROWS} or more"
         )
     return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
 
@@ -44,7 +44,7 @@ def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
 def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
     """Return the rows of each part, stratified if the classes are large enough.
 
-    The held-out part and the test part are a fifth of the rows each.
+    The held-out set and the test set are a fifth of the rows each.
     """
     if rows < MIN_ROWS:
         raise DataError(f"{rows} rows are too few for three parts; give {MIN_ROWS} or more")

@@ -82,7 +82,7 @@ class TableModel:
             It must have the columns that the model was trained on, in any order. Other columns
             are ignored.
         subnetworks : int, optional
-            Average so many subnetworks of each network instead, and return their standard
+            Average this many subnetworks of each network instead, and return their standard
             deviation too; see :func:`bridle.predict_ensemble`.
 
         Returns

@@ -76,9 +76,9 @@ class LearnedRates:
             groups[0]["params"].extend(logits.values())
         elif hasattr(optimizer.step, "_wrapped_by_lr_sched"):
             raise UsageError(
-                "the rates need a parameter group without weight decay, the optimizer has none, "
-                "and its learning-rate scheduler allows no new group: make the scheduler after "
-                "bridle.regularize, or add a group with weight_decay=0"
+                "learned dropout rates need a parameter group with weight_decay=0; none exists, "
+                "and none can be added after the scheduler is created: create the scheduler after "
+                "bridle.regularize, or add such a group to the optimizer"
             )
         else:
             optimizer.add_param_group({"params": list(logits.values()), "weight_decay": 0.0})

@@ -156,7 +156,7 @@ class UnitNoise:
             name = next(iter(value))
             return type(value)(**{**value, name: self._on_first(value[name], act)})
         raise UsageError(
-            f"dropout {self.where} {self.name!r} found a {type(value).__name__}; it needs a "
+            f"dropout {self.where} {self.name!r} got a {type(value).__name__}; it needs a "
             "floating-point tensor, or a tuple or mapping whose first value is one"
         )
 

@@ -54,14 +54,17 @@ def _check_noise(noise: Multiplier) -> None:
     inner = noise.noise if isinstance(noise, Scheduled) else noise
     if inner.shared or getattr(inner, "per_example", False):
         raise UsageError(
-            f"{noise}: shared and per_example work in a bridle.Network only; leave them out"
+            f"{noise}: shared and per_example are supported only in bridle.Network; remove them"
         )
 
 
 def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Planned:
     noise, where = (rule.noise, "before") if isinstance(rule, Before) else (rule, "after")
     if not isinstance(noise, Multiplier) or is_on_weights(noise):
-        raise UsageError(f"{rule!r} for {selector!r} is not noise on inputs: give a Dropout")
+        raise UsageError(
+            f"{rule!r} for {selector!r} cannot be applied to a module's input or output: give a "
+            "noise on units, such as bridle.Dropout"
+        )
     _check_noise(noise)
     found = select_modules(model, selector)
     for name, module in found.items():

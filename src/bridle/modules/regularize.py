@@ -278,7 +278,9 @@ def regularize(
     taken = {(noise.where, noise.name) for noise in noises_of(model)}
     for where, name in planned:
         if (where, name) in taken:
-            raise UsageError(f"there already is a noise {where} {name!r}: undo its receipt first")
+            raise UsageError(
+                f"{name!r} already has a noise {where} it: call `receipt.undo()` first"
+            )
     if penalties:
         penalties_by_name(model, penalties)  # check before the model is changed
     noises, handles = _install(planned, seed, len(taken))

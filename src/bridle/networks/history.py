@@ -44,7 +44,7 @@ class Dataset:
             value = getattr(self, name)
             if value is not None and value.shape != (rows,):
                 raise UsageError(
-                    f"{name} has the shape {list(value.shape)} and X has {rows} rows; "
+                    f"{name} has the shape {list(value.shape)}, but X has {rows} rows; "
                     f"give {name} the shape [{rows}]"
                 )
 

@@ -61,7 +61,7 @@ def check_architecture(sizes: Sequence[int], activation: str, seeds: Sequence[in
         )
     if activation not in ACTIVATIONS:
         raise UsageError(
-            f"activation is {activation!r}; it is one of {', '.join(map(repr, ACTIVATIONS))}"
+            f"activation is {activation!r}; it must be one of {', '.join(map(repr, ACTIVATIONS))}"
         )
     if not seeds:
         raise UsageError("seeds is empty; give one seed per member")

@@ -1,4 +1,4 @@
-"""Objectives: the loss per row that training minimises, and the score that is reported."""
+"""Objectives: the loss per row that training minimizes, and the score that is reported."""
 
 from __future__ import annotations
 
@@ -108,6 +108,6 @@ def objective_of(objective: str | Objective) -> Objective:
         return objective
     if objective not in OBJECTIVES:
         raise UsageError(
-            f"the objective is {objective!r}; it is one of {', '.join(map(repr, OBJECTIVES))}"
+            f"the objective is {objective!r}; it must be one of {', '.join(map(repr, OBJECTIVES))}"
         )
     return OBJECTIVES[objective]

@@ -30,7 +30,7 @@ class Network(nn.Module):
 
     Weights have the shape ``[members, in, out]`` and biases ``[members, 1, out]``; a layer is one
     ``baddbmm``. A single network is a population of one. Weights start from He's normal
-    initialisation (He et al. 2015: standard deviation √(2 / in)), with a seed for each member, so
+    initialization (He et al. 2015: standard deviation √(2 / in)), with a seed for each member, so
     that a member does not depend on the rest of the population.
 
     In ``train()`` mode a forward pass draws the masks of ``(seed, stream, step)``, where ``step``
@@ -41,10 +41,10 @@ class Network(nn.Module):
     Parameters
     ----------
     sizes : sequence of int
-        Units of each layer, inputs first, outputs last: ``[inputs, 256, 256, outputs]`` is the
-        article's network of three layers. Two sizes make a linear model.
+        Units of each layer, inputs first, outputs last: ``[inputs, 256, 256, outputs]`` is a
+        network of three layers. Two sizes make a linear model.
     seeds : int or sequence of int
-        One per member; an int is one member.
+        One per member; an int means one member.
     activation : {"relu", "tanh", "logistic", "identity"}
         Between layers.
     hidden_noise, input_noise : Dropout, GaussianDropout, AlphaDropout or Scheduled, optional
@@ -126,7 +126,7 @@ class Network(nn.Module):
     def forward(
         self, X: Tensor, *, noise: bool | None = None, rows: Tensor | None = None
     ) -> Tensor:
-        """Return the outputs (logits, or regression values) of every member.
+        """Return the outputs (logits, or predictions for regression) of every member.
 
         Parameters
         ----------
@@ -316,7 +316,7 @@ class Network(nn.Module):
 
 @torch.no_grad()
 def predict(network: Network, X: Tensor, *, batch_rows: int = 4096) -> Tensor:
-    """Return the outputs of every member with noise off, as the article's ``predict`` does.
+    """Return the outputs of every member with noise off.
 
     Parameters
     ----------
@@ -330,7 +330,7 @@ def predict(network: Network, X: Tensor, *, batch_rows: int = 4096) -> Tensor:
     Returns
     -------
     Tensor
-        ``[members, rows, outputs]``: logits, or regression values.
+        ``[members, rows, outputs]``: logits, or predictions for regression.
 
     Raises
     ------

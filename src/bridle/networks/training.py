@@ -40,7 +40,7 @@ def train_step(
 ) -> Tensor:
     """Make one training step: forward, backward, update.
 
-    Minimises ``loss(f(x; w ∘ masks)) + R(w)`` for all members at once; the members' gradients are
+    Minimizes ``loss(f(x; w ∘ masks)) + R(w)`` for all members at once; the members' gradients are
     independent. Increments ``network.steps``, so that the next step has new masks. Penalties act
     on the weights and not on the biases.
 
@@ -62,7 +62,7 @@ def train_step(
     penalties : sequence of Penalty or Annealed
         :class:`bridle.Annealed` penalties have their strength at step ``network.steps``.
     mode : {"proximal", "coupled"}
-        "coupled" adds the penalties to the loss, as the article does. "proximal" applies
+        "coupled" adds the penalties to the loss. "proximal" applies
         ``w ← prox(w, step)`` after the optimizer's step, so that L1 gives exact zeros.
     metric : {"euclidean", "adaptive"}
         The step size of the prox: the learning rate, or the step that Adam took for each weight;
@@ -196,7 +196,7 @@ def train(
     penalties, mode
         As in :func:`train_step`.
     metric : {"euclidean", "adaptive"}, optional
-        As in :func:`train_step`. Default: "adaptive" with the default optimizer, which minimises
+        As in :func:`train_step`. Default: "adaptive" with the default optimizer, which minimizes
         the loss plus the penalty as stated; else "euclidean".
     patience : int, None, or one for each member
         Early stopping: stop after this many epochs without a lower held-out loss, and restore the

@@ -1,4 +1,4 @@
-"""Alpha dropout: dropout for self-normalising networks."""
+"""Alpha dropout: dropout for self-normalizing networks."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class AlphaDropout(_Alpha):
 
     ``y = a x + b`` for a kept unit and ``y = a s + b`` for a dropped one, with s = -1.758,
     ``a = (p + s² p (1 - p))^-½`` and ``b = -a (1 - p) s``. Units of mean 0 and variance 1 keep this
-    mean and variance, as self-normalising networks need. Prediction is exactly the identity; there
+    mean and variance, as self-normalizing networks need. Prediction is exactly the identity; there
     is no classic form.
 
     Parameters

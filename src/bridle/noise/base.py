@@ -25,7 +25,10 @@ __all__ = ["BernoulliMask", "Multiplier"]
 
 
 class Multiplier(ABC):
-    """Base class of noises with a keep probability; of mean 1, so prediction is the identity."""
+    """Base class of noises with a keep probability.
+
+    Their multipliers have mean 1, so prediction is the identity.
+    """
 
     scaling: Scaling = "inverted"
     shared = False

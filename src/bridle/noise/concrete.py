@@ -133,7 +133,7 @@ class ConcreteDropout(Multiplier):
             )
         if keep == 1:
             raise UsageError(
-                "keep_prob is 1, and ConcreteDropout cannot learn from there; give less"
+                "keep_prob is 1, from which ConcreteDropout cannot learn; give a value below 1"
             )
         if not (math.isfinite(entropy) and entropy >= 0):
             raise UsageError(f"entropy is {entropy}; it must be a finite number, 0 or more")
@@ -201,6 +201,6 @@ class ConcreteDropout(Multiplier):
         return (x * (kept / (-logit).sigmoid())).to(x.dtype)
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
-        """Return which units were kept by more than half, an event of the keep probability."""
+        """Return which units have a mask above one half, which has probability ``keep_prob``."""
         multiplier = (y / x)[x != 0].flatten()
         return multiplier * self.keep_prob > 0.5

@@ -21,7 +21,7 @@ class Dropout(BernoulliMask):
     Parameters
     ----------
     keep_prob, drop_prob : float or Tensor; exactly one of the two
-        The probability to keep a unit (p in the article and the paper), above 0 and at most 1; or
+        The probability to keep a unit (p in the paper), above 0 and at most 1; or
         the probability to drop it (p in torch), from 0 to below 1. A Tensor ``[members]`` gives
         one per member of a population. Rounded to a multiple of 1/65536.
     scaling : {"inverted", "classic"}

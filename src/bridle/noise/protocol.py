@@ -103,7 +103,7 @@ def _numbers(value: KeepProb) -> list[float]:
 def check_scaling(scaling: str) -> None:
     """Raise a UsageError if a scaling is unknown."""
     if scaling not in ("inverted", "classic"):
-        raise UsageError(f"scaling is {scaling!r}; it is 'inverted' or 'classic'")
+        raise UsageError(f"scaling is {scaling!r}; it must be 'inverted' or 'classic'")
 
 
 def drawn_probability(keep_prob: KeepProb) -> KeepProb:

@@ -186,7 +186,7 @@ def early_dropout(noise: Multiplier, *, steps: int, decay: str = "linear") -> Sc
     if steps < 1:
         raise UsageError(f"steps is {steps}; it must be 1 or more")
     if decay not in ("linear", "constant"):
-        raise UsageError(f"decay is {decay!r}; it is 'linear' or 'constant'")
+        raise UsageError(f"decay is {decay!r}; it must be 'linear' or 'constant'")
     linear = LinearSchedule(1.0, 0.0, steps=steps)
     return Scheduled(noise, linear if decay == "linear" else StepSchedule({0: 1.0, steps: 0.0}))
 

@@ -103,7 +103,7 @@ class _SharedMask(BernoulliMask):
 class SpatialDropout(_SharedMask):
     """Spatial dropout: whole channels of each example are dropped (Tompson et al. 2015).
 
-    For the feature maps of convolutions. Neighbouring pixels are strongly correlated, so dropping
+    For the feature maps of convolutions. Neighboring pixels are strongly correlated, so dropping
     single pixels removes little information. It corresponds to torch's ``Dropout1d``,
     ``Dropout2d`` and ``Dropout3d``. A mask has one entry per example and channel.
 
@@ -273,7 +273,7 @@ class DropPath(_SequenceMask):
             keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling, batch_first=batch_first
         )
         if depth not in (None, "linear"):
-            raise UsageError(f"depth is {depth!r}; it is None or 'linear'")
+            raise UsageError(f"depth is {depth!r}; it must be None or 'linear'")
         self.depth = depth
 
     def options(self) -> dict[str, Any]:

@@ -70,7 +70,7 @@ def as_bias(bias: Tensor, members: int, units: int) -> Tensor:
     """View a bias as ``[1 or members, units]``."""
     if bias.numel() not in (units, members * units):
         raise UsageError(
-            f"the bias has the shape {list(bias.shape)}, and x has {members} members of {units} "
+            f"the bias has the shape {list(bias.shape)}, but x has {members} members of {units} "
             "units; give one number per unit"
         )
     return bias.reshape(-1, units)
@@ -86,7 +86,7 @@ def row_addresses(rows: Tensor | None, x: Tensor) -> Tensor | None:
     )
     if not fits:
         raise UsageError(
-            f"rows has the shape {list(rows.shape)}, and x has {x.shape[0]} members of "
+            f"rows has the shape {list(rows.shape)}, but x has {x.shape[0]} members of "
             f"{x.shape[1]} rows; give one row address per row, or one for all"
         )
     return rows

@@ -8,7 +8,7 @@ two calls of the generator::
     bits of a block = philox((block, row),   key=key)         four words, eight 16-bit lanes
 
 Every part of an address has 64 bits, low word first. Sixteen blocks form a group of 128 units, so
-that vector instructions of any width can store neighbouring units at once: unit ``u`` of a group
+that vector instructions of any width can store neighboring units at once: unit ``u`` of a group
 reads block ``u % 16``, lane ``u // 16``. Lane ``2 w`` is the low half of word ``w`` and lane
 ``2 w + 1`` the high half. A unit is kept if its lane is below ``round(keep_prob * 65536)``.
 

@@ -148,7 +148,7 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
     steps = set(torch.as_tensor(step).flatten().tolist())
     if len(steps) > 1:
         raise UsageError(
-            f"the members are at steps {sorted(steps)[:4]}, and an annealed penalty has one "
+            f"the members are at steps {sorted(steps)[:4]}, but an annealed penalty has one "
             "strength for all members; train them separately"
         )
     now = int(steps.pop())

@@ -45,9 +45,9 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
     use mode='proximal'
     """
     if mode not in MODES:
-        raise UsageError(f"mode is {mode!r}; it is one of {', '.join(map(repr, MODES))}")
+        raise UsageError(f"mode is {mode!r}; it must be one of {', '.join(map(repr, MODES))}")
     if metric not in ("euclidean", "adaptive"):
-        raise UsageError(f"metric is {metric!r}; it is 'euclidean' or 'adaptive'")
+        raise UsageError(f"metric is {metric!r}; it must be 'euclidean' or 'adaptive'")
     refuse_annealed(penalties)
     for penalty in penalties:
         if mode == "coupled" and penalty.constraint:
@@ -65,7 +65,7 @@ def _metric_fits(penalty: Penalty) -> bool:
 
 @torch.no_grad()
 def add_gradients(weights: Iterable[Tensor], penalties: Sequence[Penalty]) -> None:
-    """Add the penalties' gradients to ``weight.grad``: the article's coupled form.
+    """Add the penalties' gradients to ``weight.grad``: the coupled form.
 
     The update is the same as with the penalties added to the loss, without the cost of autograd.
     Call it between ``backward()`` and ``step()``.
@@ -109,7 +109,7 @@ def apply_prox(
     decay. With momentum it is ``lr / (1 - momentum)``, the distance that SGD moves for a constant
     gradient of 1. In the adaptive metric each weight has the step size that the optimizer used for
     it: ``lr / (√v̂ + eps)`` with Adam. A stationary weight then satisfies ``0 ∈ ∂loss + ∂R``, the
-    condition for a minimum of loss plus penalty, as in the article. The Euclidean step has this
+    condition for a minimum of loss plus penalty. The Euclidean step has this
     property with SGD but not with Adam. A constraint's prox is the Euclidean projection in both
     metrics.
 

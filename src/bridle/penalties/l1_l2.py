@@ -120,7 +120,7 @@ class L1:
 
 @final
 class ElasticNet:
-    """``R(w) = l1 Σ |w| + l2 Σ w²``: the formula of the article and of Zou & Hastie (2005).
+    """``R(w) = l1 Σ |w| + l2 Σ w²``: the formula of Zou & Hastie (2005).
 
     It has no factor ½, so ``ElasticNet(l1, l2)`` equals ``L1(l1)`` plus ``L2(2 l2)``. The proximal
     step is ``soft(w, step l1) / (1 + 2 step l2)``.

@@ -62,7 +62,7 @@ def per_member(strength: Strength, weight: Tensor) -> Strength:
         return strength
     if weight.ndim < 1 or weight.shape[0] != strength.shape[0]:
         raise UsageError(
-            f"the strength has {strength.shape[0]} members and the weight has the shape "
+            f"the strength has {strength.shape[0]} members, but the weight has the shape "
             f"{list(weight.shape)}; give a weight whose first axis is the members"
         )
     return strength.to(weight).view(-1, *[1] * (weight.ndim - 1))

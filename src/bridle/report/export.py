@@ -28,7 +28,7 @@ def files_of(figure: Figure) -> dict[str, bytes]:
 
 
 def _drawing(figure: Figure) -> dict[str, Any]:
-    """Return the specification of a figure in light colours, with its panels side by side."""
+    """Return the specification of a figure in light colors, with its panels side by side."""
     count = len(figure.panels)
     columns = {1: 1, 2: 2, 4: 2}.get(count, 3)
     width = (WIDTH if columns == 1 else 840 - GAP * (columns - 1)) // columns

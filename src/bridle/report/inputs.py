@@ -90,7 +90,7 @@ class ReportInputs:
 
     @property
     def test_values(self) -> tuple[FloatArray, FloatArray] | None:
-        """True and predicted values of the test part; None for classification."""
+        """True and predicted values of the test set; None for classification."""
         result = self.fit or self.search
         if result is None or not isinstance(result.model.target, ValueTarget):
             return None

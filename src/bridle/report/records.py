@@ -44,7 +44,7 @@ class Panel:
     title : str
         Heading above the chart; empty if the figure has one panel.
     chart : altair.Chart, LayerChart or FacetChart
-        Without width. Colours are variables of the theme, such as ``var(--training)``.
+        Without width. Colors are variables of the theme, such as ``var(--training)``.
     """
 
     title: str

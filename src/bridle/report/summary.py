@@ -91,13 +91,13 @@ def lede_of(inputs: ReportInputs) -> tuple[str, ...]:
 def _on_new_rows(comparison: Comparison, share: bool) -> str:
     size = gap_text(comparison.difference, share=share, signed=True)
     return {
-        "better": f"The regularized network predicts new rows better: {size} on the test part.",
+        "better": f"The regularized network predicts new rows better: {size} on the test set.",
         "same": "The regularized network predicts new rows as well as the plain one: "
-        f"{size} on the test part.",
+        f"{size} on the test set.",
         "worse": "But the regularized network predicts new rows worse: "
-        f"{size} on the test part. Try weaker strengths.",
+        f"{size} on the test set. Try weaker strengths.",
         "cannot tell": "It is unclear whether the regularized network predicts new rows better: "
-        f"the difference on the test part is {size}.",
+        f"the difference on the test set is {size}.",
     }[comparison.answer]
 
 
@@ -199,7 +199,7 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
         guess = (
             ""
             if part.baseline is None
-            else f"constant guess: {score_text(part.baseline, share=share)}"
+            else f"constant prediction: {score_text(part.baseline, share=share)}"
         )
         value = score_text(part.score.value, share=share)
         return [Tile(f"{label} {name}", value, margin_text(part.score, share=share), guess)]

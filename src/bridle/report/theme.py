@@ -1,8 +1,8 @@
-"""The colours and fonts of a report, for the page and for figure files.
+"""The colors and fonts of a report, for the page and for figure files.
 
-Charts refer to colours by CSS variable, such as ``var(--training)``. The page's style sheet defines
+Charts refer to colors by CSS variable, such as ``var(--training)``. The page's style sheet defines
 the variables for light, dark and print. A figure file has no style sheet, so :func:`painted`
-replaces the variables with the light colours.
+replaces the variables with the light colors.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["PALETTES", "SANS", "chart_config", "painted", "style_variables"]
 
 SANS = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 
-# Blue and orange, grey and teal are distinguishable in every common colour blindness. Each has a
+# Blue and orange, gray and teal are distinguishable in every common color blindness. Each has a
 # contrast of at least 4.5 : 1 on its background, enough for text.
 PALETTES = {
     "light": {
@@ -97,7 +97,7 @@ def chart_config() -> dict[str, Any]:
 
 
 def painted(spec: Any) -> Any:
-    """Return a chart's specification with CSS variables replaced by the light colours.
+    """Return a chart's specification with CSS variables replaced by the light colors.
 
     Data are not changed, even if they contain the name of a variable.
 

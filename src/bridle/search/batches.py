@@ -10,7 +10,7 @@ from torch import Tensor
 
 __all__ = ["FoldBatches", "MixupShares"]
 
-_STEPS_PER_SAMPLE = 64  # mixup shares are sampled for so many steps at once
+_STEPS_PER_SAMPLE = 64  # mixup shares are sampled for this many steps at once
 
 
 class FoldBatches:
@@ -30,7 +30,7 @@ class FoldBatches:
         self._orders: dict[int, tuple[int, Tensor]] = {}  # the last epoch's order of each fold
 
     def take(self, step: int, steps: int) -> Tensor:
-        """Return the rows of so many steps from a step on, int64 ``[steps, folds, batch]``."""
+        """Return the rows of ``steps`` steps from a step on, int64 ``[steps, folds, batch]``."""
         positions = torch.arange(step * self.batch_size, (step + steps) * self.batch_size)
         batches = []
         for v, trained in enumerate(self.rows):
@@ -71,7 +71,7 @@ class MixupShares:
         self._sample: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def take(self, step: int, steps: int) -> Tensor:
-        """Return the shares of so many steps from a step on, float32 ``[steps, members]``."""
+        """Return the shares of ``steps`` steps from a step on, float32 ``[steps, members]``."""
         shares = []
         for each in range(step, step + steps):
             chunk = each // _STEPS_PER_SAMPLE

@@ -1,4 +1,4 @@
-"""Build the result of a search: score the model on the test part, and collect the evidence."""
+"""Build the result of a search: score the model on the test set, and collect the evidence."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ __all__ = ["build_result", "model_facts", "trial_histories"]
 def build_result(
     halving: SuccessiveHalving, best: Sequence[Trial], table: PreparedTable, answer: str
 ) -> SearchResult:
-    """Score the model on the test part, once, and return the result.
+    """Score the model on the test set, once, and return the result.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def _fitted(
     test: Judged,
     per_epoch: float,
 ) -> Fitted:
-    """Describe the networks of trials by their outputs for the scored rows and the test part."""
+    """Describe the networks of trials by their outputs for the scored rows and the test set."""
     classes, y = bool(data.classes), data.y[data.scored]
     training, held_out = (judge_outputs(each, y, classes=classes) for each in own)
     return Fitted(

@@ -1,4 +1,4 @@
-"""Compare the model with other predictors on the test part, by the score that was selected by."""
+"""Compare the model with other predictors on the test set, by the score that was selected by."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Configuration:
     averaging : float
         η of polynomial-decay weight averaging (Shamir & Zhang 2013): at step t the average moves
         by ``(η + 1) / (t + η)`` of the way to the weights. 0 averages all steps evenly, a higher
-        value favours later steps, and infinity is no averaging.
+        value favors later steps, and infinity is no averaging.
     class_weight : float
         The power of the inverse class frequency in the class weights: 0 weights every row equally,
         1 every class.

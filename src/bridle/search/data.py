@@ -91,7 +91,7 @@ def check_device(device: str) -> str:
         If there is no such device.
     """
     if device not in DEVICES:
-        raise UsageError(f"device is {device!r}; it is one of {', '.join(map(repr, DEVICES))}")
+        raise UsageError(f"device is {device!r}; it must be one of {', '.join(map(repr, DEVICES))}")
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             "device is 'cuda', but torch finds no GPU here: leave it out, or give 'cpu'"

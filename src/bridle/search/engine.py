@@ -22,7 +22,7 @@ TRIES = 3
 def check_engine(engine: str, workers: int) -> None:
     """Raise a UsageError if there is no such engine, or no worker."""
     if engine not in ENGINES:
-        raise UsageError(f"engine is {engine!r}; it is one of {', '.join(map(repr, ENGINES))}")
+        raise UsageError(f"engine is {engine!r}; it must be one of {', '.join(map(repr, ENGINES))}")
     if workers < 1:
         raise UsageError(f"workers is {workers}; it must be 1 or more")
 
@@ -35,8 +35,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     engine : {"local", "dask", "ray", "joblib"}
         "local" uses this process, or ``workers`` processes of one thread each. "dask" and "ray"
         use the cluster that is connected. "joblib" uses the backend that
-        ``joblib.parallel_config`` sets. If a worker is lost, its job runs again, in three
-        attempts at most.
+        ``joblib.parallel_config`` sets. If a worker process dies, its job runs
+        again; there are at most three attempts.
     data : SearchData
         The rows that the jobs train on.
     workers : int
@@ -81,8 +81,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
                     raise
                 if not left:
                     raise TrainingError(
-                        f"workers were lost {TRIES} times ({type(error).__name__}); give them more "
-                        "memory, or make jobs smaller with a lower memory argument"
+                        f"worker processes died {TRIES} times ({type(error).__name__}); give them "
+                        "more memory, or lower `memory` to make jobs smaller"
                     ) from error
             source = chain(list(waiting.values()), jobs)
 
@@ -102,7 +102,8 @@ def _backend(engine: str) -> dict[str, Any]:
 
             register_ray()
     except ImportError as error:
-        raise UsageError(f"{engine} is not installed: pip install 'bridle[{engine}]'") from error
+        package = {"dask": "'dask[distributed]'", "ray": "ray"}[engine]
+        raise UsageError(f"{engine} is not installed: pip install {package}") from error
     return {"backend": engine}
 
 

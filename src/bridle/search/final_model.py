@@ -102,7 +102,7 @@ def _network(
     steps: Sequence[int],
     parameters: Sequence[Tensor],
 ) -> Network:
-    """Return a population with so many members for each configuration, and these parameters."""
+    """Return a population with ``members`` members for each configuration, and these parameters."""
 
     def noise(kind: Any, name: str) -> Any:
         keeps = [getattr(each, name) for each in configurations]

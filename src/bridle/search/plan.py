@@ -18,17 +18,17 @@ from bridle.search.step_timing import Costs, measure_costs
 __all__ = ["ENSEMBLE_SIZE", "ETA", "Plan", "batch_size_for", "plan_search"]
 
 ETA = 3
-"""One in so many trials is promoted to the next rung."""
+"""The reciprocal of the share of trials that is promoted to the next rung."""
 RUNGS = 3
 EVALUATIONS = 4
 """How often a trial is evaluated in each rung."""
 ENSEMBLE_SIZE = 8
-"""The most trials whose networks are averaged into the final model."""
+"""Maximum number of trials whose networks are averaged into the final model."""
 
 EPOCHS = 120
 MIN_STEPS, MAX_STEPS = 900, 12_000
 MIN_TRIALS, ENOUGH_TRIALS, MAX_TRIALS = 9, 27, 2000
-SPARE_TRIALS = 2.0  # so many times the trials that seem affordable are planned
+SPARE_TRIALS = 2.0  # planned trials, as a multiple of those that seem affordable
 MAX_TRIALS_PER_JOB = {"cpu": 8, "cuda": 512}
 MAX_TRIALS_PER_WORKER_JOB = 4  # small jobs, since workers wait for each other at a rung's end
 MAX_MEASURED_TRIALS = 64
@@ -119,7 +119,7 @@ def plan_search(
     test_rows : int
         The number of other rows that the final model will predict.
     clocked : bool
-        Whether jobs are created one by one, so that the clock can end the first rung.
+        Whether jobs are created one by one, so that the first rung can end when its time is up.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def plan_search(
         affordable = model.most_steps(available, ENOUGH_TRIALS)
         longest = min(longest, max(MIN_STEPS, affordable), model.most_steps(available, MIN_TRIALS))
         enough = model.most_trials(available, longest)
-        # if the clock ends the first rung, more trials are planned than seem affordable
+        # if time ends the first rung, more trials are planned than seem affordable
         if clocked and (data.device == "cpu" or enough > 4 * trials_per_job):
             enough *= SPARE_TRIALS
         count = int(min(MAX_TRIALS, most_trials, max(MIN_TRIALS, enough)))
@@ -184,11 +184,11 @@ def plan_search(
 def _memory_limits(
     data: SearchData, shapes: Sequence[Configuration], memory: float, workers: int
 ) -> tuple[int, int]:
-    """Return the most trials in a job, and the most in the search."""
+    """Return the maximum number of trials in a job, and in the search."""
     training, waiting = map(max, zip(*(_bytes_of(data, each) for each in shapes), strict=True))
     if training > memory:
         raise UsageError(
-            f"memory is {memory / 1e9:.3g}GB and one configuration with its folds needs "
+            f"memory is {memory / 1e9:.3g}GB, but one configuration with its folds needs "
             f"{training / 1e9:.3g}GB; give more, or smaller layers"
         )
     most = MAX_TRIALS_PER_JOB[data.device] if workers == 1 else MAX_TRIALS_PER_WORKER_JOB
@@ -248,7 +248,7 @@ def _check_time(
     if available < least:
         needed = least / workers + final_seconds
         raise UsageError(
-            f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, and "
+            f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, but "
             f"the smallest search takes {needed:.2g} s on this machine: "
             f"give {math.ceil(1.2 * (needed - seconds) + 1)} s more, or smaller layers"
         )

@@ -33,7 +33,7 @@ _Part = tuple[pd.DataFrame, "pd.Series[Any]"]
 
 @dataclass(frozen=True, eq=False)
 class PreparedTable:
-    """A table in the form that a search needs, with its test part.
+    """A table in the form that a search needs, with its test set.
 
     Attributes
     ----------
@@ -46,10 +46,10 @@ class PreparedTable:
     target : str
         The column to predict.
     X_test : dict of int to Tensor
-        The test part in each encoding.
+        The test set in each encoding.
     y_test : Tensor
     boosting : Tensor, optional
-        The outputs of gradient boosting for the test part.
+        The outputs of gradient boosting for the test set.
     places : dict of str to int64 array
         The positions of the "searched" and the "test" rows in their tables.
     facts : dict
@@ -141,7 +141,7 @@ def _split(
     task: str,
     seed: int,
 ) -> tuple[_Part, _Part]:
-    """Return the rows to search on, and the test part."""
+    """Return the rows to search on, and the test set."""
     if test is not None:
         return (frame, truth), target_column(read_table(test), target)
     codes = ClassTarget.fit(truth).transform(truth) if task == "classification" else None

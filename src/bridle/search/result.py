@@ -28,13 +28,13 @@ class ScoredRows:
     Attributes
     ----------
     X, y, X_test, y_test : Tensor
-        The scored rows (about 20,000 if there are more) and the test part, encoded for the model.
+        The scored rows (about 20,000 if there are more) and the test set, encoded for the model.
     fold : Tensor
         int64 ``[rows]``: the fold that holds each row out.
     held_out_outputs : Tensor
         ``[rows, outputs]``, each row's by the networks that held it out.
     test_outputs : dict of str to Tensor
-        Outputs for the test part: of "plain", and of "boosting" if that was fitted.
+        Outputs for the test set: of "plain", and of "boosting" if that was fitted.
     places : dict of str to int64 array
         The positions of the "searched" and the "test" rows in their tables.
     """
@@ -76,12 +76,12 @@ class SearchResult:
         The number of configurations that were trained, and how many of them gave outputs that are
         not finite.
     test_score : Estimate
-        The model's score on the test part, with its 95 % interval.
+        The model's score on the test set, with its 95 % interval.
     comparisons : dict of str to Comparison
-        Paired comparisons of the model on the test part: with "plain", and with "boosting",
+        Paired comparisons of the model on the test set: with "plain", and with "boosting",
         scikit-learn's default gradient boosting, if that was fitted.
     scores : dict of str to float
-        The score of each on the test part.
+        The score of each on the test set.
     configurations : DataFrame
         A row for each configuration, best first, with its hyperparameters, rung, steps, score and
         loss.
@@ -169,7 +169,7 @@ class SearchResult:
             model = f"average of the {len(self.together)} {model}"
         elif self.answer == "refit":
             model += ", refitted on all rows,"
-        return f"The {model} is {' and '.join(parts)}, by {score} on the test part."
+        return f"The {model} is {' and '.join(parts)}, by {score} on the test set."
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: everything but the model, the tables and the rows."""

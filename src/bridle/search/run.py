@@ -49,7 +49,7 @@ class SearchSettings:
             raise UsageError(f"epochs is {self.epochs}; it must be 1 or more")
         if self.answer not in ANSWERS:
             known = ", ".join(map(repr, ANSWERS))
-            raise UsageError(f"answer is {self.answer!r}; it is one of {known}")
+            raise UsageError(f"answer is {self.answer!r}; it must be one of {known}")
         if self.configurations is not None:
             if self.budget is not None:
                 raise UsageError(

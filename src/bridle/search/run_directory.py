@@ -1,6 +1,6 @@
 """The run directory: a search's results as they arrive, so that it can be resumed.
 
-- ``plan.json``: the plan, a hash of the data, and the decisions that depended on the clock.
+- ``plan.json``: the plan, a hash of the data, and the decisions that depended on time.
 - ``job-<rung>-<first trial>.json``: the evaluations of a job.
 - ``state-<rung>-<trial>.safetensors``: the state of a trial that may still be promoted.
 
@@ -70,7 +70,7 @@ class RunDirectory:
         self.path = folder / "plan.json"
         if self.path.exists() and not resume:
             raise UsageError(
-                f"{folder} holds a search already: resume it, or give another directory"
+                f"{folder} already holds a search: resume it, or give another directory"
             )
         if resume and not self.path.exists():
             raise DataError(
@@ -86,7 +86,7 @@ class RunDirectory:
             self.document = json.loads(self.path.read_text(encoding="utf-8"))
             if self.document.get("format") != FORMAT:
                 raise DataError(
-                    f"{self.path} has format {self.document.get('format')}, and this version of "
+                    f"{self.path} has format {self.document.get('format')}, but this version of "
                     f"bridle resumes format {FORMAT}; use the version that wrote it"
                 )
 
@@ -204,8 +204,8 @@ class RunDirectory:
         ids = [each["id"] for each in document["seen"]]
         if ids != list(job.ids):
             raise DataError(
-                f"{path} has the trials {ids}, but this search expects {list(job.ids)}: it is of "
-                "another search; give another directory"
+                f"{path} has the trials {ids}, but this search expects {list(job.ids)}: it "
+                "belongs to another search; give another directory"
             )
         results = []
         for each in document["seen"]:

@@ -84,7 +84,7 @@ def check_scoring(scoring: str | None, task: str) -> str:
         return next(iter(known))
     if scoring not in known:
         raise UsageError(
-            f"scoring is {scoring!r}; for {task} it is one of {', '.join(map(repr, known))}"
+            f"scoring is {scoring!r}; for {task} it must be one of {', '.join(map(repr, known))}"
         )
     return scoring
 

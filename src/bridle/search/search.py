@@ -61,8 +61,8 @@ def search(
     rows, about 20,000 of them are scored.
 
     The networks of the best configurations, one for each fold, are averaged into the model. Then
-    the test part is opened, once. Half of the configurations also encode numerical features in 16
-    bins; for regression it is three in four. There are no bins if they add more than 512 inputs.
+    the test set is evaluated, once. Half of the configurations also encode numerical features in 16
+    bins; for regression three quarters do. Binning is off if it would add more than 512 inputs.
 
     Parameters
     ----------
@@ -79,7 +79,8 @@ def search(
         The number of configurations in the first rung. It replaces the budget, so that the search
         is the same on every machine.
     epochs : int, optional
-        The most epochs of the last rung. Default: 120, but at least 900 and at most 12,000 steps.
+        Maximum number of epochs in the last rung. Default: 120, but at least 900 and at most
+        12,000 steps.
     scoring : str, optional
         The score to select by. For classification: "accuracy" (default), "balanced_accuracy",
         "neg_log_loss" or "roc_auc". For regression: "r2" (default) or
@@ -102,7 +103,7 @@ def search(
         The number of processes of the local engine, with one thread each. 1 is this process with
         all its threads.
     memory : str, optional
-        The most memory for the networks, such as "500MB". The search is split into jobs that fit.
+        Maximum memory for the networks, such as "500MB". The search is split into jobs that fit.
         Default: 2 GB; on a GPU 8 GB, but at most half of its free memory.
     device : {"auto", "cpu", "cuda"}
         Where networks train. "auto" uses a GPU if there is one and the search runs in this
@@ -111,8 +112,8 @@ def search(
         Where to store the search while it runs, so that it can be resumed.
     resume : bool
         Resume the search in the directory. With ``configurations`` the result is that of an
-        uninterrupted search, bit for bit. With a budget, decisions that the clock has made are
-        kept.
+        uninterrupted search, bit for bit. With a budget, decisions that depended on time are
+        reused.
     on_progress : callable, optional
         Called with a :class:`bridle.search.Progress` after each job.
 
@@ -127,7 +128,7 @@ def search(
     DataError
         If the table cannot be used.
     TrainingError
-        If no configuration gave finite outputs, or workers were lost repeatedly.
+        If no configuration gave finite outputs, or worker processes died repeatedly.
 
     Examples
     --------
@@ -141,7 +142,7 @@ def search(
     """
     began = time.monotonic()
     if task not in ("auto", "classification", "regression"):
-        raise UsageError(f"task is {task!r}; it is 'auto', 'classification' or 'regression'")
+        raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if folds < 2:
         raise UsageError(f"folds is {folds}; it must be 2 or more")
     if resume and directory is None:

@@ -47,7 +47,7 @@ def measure_costs(
     *,
     evaluations: int,
 ) -> Costs:
-    """Measure steps and evaluations with so many trials of each shape; return the mean costs."""
+    """Measure steps and evaluations with ``trials`` trials of each shape; return the mean costs."""
     costs = [_costs_of(data, each, trials, new_job, workers, evaluations) for each in shapes]
     fixed, step, evaluation = (fmean(each) for each in zip(*costs, strict=True))
     return Costs(fixed, step, evaluation)

@@ -39,7 +39,7 @@ def split_evenly(group: list[Trial], most: int, workers: int) -> list[list[Trial
 
 
 class Storage(Protocol):
-    """Stores the decisions that depended on the clock, and deletes states that are not needed."""
+    """Stores the decisions that depended on time, and deletes states that are not needed."""
 
     def decide(self, what: str, value: int) -> int:
         """Return the stored decision; if there is none, store ``value`` and return it."""
@@ -191,7 +191,7 @@ class SuccessiveHalving:
         shares = self._work_shares()
         begun = len(self.trials) if rung else self.plan.configurations
         part = evaluated / max(1, self.plan.promoted(rung, begun))
-        if rung == 0 and self.deadline is not None:  # the clock may end this rung early
+        if rung == 0 and self.deadline is not None:  # this rung may end early
             whole = shares[0] * (self.deadline - self.began)
             part = max(part, (time.monotonic() - self.began) / whole if whole > 0 else 1.0)
         done = sum(shares[:rung]) + shares[rung] * min(1.0, part)
@@ -293,7 +293,7 @@ class SuccessiveHalving:
             left = self.deadline - time.monotonic()
             left *= SAFETY * self.workers * self._work_done / self._job_seconds
             self._work_done = self._job_seconds = 0.0  # the last rung predicts the next one best
-            # only so many trials have kept their states
+            # the other trials have not kept their states
             most = min(len(ready), self.plan.promoted(rung, self.plan.configurations))
             while count < most and self._remaining_work(rung, count + 1) <= left:
                 count += 1

@@ -141,7 +141,7 @@ class TrialPopulation:
         return strengths.view(steps, len(self.learning_rates), -1)
 
     def train(self, steps: int) -> None:
-        """Train every member for so many steps."""
+        """Train every member for this many steps."""
         self.network.train()
         end = self.step + steps
         while self.step < end:

@@ -72,8 +72,8 @@ def lambda_max(
     pairs = loss_gradients(model, batch, loss, _trainable(model, select))
     if learning_rate is None and any(bool(w.any()) for w, _ in pairs):
         raise UsageError(
-            "learning_rate is None, and the selected weights are not all zero: "
-            "give the learning rate that trains them"
+            "learning_rate is None, but some of the selected weights are not zero: "
+            "give the learning rate of the training"
         )
     rate = learning_rate or 1.0
     return max(float((w.double() / rate - g.double()).abs().max()) for w, g in pairs)
@@ -116,7 +116,7 @@ def lambda_path(
         ``loss(model, batch)``, a scalar Tensor: the mean over the rows of ``batch``, a tuple like
         ``training``.
     score : callable, optional
-        ``score(model, held_out)``, a number to report. It selects nothing.
+        ``score(model, held_out)``, a number to report. It is not used for selection.
     select : selector
         The penalized parameters; see :data:`bridle.modules.Selector`.
     penalty : callable
@@ -170,7 +170,7 @@ def lambda_path(
     check_strength("learning_rate", learning_rate, positive=True)
     check_strength("tolerance", tolerance)
     if not 0 < ratio <= 1:
-        raise UsageError(f"ratio is {ratio}; it must be above 0, and 1 at most")
+        raise UsageError(f"ratio is {ratio}; it must be above 0 and at most 1")
     devices = gpus_of(model)
     names = _trainable(model, select)
     with torch.random.fork_rng(devices), torch.enable_grad():
@@ -200,7 +200,9 @@ def lambda_path(
         for strength in _falling(strengths):
             rule = penalty(strength)
             if not isinstance(rule, Penalty):
-                raise UsageError(f"penalty gives {rule!r}; let it return one such as bridle.L1(λ)")
+                raise UsageError(
+                    f"penalty returned {rule!r}; return a penalty such as bridle.L1(λ)"
+                )
             if rows:
                 trainer.leave_saddle(rule)
             done = trainer.train(rule, epochs=epochs, tolerance=tolerance)
@@ -236,5 +238,5 @@ def _trainable(model: nn.Module, select: Selector) -> list[str]:
     found = select_parameters(model, select)
     trainable = [name for name, weight in found.items() if weight.requires_grad]
     if not trainable:
-        raise UsageError(f"{', '.join(list(found)[:4])}: frozen; select trainable weights")
+        raise UsageError(f"{', '.join(list(found)[:4])}: frozen weights; select trainable ones")
     return trainable

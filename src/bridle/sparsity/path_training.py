@@ -68,7 +68,7 @@ class PathTrainer:
         first = optimizer(self.model.parameters())
         if not isinstance(first, torch.optim.Optimizer):
             raise UsageError(
-                f"optimizer gives a {type(first).__name__}; let it return a torch.optim.Optimizer"
+                f"optimizer returned a {type(first).__name__}; return a torch.optim.Optimizer"
             )
         self.learning_rate = min(float(group["lr"]) for group in first.param_groups)
 
@@ -145,7 +145,7 @@ def loss_gradients(
     found = [(w.detach(), g) for w, g in zip(weights, known, strict=False) if g is not None]
     if not found:
         raise UsageError(
-            f"{', '.join(names[:4])}: not in the loss; select weights that the loss depends on"
+            f"the loss does not depend on {', '.join(names[:4])}; select weights that it depends on"
         )
     return found
 
@@ -153,8 +153,8 @@ def loss_gradients(
 def _loss_value(model: nn.Module, batch: Any, loss: Loss) -> Tensor:
     value = loss(model, batch)
     if not isinstance(value, Tensor) or value.ndim:
-        shown = list(value.shape) if isinstance(value, Tensor) else type(value).__name__
-        raise UsageError(f"the loss is of shape {shown}; let it return a scalar Tensor")
+        shown = f"shape {list(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+        raise UsageError(f"loss returned a value of {shown}; return a scalar Tensor")
     if not bool(value.isfinite()):
         raise TrainingError(f"the loss is {value.item()}; lower the learning rate, or scale X")
     return value

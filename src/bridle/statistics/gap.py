@@ -13,7 +13,7 @@ Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
 """The possible verdicts of a diagnosis."""
 
 TOLERANCE = 0.02
-"""A smaller gap, or a smaller lead over the best constant guess, has no practical meaning."""
+"""A smaller gap, or a smaller lead over the best constant prediction, has no practical meaning."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class GapJudgement:
     gap : Estimate
         The training score minus the held-out score.
     baseline : float
-        The held-out score of the best constant guess.
+        The held-out score of the best constant prediction.
     verdict : {"overfits", "underfits", "fine", "cannot tell"}
     evidence : str
         The scores and the gap in words.
@@ -56,7 +56,7 @@ def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
     The verdict is the first of these that holds:
 
     - *overfits*: the whole 95 % interval of the gap is above 2 points;
-    - *underfits*: the training score is less than 2 points above the best constant guess;
+    - *underfits*: the training score is less than 2 points above the best constant prediction;
     - *fine*: the whole interval of the gap is below 2 points;
     - *cannot tell*: otherwise.
 

@@ -100,8 +100,9 @@ def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimat
 def mcnemar_p_value(first: Judged, second: Judged) -> float:
     """Return the exact two-sided p-value of McNemar's test: two classifiers err equally often.
 
-    Only rows count that exactly one classifier gets right. Under the hypothesis each classifier
-    is that one with probability one half: a binomial test (McNemar 1947; Agresti 2013, 11.1).
+    Only rows that exactly one classifier predicts correctly count. Under the hypothesis, each
+    classifier is that one with probability one half: a binomial test (McNemar 1947; Agresti 2013,
+    11.1).
 
     Examples
     --------

@@ -62,7 +62,7 @@ class Judged:
     value : float
         The score.
     baseline : float
-        The score of the best constant guess on this part.
+        The score of the best constant prediction on this part.
     rows : float64 ``[rows]``
         The contribution of each row. For accuracy it is 1 if the row is predicted correctly, else
         0. For R² it is the squared error divided by the target's variance.
@@ -239,7 +239,7 @@ class Comparison:
 def compare(first: Judged, second: Judged) -> Comparison:
     """Compare two networks on the same rows, paired by row.
 
-    For accuracy only rows count that exactly one network predicts correctly, as in McNemar's test;
+    For accuracy, only rows that exactly one network predicts correctly count, as in McNemar's test;
     half a row is added to each cell (Agresti & Min 2005). For R² it is the delta method on the
     paired errors.
 

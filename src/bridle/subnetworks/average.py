@@ -35,7 +35,7 @@ def predict_ensemble(
     objective: str | Objective = "cross_entropy",
     batch_rows: int = 1024,
 ) -> EnsemblePrediction:
-    """Return the mean over ``k`` subnetworks, and their spread (Monte-Carlo dropout).
+    """Return the mean over ``k`` subnetworks, and their spread (Monte Carlo dropout).
 
     All rows use the same subnetworks, those of :meth:`bridle.Network.subnetwork` (row 0). They are
     evaluated together, each with its kept units only. If inputs are not dropped, all subnetworks
@@ -53,7 +53,7 @@ def predict_ensemble(
     X : Tensor
         ``[rows, inputs]`` or ``[members, rows, inputs]``.
     k : int or sequence of int
-        The number of subnetworks, which are then 0 to ``k - 1``; or their numbers, such as
+        An int: subnetworks 0 to ``k - 1``. A sequence: these subnetworks, such as
         ``range(1000, 1050)``.
     mean : {"arithmetic", "geometric"}
     objective : {"cross_entropy", "squared_error"}

@@ -112,7 +112,7 @@ def predict_gaussian(
     True
     """
     if propagate not in ("mean", "moments"):
-        raise UsageError(f"propagate is {propagate!r}; it is 'mean' or 'moments'")
+        raise UsageError(f"propagate is {propagate!r}; it must be 'mean' or 'moments'")
     if samples is not None and samples < 1:
         raise UsageError(f"samples is {samples}; give 1 or more, or None for the closed form")
     generator = torch.Generator(network.seeds.device).manual_seed(seed)

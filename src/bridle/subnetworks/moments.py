@@ -74,7 +74,7 @@ def is_classification(objective: str | Objective, mean: str) -> bool:
             "or 'squared_error' (regression)"
         )
     if mean not in ("arithmetic", "geometric"):
-        raise UsageError(f"mean is {mean!r}; it is 'arithmetic' or 'geometric'")
+        raise UsageError(f"mean is {mean!r}; it must be 'arithmetic' or 'geometric'")
     classification = isinstance(known, CrossEntropy)
     if mean == "geometric" and not classification:
         raise UsageError(

@@ -58,10 +58,15 @@ class Column:
         """
         expected = {item.name for item in fields(cls)}
         if not isinstance(state, dict) or set(state) != expected:
-            raise ModelFileError(f"a column has the state {str(state)[:80]!r}; fit the model again")
+            raise ModelFileError(
+                f"the model file has an invalid column state {str(state)[:80]!r}; "
+                "fit the model again"
+            )
         kinds = ("number", "category", "date", "text", "constant")
         if state["kind"] not in kinds or not isinstance(state["name"], str):
-            raise ModelFileError(f"a column has the kind {state['kind']!r}; fit the model again")
+            raise ModelFileError(
+                f"the model file has an invalid column kind {state['kind']!r}; fit the model again"
+            )
         return cls(**{**state, "categories": tuple(map(str, state["categories"]))})
 
 
@@ -188,7 +193,7 @@ def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         if len(strange):
             raise DataError(
                 f"column {values.name!r}, row {strange[0] + 1}: {texts.iloc[strange[0]]!r} is not "
-                "a number, and in training the column had numbers; correct it or leave it empty"
+                "a number, but the column was numerical in training; correct it or leave it empty"
             )
         numbers = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     infinite = np.flatnonzero(np.isinf(numbers))
@@ -217,6 +222,6 @@ def as_dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
         form = f" of the form {date_format}" if date_format else ""
         raise DataError(
             f"column {values.name!r}, row {strange[0] + 1}: {texts.iloc[strange[0]]!r} is not a "
-            f"date{form}, and in training the column had dates; correct it or leave it empty"
+            f"date{form}, but the column had dates in training; correct it or leave it empty"
         )
     return dates.dt.tz_localize(None)

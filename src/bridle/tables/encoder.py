@@ -28,7 +28,7 @@ CLIP = 3.0
 class TableEncoder:
     """Encodes the columns of a table as features for a network.
 
-    - *Numerical* columns are centred at their median and divided by their interquartile range,
+    - *Numerical* columns are centered at their median and divided by their interquartile range,
       then smoothly clipped: ``z / √(1 + (z / 3)²)`` (Holzmüller et al. 2024). A missing value is
       imputed by the median. If values were missing in ``fit``, there is also a missing indicator.
     - *Categorical* columns (strings with at most 64 distinct values, booleans, pandas categories)
@@ -96,7 +96,7 @@ class TableEncoder:
         return dict(Counter(column.kind for column in self._all))
 
     def fit(self, frame: pd.DataFrame) -> Self:
-        """Decide the kind of each column, and learn centres, scales, categories and components.
+        """Decide the kind of each column, and learn centers, scales, categories and components.
 
         Parameters
         ----------
@@ -268,7 +268,7 @@ class TableEncoder:
             If the state is not that of an encoder.
         """
         if not isinstance(state, dict) or not isinstance(state.get("columns"), list):
-            raise ModelFileError("the state of the table's columns is absent; fit the model again")
+            raise ModelFileError("the state of the table's columns is missing; fit the model again")
         encoder = cls()
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
         encoder._one_hot = _one_hot(encoder._of("category"))
@@ -291,7 +291,7 @@ class TableEncoder:
 
 def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
     if name not in arrays:
-        raise ModelFileError(f"the encoder's array {name!r} is absent; fit the model again")
+        raise ModelFileError(f"the encoder's array {name!r} is missing; fit the model again")
     return arrays[name]
 
 
@@ -306,7 +306,7 @@ def _listed(names: list[str]) -> str:
 
 
 def _scaler(center: FloatArray, scale: FloatArray) -> RobustScaler:
-    """Build a scaler with these centres and scales."""
+    """Build a scaler with these centers and scales."""
     scaler = RobustScaler()
     scaler.center_, scaler.scale_ = center, scale
     scaler.n_features_in_ = len(center)

@@ -62,7 +62,7 @@ def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Seri
 
 
 def infer_task(target: pd.Series[Any]) -> str:
-    """Infer whether a target is one of classification or of regression.
+    """Infer whether the task is classification or regression.
 
     Strings, booleans and categories mean classification. So do whole numbers with at most 20
     distinct values. Other numbers mean regression.
@@ -140,7 +140,7 @@ class ClassTarget:
         strange = [label for label in labels if label not in codes]
         if strange:
             hint = did_you_mean(str(strange[0]), map(str, self.classes))
-            raise DataError(f"the class {strange[0]!r} was absent in training; {hint}")
+            raise DataError(f"the class {strange[0]!r} did not occur in training; {hint}")
         return np.array([codes[label] for label in labels], dtype=np.int64)
 
     def inverse(self, codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
@@ -173,7 +173,9 @@ class ClassTarget:
             isinstance(label, (str, int, float)) for label in classes
         )
         if not isinstance(classes, list) or not plain or len(classes) < 2:
-            raise ModelFileError(f"the classes have the state {classes!r}; fit the model again")
+            raise ModelFileError(
+                f"the model file has invalid classes {classes!r}; fit the model again"
+            )
         return cls(tuple(classes))
 
 
@@ -267,7 +269,9 @@ class ValueTarget:
         """
         numbers = [state.get(name) for name in ("mean", "scale")] if isinstance(state, dict) else []
         if len(numbers) != 2 or not all(isinstance(number, (int, float)) for number in numbers):
-            raise ModelFileError(f"the target has the state {state!r}; fit the model again")
+            raise ModelFileError(
+                f"the model file has an invalid target state {state!r}; fit the model again"
+            )
         return cls(float(state["mean"]), float(state["scale"]))
 
 

@@ -85,7 +85,7 @@ def _with_training(
     labels: tuple[Any, ...] | None,
     options: Options,
 ) -> Measurements:
-    """Add what needs fitting: gradient boosting, shuffled targets and folds."""
+    """Add what needs fitting: gradient boosting, shuffled labels and folds."""
     X, y = training
     references, notes = {}, list(measured.notes)
     if options.reference:

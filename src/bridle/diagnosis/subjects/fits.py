@@ -31,7 +31,7 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
     """Return the measurements of a fit; its other network is a reference."""
     member = REGULARIZED if options.member is None else options.member
     if member not in _OTHER:
-        raise UsageError(f"member is {member}; it is 0 (plain) or 1 (regularized)")
+        raise UsageError(f"member is {member}; it must be 0 (plain) or 1 (regularized)")
     coding = result.model.target
     network = result.population.take([member])
     predicted = {

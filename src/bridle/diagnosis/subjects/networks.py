@@ -72,8 +72,8 @@ def fitted_table(data: Any, rows: int) -> pd.DataFrame | None:
     frame = read_table(data)
     if len(frame) != rows:
         raise UsageError(
-            f"the table has {len(frame)} rows and the fitted table had {rows}; give the table that "
-            "was fitted, or none"
+            f"the table has {len(frame)} rows, but the fitted table had {rows}; give the "
+            "table that was fitted, or none"
         )
     return frame
 
@@ -104,7 +104,7 @@ def with_training(
     epochs: int | None,
     options: Options,
 ) -> Measurements:
-    """Add what needs training: gradient boosting and shuffled targets."""
+    """Add what needs training: gradient boosting and shuffled labels."""
     references = dict(measured.references)
     if options.reference and BOOSTING not in references:
         new = measured.predicted[at]

@@ -27,7 +27,7 @@ __all__ = ["measure_search"]
 
 
 def measure_search(found: SearchResult, data: Any, options: Options) -> Measurements:
-    """Return the measurements of a search: folds, test part and references."""
+    """Return the measurements of a search: folds, test set and references."""
     seen, coding, network = found.observed, found.model.target, found.model.network
     predicted = {
         "training": predictions_of(

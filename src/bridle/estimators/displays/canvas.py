@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HELD_OUT", "MARK", "TRAINING", "axes_for", "final_step"]
 
-TRAINING, HELD_OUT, MARK = "#0072b2", "#d55e00", "0.5"  # distinguishable with colour blindness
+TRAINING, HELD_OUT, MARK = "#0072b2", "#d55e00", "0.5"  # distinguishable with color blindness
 _PANEL = (3.2, 2.6)
 
 
@@ -44,7 +44,7 @@ def axes_for(ax: Any, panels: int, columns: int) -> list[Axes]:
         from matplotlib.axes import Axes
     except ImportError as error:
         raise ImportError(
-            "bridle's displays need matplotlib, which is not installed; pip install 'bridle[plot]'"
+            "bridle's displays need matplotlib, which is not installed: pip install matplotlib"
         ) from error
     columns = min(columns, panels)
     rows = math.ceil(panels / columns)

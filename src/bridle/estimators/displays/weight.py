@@ -85,7 +85,7 @@ class WeightDisplay:
             figure.
         kind : {"histogram", "matrix"}, default="histogram"
             "histogram" draws the distribution of the weights, zeros left out. "matrix" draws each
-            weight as a colour, with one row per input and one column per unit; zeros are white.
+            weight as a color, with one row per input and one column per unit; zeros are white.
         n_cols : int, default=3
             Maximum number of panels in a row.
         bins : int, default=60

@@ -12,7 +12,7 @@ __all__ = ["by_color", "hover_rule", "thinned"]
 
 
 def by_color(field: str, colors: Mapping[str, str], *, legend: bool = True) -> alt.Color:
-    """Return a colour encoding of a nominal field, with colours of the theme."""
+    """Return a color encoding of a nominal field, with colors of the theme."""
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
     return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend() if legend else None)
 

@@ -41,7 +41,7 @@ def weight_histograms(
     name, title : str
         Of the figure.
     colors : dict of str to str
-        The colour of each series.
+        The color of each series.
     caption : str
     """
     everything = [w for _, series in panels for w in series.values()]

@@ -40,8 +40,8 @@ def _size(found: Diagnosis) -> Iterator[tuple[str, str]]:
             for each in (shuffled.training, shuffled.baseline)
         )
         yield (
-            "training score on shuffled targets",
-            f"{score}; the best constant guess scores {constant} ({shuffled.rows:,} rows; "
+            "training score on shuffled labels",
+            f"{score}; the best constant prediction scores {constant} ({shuffled.rows:,} rows; "
             f"{shuffled.how})",
         )
 

@@ -55,7 +55,7 @@ def regularizers(inputs: ReportInputs) -> Section | None:
         "The same network was trained again without regularizers, with early stopping alone, with "
         "each regularizer alone, and with all together. All start from the same weights and see "
         f"the same batches: {found.rows['training']:,} training rows, "
-        f"{found.rows['held out']:,} held-out rows, at most {found.epochs} epochs. The test part "
+        f"{found.rows['held out']:,} held-out rows, at most {found.epochs} epochs. The test set "
         "was not used.",
     )
     figure = effects(scores, gaps, score_name=inputs.score_name, share=share, caption=caption)

@@ -38,7 +38,7 @@ def before_after(inputs: ReportInputs) -> Section | None:
         "The gap is the training score minus the held-out score. Both scores use the same final "
         "weights, with noise off and without the penalty, so only the rows differ.",
         f"Regularization {'narrows' if narrower else 'does not narrow'} the gap here. The test "
-        "score shows whether new rows are predicted better. The test part was used once, at the "
+        "score shows whether new rows are predicted better. The test set was used once, at the "
         "end.",
     )
     if inputs.search is not None:

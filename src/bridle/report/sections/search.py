@@ -77,7 +77,7 @@ def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
         + ("; it was interrupted before its end" if result.interrupted else "")
         + ". Successive halving kept the best third twice.",
         f"The best configuration has a validation {name} of {text(result.validation_score)}. This "
-        "figure is too good, because the configuration was selected by it. On the test part the "
+        "figure is too good, because the configuration was selected by it. On the test set the "
         f"model's {name} is {text(test.value)} ({text(test.low)} to {text(test.high)}).",
     ]
     return tuple(lines)
