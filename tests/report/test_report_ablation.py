@@ -57,7 +57,7 @@ def test_ablation_refuses(fitted):
     )
     with pytest.raises(library.UsageError, match="has no record of its regularizers"):
         library.ablate(bare, CREDIT)
-    with pytest.raises(library.UsageError, match="no network is called 'L3'"):
+    with pytest.raises(library.UsageError, match="no network has the label 'L3'"):
         library.ablate(fitted.model, CREDIT, factors=(1,), steps=1).weights("L3")
 
 
