@@ -1,6 +1,6 @@
 """bridle: find out whether a neural network overfits, restrain it, and prove that it helped.
 
-The public names stand in ``__init__.pyi``, once. Each loads what it needs when it is first used
+The public names are listed in ``__init__.pyi``. Each loads what it needs when it is first used
 (SPEC 1 of Scientific Python), so that ``import bridle`` is fast and free of torch.
 """
 

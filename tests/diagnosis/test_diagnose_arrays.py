@@ -84,7 +84,7 @@ def test_bridles_estimators_draw_subnetworks(rows):
     training, new = rows
     model = bridle.MLPClassifier((16,), keep_prob=0.5, max_iter=20, tol=0, n_iter_no_change=99)
     model.set_params(random_state=0)
-    with pytest.warns(UserWarning, match="max_iter is 20"):
+    with pytest.warns(UserWarning, match="not converged after max_iter=20 epochs"):
         model.fit(*training)
     said = bridle.diagnose(model, new, masks=16)
     assert said.subnetworks.masks == 16

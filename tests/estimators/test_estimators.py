@@ -1,7 +1,6 @@
 """The MLP estimators in pipelines, searches and files, and with sparse or tabular data."""
 
 import pickle
-import warnings
 
 import joblib
 import numpy as np
@@ -12,7 +11,6 @@ import torch
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -88,39 +86,6 @@ def test_sparse_input_equals_dense_input(make):
     rows = MLPClassifier(**options).fit(make(X_DIGITS[:200]), Y_DIGITS[:200])
     np.testing.assert_allclose(rows.loss_curve_, dense.loss_curve_)
     np.testing.assert_allclose(rows.predict_proba(make(X_DIGITS)), dense.predict_proba(X_DIGITS))
-
-
-def test_partial_fit_continues_the_masks():
-    whole = MLPClassifier(keep_prob=0.6, solver="sgd", max_iter=6, random_state=0, shuffle=False)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        whole.fit(X_DIGITS[:100], Y_DIGITS[:100])
-    parts = clone(whole)
-    for _ in range(6):
-        parts.partial_fit(X_DIGITS[:100], Y_DIGITS[:100], classes=np.arange(10))
-    for a, b in zip(whole.coefs_, parts.coefs_, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-@pytest.mark.parametrize("solver", ["adam", "sgd"])
-def test_partial_fit_keeps_the_dtype_of_the_network(solver):
-    rows, y = X_DIGITS[:100], Y_DIGITS[:100]
-    wide = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
-    mixed = MLPClassifier(solver=solver, random_state=0, max_iter=3).fit(rows, y)
-    weight = np.ones(100, np.float32)
-    for _ in range(3):
-        wide.partial_fit(rows, y)
-        mixed.partial_fit(rows.astype(np.float32), y, sample_weight=weight)
-    assert mixed.coefs_[0].dtype == np.float64
-    np.testing.assert_allclose(mixed.loss_curve_, wide.loss_curve_, rtol=1e-6)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_gives_the_same_losses():
-    options = {"keep_prob": 0.7, "l1": 1e-4, "random_state": 0, "max_iter": 5}
-    here = MLPClassifier(**options).fit(X_DIGITS[:300], Y_DIGITS[:300])
-    there = MLPClassifier(device="cuda", **options).fit(X_DIGITS[:300], Y_DIGITS[:300])
-    np.testing.assert_allclose(here.loss_curve_, there.loss_curve_, rtol=1e-5)
 
 
 def test_table_with_text_and_missing_values():

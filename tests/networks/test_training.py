@@ -1,23 +1,21 @@
-"""`train_step` against the NumPy reference's step, and what the loop writes down."""
+"""`train_step` against the NumPy reference's step, and the loop of `train`."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
+from training_cases import NOISY, evaluated, halves_of_digits
 
 import reference
 from bridle import (
     L1,
     L2,
     Dataset,
-    DropConnect,
     Dropout,
     ElasticNet,
     MaxNorm,
     Network,
     TrainingError,
     UsageError,
-    predict,
     train,
     train_step,
 )
@@ -111,52 +109,14 @@ def test_row_weights_weigh_the_loss(batch):
 
 @pytest.fixture(scope="module")
 def digits():
-    X, y = load_digits(return_X_y=True)
-    X, y = torch.from_numpy(X / 16).float(), torch.from_numpy(y)
-    return Dataset(X[:300], y[:300]), Dataset(X[300:700], y[300:700])
-
-
-def _honest(network, data):
-    outputs = predict(network, data.X)
-    loss = CrossEntropy().loss(outputs, data.y).double().mean(1)
-    return loss.numpy(), (outputs.argmax(-1) == data.y).double().mean(1).numpy()
-
-
-NOISY = {"hidden_noise": Dropout(keep_prob=0.5), "weight_noise": DropConnect(keep_prob=0.9)}
-
-
-@pytest.mark.parametrize("epochs", [1, 3])
-def test_history_is_what_the_final_weights_do(digits, epochs):
-    training, held_out = digits
-    penalties = [L1(1e-3), L2(1e-2)]
-    network = Network([64, 16, 16, 10], seeds=[0, 1], **NOISY)
-    history = train(network, training, held_out, epochs=epochs, penalties=penalties)
-    for data, name in ((training, "train"), (held_out, "held_out")):
-        loss, score = _honest(network, data)
-        assert np.allclose(getattr(history, f"{name}_loss")[-1], loss, rtol=1e-6)
-        assert np.allclose(getattr(history, f"{name}_score")[-1], score)
-    for member in range(2):
-        value = sum(
-            reference.l1(w[member].detach().double().numpy(), 1e-3)[0]
-            + reference.l2(w[member].detach().double().numpy(), 1e-2)[0]
-            for w in network.weights
-        )
-        assert history.penalty[-1, member] == pytest.approx(value, rel=1e-6)
-    noisy = CrossEntropy().loss(network(training.X, noise=True), training.y).mean(1)
-    expected = noisy.detach().double().numpy() - history.train_loss[-1]
-    assert np.allclose(history.noise[-1], expected, atol=1e-5)
-    assert np.array_equal(
-        history.reported_loss, history.train_loss + history.noise + history.penalty
-    )
-    assert history.train_loss.shape == (epochs, 2)
-    assert not network.training
+    return halves_of_digits()
 
 
 def test_early_stopping_keeps_the_best_weights_of_each_member(digits):
     training, held_out = digits
     network = Network([64, 64, 64, 10], seeds=[0, 0, 1])
     history = train(network, training, held_out, epochs=60, patience=[None, 5, 5])
-    loss, _ = _honest(network, held_out)
+    loss, _ = evaluated(network, held_out)
     last = len(history.held_out_loss)
     assert history.epochs_kept[0] == last == 60
     for member in range(3):
@@ -173,7 +133,7 @@ def test_training_stops_when_all_members_have(digits):
     network = Network([64, 64, 64, 10], seeds=[0, 1])
     history = train(network, training, held_out, epochs=400, patience=3, learning_rate=3e-3)
     assert len(history.train_loss) == history.epochs_kept.max() + 3 < 400
-    loss, _ = _honest(network, held_out)
+    loss, _ = evaluated(network, held_out)
     assert np.allclose(loss, history.held_out_loss.min(0), rtol=1e-6)
 
 
@@ -276,9 +236,7 @@ def test_errors_name_the_value(case, digits):
         train(Network([64, 8, 10]), *digits, **options)
 
 
-def test_parts_must_fit():
-    with pytest.raises(UsageError, match=r"y has the shape \[4\], but X has 3 rows"):
-        Dataset(torch.zeros(3, 2), torch.zeros(4))
+def test_no_rows_are_refused():
     empty = Dataset(torch.zeros(0, 2), torch.zeros(0))
     with pytest.raises(UsageError, match="training has 0 rows"):
         train(Network([2, 1]), empty, empty, objective="squared_error")

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings, strategies as st
 
 import reference as by_hand
-from bridle.ops import address_of, cpu, drop_connect_linear, dropout, elastic_prox, reference
+from bridle.ops import address_of, cpu, drop_connect_linear, dropout, reference
 from bridle.ops.cpu_variants import native
 from bridle.ops.masks import GROUP, GROUP_BLOCKS, LANES, keep_mask, mask_key, philox4x32
 
@@ -227,38 +227,6 @@ def test_half_precision_rounds_like_torch(variant):
         assert torch.allclose(
             cpu.dropout(x, *mask), reference.dropout(x, *mask), rtol=0, atol=0, equal_nan=True
         )
-
-
-# ------------------------------------------------------------------ proximal steps
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("by_adam", [False, True])
-def test_elastic_prox(variant, dtype, by_adam):
-    w = torch.randn(2, 37, 11, dtype=torch.float64).to(dtype)
-    moment = torch.rand(2, 37, 11, dtype=torch.float64).to(dtype) if by_adam else None
-    l1, l2 = torch.tensor([0.5, 2.0]), torch.tensor([0.0, 1.0])
-    ours = cpu.elastic_prox(w, moment, l1, l2, 0.25, 1e-8, 1.7)
-    expected = reference.elastic_prox(w, moment, l1, l2, 0.25, 1e-8, 1.7)
-    assert torch.equal(ours == 0, expected == 0)
-    assert (ours == 0).any()
-    # near its limit a weight is the difference of two numbers that are almost equal
-    rounding = {"rtol": 1e-6, "atol": 1e-6} if dtype.itemsize > 2 else {"rtol": 1e-2}
-    assert torch.allclose(ours, expected, **rounding)
-    if not by_adam:
-        assert torch.equal(ours, expected)
-        wide = w.double()
-        step = 0.25 * l1.double()[:, None, None]
-        formula = wide.sign() * (wide.abs() - step).clamp(min=0)
-        formula /= 1 + 0.25 * l2.double()[:, None, None]
-        assert torch.allclose(ours.double(), formula, atol=1e-6 if dtype.itemsize > 2 else 0.02)
-
-
-def test_elastic_prox_in_place(variant):
-    w = torch.randn(1, 1000)
-    expected = elastic_prox(w, torch.tensor([0.3]), torch.tensor([0.1]), rate=1.0)
-    cpu.elastic_prox(w, None, torch.tensor([0.3]), torch.tensor([0.1]), 1.0, 0.0, 1.0, out=w)
-    assert torch.equal(w, expected)
 
 
 # ------------------------------------------------------------------ one weight mask per example

@@ -1,15 +1,12 @@
 """The report: its text and figures show what the records contain."""
 
-import base64
-import hashlib
-import re
 import xml.etree.ElementTree as ET
-from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 from page_parser import Page, charts_of, rows_of
+from reported_fit import fitted_credit, reported_credit
 
 import bridle as library
 from bridle.report.write import full_report
@@ -18,13 +15,12 @@ from conftest import CREDIT
 
 @pytest.fixture(scope="module")
 def fitted():
-    recipe = library.Recipe(hidden=(16, 16), epochs=8, learning_rate=0.01, patience=3)
-    return library.fit(CREDIT, "class", recipe=recipe)
+    return fitted_credit()
 
 
 @pytest.fixture(scope="module")
-def report(fitted):
-    return full_report(fitted, CREDIT, command="bridle fit credit-g.csv --seed -1 'a b'")
+def report():
+    return reported_credit()
 
 
 @pytest.fixture(scope="module")
@@ -122,59 +118,6 @@ def test_what_there_are_no_data_for_is_left_out(fitted):
     assert bare == ["outcome", "training", "weights", "reproduce"]
     with pytest.raises(library.UsageError, match="cannot report on a dict"):
         library.report_of({})
-
-
-def test_one_file_that_asks_for_nothing(report, page):
-    text = report.html()
-    assert len(text.encode()) < 2_000_000
-    for tag, attrs in page.elements:
-        for name in ("src", "href", "action", "data", "srcset", "poster"):
-            value = attrs.get(name, "")
-            assert not value or value.startswith(("#", "data:")), (tag, value)
-    assert "@import" not in text
-    assert "url(" not in "".join(page.texts["style", None])
-
-
-def test_the_policy_names_what_may_run_and_nothing_else(page):
-    policy = next(
-        meta["content"]
-        for meta in page.all("meta")
-        if meta.get("http-equiv") == "Content-Security-Policy"
-    )
-    assert "unsafe" not in policy
-    assert policy.startswith("default-src 'none'")
-    allowed = set(re.findall(r"'sha256-[^']+'", policy))
-    scripts = page.texts["script", None]
-    styles = page.texts["style", None]
-    assert len(page.all("script")) == 3  # the charts' data, the library, the page's own
-    assert len(scripts) == 2
-    hashes = {
-        f"'sha256-{base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()}'"
-        for each in scripts + styles
-    }
-    assert hashes == allowed
-    assert not any(name.startswith("on") for _, attrs in page.elements for name in attrs)
-    assert not any("style" in attrs for _, attrs in page.elements)
-
-
-def test_headings_captions_and_names(report, page):
-    levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    assert levels[0] == 1
-    assert levels.count(1) == 1
-    assert all(below - above <= 1 for above, below in pairwise(levels))
-    assert len(page.all("caption")) == len(page.all("table"))
-    charts = [attrs for attrs in page.all("div") if attrs.get("class") == "chart"]
-    assert {attrs["id"] for attrs in charts} == set(charts_of(page))
-    assert len(charts) == sum(len(figure.panels) for figure in report.figures)
-    assert all(attrs["tabindex"] == "0" and attrs["aria-label"] for attrs in charts)
-    ids = [attrs["id"] for _, attrs in page.elements if "id" in attrs]
-    assert len(ids) == len(set(ids))
-    links = {attrs["href"][1:] for attrs in page.all("a")}
-    assert links <= set(ids)
-
-
-def test_the_command_is_set_as_it_was_typed(page):
-    assert page.text("code") == ["bridle fit credit-g.csv --seed -1 'a b'"]
 
 
 def test_a_table_that_the_model_does_not_know_is_not_trained_on(fitted):

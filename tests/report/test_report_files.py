@@ -2,6 +2,7 @@
 
 import pytest
 from page_parser import Page
+from reported_fit import fitted_credit
 
 import bridle as library
 from conftest import CREDIT
@@ -9,8 +10,7 @@ from conftest import CREDIT
 
 @pytest.fixture(scope="module")
 def fitted():
-    recipe = library.Recipe(hidden=(16, 16), epochs=8, learning_rate=0.01, patience=3)
-    return library.fit(CREDIT, "class", recipe=recipe)
+    return fitted_credit()
 
 
 def test_folders_that_are_missing(fitted, tmp_path):

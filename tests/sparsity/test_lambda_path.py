@@ -280,14 +280,14 @@ def test_a_score_that_json_has_not(rows):
         ({"strengths": []}, "strengths is empty"),
         ({"strengths": [0.1, -1.0]}, "a strength is -1"),
         ({"select": "wieght"}, "did you mean 'weight'"),
-        ({"penalty": float}, "penalty gives"),
+        ({"penalty": float}, "penalty returned 0.58"),
         ({"metric": "other"}, "metric is 'other'"),
         ({"metric": "adaptive"}, "second moments"),
-        ({"optimizer": list}, "optimizer gives a list"),
+        ({"optimizer": list}, "optimizer returned a list"),
         ({"optimizer": torch.optim.LBFGS}, "LBFGS"),
         ({"loss": lambda m, b: m(b[0])}, "shape \\[442, 1\\]"),
         ({"loss": lambda m, b: 1.0}, "float"),
-        ({"loss": lambda m, b: torch.tensor(1.0)}, "not in the loss"),
+        ({"loss": lambda m, b: torch.tensor(1.0)}, "the loss does not depend on weight"),
     ],
 )
 def test_a_wrong_argument_is_named(rows, settings, match):

@@ -170,8 +170,8 @@ class StochasticTraining(StagedPrediction):
         else:
             if not incremental:
                 warnings.warn(
-                    f"max_iter is {self.max_iter}, and training has not converged after as many "
-                    "epochs; raise max_iter",
+                    f"training has not converged after max_iter={self.max_iter} epochs; "
+                    "raise max_iter",
                     ConvergenceWarning,
                     stacklevel=5,
                 )
