@@ -8,13 +8,15 @@ import sys
 import textwrap
 import time
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
-from search_cases import FAST, a_table, make_plan
+from search_cases import FAST, a_table, configured, make_plan
 
 import bridle
 from bridle.errors import DataError, UsageError
+from bridle.search.job import Job, TrialResult
 from bridle.search.run_directory import RunDirectory
 
 
@@ -87,3 +89,17 @@ def test_the_format_of_the_plan_stays(tmp_path):
     keys = {"together": 3, "looks": 5, "fixed": 0.5, "looking": 2.0}
     assert {name: stored["plan"][name] for name in keys} == keys
     assert RunDirectory(tmp_path, resume=True).resume("data") == (plan, None)
+
+
+def test_a_state_of_strided_arrays_is_read_as_it_was(tmp_path):
+    """safetensors 0.8.0 writes wrong values for arrays that are not contiguous."""
+    wide = np.arange(12, dtype=np.float32).reshape(3, 4)
+    state = {"transposed": wide.T, "every second": wide[:, ::2], "reversed": wide[::-1]}
+    result = TrialResult(0, (4,), (0.5,), (0.7,), (0.5, 0.5), state)
+    job = Job((configured(),), (0,), None, 0, 4, 1, 0, 0, 16, "accuracy")
+    directory = RunDirectory(tmp_path, resume=False)
+    list(directory.caching(lambda jobs: (([result], 1.0) for _ in jobs))(iter([job])))
+    ((read, _),) = list(directory.caching(lambda jobs: iter(list(jobs)))(iter([job])))
+    assert read[0].state is not None
+    for name, value in state.items():
+        assert np.array_equal(read[0].state[name], value), name

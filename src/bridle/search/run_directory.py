@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import load_file, save
 
 from bridle.errors import DataError, UsageError
@@ -184,7 +185,11 @@ class RunDirectory:
 
     def _write_job(self, job: Job, results: list[TrialResult], seconds: float) -> None:
         for each in results:
-            write_atomically(self._state_path(job.rung, each.id), save(each.state or {}))
+            # safetensors 0.8.0 writes wrong values for an array that is not contiguous
+            state = {
+                name: np.ascontiguousarray(value) for name, value in (each.state or {}).items()
+            }
+            write_atomically(self._state_path(job.rung, each.id), save(state))
         document = {
             "seconds": seconds,
             "seen": [
