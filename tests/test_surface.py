@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -34,6 +35,16 @@ def test_names_of_a_stub_are_sorted_and_each_stands_once(stub):
 def test_root_hands_on_the_version_and_the_names_of_its_packages():
     assert dir(bridle) == sorted(bridle.__all__)
     assert bridle.__version__.count(".") == 2
+
+
+def test_everything_loads_at_once_where_the_environment_says_so():
+    """The variable is of SPEC 1; other packages' users set it."""
+    code = "import bridle, bridle.estimators; print(len(vars(bridle)) > len(bridle.__all__))"
+    environment = os.environ | {"EAGER_IMPORT": "1"}
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+    )
+    assert ran.stdout.strip() == "True", ran.stderr
 
 
 def test_functions_with_the_name_of_their_package_stay_functions():

@@ -11,7 +11,7 @@ import warnings
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
-from importlib.util import spec_from_loader
+from importlib.util import find_spec, spec_from_loader
 from types import ModuleType
 from typing import Any
 
@@ -41,7 +41,10 @@ class _MovedModules(MetaPathFinder, Loader):
     """Imports a module by the name that it had before it moved, with a warning."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:  # noqa: ARG002
-        return spec_from_loader(name, self, is_package=True) if _new_name(name) else None
+        new = _new_name(name)
+        if not new or find_spec(new) is None:
+            return None
+        return spec_from_loader(name, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
         new = _new_name(module.__name__)
@@ -49,6 +52,7 @@ class _MovedModules(MetaPathFinder, Loader):
         found = import_module(new)
         module.__doc__, module.__all__ = found.__doc__, found.__all__  # type: ignore[attr-defined]
         module.__getattr__ = lambda name: getattr(found, name)  # type: ignore[method-assign]
+        module.__dir__ = lambda: dir(found)  # type: ignore[method-assign]
 
 
 def _new_name(name: str) -> str:

@@ -2,6 +2,10 @@
 
 import copy
 import shutil
+import subprocess
+import sys
+import textwrap
+import threading
 
 import pytest
 import torch
@@ -95,6 +99,44 @@ def test_a_compiled_model_of_the_same_shape_shares_no_code_with_another_rule(fir
     compiled = torch.compile(other, backend="aot_eager")
     for _ in range(2):
         assert torch.allclose(plain(x), compiled(x), atol=1e-6)
+
+
+def test_noise_acts_in_compiled_models_of_every_thread():
+    """torch keeps its settings by thread, and so does what a thread does not set."""
+    model, x = mlp()
+    plain = copy.deepcopy(model)
+    bridle.regularize(model, {nn.ReLU: DROP})
+    outputs = []
+
+    def work():
+        torch.compile(plain, backend="aot_eager")(x)
+        outputs.extend(torch.compile(model, backend="aot_eager")(x) for _ in range(2))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert not torch.allclose(*outputs)
+
+
+LOADED = """
+    import sys, torch
+    from torch import nn
+    model = torch.load(sys.argv[1], weights_only=False)
+    layers = [nn.Linear(5, 16), nn.ReLU(), nn.Linear(16, 16), nn.ReLU(), nn.Linear(16, 3)]
+    plain, x = nn.Sequential(*layers), torch.ones(7, 5)
+    torch.compile(plain, backend="aot_eager")(x)
+    compiled = torch.compile(model, backend="aot_eager")
+    print(torch.allclose(compiled(x), compiled(x)))
+"""
+
+
+def test_noise_acts_in_a_compiled_model_that_was_loaded(tmp_path):
+    model, _ = mlp()
+    bridle.regularize(model, {nn.ReLU: DROP})
+    torch.save(model, tmp_path / "model.pt")
+    command = [sys.executable, "-c", textwrap.dedent(LOADED), tmp_path / "model.pt"]
+    ran = subprocess.run(command, capture_output=True, text=True)
+    assert ran.stdout.strip() == "False", ran.stderr
 
 
 def test_a_model_that_was_compiled_before_gets_its_noise():

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
-from bridle.diagnosis import Diagnosis
 from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.subjects.arrays import is_estimator, measure_arrays
 from bridle.diagnosis.subjects.fits import measure_fit
 from bridle.diagnosis.subjects.histories import measure_history

@@ -43,9 +43,19 @@ def let_compilers_see_hooks() -> None:
     """
     import torch._dynamo  # loaded with the first optimizer, if not before
 
-    if torch._dynamo.config.skip_nnmodule_hook_guards:
-        torch._dynamo.config.skip_nnmodule_hook_guards = False
+    # setting the attribute acts in this thread and context alone
+    setting = vars(torch._dynamo.config)["_config"]["skip_nnmodule_hook_guards"]
+    if setting.default or torch._dynamo.config.skip_nnmodule_hook_guards:
+        setting.default = torch._dynamo.config.skip_nnmodule_hook_guards = False
         torch._dynamo.reset()  # what was compiled before does not look at hooks
+
+
+class _HookNoise:
+    """What noises by hooks share: a process that loads them from a file needs the guards, too."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        let_compilers_see_hooks()
 
 
 class _StepCounter:
@@ -95,7 +105,7 @@ class _StepCounter:
         return True
 
 
-class UnitNoise:
+class UnitNoise(_HookNoise):
     """Noise on a module's input or output."""
 
     def __init__(self, name: str, noise: Multiplier, *, where: str, seed: int, stream: int) -> None:
@@ -161,7 +171,7 @@ class UnitNoise:
         )
 
 
-class WeightNoise:
+class WeightNoise(_HookNoise):
     """DropConnect or weight-drop on one weight of a module.
 
     During the module's forward, the masked weight shadows the parameter. The parameter, its name

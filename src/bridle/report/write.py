@@ -13,7 +13,8 @@ from bridle.models.ablation import ablate
 from bridle.models.audit import audit_model
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
-from bridle.report import Report, Reportable, report_of
+from bridle.report.compose import Reportable, report_of
+from bridle.report.document import Report
 from bridle.search import SearchResult
 from bridle.tables import fingerprint, read_table, target_column
 

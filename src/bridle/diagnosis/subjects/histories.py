@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bridle.diagnosis import Part
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of, member_of
+from bridle.diagnosis.performance import Part
 from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.networks.history import History

@@ -11,8 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bridle.diagnosis import Part
 from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.performance import Part
 from bridle.diagnosis.subjects.networks import (
     network_name,
     predictions_of,

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from bridle.diagnosis import ShuffledLabels
 from bridle.diagnosis.assemble import Measurements
+from bridle.diagnosis.network_state import ShuffledLabels
 from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting

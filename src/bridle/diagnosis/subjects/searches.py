@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from bridle.diagnosis import Selection
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of_configuration
+from bridle.diagnosis.performance import Selection
 from bridle.diagnosis.subjects.networks import (
     fitted_table,
     network_name,

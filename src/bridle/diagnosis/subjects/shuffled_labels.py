@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.base import clone
 from torch import Tensor
 
-from bridle.diagnosis import ShuffledLabels
+from bridle.diagnosis.network_state import ShuffledLabels
 from bridle.diagnosis.predictions import Predictions
 from bridle.models.recipe import Strengths, penalties_of
 from bridle.networks.history import Dataset

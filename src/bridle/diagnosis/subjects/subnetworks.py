@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bridle.diagnosis import Subnetworks
+from bridle.diagnosis.network_state import Subnetworks
 from bridle.diagnosis.predictions import Predictions
 from bridle.networks.population import Network, predict
 from bridle.statistics.intervals import mean_interval

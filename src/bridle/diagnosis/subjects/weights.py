@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bridle.diagnosis import LayerState
+from bridle.diagnosis.network_state import LayerState
 from bridle.modules.select import kind_of
 from bridle.networks.population import ACTIVATIONS, Network
 

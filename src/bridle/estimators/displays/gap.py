@@ -7,8 +7,9 @@ from typing import Any, Self
 import numpy as np
 
 from bridle.errors import UsageError
-from bridle.estimators import MLPClassifier, MLPRegressor
+from bridle.estimators.classifier import MLPClassifier
 from bridle.estimators.displays.canvas import HELD_OUT, MARK, TRAINING, axes_for, final_step
+from bridle.estimators.regressor import MLPRegressor
 from bridle.networks.history import History
 
 __all__ = ["GapDisplay"]

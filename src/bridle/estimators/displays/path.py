@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from bridle.errors import UsageError, did_you_mean
-from bridle.estimators import MLPClassifierCV, MLPRegressorCV
+from bridle.estimators.classifier_cv import MLPClassifierCV
 from bridle.estimators.displays.canvas import HELD_OUT, MARK, TRAINING, axes_for, final_step
+from bridle.estimators.regressor_cv import MLPRegressorCV
 from bridle.sparsity.path_result import LambdaPath
 
 if TYPE_CHECKING:

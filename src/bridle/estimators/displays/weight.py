@@ -9,8 +9,11 @@ import numpy as np
 import scipy.sparse
 
 from bridle.errors import UsageError
-from bridle.estimators import MLPClassifier, MLPClassifierCV, MLPRegressor, MLPRegressorCV
+from bridle.estimators.classifier import MLPClassifier
+from bridle.estimators.classifier_cv import MLPClassifierCV
 from bridle.estimators.displays.canvas import TRAINING, axes_for, final_step
+from bridle.estimators.regressor import MLPRegressor
+from bridle.estimators.regressor_cv import MLPRegressorCV
 from bridle.networks.population import Network
 
 if TYPE_CHECKING:
