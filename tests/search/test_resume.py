@@ -70,6 +70,23 @@ def test_a_killed_search_goes_on_to_the_same_result(tmp_path):
     assert again.scores == whole.scores
 
 
+@pytest.mark.parametrize("rung", [0, 1])
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_search_after_ctrl_c_is_resumed_to_the_same_result(rung, seed, tmp_path):
+    def stop(progress):
+        if progress.rung == rung:
+            raise KeyboardInterrupt
+
+    options = {"seed": seed, **FAST}
+    stopped = bridle.search(a_table(), "y", directory=tmp_path / "run", on_progress=stop, **options)
+    assert stopped.interrupted
+    resumed = bridle.search(a_table(), "y", directory=tmp_path / "run", resume=True, **options)
+    whole = bridle.search(a_table(), "y", **options)
+    assert not resumed.interrupted
+    pd.testing.assert_frame_equal(resumed.configurations, whole.configurations)
+    assert resumed.scores == whole.scores
+
+
 def test_a_run_directory_is_not_overwritten_and_must_fit(tmp_path):
     run = tmp_path / "run"
     bridle.search(a_table(), "y", directory=run, **FAST)

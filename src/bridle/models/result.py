@@ -30,7 +30,7 @@ class Fitted:
     zeros : tuple of float
         The share of weights that are exactly zero, by layer.
     epochs : int
-        The epoch that its weights are from.
+        The epoch that its weights are from; after a search, the epochs trained.
     best_epoch : int
         The epoch of the lowest held-out loss.
     """

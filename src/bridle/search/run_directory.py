@@ -167,9 +167,11 @@ class RunDirectory:
         """Delete the state of a trial that is not promoted."""
         self._state_path(rung, number).unlink(missing_ok=True)
 
-    def finish(self, result: dict[str, Any], keep: set[int]) -> None:
-        """Write the result, and delete the states of all trials but those to keep."""
+    def finish(self, result: dict[str, Any], keep: set[int] | None) -> None:
+        """Write the result, and delete the states of all trials but those to keep (None: all)."""
         write_atomically(self.folder / "result.json", json.dumps(result, indent=1).encode())
+        if keep is None:
+            return
         kept = {max(self.folder.glob(f"state-*-{number:06d}.safetensors")) for number in keep}
         for path in set(self.folder.glob("state-*.safetensors")) - kept:
             path.unlink()

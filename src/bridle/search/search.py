@@ -181,5 +181,7 @@ def search(
     best = best_trials(halving, answer)
     result = build_result(halving, best, prepared, answer)
     if run_directory is not None:
-        run_directory.finish(result.to_dict(), {PLAIN_ID, *(each.id for each in best)})
+        # an interrupted search may be resumed, from any trial that can still be promoted
+        keep = None if result.interrupted else {PLAIN_ID, *(each.id for each in best)}
+        run_directory.finish(result.to_dict(), keep)
     return result
