@@ -5,5 +5,5 @@ from .dropout import (
     uniform_like as uniform_like,
 )
 from .masks import RESOLUTION as RESOLUTION, address_of as address_of
-from .proximal import elastic_prox as elastic_prox, soft_threshold as soft_threshold
 from .stepping import adam_step as adam_step, max_norm_step as max_norm_step
+from .thresholding import elastic_prox as elastic_prox, soft_threshold as soft_threshold
