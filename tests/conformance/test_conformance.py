@@ -1,0 +1,79 @@
+"""The conformance matrix: each feature of PyTorch × noise, penalty, audit and resume.
+
+Every cell is a test: either outputs, gradients and weights equal those of an independent eager
+computation, or the message of the refusal is the stated one. ``docs/conformance.py`` makes the
+page of the documentation from the results.
+"""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from execution_programs import EXECUTION
+from function_programs import COPIES, FUNCTIONS, PLACES
+from optimizer_programs import OPTIMIZERS
+from rank_programs import RANKS
+from training_program import CHECKS
+from weight_programs import LAYERS, RECOMPUTED
+
+from bridle.errors import UsageError
+
+# warnings of torch's own: its default compiler imports what it deprecates, and reads .grad of every
+# input where a compiled model has a graph break
+pytestmark = [
+    pytest.mark.filterwarnings(r"ignore:`torch\.jit\..*deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
+]
+
+SECTIONS = {
+    "Compilation, checkpointing and nested passes": EXECUTION,
+    "torch.func": FUNCTIONS,
+    "Places": PLACES,
+    "Processes": RANKS,
+    "Optimizers": OPTIMIZERS,
+    "Layers and their groups of weights": LAYERS,
+    "Weights that are recomputed": RECOMPUTED,
+    "Copies": COPIES,
+}
+ROWS = {feature: program for rows in SECTIONS.values() for feature, program in rows.items()}
+REFUSED: dict[tuple[str, str], str] = {}
+"""Where bridle refuses: the message, as a regular expression."""
+
+
+def is_refused(feature, column):
+    return (feature, column) in REFUSED
+
+
+@pytest.fixture(scope="module")
+def of_ranks(tmp_path_factory):
+    """What became of each cell in two processes."""
+    file = tmp_path_factory.mktemp("ranks") / "cells.json"
+    script = Path(__file__).with_name("run_ranks.py")
+    command = [sys.executable, str(script), str(file)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
+    assert file.exists(), run.stdout + run.stderr
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("column", CHECKS)
+@pytest.mark.parametrize("feature", ROWS)
+def test_cell(feature, column, request, record_property):
+    if feature in RANKS:
+        found = request.getfixturevalue("of_ranks")[f"{feature}-{column}"]
+    else:
+        found = "right"
+        try:
+            CHECKS[column](ROWS[feature])
+        except UsageError as error:
+            if not is_refused(feature, column):
+                raise
+            found = f"refused: {error}"
+    record_property("cell", found)
+    if is_refused(feature, column):
+        assert found.startswith("refused: ")
+        assert re.search(REFUSED[feature, column], found)
+    else:
+        assert found == "right", found
