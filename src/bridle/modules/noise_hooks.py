@@ -10,6 +10,7 @@ from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
+from bridle.modules.step_counter import StepCounter
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
 __all__ = [
@@ -58,53 +59,6 @@ class _HookNoise:
         let_compilers_see_hooks()
 
 
-class _StepCounter:
-    """Counts the training passes of a stream, and gives the address of the next mask.
-
-    No address is changed in place: a graph that has read one may read it again in its backward
-    pass, which a compiler recomputes from the graph's inputs.
-    """
-
-    def __init__(self, name: str, seed: int, stream: int) -> None:
-        self.name = name
-        self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64)
-        self._one_step = torch.tensor([0, 0, 1], dtype=torch.int64)
-        self._passes = 0
-
-    @property
-    def step(self) -> int:
-        return int(self.next_address[2])
-
-    @step.setter
-    def step(self, value: int) -> None:
-        self.next_address = self.next_address + self._one_step * (value - self.step)
-
-    def advance(self, device: torch.device) -> Tensor:
-        """Return the address of this pass, int64 ``[3]``."""
-        if self.next_address.device != device:
-            self.next_address = self.next_address.to(device)
-            self._one_step = self._one_step.to(device)
-        address = self.next_address
-        if not torch.compiler.is_compiling() and self._is_recomputed():
-            return address - self._one_step
-        self.next_address = address + self._one_step
-        return address
-
-    def _is_recomputed(self) -> bool:
-        """Whether activation checkpointing recomputes a forward pass during backward."""
-        if torch._C._current_graph_task_id() == -1:
-            self._passes += 1
-            return False
-        if self._passes > 1:
-            raise UsageError(
-                f"{self.name} ran {self._passes} times before the backward pass that recomputes "
-                "it, so its mask is ambiguous: checkpoint it once in each step, and use "
-                "model.eval() for passes without backward"
-            )
-        self._passes = 0
-        return True
-
-
 class UnitNoise(_HookNoise):
     """Noise on a module's input or output."""
 
@@ -112,7 +66,7 @@ class UnitNoise(_HookNoise):
         self.name = name
         self.noise = noise
         self.where = where
-        self.counter = _StepCounter(name, seed, stream)
+        self.counter = StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} {self.where} {self.name or 'the model'}"
@@ -195,7 +149,7 @@ class WeightNoise(_HookNoise):
         self.host = host
         self.attribute = attribute
         self._covered = False
-        self.counter = _StepCounter(name, seed, stream)
+        self.counter = StepCounter(name, seed, stream)
 
     def __str__(self) -> str:
         return f"{self.noise} on {self.name}"
