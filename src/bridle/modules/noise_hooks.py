@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
+from bridle.ops.transforms import unwrapped
 
 __all__ = [
     "UnitNoise",
@@ -87,7 +88,7 @@ class _StepCounter:
         address = self.next_address
         if not torch.compiler.is_compiling() and self._is_recomputed():
             return address - self._one_step
-        self.next_address = address + self._one_step
+        self.next_address = unwrapped(address + self._one_step)
         return address
 
     def _is_recomputed(self) -> bool:
