@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes, is_in_torch_dispatch_mode
 
 from bridle.modules.recomputation import address_of_pass, address_of_traced_pass
+from bridle.ops.transforms import unwrapped
 
 __all__ = ["StepCounter"]
 
@@ -72,7 +73,8 @@ class StepCounter:
         fresh = self.next_address
         address = address_of_pass(self.name, self._key, fresh)
         if address is fresh:
-            self.next_address = _following(fresh)
+            # in a torch.func transform, the sum is one of its tensors
+            self.next_address = unwrapped(_following(fresh))
         return address
 
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops.custom_op import is_eager
+from bridle.ops.transforms import is_transformed, rows_in_batch
 
 __all__ = ["as_bias", "as_population", "keep_probabilities", "row_addresses"]
 
@@ -76,8 +77,16 @@ def as_bias(bias: Tensor, members: int, units: int) -> Tensor:
     return bias.reshape(-1, units)
 
 
-def row_addresses(rows: Tensor | None, x: Tensor) -> Tensor | None:
-    """View row addresses as ``[1 or members, 1 or rows]``, and check them against ``x``."""
+def row_addresses(rows: Tensor | None, x: Tensor, address: Tensor) -> Tensor | None:
+    """View row addresses as ``[1 or members, 1 or rows]``, and check them against ``x``.
+
+    Under ``vmap`` they follow its randomness; see :mod:`bridle.ops.transforms`.
+    """
+    rows = _checked_rows(rows, x)
+    return rows_in_batch(rows, x, address) if is_transformed() else rows
+
+
+def _checked_rows(rows: Tensor | None, x: Tensor) -> Tensor | None:
     if rows is None:
         return None
     rows = rows[None] if rows.ndim == 1 else rows

@@ -119,6 +119,6 @@ def drop_connect_linear(
         return x @ weight
     flat, address = as_population(x, address)
     weights = weight.reshape(flat.shape[0], *weight.shape[-2:])
-    rows = row_addresses(rows, flat)
+    rows = row_addresses(rows, flat, address)
     y = registry.drop_connect_linear(flat, weights, address, rows, keep, inverted)
     return y.reshape(*x.shape[:-1], weight.shape[-1])

@@ -74,7 +74,7 @@ def dropout(
     added = None if bias is None else as_bias(bias, flat.shape[0], flat.shape[2])
     if keep is None:
         return (flat if added is None else flat + added[:, None]).relu().reshape(x.shape)
-    rows = row_addresses(rows, flat)
+    rows = row_addresses(rows, flat, address)
     if relu:
         y = registry.relu_dropout(flat, added, address, rows, keep, inverted)
     else:
@@ -123,7 +123,7 @@ def gaussian_dropout(
     if keep is None:
         return x
     flat, address = as_population(x, address)
-    y = registry.gaussian_dropout(flat, address, row_addresses(rows, flat), keep)
+    y = registry.gaussian_dropout(flat, address, row_addresses(rows, flat, address), keep)
     return y.reshape(x.shape)
 
 
@@ -154,4 +154,4 @@ def uniform_like(x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> T
     tensor([[0.8307, 0.8833, 0.7297]], dtype=torch.float64)
     """
     flat, address = as_population(x.detach(), address)
-    return registry.uniform_like(flat, address, row_addresses(rows, flat)).reshape(x.shape)
+    return registry.uniform_like(flat, address, row_addresses(rows, flat, address)).reshape(x.shape)

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bridle.ops import reference, transforms
 from bridle.ops.backends import backend_of, number_backend_of
 from bridle.ops.custom_op import Op, is_eager, like_first
 
@@ -45,7 +46,14 @@ def _dropout_backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return dropout(grad, *ctx.saved_tensors, ctx.inverted), None, None, None, None
 
 
-dropout = Op(_dropout, fake=like_first, backward=_dropout_backward, setup_context=_save_address)
+dropout = Op(
+    _dropout,
+    fake=like_first,
+    backward=_dropout_backward,
+    setup_context=_save_address,
+    transformed=transforms.dropout,
+    draws=True,
+)
 
 
 # ------------------------------------------------------------------ random numbers
@@ -69,6 +77,8 @@ gaussian_dropout = Op(
     fake=like_first,
     backward=_gaussian_dropout_backward,
     setup_context=_save_numbers,
+    transformed=transforms.gaussian_dropout,
+    draws=True,
 )
 
 
@@ -80,7 +90,7 @@ def _double_like(x: Tensor, *_: Any) -> Tensor:
     return torch.empty(x.shape, dtype=torch.float64, device=x.device)
 
 
-uniform_like = Op(_uniform_like, fake=_double_like)
+uniform_like = Op(_uniform_like, fake=_double_like, draws=True)
 
 
 # ------------------------------------------------------------------ bias, ReLU and dropout
@@ -105,6 +115,7 @@ relu_dropout_backward = Op(
     fake=like_first,
     backward=_relu_dropout_second,
     setup_context=_save_for_second,
+    transformed=reference.relu_dropout_backward,
 )
 
 
@@ -136,7 +147,11 @@ def _relu_dropout_grad(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
 
 
 relu_dropout = Op(
-    _relu_dropout, fake=like_first, backward=_relu_dropout_grad, setup_context=_save_output
+    _relu_dropout,
+    fake=like_first,
+    backward=_relu_dropout_grad,
+    setup_context=_save_output,
+    transformed=transforms.relu_dropout,
 )
 
 
@@ -202,13 +217,20 @@ def _gradients_grad(ctx: Any, by_x: Tensor, by_weight: Tensor) -> tuple[Tensor |
 
 
 drop_connect_linear = Op(
-    _drop_connect_linear, fake=_fake_product, backward=_product_grad, setup_context=_save_product
+    _drop_connect_linear,
+    fake=_fake_product,
+    backward=_product_grad,
+    setup_context=_save_product,
+    transformed=transforms.drop_connect_linear,
+    inputs=2,
 )
 drop_connect_linear_backward = Op(
     _drop_connect_linear_backward,
     fake=_fake_gradients,
     backward=_gradients_grad,
     setup_context=_save_gradients,
+    transformed=transforms.drop_connect_linear_backward,
+    inputs=3,
 )
 
 
@@ -237,6 +259,7 @@ soft_threshold = Op(
     fake=like_first,
     backward=_soft_threshold_backward,
     setup_context=_save_weights,
+    transformed=reference.soft_threshold,
 )
 
 
@@ -252,7 +275,7 @@ def _elastic_prox(
     return backend_of(w.device).elastic_prox(w, second_moment, l1, l2, rate, eps, correction)
 
 
-elastic_prox = Op(_elastic_prox, fake=like_first)
+elastic_prox = Op(_elastic_prox, fake=like_first, transformed=reference.elastic_prox)
 
 
 def elastic_prox_(w: Tensor, *arguments: Any) -> None:
