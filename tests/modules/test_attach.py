@@ -43,7 +43,7 @@ def test_a_later_rule_replaces_a_penalty_of_the_same_class():
     attached = attach(optimizer, rules, model=model)
     assert str(attached).splitlines() == [
         "0.weight  L1(0.1), L2(0.2)  (proximal, euclidean)",
-        "2.weight  L1(0.1), L2(0.5), MaxNorm(3.0, dim=-2)  (proximal, euclidean)",
+        "2.weight  L1(0.1), L2(0.5), MaxNorm(3.0, dim=1)  (proximal, euclidean)",
     ]
     assert repr(attached) == "<Attachment on 2 parameters, proximal>"
 

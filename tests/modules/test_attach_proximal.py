@@ -57,7 +57,9 @@ def build(name, model, variant="default"):
 
 @pytest.mark.filterwarnings("ignore:.*weight_decay:bridle.RegularizationWarning")
 @pytest.mark.parametrize(
-    "penalty", [L1(0.02), ElasticNet(0.02, 0.3), GroupLasso(0.02), MaxNorm(0.8)], ids=str
+    "penalty",
+    [L1(0.02), ElasticNet(0.02, 0.3), GroupLasso(0.02, dim=1), MaxNorm(0.8, dim=0)],
+    ids=str,
 )
 @pytest.mark.parametrize(("name", "variant"), VARIANTS)
 def test_a_step_is_the_plain_one_and_the_prox(name, variant, penalty):

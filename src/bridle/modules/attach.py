@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 from torch import nn
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attachment import Attachment, PenaltyRule, attachments_of, groups_of
-from bridle.modules.select import Selector, kind_of, select_parameters
-from bridle.penalties import Annealed, Penalty, at_step, check_application
-from bridle.penalties.annealing import kind_of_penalty
+from bridle.modules.rules import check_rules, penalties_by_name, plain
+from bridle.modules.select import Selector, kind_of
 
-__all__ = ["attach", "decayed_biases", "has_l2", "penalties_by_name"]
+__all__ = ["attach", "decayed_biases", "has_l2"]
 
 Penalties = PenaltyRule | Sequence[PenaltyRule]
 
@@ -81,36 +79,13 @@ def attach(
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
     chosen = penalties_by_name(model, penalties)
-    for each in chosen.values():
-        check_application(at_step(each, 0), mode, metric)
+    check_rules(chosen, mode, metric)
     _check_optimizer(optimizer, mode, metric)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
     return Attachment(optimizer, parameters, chosen, mode=mode, metric=metric)
-
-
-def penalties_by_name(
-    model: nn.Module, rules: Mapping[Selector, Penalties]
-) -> dict[str, tuple[PenaltyRule, ...]]:
-    """Return the penalties of each selected parameter, in the model's order."""
-    if not rules or not hasattr(rules, "items"):
-        raise UsageError("there are no penalties; give a mapping such as {'*': bridle.L2(1e-4)}")
-    found: dict[str, dict[type, PenaltyRule]] = {}
-    for selector, given in rules.items():
-        each: list[Any] = list(given) if isinstance(given, Sequence) and given else [given]
-        for penalty in each:
-            # a penalty class passes the protocol's isinstance check too
-            if isinstance(penalty, type) or not isinstance(penalty, Penalty | Annealed):
-                raise UsageError(
-                    f"{penalty!r} for {selector!r} is not a penalty; give one such as "
-                    "bridle.L2(1e-4)"
-                )
-        for name in select_parameters(model, selector):
-            found.setdefault(name, {}).update({kind_of_penalty(rule): rule for rule in each})
-    order = [name for name, _ in model.named_parameters() if name in found]
-    return {name: tuple(found[name].values()) for name in order}
 
 
 def _check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) -> None:
@@ -186,8 +161,7 @@ def _warn_about_weight_decay(
 
 def has_l2(penalties: Sequence[PenaltyRule]) -> bool:
     """Whether one of the penalties has a term ``½ λ Σw²``; annealed ones count at factor 1."""
-    plain = [each.penalty if isinstance(each, Annealed) else each for each in penalties]
-    pairs = [penalty.elastic for penalty in plain if penalty.elastic is not None]
+    pairs = [penalty.elastic for penalty in map(plain, penalties) if penalty.elastic is not None]
     return any(bool(torch.as_tensor(l2).any()) for _, l2 in pairs)
 
 

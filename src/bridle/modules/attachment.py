@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.penalties import Annealed, Penalty, apply_prox, at_step
+from bridle.modules.rules import PenaltyRule
+from bridle.penalties import Penalty, apply_prox, at_step
 
 __all__ = ["Attachment", "PenaltyRule", "attachments_of", "groups_of"]
-
-PenaltyRule = Penalty | Annealed
 
 
 class Attachment:

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import attach, penalties_by_name
+from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
 from bridle.modules.placement import Before, Planned, plan
+from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
 from bridle.noise import Multiplier
 from bridle.penalties import Annealed, Penalty, at_step

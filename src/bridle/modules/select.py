@@ -8,8 +8,10 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from bridle.errors import UsageError, did_you_mean
+from bridle.modules.effective import effective_weights
 
 __all__ = ["Place", "Selector", "kind_of", "select_modules", "select_parameters", "select_places"]
 
@@ -65,8 +67,9 @@ def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]
 def select_parameters(model: nn.Module, selector: Selector) -> dict[str, nn.Parameter]:
     """Return the parameters that a selector matches, by qualified name.
 
-    A selector that matches a module selects the parameters in it. Biases and parameters of
-    normalization layers are selected only if the selector matches no weights.
+    A selector that matches a module selects the parameters in it. The name of a weight that is
+    computed from parameters, by a parametrization or by pruning, selects these. Biases and
+    parameters of normalization layers are selected only if the selector matches no weights.
 
     Parameters
     ----------
@@ -125,12 +128,14 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     """
     modules = _all_names(model)
     hit = {path for path, module in modules if _matches(selector, path, module)}
+    computed = {name: each.name for each in effective_weights(model) for name in each.sources}
     chosen = set()
     for path, module in modules:
         inside = any(path == above or not above or path.startswith(above + ".") for above in hit)
         for name, parameter in module.named_parameters(recurse=False):
             full = f"{path}.{name}" if path else name
-            if inside or _matches(selector, full, parameter):
+            aliases = (full, computed.get(full, full))
+            if inside or any(_matches(selector, each, parameter) for each in aliases):
                 chosen.add((id(module), name))
     found = [
         Place(path, module, name, parameter)
@@ -138,11 +143,21 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
         for name, parameter in module.named_parameters(recurse=False)
         if (id(module), name) in chosen
     ]
+    _refuse_lazy(found)
     if not found:
         names = [name for name, _ in model.named_parameters()]
         raise _no_match("parameter", selector, names, [type(m).__name__ for m in model.modules()])
     weights = [at for at in found if kind_of(at.name, at.parameter, at.module) == "weight"]
     return weights or found
+
+
+def _refuse_lazy(places: list[Place]) -> None:
+    for place in places:
+        if is_lazy(place.parameter):
+            raise UsageError(
+                f"{place.path or 'the model'} is a {type(place.module).__name__} whose "
+                f"{place.name} has no shape yet: pass one batch through the model first"
+            )
 
 
 def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:

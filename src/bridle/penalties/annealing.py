@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import final
 
 import torch
@@ -12,7 +12,7 @@ from bridle.errors import UsageError
 from bridle.penalties.protocol import Penalty, Strength
 from bridle.schedules import Schedule
 
-__all__ = ["Annealed", "Scaled", "at_step", "kind_of_penalty", "refuse_annealed"]
+__all__ = ["Annealed", "Scaled", "at_step", "inside", "kind_of_penalty", "refuse_annealed"]
 
 
 @final
@@ -160,6 +160,14 @@ def refuse_annealed(penalties: Iterable[object]) -> None:
     for penalty in penalties:
         if isinstance(penalty, Annealed):
             raise UsageError(f"{penalty} depends on the step; give penalty.at(step)")
+
+
+def inside(rule: Penalty | Annealed, change: Callable[[Penalty], Penalty]) -> Penalty | Annealed:
+    """Return a rule with its penalty changed; an annealed one keeps its schedule."""
+    if not isinstance(rule, Annealed):
+        return change(rule)
+    changed = change(rule.penalty)
+    return rule if changed is rule.penalty else Annealed(changed, rule.schedule)
 
 
 def kind_of_penalty(penalty: Penalty | Annealed) -> type:

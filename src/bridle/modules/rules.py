@@ -1,0 +1,189 @@
+"""From rules to the penalties of each parameter: by selector, by layout, by what is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bridle.errors import UsageError
+from bridle.modules.effective import EffectiveWeight, OfEffective, OnPruned, effective_weights
+from bridle.modules.layout import placed
+from bridle.modules.select import Place, Selector, select_places
+from bridle.penalties import (
+    L1,
+    L2,
+    Annealed,
+    ElasticNet,
+    Penalty,
+    at_step,
+    check_application,
+)
+from bridle.penalties.annealing import inside, kind_of_penalty
+
+__all__ = ["PenaltyRule", "check_rules", "check_weight", "penalties_by_name", "plain"]
+
+PenaltyRule = Penalty | Annealed
+Chosen = dict[str, tuple[PenaltyRule, ...]]
+"""The penalties of each parameter, by the parameter's qualified name."""
+
+
+def penalties_by_name(
+    model: nn.Module, rules: Mapping[Selector, PenaltyRule | Sequence[PenaltyRule]]
+) -> Chosen:
+    """Return the penalties of each selected parameter, in the model's order.
+
+    Penalties of rows know their axes. A penalty of a weight that is computed from parameters is
+    given to each of them as a function of it.
+
+    Raises
+    ------
+    UsageError
+        If a rule is no penalty, if a selector matches nothing, or if a penalty cannot act on a
+        weight.
+    """
+    if not rules or not hasattr(rules, "items"):
+        raise UsageError("there are no penalties; give a mapping such as {'*': bridle.L2(1e-4)}")
+    computed = effective_weights(model)
+    found: dict[str, dict[type, PenaltyRule]] = {}
+    places: dict[str, Place | EffectiveWeight] = {}
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    for selector, given in rules.items():
+        each: list[Any] = list(given) if isinstance(given, Sequence) and given else [given]
+        for penalty in each:
+            # a penalty class passes the protocol's isinstance check too
+            if isinstance(penalty, type) or not isinstance(penalty, Penalty | Annealed):
+                raise UsageError(
+                    f"{penalty!r} for {selector!r} is not a penalty; give one such as "
+                    "bridle.L2(1e-4)"
+                )
+        chosen: dict[str, Place | EffectiveWeight] = {}
+        for place in select_places(model, selector):
+            chosen.setdefault(first[id(place.parameter)], place)
+        _join_sources(chosen, computed)
+        for name, at in chosen.items():
+            places.setdefault(name, at)
+            found.setdefault(name, {}).update({kind_of_penalty(rule): rule for rule in each})
+    bound: dict[str, list[PenaltyRule]] = {}
+    once: dict[tuple[int, str], PenaltyRule] = {}  # one object for weights with equal rows
+    for name, at in places.items():
+        if isinstance(at, EffectiveWeight):
+            _refuse_shared(at, model)
+            for key, acting in _of_effective(at, list(found[name].values()), model):
+                bound.setdefault(key, []).append(acting)
+            continue
+        check_weight(name, at.parameter)
+        holder = _around(model, at.path)
+        for rule in found[name].values():
+            acting = placed(rule, name, at.module, at.parameter.ndim, holder)
+            bound.setdefault(name, []).append(once.setdefault((id(rule), str(acting)), acting))
+    order = [name for name, _ in model.named_parameters() if name in bound]
+    return {name: tuple(bound[name]) for name in order}
+
+
+def check_rules(chosen: Chosen, mode: str, metric: str) -> None:
+    """Check that penalties can act in a mode and a metric.
+
+    Raises
+    ------
+    UsageError
+        As for :func:`bridle.penalties.check_application`, and if a penalty of a computed weight has
+        no proximal step.
+    """
+    for each in chosen.values():
+        penalties = at_step(each, 0)
+        for rule in each:
+            inner = rule.penalty if isinstance(rule, Annealed) else rule
+            if mode == "proximal" and isinstance(inner, OfEffective):
+                raise UsageError(inner.refusal())
+        check_application(penalties, mode, metric)
+
+
+def check_weight(name: str, weight: Tensor) -> None:
+    """Raise a UsageError if a weight has no dense real numbers."""
+    kind = str(weight.dtype).removeprefix("torch.")
+    if weight.is_complex() or not weight.is_floating_point():
+        way = "keep its real and imaginary parts as two parameters, or " * weight.is_complex()
+        raise UsageError(
+            f"{name} is {kind}, and penalties are functions of real floating-point weights: {way}"
+            "leave it out of the rules"
+        )
+    if weight.layout != torch.strided:
+        layout = str(weight.layout).removeprefix("torch.")
+        raise UsageError(f"{name} is a {layout} tensor: store it dense to penalize it")
+
+
+def plain(rule: Any) -> Penalty:
+    """Return the penalty inside an annealed one, or one of a computed weight."""
+    while isinstance(rule, Annealed | OfEffective | OnPruned):
+        rule = rule.penalty
+    return rule
+
+
+def _join_sources(
+    chosen: dict[str, Place | EffectiveWeight], computed: Sequence[EffectiveWeight]
+) -> None:
+    """Replace the sources of a computed weight by the weight, where all of them are chosen."""
+    for weight in computed:
+        originals = {
+            name: value
+            for name, value in weight.sources.items()
+            if weight.parametrization is None or name.rpartition(".")[2].startswith("original")
+        }
+        main = [name for name, value in originals.items() if value.ndim > 1] or list(originals)
+        if main and all(name in chosen for name in main):
+            for name in weight.sources:
+                chosen.pop(name, None)
+            chosen[weight.name] = weight
+        elif len(main) > 1 and main[-1] in chosen and weight.of_norm:
+            raise UsageError(
+                f"{main[-1]} is the direction of {weight.name}, whose length does not change the "
+                f"weight: select {weight.name!r}, or its lengths {main[0]!r}"
+            )
+
+
+def _refuse_shared(weight: EffectiveWeight, model: nn.Module) -> None:
+    names = [name for name, _ in model.named_parameters(remove_duplicate=False)]
+    held = dict(model.named_parameters(remove_duplicate=False))
+    for name, source in weight.sources.items():
+        others = [each for each in names if held[each] is source and each != name]
+        if others:
+            raise UsageError(
+                f"{weight.name} is computed from {name}, which is also {others[0]}: leave "
+                f"{weight.name} out of the rules, or untie the two"
+            )
+
+
+def _of_effective(
+    weight: EffectiveWeight, rules: list[PenaltyRule], model: nn.Module
+) -> Iterator[tuple[str, PenaltyRule]]:
+    with torch.no_grad():
+        value = weight.compute()
+    check_weight(weight.name, value)
+    holder = _around(model, weight.name.rpartition(".")[0])
+    if weight.method == "pruning":
+        # in this order, the steps of L1 and L2 one by one are the step of their sum
+        rules = sorted(rules, key=_order_on_pruned)
+    for rule in rules:
+        acting = placed(rule, weight.name, weight.module, value.ndim, holder)
+        for name in weight.sources:
+            yield name, _wrap(acting, weight, name)
+
+
+def _order_on_pruned(rule: PenaltyRule) -> int:
+    kinds: list[type] = [L1, ElasticNet, L2]
+    kind = kind_of_penalty(rule)
+    return kinds.index(kind) if kind in kinds else len(kinds)
+
+
+def _wrap(rule: PenaltyRule, weight: EffectiveWeight, source: str) -> PenaltyRule:
+    if weight.method == "pruning":
+        return inside(rule, lambda penalty: OnPruned(penalty, weight))
+    return inside(rule, lambda penalty: OfEffective(penalty, weight, source))
+
+
+def _around(model: nn.Module, path: str) -> nn.Module:
+    """Return the module that holds the module at a path."""
+    return model.get_submodule(path.rpartition(".")[0])
