@@ -44,11 +44,12 @@ class _Pair:
         return abs(self.given - self.measured)
 
 
-def refined(sandbox: Sandbox, like: Replay | None = None) -> Difference | None:
+def refined(sandbox: Sandbox, like: Replay) -> Difference | None:
     """Compare in double precision; None if the model cannot run in it."""
-    options = {} if like is None else {"change": like.change, "mode": like.mode}
     try:
-        replay = Replay(sandbox, dtype=torch.float64, **options)  # type: ignore[arg-type]
+        replay = Replay(
+            sandbox, dtype=torch.float64, change=like.change, wrap=like.wrap, mode=like.mode
+        )
         base = replay.gradients()
     except Exception:  # the model or the loss has parts of another precision
         return None
@@ -57,8 +58,11 @@ def refined(sandbox: Sandbox, like: Replay | None = None) -> Difference | None:
     return compare(replay, base)
 
 
-def compare(replay: Replay, base: Gradients) -> Difference:
-    """Compare the gradient of a replay with differences of its loss in random directions."""
+def compare(replay: Replay, base: Gradients, *, confirm: bool = False) -> Difference:
+    """Compare the gradient of a replay with differences of its loss in random directions.
+
+    ``confirm`` asks for a large difference in every direction: in double precision there is none.
+    """
     if replay.rounding > 1e-5:
         return Difference(reason="the precision of the weights is too low for differences")
     everything = list(replay.parameters)
@@ -72,8 +76,10 @@ def compare(replay: Replay, base: Gradients) -> Difference:
     if len(clear) < 2:
         reason = "differences of the loss are too uncertain: it has kinks, or a coarse rounding"
         return Difference(reason=reason, is_flat=all(not p.measured for p in pairs))
-    tolerance = 5e-3 if fine else 0.1
+    tolerance = 5e-3 if fine else 0.25 if confirm else 0.1
     wrong = [pair for pair in clear if pair.off > tolerance * pair.size + 3 * pair.uncertain]
+    if confirm and len(wrong) < _DIRECTIONS:
+        wrong = []
     flat = all(abs(pair.measured) < 1e-9 * pair.size for pair in clear)
     if len(wrong) < 2:
         worst = max(pair.off / pair.size for pair in clear)

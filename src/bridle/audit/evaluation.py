@@ -64,12 +64,12 @@ def check_evaluation(sandbox: Sandbox) -> tuple[list[Finding], list[Check]]:
         kind = "it" if subject == "the loss" else type(module).__name__
         if functional is None or functional.calls:
             message = (
-                f"{kind} gives two different outputs for the same input in evaluation: a "
+                f"{kind} gives two different outputs for the same batch in evaluation: a "
                 "functional dropout needs training=self.training"
             )
             return [Finding("functional noise ignores eval", "fail", subject, message)], []
         message = (
-            f"{kind} gives two different outputs for the same input in evaluation, and calls no "
+            f"{kind} gives two different outputs for the same batch in evaluation, and calls no "
             "dropout function: if the random numbers that it draws are a noise for training, let "
             "them depend on self.training"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, distributed as dist, nn
@@ -31,21 +32,17 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
     sandbox.start.restore()
     model, optimizer = sandbox.copies()
     watched = record_noises(model)
-    calls = _pass(sandbox, model)
-    first = {name: (record.keep, record.runs) for name, record in watched.items()}
-    drawn = {name: record.take_masks() for name, record in watched.items()}
     optimizer.zero_grad()
-    value = sandbox.loss_of(model)
-    if value.requires_grad:
-        value.backward()
-    second = {name: record.take_masks() for name, record in watched.items()}
+    calls, drawn = _pass(sandbox, model, watched)
+    first = {name: (record.keep, record.runs) for name, record in watched.items()}
+    more, second = _pass(sandbox, model, watched)
     for _ in range(_MOST_PASSES - 2):
         if all(record.runs for record in watched.values()):
             break
-        calls += _pass(sandbox, model)
+        more += _pass(sandbox, model, watched)[0]
     seen: list[NoiseSeen] = []
     part = Part(findings=modes(model, training=training))
-    idle = Idle(model, calls)
+    idle = Idle(model, calls + more)
     for name, record in watched.items():
         (keep, runs), mask, other = first[name], drawn[name], second[name]
         kept = _kept(mask)
@@ -69,14 +66,19 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
     return seen, part
 
 
-def _pass(sandbox: Sandbox, model: nn.Module) -> list[DropoutCall]:
-    """Run a forward pass; return the calls of torch's dropout functions."""
-    if has_compiled_parts(model):
-        sandbox.loss_of(model)
-        return []
-    with FunctionalDropout(model) as functional:
-        sandbox.loss_of(model)
-    return functional.calls
+def _pass(
+    sandbox: Sandbox, model: nn.Module, watched: dict[str, NoiseRecord]
+) -> tuple[list[DropoutCall], dict[str, Tensor]]:
+    """Run a training pass; return the calls of torch's dropout functions, and the masks."""
+    functional = None if has_compiled_parts(model) else FunctionalDropout(model)
+    with functional or nullcontext():
+        value = sandbox.loss_of(model)
+    masks = {name: record.take_masks() for name, record in watched.items()}
+    if value.requires_grad:
+        value.backward()
+    for record in watched.values():  # a checkpoint has run them again
+        record.take_masks()
+    return functional.calls if functional else [], masks
 
 
 def _kept(mask: Tensor) -> float:

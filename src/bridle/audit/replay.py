@@ -68,7 +68,7 @@ class Replay:
         mode: AbstractContextManager[Any] | None = None,
     ) -> None:
         self.sandbox = sandbox
-        self.change, self.mode = change, mode
+        self.change, self.wrap, self.mode = change, wrap, mode
         self.compiled = wrap is not None
         sandbox.start.restore()
         self.model, _ = sandbox.copies()
@@ -90,7 +90,26 @@ class Replay:
         self.runs = self.model if wrap is None else wrap(self.model)
         kinds = [value.dtype for value in self.parameters.values()]
         self.rounding = max((float(torch.finfo(kind).eps) for kind in kinds), default=1e-7)
+        self._find_autocast()
         self._state = Snapshot(self.model, tensors=True)
+
+    def _find_autocast(self) -> None:
+        """Let the rounding be that of a lower precision in which the loss calls a module."""
+        if self.rounding < 1e-12:  # autocast leaves double precision as it is
+            return
+        kinds: set[torch.dtype] = set()
+
+        def look(*_: Any) -> None:
+            for kind in ("cpu", "cuda"):
+                if torch.is_autocast_enabled(kind):
+                    kinds.add(torch.get_autocast_dtype(kind))
+
+        probe, _ = self.sandbox.copies()
+        for module in probe.modules():
+            module.register_forward_pre_hook(look)
+        self.sandbox.start.restore()
+        self.sandbox.loss_of(probe)
+        self.rounding = max([self.rounding, *(float(torch.finfo(kind).eps) for kind in kinds)])
 
     @torch.no_grad()
     def _move(self) -> None:
