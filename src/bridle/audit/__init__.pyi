@@ -1,2 +1,8 @@
 from .audit import audit as audit
-from .records import Audit as Audit, Effect as Effect, Finding as Finding, NoiseSeen as NoiseSeen
+from .records import (
+    Audit as Audit,
+    Check as Check,
+    Effect as Effect,
+    Finding as Finding,
+    NoiseSeen as NoiseSeen,
+)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from bridle.audit.gradients import audit_gradients
 from bridle.audit.noises import audit_noises
 from bridle.audit.penalties import audit_penalties
 from bridle.audit.records import Audit
-from bridle.audit.sandbox import Loss, Sandbox, preserved_random_state, unwrap
+from bridle.audit.sandbox import Loss, Sandbox
+from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
 
 __all__ = ["audit"]
@@ -65,28 +69,61 @@ def audit(
     >>> audited.passed, [(effect.parameter, effect.route) for effect in audited.effects]
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
-    inner = unwrap(model)
-    originals = list(inner.parameters())
-    before = [(p.grad, p._version, None if p.grad is None else p.grad.clone()) for p in originals]
-    with preserved_random_state():
-        sandbox = Sandbox(inner, optimizer, batch, loss or _default_loss)
+    with _unchanged(model, loss) as original, torch.enable_grad():
+        sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)
         sandbox.check_loss()
-        effects, findings = audit_penalties(sandbox)
-        noises, more = audit_noises(sandbox)
-    touched = False
-    for parameter, (grad, version, kept) in zip(originals, before, strict=True):
-        moved = kept is not None and grad is not None and not torch.equal(kept, grad)
-        if parameter.grad is not grad or moved or parameter._version != version:
-            touched = True
-            if moved and grad is not None and kept is not None:
-                grad.copy_(kept)
-            parameter.grad = grad
-    if touched:
+        whole = audit_penalties(sandbox)
+        noises, part = audit_noises(sandbox, training=sandbox.model.training)
+        whole.findings += part.findings
+        whole.checks += part.checks
+        no_op = {each.subject for each in whole.findings if each.kind == "no-op penalty"}
+        part = audit_gradients(sandbox, no_op)
+        whole.findings += part.findings
+        whole.checks += part.checks
+    if original.was_used:
         raise UsageError(
             "loss(model, batch) uses the original model instead of its first argument, a copy: "
             "use its first argument throughout"
         )
-    return Audit(tuple(effects), tuple(noises), tuple(findings + more))
+    return Audit(tuple(whole.effects), tuple(noises), tuple(whole.findings), tuple(whole.checks))
+
+
+class _Original:
+    """The user's model: its gradients and buffers, and whether the loss has changed them."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.was_used = False
+        self._grads = [
+            (p, p.grad, p._version, None if p.grad is None else p.grad.clone())
+            for p in model.parameters()
+        ]
+        self._buffers = [(b, b.detach().clone()) for b in model.buffers()]
+
+    @torch.no_grad()
+    def restore(self) -> None:
+        """Set back what a loss that uses this model has changed."""
+        for parameter, grad, version, kept in self._grads:
+            moved = kept is not None and grad is not None and not torch.equal(kept, grad)
+            if moved and grad is not None and kept is not None:
+                grad.copy_(kept)
+            if moved or parameter.grad is not grad or parameter._version != version:
+                self.was_used = True
+                parameter.grad = grad
+        for buffer, kept in self._buffers:
+            if not torch.equal(buffer.nan_to_num(), kept.nan_to_num()):
+                self.was_used = True
+                buffer.copy_(kept)
+
+
+@contextmanager
+def _unchanged(model: nn.Module, loss: Loss | None) -> Iterator[_Original]:
+    """Set the model, the loss's state and all random generators back, also after an error."""
+    original, state = _Original(model), Snapshot(model, loss)
+    try:
+        yield original
+    finally:
+        state.restore()
+        original.restore()
 
 
 def _default_loss(model: nn.Module, batch: Any) -> Tensor:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import torch
 from torch import Tensor
 
-from bridle.audit.records import Effect, Finding
+from bridle.audit.records import Check, Effect, Finding
 
 __all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam"]
 
@@ -20,8 +22,15 @@ ADAMS = (
 )
 """Optimizers that rescale the gradient of a coupled penalty."""
 
-Part = tuple[list[Effect], list[Finding], list[tuple[str, str]]]
-"""Effects, findings, and (parameter, route) of each L2 penalty."""
+
+@dataclass
+class Part:
+    """What one kind of check found; ``l2`` has the parameter and route of each L2 penalty."""
+
+    effects: list[Effect] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    l2: list[tuple[str, str]] = field(default_factory=list)
+    checks: list[Check] = field(default_factory=list)
 
 
 def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: Tensor) -> Effect:

@@ -1,4 +1,4 @@
-"""The result of an audit: measured effects, observed noises, findings."""
+"""The result of an audit: measured effects, observed noises, findings, other checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Audit", "Effect", "Finding", "NoiseSeen"]
+__all__ = ["Audit", "Check", "Effect", "Finding", "NoiseSeen"]
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,24 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Check:
+    """A check that passed, or that could not be made.
+
+    Attributes
+    ----------
+    check : str
+        What was checked.
+    outcome : {"passed", "not checked"}
+    detail : str
+        The evidence; for "not checked", the reason.
+    """
+
+    check: str
+    outcome: str
+    detail: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """The result of :func:`bridle.audit`.
 
@@ -91,11 +109,14 @@ class Audit:
     effects : tuple of Effect
     noises : tuple of NoiseSeen
     findings : tuple of Finding
+    checks : tuple of Check
+        Further checks that passed, and the checks that could not be made, with the reason.
     """
 
     effects: tuple[Effect, ...]
     noises: tuple[NoiseSeen, ...]
     findings: tuple[Finding, ...]
+    checks: tuple[Check, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -116,6 +137,7 @@ class Audit:
             "effects": effects,
             "noises": noises,
             "findings": [asdict(finding) for finding in self.findings],
+            "checks": [asdict(check) for check in self.checks],
         }
 
     def __str__(self) -> str:
@@ -133,8 +155,9 @@ class Audit:
                 kept = "never ran" if seen.kept != seen.kept else f"{seen.kept:.3f}"
                 grid.add_row(seen.noise, seen.name, f"{seen.keep_prob:g}", kept)
             console.print(grid)
-        for finding in self.findings:
-            line = f"{finding.severity}: {finding.subject}: {finding.message}"
+        lines = [f"{check.outcome}: {check.check}: {check.detail}" for check in self.checks]
+        lines += [f"{each.severity}: {each.subject}: {each.message}" for each in self.findings]
+        for line in lines:
             console.print(line, markup=False, highlight=False, soft_wrap=True)
         count = sum(finding.severity == "fail" for finding in self.findings)
         console.print("passed" if self.passed else f"failed: {count} finding{'s' * (count > 1)}")

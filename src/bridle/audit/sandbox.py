@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import copy
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import inspect
+from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from bridle.audit.reachable import reachable
+from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
 from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
 
-__all__ = ["Loss", "Sandbox", "preserved_random_state", "unwrap"]
+__all__ = ["Loss", "Sandbox", "needs_closure", "unwrap"]
 
 Loss = Callable[[nn.Module, Any], Tensor]
 
@@ -28,103 +28,170 @@ def unwrap(model: nn.Module) -> nn.Module:
     while True:
         if isinstance(model, nn.parallel.DistributedDataParallel | nn.DataParallel):
             model = model.module
-        elif hasattr(model, "_orig_mod"):
+        elif "_orig_mod" in getattr(model, "_modules", {}):
             model = cast(nn.Module, model._orig_mod)
         else:
             return model
 
 
-@contextmanager
-def preserved_random_state() -> Iterator[None]:
-    """Restore the random states of torch, NumPy and Python afterwards."""
-    numpy_state, python_state = np.random.get_state(), random.getstate()
-    with torch.random.fork_rng():
-        try:
-            yield
-        finally:
-            np.random.set_state(numpy_state)
-            random.setstate(python_state)
+def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether an optimizer's step takes a closure in any case, as that of LBFGS does."""
+    closure = inspect.signature(type(optimizer).step).parameters.get("closure")
+    return closure is not None and closure.default is inspect.Parameter.empty
 
 
 class Sandbox:
     """Makes identical copies and steps with them; the originals are only read."""
 
     def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, loss: Loss
+        self, given: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, loss: Loss
     ) -> None:
-        self.model = model
+        self.given = given
+        self.model = model = unwrap(given)
         self.optimizer = optimizer
         self.batch = batch
         self.loss = loss
         self.attached = attachments_of(optimizer)
+        self.roots = [given, *([model] if model is not given else [])]
+        self.start = Snapshot(loss)
+        self.resting = [
+            not float(group.get("lr", 1)) and bool(group["params"])
+            for group in optimizer.param_groups
+        ]
+        """Which parameter groups have a learning rate of 0 at this step."""
 
-    def copies(
-        self, *, attached: bool = True, decay: bool = True
-    ) -> tuple[nn.Module, torch.optim.Optimizer]:
-        """Return a copy of the model, and one of the optimizer for the copy's parameters."""
-        try:
-            model, optimizer = copy.deepcopy((self.model, self.optimizer))
-        except RuntimeError as error:
-            raise UsageError(
-                f"the model cannot be copied ({str(error).splitlines()[0]}): "
-                "audit it before its first forward pass"
-            ) from error
-        if not model.training:
-            model.train()
+    def copies(self, *, decay: bool = True) -> tuple[nn.Module, torch.optim.Optimizer]:
+        """Return a copy of the model in training mode, and one of its optimizer."""
+        model, optimizer, _ = self.copied()
         if not decay:
             for group in optimizer.param_groups:
                 if "weight_decay" in group:
                     group["weight_decay"] = 0.0
-        if attached:
-            parameters = parameters_of(model)
-            own = {name: (each,) for name, each in regularizers_of(model).items()}
-            for each in self.attached:
-                mine = {name: parameters[name] for name in each.rules if name in parameters}
-                rules = {name: own.get(name, each.rules[name]) for name in mine}
-                again = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
-                again.step = each.step
         return model, optimizer
 
-    def loss_of(self, model: nn.Module) -> Tensor:
+    def _usual_rate(self, group: dict[str, Any]) -> float:
+        """Return the learning rate of a group after its warm-up."""
+        return float(group.get("initial_lr") or self.optimizer.defaults.get("lr") or 1e-3)
+
+    def rate(self, place: int) -> float:
+        """Return the learning rate that a parameter group has in copies."""
+        group = self.optimizer.param_groups[place]
+        return self._usual_rate(group) if self.resting[place] else float(group.get("lr", 1))
+
+    def copied(self) -> tuple[nn.Module, torch.optim.Optimizer, dict[int, Any]]:
+        """Return a copy of the model, one of its optimizer, and the copy of each object by id."""
+        memo = {  # results of an earlier pass, which have no copy of their own
+            id(value): value.detach().clone()
+            for value in reachable(self.model)
+            if isinstance(value, Tensor) and not value.is_leaf
+        }
+        try:
+            model, optimizer = copy.deepcopy((self.model, self.optimizer), memo)
+        except Exception as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"the model cannot be copied ({reason}): audit it before its first forward pass"
+            ) from error
+        for name, value in vars(self.optimizer).items():  # torch copies a part of them only
+            if name not in vars(optimizer) and not callable(value):
+                setattr(optimizer, name, copy.deepcopy(value, memo))
+        for each in attachments_of(optimizer):
+            each.detach()
+        for group, rests in zip(optimizer.param_groups, self.resting, strict=True):
+            if rests:
+                rate, given = self._usual_rate(group), group["lr"]
+                group["lr"] = torch.full_like(given, rate) if isinstance(given, Tensor) else rate
+        if not model.training:
+            model.train()
+        return model, optimizer, memo
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        model: nn.Module,
+        memo: dict[int, Any],
+        between: Callable[[], None] = lambda: None,
+    ) -> list[Attachment]:
+        """Attach the penalties to a copy, by the identity of the parameters.
+
+        ``between`` is called before the first attachment and after each.
+        """
+        named = parameters_of(model)
+        own = {id(named[name]): (each,) for name, each in regularizers_of(model).items()}
+        again = []
+        between()
+        for each in self.attached:
+            mine = {
+                name: memo[id(value)]
+                for name, value in each.parameters.items()
+                if id(value) in memo
+            }
+            rules = {
+                name: own.get(id(value), each.rules[name])
+                for name, value in mine.items()
+                if name in each.rules
+            }
+            made = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
+            made.step = each.step
+            again.append(made)
+            between()
+        return again
+
+    def loss_of(self, model: nn.Module, batch: Any = None) -> Tensor:
         """Return a copy's loss on a copy of the batch; check that it is a scalar."""
-        batch = tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, self.batch)
-        value = self.loss(model, batch)
+        given = self.batch if batch is None else batch
+        given = tree_map(lambda x: x.clone() if isinstance(x, Tensor) else x, given)
+        value = self.loss(model, given)
         if not isinstance(value, Tensor) or value.numel() != 1:
             raise UsageError(f"loss(model, batch) returned {value!r}; return a scalar tensor")
         return value
 
     def check_loss(self) -> None:
         """Check that the loss depends on the model that it is given."""
-        model, _ = self.copies(attached=False)
+        model, optimizer = self.copies()
+        optimizer.zero_grad()
         value = self.loss_of(model)
-        trainable = [p for p in model.parameters() if p.requires_grad]
-        grads: tuple[Tensor | None, ...] = ()
         if value.requires_grad:
-            grads = torch.autograd.grad(value, trainable, allow_unused=True)
-        if all(grad is None for grad in grads):
+            value.backward()
+        if all(parameter.grad is None for parameter in model.parameters()):
             raise UsageError(
                 "loss(model, batch) does not depend on its first argument, a copy of the model: "
                 "use its first argument throughout"
             )
 
-    def step(
-        self, *, attached: bool = True, decay: bool = True
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], torch.optim.Optimizer]:
-        """Make a step with a copy; return the new weights, the step's gradients, the optimizer."""
-        model, optimizer = self.copies(attached=attached, decay=decay)
+    def step(self, *, decay: bool = True) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Make a step with a copy, without attachments; return its weights and gradients."""
+        model, optimizer = self.copies(decay=decay)
         gradients: dict[str, Tensor] = {}
 
-        def record(*_: Any) -> None:
-            for name, parameter in parameters_of(model).items():
-                if parameter.grad is not None:
-                    gradients[name] = parameter.grad.detach().clone()
+        def record() -> None:
+            if not gradients:
+                gradients.update(
+                    (name, each.grad.detach().clone())
+                    for name, each in parameters_of(model).items()
+                    if each.grad is not None
+                )
 
-        optimizer.register_step_pre_hook(record)  # runs after the attachments' hooks
-        with torch.random.fork_rng():  # every copy gets the same noise
+        self.run(model, optimizer, record)
+        after = {name: value.detach().clone() for name, value in parameters_of(model).items()}
+        return after, gradients
+
+    def run(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, record: Callable[[], None]
+    ) -> None:
+        """Make one optimizer step; ``record`` is called with the gradients of the loss."""
+        self.start.restore()  # every copy gets the same noise
+
+        def closure() -> Tensor:
             optimizer.zero_grad()
             value = self.loss_of(model)
             if value.requires_grad:
                 value.backward()
+            record()
+            return value.detach()
+
+        if needs_closure(optimizer):
+            optimizer.step(closure)  # type: ignore[arg-type]
+        else:
+            closure()
             optimizer.step()
-        after = {name: value.detach().clone() for name, value in parameters_of(model).items()}
-        return after, gradients, optimizer

@@ -1,0 +1,211 @@
+"""Checks of attached penalties: each one's effect in one step of a copy, against its formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam
+from bridle.audit.records import Check, Effect, Finding
+from bridle.audit.sandbox import Sandbox, needs_closure
+from bridle.modules.attach import has_l2
+from bridle.modules.attachment import Attachment, groups_of
+from bridle.modules.noise_hooks import parameters_of
+from bridle.penalties import Penalty, Scaled, apply_prox, at_step
+
+__all__ = ["attached_penalties"]
+
+_TOLERANCE = 1e-3  # a small effect is the difference of two large float32 weights
+
+
+class _Stages:
+    """The gradients and the weights of one step, before the first attachment and after each."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, watched: list[Tensor]) -> None:
+        self.gradients: list[dict[int, Tensor]] = []
+        self.weights: list[dict[int, Tensor]] = []
+        self._optimizer = optimizer
+        self._watched = watched
+
+    def add(self) -> None:
+        """Record what the hooks that are registered so far leave."""
+        gradients: dict[int, Tensor] = {}
+        weights: dict[int, Tensor] = {}
+        self.gradients.append(gradients)
+        self.weights.append(weights)
+
+        def record() -> None:
+            if not gradients:  # of the first evaluation, if there are several
+                gradients.update(
+                    (id(w), w.grad.detach().clone()) for w in self._watched if w.grad is not None
+                )
+
+        def before(
+            optimizer: torch.optim.Optimizer, args: Any, kwargs: Any
+        ) -> tuple[Any, Any] | None:
+            if not needs_closure(optimizer):
+                record()
+                return None
+
+            def wrapped() -> Any:
+                value = args[1]()
+                record()
+                return value
+
+            return (args[0], wrapped, *args[2:]), kwargs
+
+        def after(*_: Any) -> None:
+            weights.update((id(w), w.detach().clone()) for w in self._watched)
+
+        self._optimizer.register_step_pre_hook(before)
+        self._optimizer.register_step_post_hook(after)
+
+
+def attached_penalties(sandbox: Sandbox) -> Part:
+    """Return the effect of each attached penalty on each parameter, and the findings."""
+    part = Part()
+    if not sandbox.attached:
+        return part
+    names = {id(value): name for name, value in parameters_of(sandbox.model).items()}
+    model, optimizer, memo = sandbox.copied()
+    watched = [
+        memo[id(value)]
+        for each in sandbox.attached
+        for value in each.parameters.values()
+        if id(value) in memo
+    ]
+    start = {id(w): w.detach().clone() for w in watched}
+    stages = _Stages(optimizer, watched)
+    again = sandbox.attach(optimizer, model, memo, between=stages.add)
+    try:
+        sandbox.run(model, optimizer, lambda: None)
+    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:
+        if not _is_from_step(error):
+            raise
+        part.checks.append(
+            Check(
+                "attached penalties",
+                "not checked",
+                f"a copy of {type(optimizer).__name__} cannot make a step "
+                f"({type(error).__name__}: {error})",
+            )
+        )
+        return part
+    for place, (original, copied) in enumerate(zip(sandbox.attached, again, strict=True)):
+        others = 0
+        for key, value in original.parameters.items():
+            if key not in original.rules:
+                continue
+            name = names.get(id(value))
+            if name is None and id(value) in groups_of(sandbox.optimizer):
+                others += 1
+                continue
+            weight = memo.get(id(value))
+            gradient = None if weight is None else stages.gradients[place].get(id(weight))
+            if weight is None or gradient is None or id(weight) not in groups_of(optimizer):
+                part.findings.append(_without_effect(name or key, weight, optimizer))
+                continue
+            at = copied.rules[key]
+            penalties = at_step(at, original.step)
+            _one(sandbox, part, name or key, copied, penalties, weight, start, stages, place)
+        if others:
+            part.checks.append(
+                Check(
+                    "attached penalties",
+                    "not checked",
+                    f"{others} penalized parameters of another model that shares the optimizer: "
+                    "audit that model",
+                )
+            )
+    return part
+
+
+def _is_from_step(error: BaseException) -> bool:
+    """Whether an error comes from an optimizer, and not from the user's loss."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    owner = None if trace is None else trace.tb_frame.f_locals.get("self")
+    return isinstance(owner, torch.optim.Optimizer)
+
+
+def _without_effect(name: str, weight: Tensor | None, optimizer: torch.optim.Optimizer) -> Finding:
+    reason = "this loss gives it no gradient"
+    if weight is None or id(weight) not in groups_of(optimizer):
+        reason = "it is not in the optimizer"
+    elif not weight.requires_grad:
+        reason = "it is frozen (requires_grad is False)"
+    message = f"is penalized without effect: {reason}; leave it out of the rules, or train it"
+    return Finding("no-op penalty", "fail", name, message)
+
+
+def _one(
+    sandbox: Sandbox,
+    part: Part,
+    name: str,
+    attachment: Attachment,
+    penalties: tuple[Penalty, ...],
+    weight: Tensor,
+    start: dict[int, Tensor],
+    stages: _Stages,
+    place: int,
+) -> None:
+    """Measure one attachment's effect on one parameter."""
+    label, key = " + ".join(map(str, penalties)), id(weight)
+    optimizer = stages._optimizer
+    group = groups_of(optimizer)[key]
+    if attachment.mode == "coupled":
+        before, after = stages.gradients[place][key], stages.gradients[place + 1][key]
+        measured = before - after if group.get("maximize") else after - before
+        expected = torch.zeros_like(measured)
+        for penalty in penalties:
+            expected = expected + penalty.gradient(start[key])
+        slack = float(before.double().norm())
+    else:
+        before, after = stages.weights[place][key], stages.weights[place + 1][key]
+        measured = before - after
+        with torch.no_grad():
+            kept = weight.detach().clone()
+            weight.copy_(before)
+            apply_prox(optimizer, [weight], penalties, metric=attachment.metric)
+            expected = before - weight.detach()
+            weight.copy_(kept)
+        slack = float(before.double().norm())
+    route = "coupled" if attachment.mode == "coupled" else "prox"
+    effect = effect_of(name, route, label, measured, expected)
+    part.effects.append(effect)
+    if all(isinstance(penalty, Scaled) and not penalty.factor for penalty in penalties):
+        message = f"{label} has strength 0 at this step: audit a later step of its schedule"
+        part.findings.append(Finding("resting penalty", "warn", name, message))
+        return
+    if name.startswith("rate ") and not start[key].any():
+        return  # the entropy's gradient is 0 at a rate of one half
+    if effect.measured == 0 and not effect.expected and not start[key].any():
+        part.checks.append(Check(f"{label} on {name}", "not checked", "the parameter is 0"))
+    else:
+        part.findings += _check(effect, penalties, start[key], slack=slack)
+    if has_l2(penalties):
+        part.l2.append((name, route))
+        if route == "coupled" and isinstance(sandbox.optimizer, ADAMS):
+            part.findings.append(l2_inside_adam(name, sandbox.optimizer))
+
+
+def _check(
+    effect: Effect, penalties: tuple[Penalty, ...], weight: Tensor, *, slack: float
+) -> list[Finding]:
+    """Return findings if an effect is zero, or differs from its formula."""
+    rounding = 4 * float(torch.finfo(weight.dtype).eps) * slack
+    if effect.measured == 0 and not effect.expected:
+        if all(penalty.constraint for penalty in penalties):
+            return []  # a constraint that holds
+        message = f"{effect.penalty} has no effect: its strength or its step size is 0"
+        return [Finding("no-op penalty", "fail", effect.parameter, message)]
+    if effect.error * (effect.expected or 1) <= rounding or effect.error <= _TOLERANCE:
+        return []
+    message = (
+        f"the effect of {effect.penalty} is {effect.measured:.3g}, but its formula gives "
+        f"{effect.expected:.3g}: something else changes the parameter"
+    )
+    return [Finding("wrong effect", "fail", effect.parameter, message)]
