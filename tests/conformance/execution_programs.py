@@ -19,29 +19,29 @@ import bridle
 class Compiled(Program):
     """``torch.compile(model)`` with the default backend."""
 
-    options: dict = {}
+    compile_options: dict = {}
 
     def prepare(self):
         self.regularize()
-        self.model = torch.compile(self.net, **self.options)
+        self.model = torch.compile(self.net, **self.compile_options)
 
 
 class CompiledReduceOverhead(Compiled):
-    options = {"mode": "reduce-overhead"}
+    compile_options = {"mode": "reduce-overhead"}
 
 
 class CompiledMaxAutotune(Compiled):
-    options = {"mode": "max-autotune"}
+    compile_options = {"mode": "max-autotune"}
 
 
 class CompiledFullGraph(Compiled):
-    options = {"fullgraph": True}
+    compile_options = {"fullgraph": True}
 
 
 class CompiledDynamic(Compiled):
     """Dynamic shapes: each batch has other rows."""
 
-    options = {"dynamic": True}
+    compile_options = {"dynamic": True}
 
     def rows(self, number):
         return ROWS + 3 * number

@@ -9,7 +9,7 @@ from training_program import CLASSES, HIDDEN, INPUTS, KEEP, Net, Program, Writte
 
 import bridle
 
-LIMIT = 0.4
+LIMIT, SHRINKAGE = 0.4, 2.0
 
 # ------------------------------------------------------------------ groups of weights
 
@@ -97,7 +97,7 @@ class MaxNormOfEmbeddings(MaxNormOfUnits):
 class GroupLassoOfFilters(MaxNormOfFilters):
     """``GroupLasso`` on a convolution and a linear layer: whole filters and units become zero."""
 
-    penalty = {"*": bridle.GroupLasso(0.5)}
+    penalty = {"*": bridle.GroupLasso(SHRINKAGE)}
     exact_zeros = True
 
     def written_out(self, rules):
@@ -109,7 +109,7 @@ class _Shrunk(_Projected):
         for p in self.net.parameters():
             if self.penalized and p.ndim > 1:
                 norm = p.flatten(1).norm(dim=1).view(-1, *[1] * (p.ndim - 1))
-                p.copy_(p * (1 - rate * 0.5 / norm).clamp(min=0))
+                p.copy_(p * (1 - rate * SHRINKAGE / norm).clamp(min=0))
 
 
 # ------------------------------------------------------------------ weights that are recomputed
