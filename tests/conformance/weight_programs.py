@@ -156,10 +156,23 @@ class Orthogonal(WeightNorm):
 
 
 class Pruned(WeightNorm):
-    """``prune.l1_unstructured`` on the output layer."""
+    """``prune.l1_unstructured`` on the output layer: the weights that are left are penalized."""
+
+    penalized = True
 
     def parametrize(self, layer):
         prune.l1_unstructured(layer, "weight", amount=0.5)
+
+    def written_out(self, rules):
+        return _LeftOver(rules, self)
+
+
+class _LeftOver(_SameBuild):
+    def prox(self, rate=0.1):
+        pruned = self.net.head.weight_mask == 0
+        before = self.net.head.weight_orig[pruned].clone()
+        super().prox(rate)
+        self.net.head.weight_orig[pruned] = before
 
 
 LAYERS = {
