@@ -210,7 +210,6 @@ CHECKPOINTS = {
     "checkpoint-non-reentrant": lambda net: functools.partial(safe, net),
     "checkpoint-reentrant": lambda net: functools.partial(reentrant, net),
     "checkpoint-without-early-stop": early_stop_off,
-    "checkpoint-debug": lambda net: functools.partial(safe, net, debug=True),
     "checkpoint-selective": lambda net: functools.partial(selective(save_products), net),
     "checkpoint-selective-saves-all": lambda net: functools.partial(selective(save_most), net),
     "checkpoint-sequential": segments,
