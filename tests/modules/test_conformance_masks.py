@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 import torch
-from mask_features import CHECKPOINTS, COMPILED, NOISES, Reference, regularized
+from mask_features import CHECKPOINTS, COMPILED, NOISES, Reference, regularized, twice
 from torch import nn
 
 # warnings of torch's own: it reads .grad of every input where a compiled model has a graph break,
@@ -25,6 +25,10 @@ needs_compiler = pytest.mark.skipif(
 
 
 # ------------------------------------------------------------------ programs
+
+
+def thrice(call):
+    return lambda x: twice(call)(x) + call(x)
 
 
 def train(call, x):
@@ -118,14 +122,23 @@ PROGRAMS = {
 }
 
 
+SEVERAL = {
+    features[name]: thrice if name == "module-in-two-checkpoints" else twice
+    for features in (CHECKPOINTS, COMPILED)
+    for name in features
+    if name.startswith("module-")
+}
+
+
 def check(program, wrap, noise, tolerance=1e-6):
     """Run a program with a noise and with its reference, and compare all that comes out."""
     net, receipt = regularized(noise)
     reference = Reference(net, receipt)
     x = torch.randn(8, 6, generator=torch.Generator().manual_seed(1))
+    reference_call = SEVERAL.get(wrap, lambda call: call)(reference)
     own, other = x.clone().requires_grad_(), x.clone().requires_grad_()
     ran = list(program(wrap(net), own))
-    expected = list(program(reference, other))
+    expected = list(program(reference_call, other))
     for place, (a, b) in enumerate(zip(ran, expected, strict=True)):
         assert torch.allclose(a, b, atol=tolerance), f"output {place}"
     learned = receipt.noises[0].noise.learned
@@ -187,6 +200,16 @@ HOW = {
 )
 def test_masks_in_programs(program, wrap, noise):
     check(PROGRAMS[program], CHECKPOINTS[wrap], noise)
+
+
+@needs_compiler
+@pytest.mark.parametrize("wrap", ["compile-default", "checkpoint-of-compiled"])
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_masks_in_compiled_programs(program, wrap):
+    if wrap == "compile-default" and program == "gradient-penalty":
+        pytest.skip("torch.compile has no double backward")
+    torch._dynamo.reset()
+    check(PROGRAMS[program], COMPILED[wrap], "dropout", tolerance=1e-5)
 
 
 @needs_compiler
