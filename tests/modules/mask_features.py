@@ -205,12 +205,20 @@ def offloaded(net):
     return call
 
 
+def twice(net):
+    """The same module twice: its second call takes what depends on its first one."""
+    return lambda x: net(x + net(x))
+
+
+def thrice_checkpointed(net):
+    return lambda x: safe(twice(net), x) + safe(net, x)
+
+
 CHECKPOINTS = {
     "eager": lambda net: net,
     "checkpoint-non-reentrant": lambda net: functools.partial(safe, net),
     "checkpoint-reentrant": lambda net: functools.partial(reentrant, net),
     "checkpoint-without-early-stop": early_stop_off,
-    "checkpoint-debug": lambda net: functools.partial(safe, net, debug=True),
     "checkpoint-selective": lambda net: functools.partial(selective(save_products), net),
     "checkpoint-selective-saves-all": lambda net: functools.partial(selective(save_most), net),
     "checkpoint-sequential": segments,
@@ -222,6 +230,14 @@ CHECKPOINTS = {
     "checkpoint-reentrant-in-non-reentrant": nested(safe, reentrant),
     "checkpoint-non-reentrant-in-reentrant": nested(reentrant, safe),
     "checkpoint-of-custom-function": lambda net: lambda x: safe(lambda y: Rerun.apply(net, y), x),
+    "module-twice": twice,
+    "module-twice-in-checkpoint": lambda net: functools.partial(safe, twice(net)),
+    "module-twice-in-checkpoint-reentrant": lambda net: functools.partial(reentrant, twice(net)),
+    "module-twice-in-checkpoint-selective": lambda net: functools.partial(
+        selective(save_products), twice(net)
+    ),
+    "module-twice-in-nested-checkpoints": lambda net: nested(safe, safe)(twice(net)),
+    "module-in-two-checkpoints": thrice_checkpointed,
     "custom-function": lambda net: functools.partial(Rerun.apply, net),
     "custom-function-cast": lambda net: functools.partial(RerunCast.apply, net),
     "custom-function-in-custom-function": nested(Rerun.apply, Rerun.apply),
@@ -299,6 +315,13 @@ COMPILED = {
     "compile-of-checkpoint-reentrant": lambda net: torch.compile(Checkpointing(net, reentrant)),
     "compile-of-checkpoint-selective": lambda net: torch.compile(
         Checkpointing(net, selective(save_products))
+    ),
+    "module-twice-compiled": lambda net: torch.compile(twice(net)),
+    "module-twice-in-checkpoint-of-compiled": lambda net: functools.partial(
+        safe, torch.compile(twice(net))
+    ),
+    "module-twice-in-checkpoint-of-compiled-with-budget": with_config(
+        lambda net: functools.partial(safe, torch.compile(twice(net))), activation_memory_budget=0.0
     ),
     "compile-of-custom-function": lambda net: torch.compile(Checkpointing(net, Rerun.apply)),
     "checkpoint-of-compile-of-checkpoint": lambda net: functools.partial(

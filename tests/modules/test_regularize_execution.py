@@ -1,6 +1,7 @@
 """Masks under checkpointing, compilation, several processes, copies and errors."""
 
 import copy
+import functools
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,6 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 import bridle
-from bridle.errors import UsageError
 from bridle.modules.noise_hooks import noises_of
 
 # warnings of torch 2.13's own: it reads .grad of every input where a compiled model has a graph
@@ -47,12 +47,18 @@ def test_activation_checkpointing_draws_the_same_masks_again():
             assert torch.equal(a.grad, b.grad)
 
 
-def test_checkpointing_where_the_mask_is_unknown_is_an_error():
+def test_a_model_checkpointed_twice_in_a_pass_takes_its_two_masks_again():
+    torch.manual_seed(0)
     model, x = mlp()
-    bridle.regularize(model, {"1": DROP})
-    twice = checkpoint(model, x, use_reentrant=False) + checkpoint(model, x, use_reentrant=False)
-    with pytest.raises(UsageError, match="ran 2 times"):
-        twice.sum().backward()
+    other = copy.deepcopy(model)
+    for net in (model, other):
+        bridle.regularize(net, {"1": DROP})
+    for net, run in ((model, model), (other, functools.partial(checkpoint, other))):
+        options = {} if run is model else {"use_reentrant": False}
+        (run(x, **options) * run(2 * x, **options)).sum().backward()
+        assert noises_of(net)[0].counter.step == 2
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a.grad, b.grad)
 
 
 def test_a_compiled_model_is_one_graph_with_the_same_masks():

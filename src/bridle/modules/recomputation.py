@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import CodeType, FrameType
 from typing import Any
@@ -18,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import BackwardCFunction, FunctionCtx
+from torch.utils.checkpoint import CheckpointFunction
 
 from bridle.errors import UsageError
 
-__all__ = ["address_of_pass", "address_of_traced_pass"]
+__all__ = ["repeated_address", "repeated_traced_address"]
 
 _KEPT = "_bridle_addresses"
 _COMPILERS = ("torch._functorch.", "torch._dynamo.", "torch._inductor.")
@@ -33,6 +35,8 @@ class _Addresses:
 
     taken: dict[int, list[Tensor]] = field(default_factory=dict)
     replayed: dict[tuple[Any, int], int] = field(default_factory=dict)
+    traced: dict[tuple[int, int, int], Tensor] = field(default_factory=dict)
+    """What compiled graphs took when they ran again, by counter, its replays and its next step."""
 
 
 @dataclass
@@ -165,8 +169,8 @@ def _look(
     return False
 
 
-def address_of_pass(name: str, key: int, fresh: Tensor) -> Tensor:
-    """Return the address of a counter's pass: ``fresh``, or that of the pass it repeats.
+def repeated_address(name: str, key: int, fresh: Tensor) -> Tensor | None:
+    """Return the address of the pass that this pass of a counter repeats; None for a new pass.
 
     Parameters
     ----------
@@ -175,7 +179,7 @@ def address_of_pass(name: str, key: int, fresh: Tensor) -> Tensor:
     key : int
         The counter.
     fresh : Tensor
-        int64 ``[3]``: the counter's next address. It is returned itself if the pass is a new one.
+        int64 ``[3]``: the counter's next address, which a new pass takes.
 
     Raises
     ------
@@ -183,40 +187,58 @@ def address_of_pass(name: str, key: int, fresh: Tensor) -> Tensor:
         If the pass is recomputed, and it is unknown which pass it repeats.
     """
     around = _surroundings()
-    return fresh if around is None else _address(around, name, key, fresh)
+    return None if around is None else _address(around, name, key, fresh)
 
 
-def address_of_traced_pass(names: Any, key: Tensor, fresh: Tensor) -> Tensor:
-    """As :func:`address_of_pass`, called by a compiled graph.
+def repeated_traced_address(
+    name_of: Callable[[int], str], serial: Tensor, fresh: Tensor
+) -> Tensor | None:
+    """As :func:`repeated_address`, called by a compiled graph.
 
-    Its backward pass may repeat a call of its forward pass, with the same ``fresh``. The address is
-    then that of the first call.
+    The graph's backward pass may repeat a call of its forward pass with the same arguments. The
+    address is then that of the first call. In a region that runs again, the arguments are those of
+    its last run, and not of the forward pass.
+
+    Parameters
+    ----------
+    name_of : callable
+        Returns the name of a counter.
+    serial : Tensor
+        int64 ``[2]``, on the CPU: the counter, and how often it was replayed in compiled graphs.
+    fresh : Tensor
+        int64 ``[3]``.
     """
     around = _surroundings()
     if around is None:
-        return fresh
-    number = int(key)
+        return None
     if around.compiled_backward is not None:
-        changed = getattr(around.compiled_backward, _KEPT, None)
-        return changed.get((number, int(fresh[2])), fresh) if changed else fresh
-    address = _address(around, names(number), number, fresh)
-    if address is not fresh and around.graphs:
-        graph = around.graphs[0]
-        changed = getattr(graph, _KEPT, {})
-        changed[number, int(fresh[2])] = address
-        setattr(graph, _KEPT, changed)
+        regions = getattr(around.compiled_backward, _KEPT, ())
+        again = [kept for region in regions if (kept := getattr(region, _KEPT, None)) is not None]
+        if not any(kept.traced for kept in again):
+            return None
+        call = (*serial.tolist(), int(fresh[2]))
+        return next((kept.traced[call] for kept in again if call in kept.traced), None)
+    key = int(serial[0])
+    fresh = fresh.clone()  # the graph may use its memory again
+    address = _address(around, name_of(key), key, fresh)
+    if address is not None:
+        getattr(around.repeated, _KEPT).traced[*serial.tolist(), int(fresh[2])] = address
+    if around.graphs:
+        repeated = [] if address is None else [around.repeated]
+        setattr(around.graphs[0], _KEPT, around.regions + repeated)
     return address
 
 
-def _address(around: _Surroundings, name: str, key: int, fresh: Tensor) -> Tensor:
-    address = fresh if around.repeated is None else _replay(around, name, key)
+def _address(around: _Surroundings, name: str, key: int, fresh: Tensor) -> Tensor | None:
+    """Return the address of the pass that is repeated, if any; keep the pass's address."""
+    repeated = None if around.repeated is None else _replay(around, name, key)
     for region in around.regions:
         kept = getattr(region, _KEPT, None)
         if kept is None:
             kept = _Addresses()
             setattr(region, _KEPT, kept)
-        kept.taken.setdefault(key, []).append(address)
-    return address
+        kept.taken.setdefault(key, []).append(fresh if repeated is None else repeated)
+    return repeated
 
 
 def _replay(around: _Surroundings, name: str, key: int) -> Tensor:
@@ -236,7 +258,7 @@ def _replay(around: _Surroundings, name: str, key: int) -> Tensor:
             f"{name} runs in {what}, but did not run in the forward pass there, so its mask is "
             f"unknown: {way}"
         )
-    if by_torch or isinstance(around.repeated, torch.utils.checkpoint.CheckpointFunction._backward_cls):
+    if by_torch or isinstance(around.repeated, CheckpointFunction._backward_cls):
         place = kept.replayed.get((around.run, key), 0)
         if place == len(taken):
             raise UsageError(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes, is_in_torch_dispatch_mode
 
-from bridle.modules.recomputation import address_of_pass, address_of_traced_pass
+from bridle.modules.recomputation import repeated_address, repeated_traced_address
 from bridle.ops.transforms import unwrapped
 
 __all__ = ["StepCounter"]
@@ -36,8 +37,8 @@ class StepCounter:
     def _number(self) -> None:
         """Take a number of its own, by which regions that are recomputed know this counter."""
         self._key = next(_numbers)
-        # compiled code gets it as an input, so that models of one structure can share the code
-        self._key_input = torch.tensor(self._key)
+        # an input of compiled code, so that models of one structure can share the code
+        self._serial = torch.tensor([self._key, 0])
         _counters[self._key] = self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -61,35 +62,42 @@ class StepCounter:
         if torch.compiler.is_compiling():
             if self.next_address.device != device:
                 self.next_address = self.next_address.to(device)
-            address, self.next_address = _take_address(self.next_address, self._key_input)
+            taken = _take_address(self.next_address, self._serial)
+            address, self.next_address, self._serial = taken
             return address
-        # what a mode sees of a pass must be the same in its recomputation
-        with _disable_current_modes() if is_in_torch_dispatch_mode() else nullcontext():
-            return self._advance(device)
-
-    def _advance(self, device: torch.device) -> Tensor:
-        if self.next_address.device != device:
-            self.next_address = self.next_address.to(device)
         fresh = self.next_address
-        address = address_of_pass(self.name, self._key, fresh)
-        if address is fresh:
-            # in a torch.func transform, the sum is one of its tensors
-            self.next_address = unwrapped(_following(fresh))
-        return address
+        if fresh.device != device:
+            with _unseen():
+                fresh = self.next_address = fresh.to(device)
+        repeated = repeated_address(self.name, self._key, fresh)
+        if repeated is not None:
+            return repeated
+        # in a torch.func transform, the sum is one of its tensors
+        self.next_address = unwrapped(_following(fresh))
+        return fresh
+
+
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Make values for later passes: no mode sees it, which must see the same in a recomputation."""
+    with _disable_current_modes(), torch.inference_mode(False), torch.no_grad():
+        yield
 
 
 def _following(address: Tensor) -> Tensor:
-    return address + _one_step(address.device)
+    """Return the address of the next step."""
+    step = _steps.get(address.device)
+    if step is None:
+        with _unseen():
+            step = _steps[address.device] = torch.tensor([0, 0, 1], device=address.device)
+    if is_in_torch_dispatch_mode() or torch.is_inference_mode_enabled():
+        with _unseen():
+            return address + step
+    return address + step
 
 
 _steps: dict[torch.device, Tensor] = {}
-
-
-def _one_step(device: torch.device) -> Tensor:
-    if device not in _steps:
-        with torch.inference_mode(False):
-            _steps[device] = torch.tensor([0, 0, 1], device=device)
-    return _steps[device]
+_ONE_REPLAY = torch.tensor([0, 1])
 
 
 def _name_of(key: int) -> str:
@@ -100,18 +108,19 @@ def _name_of(key: int) -> str:
 @torch.library.custom_op(
     "bridle::take_address", mutates_args=(), tags=(torch.Tag.cudagraph_unsafe,)
 )
-def _take_address(fresh: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the address of a pass and the next one; called by compiled graphs.
+def _take_address(fresh: Tensor, serial: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the address of a pass, the next address and the next serial; for compiled graphs.
 
     The arguments decide the result, except where a region is recomputed. So a compiler may repeat
     the call, move it, or leave it out.
     """
-    address = address_of_traced_pass(_name_of, key, fresh)
-    if address is fresh:
-        return fresh.clone(), _following(fresh)
-    return address.clone(), fresh.clone()
+    repeated = repeated_traced_address(_name_of, serial, fresh)
+    with _unseen():
+        if repeated is None:
+            return fresh.clone(), _following(fresh), serial.clone()
+        return repeated.clone(), fresh.clone(), serial + _ONE_REPLAY
 
 
 @_take_address.register_fake
-def _(fresh: Tensor, key: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG001
-    return torch.empty_like(fresh), torch.empty_like(fresh)
+def _(fresh: Tensor, serial: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    return torch.empty_like(fresh), torch.empty_like(fresh), torch.empty_like(serial)
