@@ -166,6 +166,8 @@ class WeightNoise(_HookNoise):
         weight = self.host._parameters[self.attribute]
         if weight is None:
             return
+        if isinstance(self.host, nn.RNNBase):
+            self.host._update_flat_weights()  # functional_call has replaced the parameters
         if self.host.training:
             noise: Any = self.noise
             masked = noise.train(weight, self.counter.advance(weight.device), row=_rank()[0])

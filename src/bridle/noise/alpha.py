@@ -159,7 +159,7 @@ class FeatureAlphaDropout(_Alpha):
             return x
         leading = address.ndim - 1
         last = channels_of(type(self).__name__, x, leading)[1] + 1
-        ones = torch.ones(x.shape[:last], device=x.device)
+        ones = x.new_ones(x.shape[:last], dtype=torch.float32)
         mask = dropout(ones, address, self.keep_prob, rows=rows, inverted=False)
         mask = mask.view(*mask.shape, *[1] * (x.ndim - last))
         zero = torch.zeros((), dtype=x.dtype, device=x.device)

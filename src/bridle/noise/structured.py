@@ -71,7 +71,7 @@ class _SharedMask(BernoulliMask):
         sizes = [x.shape[axis] for axis in axes]
         if len(sizes) == leading + 1:
             sizes.append(1)
-        ones = torch.ones(sizes, dtype=dtype, device=x.device)
+        ones = x.new_ones(sizes, dtype=dtype)  # of x, so that a batch of vmap is one here, too
         mask = dropout(ones, address, keep, rows=rows, inverted=self.inverted)
         mask = mask.view([size if axis in axes else 1 for axis, size in enumerate(x.shape)])
         zero = torch.zeros((), dtype=x.dtype, device=x.device)
