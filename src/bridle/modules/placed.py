@@ -1,0 +1,157 @@
+"""What every noise that is placed in a model knows: its stream, and its process's rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed as dist
+
+from bridle.errors import UsageError
+from bridle.modules.ranks import ALONE, Layout, Ranks
+from bridle.modules.streams import Addressed, outermost_module
+from bridle.noise import (
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    Multiplier,
+    Scheduled,
+)
+from bridle.ops.sharding import Axis, is_sharded, on_shard, over_shards
+
+__all__ = ["Placed", "Turn"]
+
+Turn = tuple[int, int, bool]
+"""Of one pass: the index of this process, the number of processes with different data, and whether
+others hold the same data."""
+
+_ELEMENTWISE = (Dropout, GaussianDropout, AlphaDropout)
+_DEFAULT = Ranks()
+_SAME = 1e-2  # relative difference of replicas, which may be rounded differently
+
+
+class Placed(Addressed):
+    """A noise in a model: a stream of masks, and the rows of this process."""
+
+    noise: Multiplier
+    ranks: Ranks = _DEFAULT
+    _layout: tuple[tuple[int, int], Layout] | None = None
+    _part: tuple[int, Axis] | None = None
+
+    def turn(self) -> Turn:
+        """Return what a training pass needs to know; compilers take it as a constant."""
+        self.tell_apart()
+        layout = self.layout()
+        return layout.index, layout.count, bool(layout.shared)
+
+    def layout(self) -> Layout:
+        """Return the place of this process in the running model."""
+        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+            return ALONE
+        here = dist.get_rank(), dist.get_world_size()
+        if self._layout is None or self._layout[0] != here:
+            self._layout = here, self.ranks.layout(outermost_module())
+        return self._layout[1]
+
+    def train_units(self, noise: Any, x: Tensor, address: Tensor, turn: Turn) -> Tensor:
+        """Return units with noise, at the rows of this process."""
+        index, count, shared = turn
+
+        def train(whole: Tensor, first_row: int) -> Tensor:
+            rows = None
+            if count > 1 or first_row:  # interleave the rows, so that no two processes share one
+                rows = torch.arange(noise.rows_of(whole), device=whole.device) + first_row
+                rows = rows * count + index
+            masked: Tensor = noise.train(whole, address, rows=rows)
+            return masked
+
+        if is_sharded(x):
+            index, count = self._of_sharded(x, index, count)
+            return over_shards(train, x, _rows_axis(self.noise))
+        part = self._part_of(x) if shared else (0, 0)
+        if part == (0, 0):
+            return train(x, 0)
+        return on_shard(train, x, [*[(0, 0)] * (x.ndim - 1), part])
+
+    def train_packed(self, noise: Any, x: Any, address: Tensor, turn: Turn) -> Tensor:
+        """Return the data of packed sequences with noise."""
+        index, count, shared = turn
+        if shared and self._part_of(x.data) != (0, 0):
+            raise self._refusal("got packed sequences")
+        masked: Tensor = noise.train_packed(x, address, rank=index, processes=count)
+        return masked
+
+    def train_weight(self, noise: Any, weight: Tensor, address: Tensor, turn: Turn) -> Tensor:
+        """Return a weight with noise."""
+        index, count, _ = turn
+        if not is_sharded(weight):
+            masked: Tensor = noise.train(weight, address, row=index)
+            return masked
+        index, _ = self._of_sharded(weight, index, count)
+        return over_shards(
+            lambda whole, _: noise.train(whole, address, row=index), weight, rows_axis=None
+        )
+
+    def _of_sharded(self, x: Any, index: int, count: int) -> tuple[int, int]:
+        """Return the index and the count of processes outside the mesh of a distributed tensor."""
+        if self.noise.learned is not None and any(each.is_shard() for each in x.placements):
+            raise self._refusal("learns its rate")
+        return (0, 1) if x.device_mesh.size() == dist.get_world_size() else (index, count)
+
+    def _part_of(self, x: Tensor) -> Axis:
+        """Return which units of an activation this process of tensor parallelism holds.
+
+        The first pass compares the activation with that of the other processes: replicas are
+        equal, parts are not.
+        """
+        size = x.shape[-1]
+        if self._part is None or self._part[0] != size:
+            sizes, index, constant = self._compare(x)
+            part = (sum(sizes[:index]), sum(sizes[index + 1 :]))
+            if constant:  # zeros of a new layer, which do not show whose they are
+                return part
+            if part != (0, 0):
+                self._check_part()
+            self._part = (size, part)
+        return self._part[1]
+
+    def _compare(self, x: Tensor) -> tuple[list[int], int, bool]:
+        """Return the sizes of the parts of an activation, this process's place, and whether all
+        entries of the activation are equal. A replica is one part.
+        """
+        found, place, constant = [x.shape[-1]], 0, False
+        for group in self.layout().shared:
+            mine = (tuple(x.shape), x.detach().double().cpu().nan_to_num())
+            everyone: list[Any] = [None] * dist.get_world_size(group)
+            dist.all_gather_object(everyone, mine, group=group)
+            first = everyone[0][1]
+            limit = _SAME * float(first.norm())
+            if all(
+                shape == everyone[0][0] and float((value - first).norm()) <= limit
+                for shape, value in everyone
+            ):
+                constant |= all(bool((value == value.flatten()[:1]).all()) for _, value in everyone)
+                continue
+            if place or len(found) > 1:
+                raise self._refusal("sees parts along two dimensions of the mesh")
+            found, place = [shape[-1] for shape, _ in everyone], dist.get_rank(group)
+        return found, place, constant
+
+    def _check_part(self) -> None:
+        noise = self.noise.noise if isinstance(self.noise, Scheduled) else self.noise
+        if not isinstance(noise, _ELEMENTWISE):
+            raise self._refusal(
+                "cannot know which axis is divided (a layer with use_local_output=False says so)"
+            )
+
+    def _refusal(self, why: str) -> UsageError:
+        return UsageError(
+            f"{self} acts on a tensor of which each process holds a part, and it {why}: put it "
+            "where every process holds the whole"
+        )
+
+
+def _rows_axis(noise: Any) -> int:
+    """Return the axis of the rows in what a noise acts on."""
+    inner = noise.noise if isinstance(noise, Scheduled) else noise
+    return int(getattr(inner, "batch_first", None) is False)
