@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
@@ -30,6 +30,13 @@ def is_on_weights(noise: Any) -> bool:
     return isinstance(inner, DropConnect | WeightDrop)
 
 
+def _rank() -> tuple[int, int]:
+    """Return this process's rank and the number of processes."""
+    if dist.is_available() and dist.is_initialized():
+        return dist.get_rank(), dist.get_world_size()
+    return 0, 1
+
+
 def let_compilers_see_hooks() -> None:
     """Make ``torch.compile`` compile again where a model's hooks differ.
 
@@ -38,7 +45,7 @@ def let_compilers_see_hooks() -> None:
     """
     import torch._dynamo  # loaded with the first optimizer, if not before
 
-    torch.compiler.assume_constant_result(Placed.turn)
+    torch.compiler.assume_constant_result(Placed.prepare)
     # setting the attribute acts in this thread and context alone
     setting = vars(torch._dynamo.config)["_config"]["skip_nnmodule_hook_guards"]
     if setting.default or torch._dynamo.config.skip_nnmodule_hook_guards:
@@ -48,6 +55,10 @@ def let_compilers_see_hooks() -> None:
 
 class _HookNoise(Placed):
     """What noises by hooks share: a process that loads them from a file needs the guards, too."""
+
+    def process(self) -> tuple[int, int]:
+        """Return this process's rank and the number of processes."""
+        return _rank()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -36,22 +36,32 @@ class Placed(Addressed):
     noise: Multiplier
     ranks: Ranks = _DEFAULT
     _layout: tuple[tuple[int, int], Layout] | None = None
+    _turn: Turn = (0, 1, False)
     _part: tuple[int, Axis] | None = None
 
     def turn(self) -> Turn:
-        """Return what a training pass needs to know; compilers take it as a constant."""
+        """Return what a training pass needs to know."""
+        self.prepare()
+        return self._turn
+
+    def prepare(self) -> None:
+        """Find the stream and the rows of a pass; a compiler runs it when it traces the pass."""
         self.tell_apart()
         layout = self.layout()
-        return layout.index, layout.count, bool(layout.shared)
+        self._turn = layout.index, layout.count, bool(layout.shared)
 
     def layout(self) -> Layout:
         """Return the place of this process in the running model."""
-        if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
+        here = self.process()
+        if here[1] == 1:
             return ALONE
-        here = dist.get_rank(), dist.get_world_size()
         if self._layout is None or self._layout[0] != here:
-            self._layout = here, self.ranks.layout(outermost_module())
+            self._layout = here, self.ranks.layout(outermost_module(), Layout(*here))
         return self._layout[1]
+
+    def process(self) -> tuple[int, int]:
+        """Return this process's rank and the number of processes."""
+        raise NotImplementedError
 
     def train_units(self, noise: Any, x: Tensor, address: Tensor, turn: Turn) -> Tensor:
         """Return units with noise, at the rows of this process."""

@@ -58,8 +58,8 @@ class Ranks:
         given = self._group is not None or self._mesh is not None
         return {"_group": None, "_mesh": None, "_lost": given or self._lost}
 
-    def layout(self, root: nn.Module | None) -> Layout:
-        """Return the layout for a model; the default group has more than one process.
+    def layout(self, root: nn.Module | None, everyone: Layout) -> Layout:
+        """Return the layout for a model; without evidence it is ``everyone``, by rank.
 
         Raises
         ------
@@ -73,7 +73,7 @@ class Ranks:
             )
         if self._mesh is not None:
             return _by_mesh(self._mesh)
-        found = _detected(root)
+        found = _detected(root, everyone)
         if self._group is not None:
             return Layout(*_by_group(self._group), found.shared)
         return found
@@ -168,9 +168,8 @@ def _raveled(
     return Layout(index, math.prod(sizes[axis] for axis in axes), shared)
 
 
-def _detected(root: nn.Module | None) -> Layout:
+def _detected(root: nn.Module | None, everyone: Layout) -> Layout:
     """Return the layout that the parameters of a model show, or that of data parallelism."""
-    everyone = Layout(dist.get_rank(), dist.get_world_size())
     shared, mesh = _tensor_parallel(root) if root is not None else ({}, None)
     if mesh is None:
         return everyone

@@ -77,7 +77,9 @@ class Addressed:
 
     def watch(self, masked: Tensor, address: Tensor) -> None:
         """Let the backward pass refuse a second noise with the same mask."""
-        if len(_trained.get(self.key, ())) > 1 and masked.requires_grad and is_eager(masked):
+        if torch.compiler.is_compiling() or len(_trained.get(self.key, ())) == 1:
+            return
+        if masked.requires_grad and is_eager(masked):
             masked.register_hook(partial(_refuse_second, ref(self), self.key, address))
 
 
