@@ -16,6 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 from bridle.audit.records import Finding, NoiseSeen
 from bridle.audit.sandbox import Sandbox
 from bridle.modules.noise_hooks import noises_of
+from bridle.modules.placed import layout_of
 from bridle.networks.population import Network
 from bridle.noise import (
     AlphaDropout,
@@ -160,7 +161,7 @@ def audit_noises(sandbox: Sandbox) -> tuple[list[NoiseSeen], list[Finding]]:
         if enough and torch.equal(mask, other):
             message = "has the same mask at every step: do not set a seed inside the training step"
             findings.append(Finding("equal masks", "fail", name, message))
-        if enough and _equal_on_every_rank(mask):
+        if enough and _equal_on_every_rank(mask, model):
             message = "has the same mask on every rank: give each rank its own seed"
             findings.append(Finding("equal masks", "fail", name, message))
     return seen, findings + _check_evaluation(sandbox)
@@ -194,13 +195,16 @@ def _check_training(name: str, keep: float, kept: float, runs: int, mask: Tensor
     return []
 
 
-def _equal_on_every_rank(mask: Tensor) -> bool:
+def _equal_on_every_rank(mask: Tensor, model: nn.Module) -> bool:
+    """Whether processes with different data have the same mask; all processes call it."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return False
+    index = layout_of(model).index
     mine = hashlib.sha256(mask.numpy().tobytes()).hexdigest()
-    everyone: list[str | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, mine)
-    return len(set(everyone)) == 1
+    everyone: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, (index, mine))
+    indices, masks = (set(each) for each in zip(*everyone, strict=True))
+    return len(indices) > 1 and len(masks) == 1
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from bridle.modules.attach import decayed_biases, has_l2
 from bridle.modules.attachment import attachments_of
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.regularize import requested_penalties
+from bridle.ops.sharding import full_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 
 __all__ = ["audit_penalties"]
@@ -126,7 +127,7 @@ def _attached_penalties(sandbox: Sandbox) -> Part:
                 continue
             if name.startswith("rate ") and not before[name].any():
                 continue  # the entropy's gradient is 0 at a rate of one half
-            findings += _check_effect(effects[-1], slack=float(plain[name].norm()))
+            findings += _check_effect(effects[-1], slack=float(full_of(plain[name]).norm()))
             if has_l2(penalties):
                 l2.append((name, route))
                 if route == "coupled" and isinstance(sandbox.optimizer, ADAMS):

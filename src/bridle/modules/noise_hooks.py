@@ -10,7 +10,7 @@ from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
-from bridle.modules.placed import Placed
+from bridle.modules.placed import Placed, let_compilers_see_places
 from bridle.modules.streams import noises_in
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
@@ -45,7 +45,7 @@ def let_compilers_see_hooks() -> None:
     """
     import torch._dynamo  # loaded with the first optimizer, if not before
 
-    torch.compiler.assume_constant_result(Placed.prepare)
+    let_compilers_see_places()
     # setting the attribute acts in this thread and context alone
     setting = vars(torch._dynamo.config)["_config"]["skip_nnmodule_hook_guards"]
     if setting.default or torch._dynamo.config.skip_nnmodule_hook_guards:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, distributed as dist
+from torch import Tensor, distributed as dist, nn
 
 from bridle.errors import UsageError
 from bridle.modules.ranks import ALONE, Layout, Ranks
-from bridle.modules.streams import Addressed, outermost_module
+from bridle.modules.streams import Addressed, noises_in, outermost_module
 from bridle.noise import (
     AlphaDropout,
     Dropout,
@@ -19,7 +19,7 @@ from bridle.noise import (
 )
 from bridle.ops.sharding import Axis, is_sharded, on_shard, over_shards
 
-__all__ = ["Placed", "Turn"]
+__all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places"]
 
 Turn = tuple[int, int, bool]
 """Of one pass: the index of this process, the number of processes with different data, and whether
@@ -50,13 +50,13 @@ class Placed(Addressed):
         layout = self.layout()
         self._turn = layout.index, layout.count, bool(layout.shared)
 
-    def layout(self) -> Layout:
-        """Return the place of this process in the running model."""
+    def layout(self, root: nn.Module | None = None) -> Layout:
+        """Return the place of this process for a model; by default, for the running one."""
         here = self.process()
         if here[1] == 1:
             return ALONE
         if self._layout is None or self._layout[0] != here:
-            self._layout = here, self.ranks.layout(outermost_module(), Layout(*here))
+            self._layout = here, self.ranks.layout(root or outermost_module(), Layout(*here))
         return self._layout[1]
 
     def process(self) -> tuple[int, int]:
@@ -116,7 +116,7 @@ class Placed(Addressed):
         """
         size = x.shape[-1]
         if self._part is None or self._part[0] != size:
-            sizes, index, constant = self._compare(x)
+            sizes, index, constant = self.compare(x)
             part = (sum(sizes[:index]), sum(sizes[index + 1 :]))
             if constant:  # zeros of a new layer, which do not show whose they are
                 return part
@@ -125,9 +125,10 @@ class Placed(Addressed):
             self._part = (size, part)
         return self._part[1]
 
-    def _compare(self, x: Tensor) -> tuple[list[int], int, bool]:
-        """Return the sizes of the parts of an activation, this process's place, and whether all
-        entries of the activation are equal. A replica is one part.
+    def compare(self, x: Tensor) -> tuple[list[int], int, bool]:
+        """Return the sizes of an activation's parts, the place of this one, and whether it is flat.
+
+        A replica is one part. It is flat if all its entries are equal.
         """
         found, place, constant = [x.shape[-1]], 0, False
         for group in self.layout().shared:
@@ -159,6 +160,22 @@ class Placed(Addressed):
             f"{self} acts on a tensor of which each process holds a part, and it {why}: put it "
             "where every process holds the whole"
         )
+
+
+def layout_of(model: nn.Module) -> Layout:
+    """Return the place of this process for a model: that of its noises, or what parameters show."""
+    for _, noise in noises_in(model):
+        if isinstance(noise, Placed):
+            return noise.layout(model)
+    return Ranks().layout(model, Layout(dist.get_rank(), dist.get_world_size()))
+
+
+def let_compilers_see_places() -> None:
+    """Run what depends on other models and processes while a compiler traces, or between graphs."""
+    torch.compiler.assume_constant_result(Placed.prepare)
+    if not hasattr(Placed.compare, "_torchdynamo_disable"):
+        reason = "the first pass asks other processes whether they have the same activation"
+        Placed.compare = torch.compiler.disable(Placed.compare, reason=reason)  # type: ignore[method-assign]
 
 
 def _rows_axis(noise: Any) -> int:

@@ -18,7 +18,7 @@ from torch import Tensor, distributed as dist, nn
 from bridle.errors import UsageError
 from bridle.ops.sharding import is_sharded
 
-__all__ = ["ALONE", "Layout", "Ranks"]
+__all__ = ["ALONE", "Layout", "Ranks", "refuse_fully_sharded"]
 
 _DATA = {"data", "ddp", "dp", "fsdp", "hsdp", "batch", "replicate", "shard", "pp", "pipeline"}
 _SHARED = {"tp", "tensor", "sp", "mp", "model"}
@@ -88,6 +88,15 @@ class Ranks:
         for group in groups:
             dist.all_reduce(tensor, group=group)
         tensor /= dist.get_world_size(self._group) if count is None else count
+
+
+def refuse_fully_sharded(model: nn.Module) -> None:
+    """Raise a UsageError if ``fully_shard`` distributes a module, since torch cannot copy it."""
+    if any(_fsdp_groups(module) for module in model.modules()):
+        raise UsageError(
+            "a model of fully_shard cannot be copied, and an audit makes its steps with copies: "
+            "audit the model and its optimizer before fully_shard"
+        )
 
 
 def _by_group(group: Any) -> tuple[int, int]:

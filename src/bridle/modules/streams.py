@@ -34,6 +34,7 @@ class Addressed:
     name: str
     where: str
     counter: Any
+    _watched = False
 
     @property
     def key(self) -> tuple[int, int]:
@@ -62,6 +63,8 @@ class Addressed:
     def tell_apart(self) -> None:
         """Move to a free stream if another noise of the running model draws the same masks."""
         rivals = _trained.setdefault(self.key, WeakSet())
+        # the first pass, too: the second noise may follow
+        self._watched = self not in rivals or len(rivals) > 1
         rivals.add(self)
         if len(rivals) == 1:
             return
@@ -77,9 +80,7 @@ class Addressed:
 
     def watch(self, masked: Tensor, address: Tensor) -> None:
         """Let the backward pass refuse a second noise with the same mask."""
-        if torch.compiler.is_compiling() or len(_trained.get(self.key, ())) == 1:
-            return
-        if masked.requires_grad and is_eager(masked):
+        if self._watched and is_eager(masked) and masked.requires_grad:
             masked.register_hook(partial(_refuse_second, ref(self), self.key, address))
 
 
