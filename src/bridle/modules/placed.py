@@ -10,13 +10,7 @@ from torch import Tensor, distributed as dist, nn
 from bridle.errors import UsageError
 from bridle.modules.ranks import ALONE, Layout, Ranks
 from bridle.modules.streams import Addressed, noises_in, outermost_module
-from bridle.noise import (
-    AlphaDropout,
-    Dropout,
-    GaussianDropout,
-    Multiplier,
-    Scheduled,
-)
+from bridle.noise import Multiplier
 from bridle.ops.sharding import Axis, is_sharded, on_shard, over_shards
 
 __all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places"]
@@ -25,7 +19,6 @@ Turn = tuple[int, int, bool]
 """Of one pass: the index of this process, the number of processes with different data, and whether
 others hold the same data."""
 
-_ELEMENTWISE = (Dropout, GaussianDropout, AlphaDropout)
 _DEFAULT = Ranks()
 _SAME = 1e-2  # relative difference of replicas, which may be rounded differently
 
@@ -37,7 +30,7 @@ class Placed(Addressed):
     ranks: Ranks = _DEFAULT
     _layout: tuple[tuple[int, int], Layout] | None = None
     _turn: Turn = (0, 1, False)
-    _part: tuple[int, Axis] | None = None
+    _part: str | None = None  # text, since compilers take differing numbers as variables
 
     def turn(self) -> Turn:
         """Return what a training pass needs to know."""
@@ -115,15 +108,17 @@ class Placed(Addressed):
         equal, parts are not.
         """
         size = x.shape[-1]
-        if self._part is None or self._part[0] != size:
+        known = None if self._part is None else [int(each) for each in self._part.split()]
+        if known is None or known[0] != size:
             sizes, index, constant = self.compare(x)
             part = (sum(sizes[:index]), sum(sizes[index + 1 :]))
             if constant:  # zeros of a new layer, which do not show whose they are
                 return part
             if part != (0, 0):
                 self._check_part()
-            self._part = (size, part)
-        return self._part[1]
+            self._part = f"{size} {part[0]} {part[1]}"
+            return part
+        return known[1], known[2]
 
     def compare(self, x: Tensor) -> tuple[list[int], int, bool]:
         """Return the sizes of an activation's parts, the place of this one, and whether it is flat.
@@ -149,8 +144,9 @@ class Placed(Addressed):
         return found, place, constant
 
     def _check_part(self) -> None:
-        noise = self.noise.noise if isinstance(self.noise, Scheduled) else self.noise
-        if not isinstance(noise, _ELEMENTWISE):
+        if self.noise.learned is not None:
+            raise self._refusal("learns its rate")
+        if not _inner(self.noise).independent:
             raise self._refusal(
                 "cannot know which axis is divided (a layer with use_local_output=False says so)"
             )
@@ -178,7 +174,11 @@ def let_compilers_see_places() -> None:
         Placed.compare = torch.compiler.disable(Placed.compare, reason=reason)  # type: ignore[method-assign]
 
 
+def _inner(noise: Any) -> Any:
+    """Return the noise that a schedule changes, or the noise itself."""
+    return getattr(noise, "noise", noise)
+
+
 def _rows_axis(noise: Any) -> int:
     """Return the axis of the rows in what a noise acts on."""
-    inner = noise.noise if isinstance(noise, Scheduled) else noise
-    return int(getattr(inner, "batch_first", None) is False)
+    return int(getattr(_inner(noise), "batch_first", None) is False)
