@@ -17,6 +17,7 @@ from bridle.audit.records import Audit
 from bridle.audit.sandbox import Loss, Sandbox
 from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
+from bridle.modules.ranks import refuse_fully_sharded
 
 __all__ = ["audit"]
 
@@ -69,6 +70,7 @@ def audit(
     >>> audited.passed, [(effect.parameter, effect.route) for effect in audited.effects]
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
+    refuse_fully_sharded(model)
     with _unchanged(model, loss) as original, torch.enable_grad():
         sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)
         sandbox.check_loss()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 __all__ = ["compile_like", "has_compiled_parts", "is_compiled"]

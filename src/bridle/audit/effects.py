@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from bridle.audit.records import Check, Effect, Finding
+from bridle.ops.sharding import full_of
 
 __all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam"]
 
@@ -35,7 +36,7 @@ class Part:
 
 def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: Tensor) -> Effect:
     """Return the measured effect of a penalty beside the one that its formula gives."""
-    measured, expected = measured.double(), expected.double()
+    measured, expected = full_of(measured).double(), full_of(expected).double()
     size = float(expected.norm())
     off = float((measured - expected).norm())
     return Effect(

@@ -13,10 +13,11 @@ from bridle.audit.effects import Part
 from bridle.audit.evaluation import check_evaluation
 from bridle.audit.functional import DropoutCall, FunctionalDropout
 from bridle.audit.noise_records import NoiseRecord, record_noises
-from bridle.audit.records import Check, Finding, NoiseSeen
+from bridle.audit.records import Finding, NoiseSeen
 from bridle.audit.resting import Idle, modes, why_idle
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.weight_noises import check_weight_noises
+from bridle.modules.placed import layout_of
 
 __all__ = ["audit_noises"]
 
@@ -56,7 +57,7 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
         if enough and torch.equal(mask, other):
             message = "has the same mask at every step: do not set a seed inside the training step"
             part.findings.append(Finding("equal masks", "fail", name, message))
-        if enough and _equal_on_every_rank(mask):
+        if enough and _equal_on_every_rank(mask, model):
             message = "has the same mask on every rank: give each rank its own seed"
             part.findings.append(Finding("equal masks", "fail", name, message))
     part.findings += check_weight_noises(sandbox)
@@ -106,10 +107,13 @@ def _check_rate(name: str, keep: float, kept: float, mask: Tensor) -> list[Findi
     return []
 
 
-def _equal_on_every_rank(mask: Tensor) -> bool:
+def _equal_on_every_rank(mask: Tensor, model: nn.Module) -> bool:
+    """Whether processes with different data have the same mask; all processes call it."""
     if not (dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1):
         return False
+    index = layout_of(model).index
     mine = hashlib.sha256(mask.numpy().tobytes()).hexdigest()
-    everyone: list[str | None] = [None] * dist.get_world_size()
-    dist.all_gather_object(everyone, mine)
-    return len(set(everyone)) == 1
+    everyone: list[tuple[int, str] | None] = [None] * dist.get_world_size()
+    dist.all_gather_object(everyone, (index, mine))
+    indices, masks = (set(each) for each in zip(*everyone, strict=True))
+    return len(indices) > 1 and len(masks) == 1

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.rules import PenaltyRule
 from bridle.penalties import Penalty, apply_prox, at_step
+from bridle.penalties.sharded import gradient_of, value_of
 
 __all__ = ["Attachment", "PenaltyRule", "attachments_of", "groups_of"]
 
@@ -96,7 +97,7 @@ class Attachment:
         """Return R(w), the sum of all penalties: a differentiable scalar."""
         return torch.stack(
             [
-                penalty.value(self.parameters[name]).sum()
+                value_of(penalty, self.parameters[name]).sum()
                 for name, penalties in self.penalties.items()
                 for penalty in penalties
             ]
@@ -122,7 +123,7 @@ class Attachment:
                 )
             sign = -1 if groups[id(weight)].get("maximize") else 1
             for penalty in penalties:
-                gradient = penalty.gradient(weight)
+                gradient = gradient_of(penalty, weight)
                 weight.grad.add_(gradient if scale is None else gradient * scale, alpha=sign)
 
     def _before(

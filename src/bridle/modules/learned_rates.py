@@ -11,6 +11,7 @@ from torch import distributed as dist, nn
 from bridle.errors import UsageError
 from bridle.modules.attachment import Attachment
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
+from bridle.modules.ranks import Ranks
 from bridle.noise import ConcreteDropout
 from bridle.penalties import Penalty
 
@@ -51,6 +52,7 @@ class LearnedRates:
 
     def __init__(self, noises: Sequence[Placed]) -> None:
         self._learned = _learned(noises)
+        self._ranks = noises[0].ranks if noises else Ranks()
         self._optimizer: torch.optim.Optimizer | None = None
         self._attachment: Attachment | None = None
         self._handle: Any = None
@@ -124,5 +126,4 @@ class LearnedRates:
         for _noise, logit in self._learned.values():
             if logit.grad is None:
                 logit.grad = torch.zeros_like(logit)
-            dist.all_reduce(logit.grad)
-            logit.grad /= dist.get_world_size()
+            self._ranks.average_(logit.grad)

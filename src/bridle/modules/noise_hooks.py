@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
+from bridle.modules.placed import Placed, let_compilers_see_places
 from bridle.modules.step_counter import StepCounter
+from bridle.modules.streams import noises_in
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
 __all__ = [
@@ -44,6 +45,7 @@ def let_compilers_see_hooks() -> None:
     """
     import torch._dynamo  # loaded with the first optimizer, if not before
 
+    let_compilers_see_places()
     # setting the attribute acts in this thread and context alone
     setting = vars(torch._dynamo.config)["_config"]["skip_nnmodule_hook_guards"]
     if setting.default or torch._dynamo.config.skip_nnmodule_hook_guards:
@@ -51,8 +53,12 @@ def let_compilers_see_hooks() -> None:
         torch._dynamo.reset()  # what was compiled before does not look at hooks
 
 
-class _HookNoise:
+class _HookNoise(Placed):
     """What noises by hooks share: a process that loads them from a file needs the guards, too."""
+
+    def process(self) -> tuple[int, int]:
+        """Return this process's rank and the number of processes."""
+        return _rank()
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -97,15 +103,15 @@ class UnitNoise(_HookNoise):
         return self.noise.predict(x.data if isinstance(x, PackedSequence) else x)
 
     def _train(self, x: Tensor | PackedSequence) -> Tensor:
-        rank, processes = _rank()
-        noise: Any = self.noise
+        turn = self.turn()
         if isinstance(x, PackedSequence):
             address = self.counter.advance(x.data.device)
-            return noise.train_packed(x, address, rank=rank, processes=processes)
-        rows = None
-        if processes > 1:  # interleave the processes' rows, so that no two share one
-            rows = torch.arange(noise.rows_of(x), device=x.device) * processes + rank
-        return noise.train(x, self.counter.advance(x.device), rows=rows)
+            y = self.train_packed(self.noise, x, address, turn)
+        else:
+            address = self.counter.advance(x.device)
+            y = self.train_units(self.noise, x, address, turn)
+        self.watch(y, address)
+        return y
 
     def _on_first(self, value: Any, act: Callable[[Tensor | PackedSequence], Tensor]) -> Any:
         """Return a module's input or output with its first tensor replaced by ``act`` of it."""
@@ -169,8 +175,9 @@ class WeightNoise(_HookNoise):
         if isinstance(self.host, nn.RNNBase):
             self.host._update_flat_weights()  # functional_call has replaced the parameters
         if self.host.training:
-            noise: Any = self.noise
-            masked = noise.train(weight, self.counter.advance(weight.device), row=_rank()[0])
+            turn, address = self.turn(), self.counter.advance(weight.device)
+            masked = self.train_weight(self.noise, weight, address, turn)
+            self.watch(masked, address)
         else:
             masked = self.noise.predict(weight)
         if masked is weight:
@@ -198,13 +205,7 @@ class WeightNoise(_HookNoise):
 
 def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
     """Return the noises in a model, in the model's order."""
-    found: dict[int, UnitNoise | WeightNoise] = {}
-    for module in model.modules():
-        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-            owner = getattr(hook, "__self__", None)
-            if isinstance(owner, UnitNoise | WeightNoise):
-                found.setdefault(id(owner), owner)
-    return list(found.values())
+    return [noise for _, noise in noises_in(model) if isinstance(noise, UnitNoise | WeightNoise)]
 
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:

@@ -9,11 +9,12 @@ from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from bridle.errors import UsageError
-from bridle.modules.noise_hooks import is_on_weights
+from bridle.modules.noise_hooks import WeightNoise, is_on_weights
 from bridle.modules.select import Selector, select_modules, select_places
+from bridle.modules.streams import noises_in
 from bridle.noise import Multiplier, Scheduled, Spot, WeightDrop
 
-__all__ = ["Before", "Planned", "plan"]
+__all__ = ["Before", "Planned", "check_places", "plan"]
 
 Planned = dict[tuple[str, str], tuple[nn.Module, Multiplier, Any]]
 """By (where, name): the module, the noise, and for weight noise the parameter's place."""
@@ -44,6 +45,31 @@ def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Pla
     if isinstance(rule, Multiplier) and is_on_weights(rule):
         return _weights(model, selector, rule)
     return _units(model, selector, rule)
+
+
+def check_places(model: nn.Module, planned: Planned) -> None:
+    """Check that no place has a noise yet, under whatever name.
+
+    Raises
+    ------
+    UsageError
+        If one has.
+    """
+    taken = {
+        (noise.where, id(noise.host), noise.attribute)
+        if isinstance(noise, WeightNoise)
+        else (noise.where, id(module), ""): noise.name
+        for module, noise in noises_in(model)
+    }
+    for (where, name), (module, _, place) in planned.items():
+        key = (where, id(module), "")
+        if place is not None:
+            key = (where, id(place.module), place.name)
+        if key in taken:
+            known = "" if taken[key] == name else f", placed as {taken[key] or 'a whole model'!r}"
+            raise UsageError(
+                f"{name!r} already has a noise {where} it{known}: call `receipt.undo()` first"
+            )
 
 
 def _check_noise(noise: Multiplier) -> None:

@@ -3,202 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import attach
-from bridle.modules.attachment import Attachment, PenaltyRule
-from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
+from bridle.modules.attachment import PenaltyRule
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
-from bridle.modules.placement import Before, Planned, plan
+from bridle.modules.placement import Before, Planned, check_places, plan
+from bridle.modules.ranks import Ranks
+from bridle.modules.receipt import Receipt, requested_penalties
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
+from bridle.modules.streams import free_streams
 from bridle.noise import Multiplier
-from bridle.penalties import Annealed, Penalty, at_step
+from bridle.penalties import Annealed, Penalty
+
+if TYPE_CHECKING:
+    from torch.distributed import ProcessGroup
+    from torch.distributed.device_mesh import DeviceMesh
 
 __all__ = ["Before", "Receipt", "regularize", "requested_penalties"]
 
-_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
-_requested = WeakKeyDictionary()
-
-
 Rule = Multiplier | Before | PenaltyRule
 Rules = Mapping[Selector, Rule | Sequence[Rule]]
-
-
-class Receipt:
-    """The regularization that :func:`bridle.regularize` added to a model; ``undo()`` removes it.
-
-    Attributes
-    ----------
-    noises : list
-        The noises in the model's order; each has ``name``, ``noise`` and ``where``.
-    penalties : dict of str to tuple of Penalty or Annealed
-        The penalties of each parameter, attached to an optimizer or not.
-    attachments : list of Attachment
-        The attachments to optimizers.
-
-    Examples
-    --------
-    >>> import torch, bridle
-    >>> model = torch.nn.Linear(2, 1)
-    >>> receipt = bridle.regularize(model, {"weight": bridle.L2(0.5)})
-    >>> attached = receipt.attach(torch.optim.SGD(model.parameters(), lr=0.1))
-    >>> print(receipt)
-    weight: L2(0.5), attached to SGD
-    >>> receipt.undo()
-    """
-
-    def __init__(
-        self,
-        model: nn.Module,
-        noises: list[UnitNoise | WeightNoise],
-        handles: list[Any],
-        rules: dict[Selector, list[PenaltyRule]],
-    ) -> None:
-        self.noises = noises
-        self.penalties = penalties_by_name(model, rules) if rules else {}
-        if rules:  # the audit checks that they are attached, even if the receipt was discarded
-            _requested.setdefault(model, []).append(self.penalties)
-        self.attachments: list[Attachment] = []
-        self._rates = LearnedRates(noises)
-        self._optimizers: list[str] = []
-        self._model = model
-        self._rules = rules
-        self._handles = handles
-
-    def __str__(self) -> str:
-        """Return one line for each noise, each penalized parameter and each learned rate."""
-        where = ", ".join(self._optimizers)
-        state = f"attached to {where}" if where else "not attached to an optimizer yet"
-        lines = [f"{noise} (stream {int(noise.counter.next_address[1])})" for noise in self.noises]
-        lines += [
-            f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
-        ]
-        lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
-        return "\n".join(lines) or "no noises, no penalties"
-
-    def attach(
-        self,
-        optimizer: torch.optim.Optimizer,
-        *,
-        mode: str = "proximal",
-        metric: str = "euclidean",
-    ) -> Attachment | None:
-        """Attach the penalties and the learned rates to an optimizer.
-
-        See :func:`bridle.attach`. The rates of :class:`bridle.ConcreteDropout` become parameters
-        of the first optimizer, without weight decay.
-
-        Returns
-        -------
-        Attachment or None
-            The attachment of the penalties; None if there are only rates.
-
-        Raises
-        ------
-        UsageError
-            If the rules have neither penalties nor rates to learn, and in the cases of
-            :func:`bridle.attach`.
-        """
-        if not self._rules and not self._rates:
-            raise UsageError("the rules have no penalties to attach; give one to regularize")
-        attached = None
-        if self._rules:
-            attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
-            self.attachments.append(attached)
-        try:
-            self.learn(optimizer)
-        except BaseException:
-            if attached is not None:
-                self.attachments.pop().detach()
-            raise
-        self._optimizers.append(type(optimizer).__name__)
-        return attached
-
-    def learn(self, optimizer: torch.optim.Optimizer) -> None:
-        """Let an optimizer learn the noises' rates, unless another one already does.
-
-        The penalties are not attached.
-
-        Raises
-        ------
-        UsageError
-            If it needs a parameter group for them, and its learning-rate scheduler allows none.
-        """
-        self._rates.add_to(optimizer)
-
-    @property
-    def learns(self) -> bool:
-        """Whether a noise learns its rate, and so needs an optimizer."""
-        return bool(self._rates)
-
-    def undo(self) -> None:
-        """Remove all noises and penalties from the model. A second call does nothing."""
-        for handle in self._handles:
-            handle.remove()
-        for attached in self.attachments:
-            attached.detach()
-        self._rates.remove()
-        self.penalties.clear()
-        self._handles, self.noises, self._rules = [], [], {}
-
-    def state_dict(self) -> dict[str, int | float]:
-        """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
-
-        It has the step of each noise, the learned rates (as logits), and the steps of annealed
-        penalties. All values are JSON numbers.
-        """
-        state: dict[str, int | float] = {
-            f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
-        }
-        state |= rates_of(self.noises)
-        state |= {name: each.step for name, each in self._annealed().items()}
-        return state
-
-    def load_state_dict(self, state: Mapping[str, int | float]) -> None:
-        """Restore the state from a checkpoint.
-
-        Raises
-        ------
-        UsageError
-            If the checkpoint was saved with other rules.
-        """
-        mine = self.state_dict()
-        if set(mine) != set(state):
-            other = sorted(set(mine) ^ set(state))
-            raise UsageError(
-                "the checkpoint was saved with other rules: they differ in "
-                f"{', '.join(map(repr, other))}; regularize with the rules of the checkpoint"
-            )
-        for noise in self.noises:
-            noise.counter.step = int(state[f"{noise.where} {noise.name}"])
-        load_rates(self.noises, state)
-        for name, attached in self._annealed().items():
-            attached.step = int(state[name])
-
-    def _annealed(self) -> dict[str, Attachment]:
-        """Return the attachments with annealed penalties, by their keys in the state."""
-        return {
-            f"step of attachment {place}": attached
-            for place, attached in enumerate(self.attachments)
-            if any(isinstance(rule, Annealed) for each in attached.rules.values() for rule in each)
-        }
-
-    def value(self) -> Tensor:
-        """Return R(w), the sum of all penalties: a differentiable scalar."""
-        everything = dict(self._model.named_parameters())
-        step = self.attachments[0].step if self.attachments else 0
-        values = [
-            penalty.value(everything[name]).sum()
-            for name, rules in self.penalties.items()
-            for penalty in at_step(rules, step)
-        ]
-        return torch.stack(values).sum() if values else torch.zeros(())
 
 
 def regularize(
@@ -209,13 +38,24 @@ def regularize(
     seed: int = 0,
     mode: str = "proximal",
     metric: str = "euclidean",
+    process_group: ProcessGroup | None = None,
+    mesh: DeviceMesh | None = None,
 ) -> Receipt:
     """Add noises to a model and penalties to its optimizer, without changing the model itself.
 
     Noises are forward hooks. Parameters (also tied ones), names, ``state_dict`` keys, dtype,
     device, mode, other hooks and an existing optimizer do not change. A mask has the address
-    (seed, stream, step): each noise has its own stream, and each training pass is a step. Rows are
-    distinct in every process of ``torch.distributed``.
+    (seed, stream, step): each noise has its own stream, and each training pass is a step.
+
+    Streams are numbered from 0, without those that the model already has. Parts that were
+    regularized separately can have equal streams: at the first training pass that they make in one
+    module, the one that runs later moves to a free stream. A copy of a model has the masks of the
+    original, as a resumed run has.
+
+    Processes of ``torch.distributed`` with different data have different masks. Without
+    ``process_group`` or ``mesh``, these are all processes, except those over which the parameters
+    are tensor-parallel: these share the masks of what each of them holds as a whole. Of a DTensor,
+    and of an activation that is divided over them, each process has its part of the whole's mask.
 
     Parameters
     ----------
@@ -233,6 +73,11 @@ def regularize(
         The seed of the masks.
     mode, metric : str
         How penalties act; see :func:`bridle.attach`.
+    process_group : torch.distributed.ProcessGroup, optional
+        The processes with different data.
+    mesh : torch.distributed.device_mesh.DeviceMesh, optional
+        Data differ along its dimensions, except along those with names such as "tp". Give one of
+        ``process_group`` and ``mesh``.
 
     Returns
     -------
@@ -242,8 +87,9 @@ def regularize(
     Raises
     ------
     UsageError
-        If a selector matches nothing, if a rule cannot act where it is placed, or if the place
-        already has a noise. The model is then unchanged.
+        If a selector matches nothing, if a rule cannot act where it is placed, if the place
+        already has a noise, under this or another name, or if this process is not in the group or
+        the mesh. The model is then unchanged.
 
     Examples
     --------
@@ -263,6 +109,7 @@ def regularize(
         raise UsageError(
             "there are no rules; give a mapping such as {'fc*': bridle.Dropout(keep_prob=0.5)}"
         )
+    ranks = Ranks(process_group, mesh)
     planned: Planned = {}
     penalties: dict[Selector, list[PenaltyRule]] = {}
     for selector, given in rules.items():
@@ -276,15 +123,10 @@ def regularize(
                     f"{rule!r} for {selector!r} is not a rule; give a noise such as Dropout, "
                     "Before(Dropout), or a penalty"
                 )
-    taken = {(noise.where, noise.name) for noise in noises_of(model)}
-    for where, name in planned:
-        if (where, name) in taken:
-            raise UsageError(
-                f"{name!r} already has a noise {where} it: call `receipt.undo()` first"
-            )
+    check_places(model, planned)
     if penalties:
         penalties_by_name(model, penalties)  # check before the model is changed
-    noises, handles = _install(planned, seed, len(taken))
+    noises, handles = _install(model, planned, seed, ranks)
     receipt = Receipt(model, noises, handles, penalties)
     if optimizer is not None and (penalties or receipt.learns):
         try:
@@ -295,24 +137,17 @@ def regularize(
     return receipt
 
 
-def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
-    """Return the penalties that :func:`regularize` was given for a model, attached or not."""
-    return {
-        f"{path}.{name}" if path else name: penalties
-        for path, module in model.named_modules()
-        for rules in _requested.get(module, ())
-        for name, penalties in rules.items()
-    }
-
-
 def _install(
-    planned: Planned, seed: int, first: int
+    model: nn.Module, planned: Planned, seed: int, ranks: Ranks
 ) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
     if planned:
         let_compilers_see_hooks()
+    streams = free_streams(seed, noises_of(model))
     noises: list[UnitNoise | WeightNoise] = []
     handles: list[Any] = []
-    for stream, ((where, name), (module, noise, place)) in enumerate(planned.items(), first):
+    for ((where, name), (module, noise, place)), stream in zip(
+        planned.items(), streams, strict=False
+    ):
         made: UnitNoise | WeightNoise
         if place is None:
             made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
@@ -320,6 +155,7 @@ def _install(
             made = WeightNoise(
                 name, noise, host=place.module, attribute=place.name, seed=seed, stream=stream
             )
+        made.ranks = ranks
         noises.append(made)
         handles += made.install(module)
     return noises, handles

@@ -83,6 +83,8 @@ class AlphaDropout(_Alpha):
     tensor([[-0.7792,  1.6656, -0.7792, -0.7792,  1.6656]])
     """
 
+    independent = True
+
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Return ``x`` with units dropped.
 

@@ -36,6 +36,8 @@ class Multiplier(ABC):
     """Whether training only multiplies, so that the factors can move into the next weights."""
     learned: nn.Parameter | None = None
     """The logit of a learned rate."""
+    independent: ClassVar[bool] = False
+    """Whether each entry of the input has a random number of its own."""
     fuses_relu: ClassVar[bool] = False
     """Whether ``train`` also accepts ``relu`` and ``bias``, in one pass."""
 

@@ -52,6 +52,7 @@ class Dropout(BernoulliMask):
     """
 
     fuses_relu = True
+    independent = True
 
     def __init__(
         self,

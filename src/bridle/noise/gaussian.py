@@ -44,6 +44,8 @@ class GaussianDropout(Multiplier):
     True
     """
 
+    independent = True
+
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Return ``x`` times the random numbers of an address.
 

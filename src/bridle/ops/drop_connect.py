@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -9,6 +11,7 @@ from bridle.errors import UsageError
 from bridle.ops import registry
 from bridle.ops.arguments import as_population, keep_probabilities, row_addresses
 from bridle.ops.dropout import dropout
+from bridle.ops.sharding import is_sharded, over_shards
 
 __all__ = ["drop_connect", "drop_connect_linear"]
 
@@ -55,6 +58,11 @@ def drop_connect(
     tensor([[0., 0., 0.],
             [0., 2., 0.]])
     """
+    if is_sharded(weight):
+        options: dict[str, Any] = {"row": row, "inverted": inverted}
+        return over_shards(
+            lambda whole, _: drop_connect(whole, address, keep_prob, **options), weight, None
+        )
     leading = address.ndim - 1
     flat = weight.reshape(*weight.shape[:leading], 1, -1)
     if weight.numel() == 0:
@@ -106,6 +114,11 @@ def drop_connect_linear(
     tensor([[2., 2., 4., 2.],
             [4., 0., 2., 2.]])
     """
+    if is_sharded(x) or is_sharded(weight):
+        raise UsageError(
+            "drop_connect_linear takes no distributed tensors: give x.to_local() and the whole "
+            "weights, weight.full_tensor()"
+        )
     axes = address.ndim + 1
     fits = x.ndim == weight.ndim == axes and x.shape[-1] == weight.shape[-2]
     if not fits or x.dtype != weight.dtype or x.shape[: axes - 2] != weight.shape[: axes - 2]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import registry
 from bridle.ops.arguments import as_bias, as_population, keep_probabilities, row_addresses
+from bridle.ops.sharding import is_sharded, over_shards, rows_at
 
 __all__ = ["dropout", "gaussian_dropout", "uniform_like"]
 
@@ -67,6 +71,9 @@ def dropout(
     """
     if bias is not None and not relu:
         raise UsageError("bias needs a ReLU after it; give relu=True, or add the bias to x")
+    if is_sharded(x):
+        options = {"inverted": inverted, "relu": relu, "bias": bias}
+        return _on_shards(dropout, x, address, keep_prob, rows=rows, **options)
     keep = keep_probabilities(keep_prob, x, address.ndim - 1)
     if keep is None and bias is None:
         return x.relu() if relu else x
@@ -119,6 +126,8 @@ def gaussian_dropout(
     tensor([[1.1341, 1.0558, 1.0941],
             [1.1810, 0.5792, 1.1698]])
     """
+    if is_sharded(x):
+        return _on_shards(gaussian_dropout, x, address, keep_prob, rows=rows)
     keep = keep_probabilities(keep_prob, x, address.ndim - 1)
     if keep is None:
         return x
@@ -153,5 +162,25 @@ def uniform_like(x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> T
     >>> uniform_like(torch.ones(1, 3), address_of(seed=0))
     tensor([[0.8307, 0.8833, 0.7297]], dtype=torch.float64)
     """
+    if is_sharded(x):
+        return _on_shards(uniform_like, x.detach(), address, rows=rows)
     flat, address = as_population(x.detach(), address)
     return registry.uniform_like(flat, address, row_addresses(rows, flat, address)).reshape(x.shape)
+
+
+def _on_shards(
+    op: Callable[..., Tensor],
+    x: Tensor,
+    address: Tensor,
+    *others: Any,
+    rows: Tensor | None,
+    **options: Any,
+) -> Tensor:
+    """Apply an op to a distributed tensor, with the masks of the whole tensor."""
+    axis = address.ndim - 1
+
+    def on_part(part: Tensor, first_row: int) -> Tensor:
+        here = rows_at(rows, first_row, part.shape[axis], part.device)
+        return op(part, address, *others, rows=here, **options)
+
+    return over_shards(on_part, x, axis)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import registry
+from bridle.ops.sharding import is_sharded, like_local, local_of
 
 __all__ = ["elastic_prox", "soft_threshold"]
 
@@ -36,6 +39,9 @@ def soft_threshold(w: Tensor, threshold: float | Tensor) -> Tensor:
     >>> soft_threshold(torch.tensor([-2.0, -0.5, 0.25, 3.0]), 1.0)
     tensor([-1.,  0.,  0.,  2.])
     """
+    if is_sharded(w):
+        limit = local_of(threshold, w) if isinstance(threshold, Tensor) else threshold
+        return like_local(soft_threshold(local_of(w, w), limit), w)
     if not isinstance(threshold, Tensor):
         threshold = torch.tensor(threshold, dtype=w.dtype, device=w.device)
     return registry.soft_threshold(w, threshold)
@@ -96,6 +102,20 @@ def elastic_prox(
             f"the second moments have the shape {list(second_moment.shape)} and the weights "
             f"{list(w.shape)}; give the optimizer's second moments of these weights"
         )
+    if is_sharded(w):
+        if max(l1.numel(), l2.numel()) > 1:
+            raise UsageError(
+                "distributed weights have one strength for all; give l1 and l2 of shape [1]"
+            )
+        moment = None if second_moment is None else local_of(second_moment, w)
+        step: dict[str, Any] = {
+            "rate": rate,
+            "eps": eps,
+            "correction": correction,
+            "in_place": in_place,
+        }
+        part = elastic_prox(local_of(w.detach(), w), l1, l2, second_moment=moment, **step)
+        return w if in_place else like_local(part, w)
     arguments = (second_moment, l1, l2, float(rate), float(eps), float(correction))
     if not in_place:
         return registry.elastic_prox(w.detach(), *arguments)

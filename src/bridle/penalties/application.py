@@ -12,6 +12,7 @@ from bridle.errors import UsageError
 from bridle.ops import elastic_prox
 from bridle.penalties.annealing import refuse_annealed
 from bridle.penalties.protocol import Penalty, Strength, per_member
+from bridle.penalties.sharded import gradient_of, prox_of
 
 __all__ = ["add_gradients", "apply_prox", "check_application"]
 
@@ -88,7 +89,7 @@ def add_gradients(weights: Iterable[Tensor], penalties: Sequence[Penalty]) -> No
     refuse_annealed(penalties)
     for weight in weights:
         for penalty in penalties:
-            gradient = penalty.gradient(weight)
+            gradient = gradient_of(penalty, weight)
             weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
 
 
@@ -161,7 +162,7 @@ def apply_prox(
             _elastic_step(weight, *elastic, rate=rate, **moment)
         step = _step(rate, **moment) if others else rate
         for penalty in others:
-            weight.copy_(penalty.prox(weight, step))
+            weight.copy_(prox_of(penalty, weight, step))
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:

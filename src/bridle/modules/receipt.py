@@ -1,0 +1,217 @@
+"""``Receipt``: what ``regularize`` added to a model, its state, and the way to undo it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor, nn
+
+from bridle.errors import UsageError
+from bridle.modules.attach import attach, penalties_by_name
+from bridle.modules.attachment import Attachment, PenaltyRule
+from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise
+from bridle.modules.select import Selector
+from bridle.penalties import Annealed, at_step
+from bridle.penalties.sharded import value_of
+
+__all__ = ["Receipt", "requested_penalties"]
+
+_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
+_requested = WeakKeyDictionary()
+
+
+class Receipt:
+    """The regularization that :func:`bridle.regularize` added to a model; ``undo()`` removes it.
+
+    Attributes
+    ----------
+    noises : list
+        The noises in the model's order; each has ``name``, ``noise`` and ``where``.
+    penalties : dict of str to tuple of Penalty or Annealed
+        The penalties of each parameter, attached to an optimizer or not.
+    attachments : list of Attachment
+        The attachments to optimizers.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> model = torch.nn.Linear(2, 1)
+    >>> receipt = bridle.regularize(model, {"weight": bridle.L2(0.5)})
+    >>> attached = receipt.attach(torch.optim.SGD(model.parameters(), lr=0.1))
+    >>> print(receipt)
+    weight: L2(0.5), attached to SGD
+    >>> receipt.undo()
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        noises: list[UnitNoise | WeightNoise],
+        handles: list[Any],
+        rules: dict[Selector, list[PenaltyRule]],
+    ) -> None:
+        self.noises = noises
+        self.penalties = penalties_by_name(model, rules) if rules else {}
+        if rules:  # the audit checks that they are attached, even if the receipt was discarded
+            _requested.setdefault(model, []).append(self.penalties)
+        self.attachments: list[Attachment] = []
+        self._rates = LearnedRates(noises)
+        self._optimizers: list[str] = []
+        self._model = model
+        self._rules = rules
+        self._handles = handles
+
+    def __str__(self) -> str:
+        """Return one line for each noise, each penalized parameter and each learned rate."""
+        where = ", ".join(self._optimizers)
+        state = f"attached to {where}" if where else "not attached to an optimizer yet"
+        lines = [f"{noise} (stream {noise.key[1]})" for noise in self.noises]
+        lines += [
+            f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
+        ]
+        lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
+        return "\n".join(lines) or "no noises, no penalties"
+
+    def attach(
+        self,
+        optimizer: torch.optim.Optimizer,
+        *,
+        mode: str = "proximal",
+        metric: str = "euclidean",
+    ) -> Attachment | None:
+        """Attach the penalties and the learned rates to an optimizer.
+
+        See :func:`bridle.attach`. The rates of :class:`bridle.ConcreteDropout` become parameters
+        of the first optimizer, without weight decay.
+
+        Returns
+        -------
+        Attachment or None
+            The attachment of the penalties; None if there are only rates.
+
+        Raises
+        ------
+        UsageError
+            If the rules have neither penalties nor rates to learn, and in the cases of
+            :func:`bridle.attach`.
+        """
+        if not self._rules and not self._rates:
+            raise UsageError("the rules have no penalties to attach; give one to regularize")
+        attached = None
+        if self._rules:
+            attached = attach(optimizer, self._rules, model=self._model, mode=mode, metric=metric)
+            self.attachments.append(attached)
+        try:
+            self.learn(optimizer)
+        except BaseException:
+            if attached is not None:
+                self.attachments.pop().detach()
+            raise
+        self._optimizers.append(type(optimizer).__name__)
+        return attached
+
+    def learn(self, optimizer: torch.optim.Optimizer) -> None:
+        """Let an optimizer learn the noises' rates, unless another one already does.
+
+        The penalties are not attached.
+
+        Raises
+        ------
+        UsageError
+            If it needs a parameter group for them, and its learning-rate scheduler allows none.
+        """
+        self._rates.add_to(optimizer)
+
+    @property
+    def learns(self) -> bool:
+        """Whether a noise learns its rate, and so needs an optimizer."""
+        return bool(self._rates)
+
+    def undo(self) -> None:
+        """Remove all noises and penalties from the model. A second call does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        for attached in self.attachments:
+            attached.detach()
+        self._rates.remove()
+        self.penalties.clear()
+        self._handles, self.noises, self._rules = [], [], {}
+
+    def state_dict(self) -> dict[str, int | float]:
+        """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
+
+        It has the step of each noise, its stream where that differs from its place in the receipt,
+        the learned rates (as logits), and the steps of annealed penalties. All values are JSON
+        numbers.
+        """
+        state: dict[str, int | float] = {
+            f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
+        }
+        state |= {
+            _stream_of(noise): noise.key[1]
+            for place, noise in enumerate(self.noises)
+            if noise.key[1] != place
+        }
+        state |= rates_of(self.noises)
+        state |= {name: each.step for name, each in self._annealed().items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, int | float]) -> None:
+        """Restore the state from a checkpoint.
+
+        Raises
+        ------
+        UsageError
+            If the checkpoint was saved with other rules.
+        """
+        streams = {_stream_of(noise) for noise in self.noises}
+        other = sorted((set(self.state_dict()) ^ set(state)) - streams)
+        if other:
+            raise UsageError(
+                "the checkpoint was saved with other rules: they differ in "
+                f"{', '.join(map(repr, other))}; regularize with the rules of the checkpoint"
+            )
+        for place, noise in enumerate(self.noises):
+            noise.counter.step = int(state[f"{noise.where} {noise.name}"])
+            noise.move_to(int(state.get(_stream_of(noise), place)))
+        load_rates(self.noises, state)
+        for name, attached in self._annealed().items():
+            attached.step = int(state[name])
+
+    def _annealed(self) -> dict[str, Attachment]:
+        """Return the attachments with annealed penalties, by their keys in the state."""
+        return {
+            f"step of attachment {place}": attached
+            for place, attached in enumerate(self.attachments)
+            if any(isinstance(rule, Annealed) for each in attached.rules.values() for rule in each)
+        }
+
+    def value(self) -> Tensor:
+        """Return R(w), the sum of all penalties: a differentiable scalar."""
+        everything = dict(self._model.named_parameters())
+        step = self.attachments[0].step if self.attachments else 0
+        values = [
+            value_of(penalty, everything[name]).sum()
+            for name, rules in self.penalties.items()
+            for penalty in at_step(rules, step)
+        ]
+        return torch.stack(values).sum() if values else torch.zeros(())
+
+
+def _stream_of(noise: UnitNoise | WeightNoise) -> str:
+    """Return the key of a noise's stream in a receipt's state."""
+    return f"stream {noise.where} {noise.name}"
+
+
+def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
+    """Return the penalties that :func:`regularize` was given for a model, attached or not."""
+    return {
+        f"{path}.{name}" if path else name: penalties
+        for path, module in model.named_modules()
+        for rules in _requested.get(module, ())
+        for name, penalties in rules.items()
+    }

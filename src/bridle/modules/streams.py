@@ -1,0 +1,136 @@
+"""Streams: no two noises of one model draw the same masks.
+
+``regularize`` numbers the streams of a model's noises from 0, and leaves out those that the model
+already has. So equal programs have equal masks. Parts that are regularized separately have equal
+streams at first. They are told apart at the first training pass that they make in one module. Parts
+that only meet in a loss are refused in its backward pass.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import count
+from types import FrameType
+from typing import Any
+from weakref import WeakSet, ref
+
+import torch
+from torch import Tensor, nn
+
+from bridle.errors import UsageError
+from bridle.ops.custom_op import is_eager
+
+__all__ = ["Addressed", "free_streams", "noises_in"]
+
+_trained: dict[tuple[int, int], WeakSet[Addressed]] = {}  # noises with a training pass
+_backward: dict[tuple[int, int], tuple[int, ref[Addressed], Tensor]] = {}
+
+
+class Addressed:
+    """A noise with the seed and the stream of its masks."""
+
+    name: str
+    where: str
+    counter: Any
+    _watched = False
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """The seed and the stream."""
+        found: tuple[int, int] | None = self.__dict__.get("_key")
+        if found is None:
+            seed, stream = self.counter.next_address[:2].tolist()
+            found = self._key = (seed, stream)
+        return found
+
+    def move_to(self, stream: int) -> None:
+        """Use another stream from the next pass on."""
+        seed, now = self.key
+        if stream == now:
+            return
+        _trained.get(self.key, WeakSet()).discard(self)
+        # the address that a graph has read is not changed in place
+        step = torch.tensor([0, stream - now, 0], device=self.counter.next_address.device)
+        self.counter.next_address = self.counter.next_address + step
+        self._key = (seed, stream)
+
+    def is_training(self, module: nn.Module) -> bool:
+        """Whether the noise on a module acts."""
+        return bool(getattr(self, "host", module).training)
+
+    def tell_apart(self) -> None:
+        """Move to a free stream if another noise of the running model draws the same masks."""
+        rivals = _trained.setdefault(self.key, WeakSet())
+        # the first pass, too: the second noise may follow
+        self._watched = self not in rivals or len(rivals) > 1
+        rivals.add(self)
+        if len(rivals) == 1:
+            return
+        root = outermost_module()
+        present = [] if root is None else list(noises_in(root))
+        if any(
+            noise is not self and noise.key == self.key and noise.is_training(module)
+            for module, noise in present
+            if noise in rivals
+        ):
+            self.move_to(next(free_streams(self.key[0], (noise for _, noise in present))))
+            _trained.setdefault(self.key, WeakSet()).add(self)
+
+    def watch(self, masked: Tensor, address: Tensor) -> None:
+        """Let the backward pass refuse a second noise with the same mask."""
+        if self._watched and is_eager(masked) and masked.requires_grad:
+            masked.register_hook(partial(_refuse_second, ref(self), self.key, address))
+
+
+def _refuse_second(
+    noise: ref[Addressed],
+    key: tuple[int, int],
+    address: Tensor,
+    grad: Tensor,  # noqa: ARG001
+) -> None:
+    task = torch._C._current_graph_task_id()
+    other = _backward.get(key)
+    if other is not None and other[0] == task and other[1] is not noise:
+        mine, theirs = noise(), other[1]()
+        if mine is not None and theirs is not None and torch.equal(address, other[2]):
+            raise UsageError(
+                f"dropout {theirs.where} {theirs.name!r} and dropout {mine.where} {mine.name!r} of "
+                f"another model have the same masks, those of seed {key[0]} and stream {key[1]}, "
+                "in one backward pass: give one of the models another seed=, or put both into one "
+                "module and call that"
+            )
+    _backward[key] = (task, noise, address)
+
+
+def noises_in(model: nn.Module) -> Iterator[tuple[nn.Module, Addressed]]:
+    """Yield each noise in a model, with the module it is on, in the model's order."""
+    seen = set()
+    for module in model.modules():
+        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
+            owner = getattr(hook, "__self__", None)
+            if isinstance(owner, Addressed) and id(owner) not in seen:
+                seen.add(id(owner))
+                yield module, owner
+
+
+def free_streams(seed: int, noises: Iterable[Addressed]) -> Iterator[int]:
+    """Yield the streams of a seed that none of the noises has, from the lowest."""
+    taken = {noise.key for noise in noises}
+    return (stream for stream in count() if (seed, stream) not in taken)
+
+
+def outermost_module() -> nn.Module | None:
+    """Return the outermost module among the methods that are running, or None."""
+    frames = []
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code.co_varnames[:1] == ("self",):
+            frames.append(frame)
+        frame = frame.f_back
+    for frame in reversed(frames):
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, nn.Module):
+            return owner
+    return None
