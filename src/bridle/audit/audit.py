@@ -13,6 +13,7 @@ from bridle.audit.penalties import audit_penalties
 from bridle.audit.records import Audit
 from bridle.audit.sandbox import Loss, Sandbox, preserved_random_state, unwrap
 from bridle.errors import UsageError
+from bridle.modules.optimizers import optimizer_for
 
 __all__ = ["audit"]
 
@@ -66,6 +67,7 @@ def audit(
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
     inner = unwrap(model)
+    optimizer = optimizer_for(optimizer, "coupled")
     originals = list(inner.parameters())
     before = [(p.grad, p._version, None if p.grad is None else p.grad.clone()) for p in originals]
     with preserved_random_state():

@@ -11,7 +11,7 @@ from bridle.audit.sandbox import Sandbox
 from bridle.modules.attach import decayed_biases, has_l2
 from bridle.modules.attachment import attachments_of
 from bridle.modules.noise_hooks import parameters_of
-from bridle.modules.regularize import requested_penalties
+from bridle.modules.requests import requested_penalties
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 
 __all__ = ["audit_penalties"]

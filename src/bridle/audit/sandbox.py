@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
 from bridle.errors import UsageError
-from bridle.modules.attachment import Attachment, attachments_of
-from bridle.modules.learned_rates import regularizers_of
+from bridle.modules.attachment import attachments_of
 from bridle.modules.noise_hooks import parameters_of
 
 __all__ = ["Loss", "Sandbox", "preserved_random_state", "unwrap"]
@@ -75,14 +74,9 @@ class Sandbox:
             for group in optimizer.param_groups:
                 if "weight_decay" in group:
                     group["weight_decay"] = 0.0
-        if attached:
-            parameters = parameters_of(model)
-            own = {name: (each,) for name, each in regularizers_of(model).items()}
-            for each in self.attached:
-                mine = {name: parameters[name] for name in each.rules if name in parameters}
-                rules = {name: own.get(name, each.rules[name]) for name in mine}
-                again = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
-                again.step = each.step
+        if not attached:  # copies have the attachments of the original
+            for each in attachments_of(optimizer):
+                each.detach()
         return model, optimizer
 
     def loss_of(self, model: nn.Module) -> Tensor:

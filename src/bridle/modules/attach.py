@@ -10,6 +10,8 @@ from torch import nn
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attachment import Attachment, PenaltyRule, attachments_of, groups_of
+from bridle.modules.optimizers import check_optimizer, optimizer_for
+from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, penalties_by_name, plain
 from bridle.modules.select import Selector, kind_of
 
@@ -80,26 +82,15 @@ def attach(
     """
     chosen = penalties_by_name(model, penalties)
     check_rules(chosen, mode, metric)
-    _check_optimizer(optimizer, mode, metric)
+    optimizer = optimizer_for(optimizer, mode)
+    check_optimizer(optimizer, mode, metric)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
-    return Attachment(optimizer, parameters, chosen, mode=mode, metric=metric)
-
-
-def _check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) -> None:
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise UsageError(f"{optimizer!r} is not a torch.optim.Optimizer; give one")
-    name = type(optimizer).__name__
-    if mode == "proximal" and isinstance(optimizer, torch.optim.LBFGS):
-        raise UsageError("LBFGS has no fixed step size for the prox: use mode='coupled'")
-    adaptive = (torch.optim.Adam, torch.optim.RMSprop, torch.optim.Adagrad)
-    if mode == "proximal" and metric == "adaptive" and not isinstance(optimizer, adaptive):
-        raise UsageError(
-            f"{name} has no second moments for the adaptive metric: use metric='euclidean', or "
-            "Adam, AdamW, RMSprop or Adagrad"
-        )
+    attached = Attachment(optimizer, parameters, chosen, mode=mode, metric=metric, model=model)
+    requests_of(model).attach(parameters, chosen)
+    return attached
 
 
 def _check_membership(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
@@ -14,17 +13,15 @@ from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
+from bridle.modules.optimizers import optimizer_for
 from bridle.modules.placement import Before, Planned, plan
+from bridle.modules.requests import requests_of
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
 from bridle.noise import Multiplier
 from bridle.penalties import Annealed, Penalty, at_step
 
-__all__ = ["Before", "Receipt", "regularize", "requested_penalties"]
-
-_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
-_requested = WeakKeyDictionary()
-
+__all__ = ["Before", "Receipt", "regularize"]
 
 Rule = Multiplier | Before | PenaltyRule
 Rules = Mapping[Selector, Rule | Sequence[Rule]]
@@ -63,7 +60,7 @@ class Receipt:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
-            _requested.setdefault(model, []).append(self.penalties)
+            requests_of(model).given.append(self.penalties)
         self.attachments: list[Attachment] = []
         self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
@@ -105,6 +102,7 @@ class Receipt:
             If the rules have neither penalties nor rates to learn, and in the cases of
             :func:`bridle.attach`.
         """
+        optimizer = optimizer_for(optimizer, mode if self._rules else "coupled")
         if not self._rules and not self._rates:
             raise UsageError("the rules have no penalties to attach; give one to regularize")
         attached = None
@@ -293,16 +291,6 @@ def regularize(
             receipt.undo()
             raise
     return receipt
-
-
-def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
-    """Return the penalties that :func:`regularize` was given for a model, attached or not."""
-    return {
-        f"{path}.{name}" if path else name: penalties
-        for path, module in model.named_modules()
-        for rules in _requested.get(module, ())
-        for name, penalties in rules.items()
-    }
 
 
 def _install(
