@@ -84,6 +84,8 @@ def attach(
     check_rules(chosen, mode, metric)
     optimizer = optimizer_for(optimizer, mode)
     check_optimizer(optimizer, mode, metric)
+    if mode == "proximal":
+        _refuse_zeros_in_averages(optimizer, chosen)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
@@ -91,6 +93,22 @@ def attach(
     attached = Attachment(optimizer, parameters, chosen, mode=mode, metric=metric, model=model)
     requests_of(model).attach(parameters, chosen)
     return attached
+
+
+def _refuse_zeros_in_averages(
+    optimizer: torch.optim.Optimizer, chosen: dict[str, tuple[PenaltyRule, ...]]
+) -> None:
+    """Refuse penalties that promise zeros, where an average of the iterates is evaluated."""
+    if not any("train_mode" in group for group in optimizer.param_groups):
+        return
+    for penalty in {plain(rule): None for rules in chosen.values() for rule in rules}:
+        l1 = None if penalty.elastic is None else penalty.elastic[0]
+        if not penalty.constraint and (l1 is None or bool(torch.as_tensor(l1).any())):
+            raise UsageError(
+                f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
+                f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "
+                "instead of zeros, or another optimizer"
+            )
 
 
 def _check_membership(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from bridle.errors import UsageError
+from bridle.penalties.application import check_momentum
 
 __all__ = ["check_optimizer", "groups_of", "inside_of", "optimizer_for"]
 
@@ -119,6 +120,7 @@ def check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) ->
             raise UsageError(
                 f"{name} chooses its own step size, which the prox would need: use mode='coupled'"
             )
+    check_momentum(optimizer)
 
 
 def groups_of(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
