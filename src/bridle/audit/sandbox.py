@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_map
 from bridle.errors import UsageError
 from bridle.modules.attachment import attachments_of
 from bridle.modules.noise_hooks import parameters_of
+from bridle.modules.requests import forget
 
 __all__ = ["Loss", "Sandbox", "preserved_random_state", "unwrap"]
 
@@ -74,6 +75,7 @@ class Sandbox:
             for group in optimizer.param_groups:
                 if "weight_decay" in group:
                     group["weight_decay"] = 0.0
+        forget(model.parameters())  # the copy need not warn of penalties that it lacks
         if not attached:  # copies have the attachments of the original
             for each in attachments_of(optimizer):
                 each.detach()

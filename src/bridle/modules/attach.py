@@ -89,6 +89,8 @@ def attach(
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
+    if mode == "coupled":
+        _refuse_sparse_gradients(model, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
     attached = Attachment(optimizer, parameters, chosen, mode=mode, metric=metric, model=model)
     requests_of(model).attach(parameters, chosen)
@@ -108,6 +110,15 @@ def _refuse_zeros_in_averages(
                 f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
                 f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "
                 "instead of zeros, or another optimizer"
+            )
+
+
+def _refuse_sparse_gradients(model: nn.Module, parameters: dict[str, nn.Parameter]) -> None:
+    for name in parameters:
+        if getattr(model.get_submodule(name.rpartition(".")[0]), "sparse", False) is True:
+            raise UsageError(
+                f"{name} has a sparse gradient, and a coupled penalty would make it dense: "
+                "use mode='proximal'"
             )
 
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
+from bridle.modules.computed_noise import ComputedWeightNoise
+from bridle.modules.effective import EffectiveWeight
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
 from bridle.modules.optimizers import optimizer_for
@@ -304,6 +306,8 @@ def _install(
         made: UnitNoise | WeightNoise
         if place is None:
             made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
+        elif isinstance(place, EffectiveWeight):
+            made = ComputedWeightNoise(noise, place, seed=seed, stream=stream)
         else:
             made = WeightNoise(
                 name, noise, host=place.module, attribute=place.name, seed=seed, stream=stream
