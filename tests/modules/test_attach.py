@@ -310,10 +310,27 @@ def test_what_cannot_be_is_an_error_of_one_line(name):
         assert not optimizer._optimizer_step_post_hooks
 
 
+class Lookup(nn.Module):
+    """A table of which the gradient is sparse, and which does not say so."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(5, 3))
+
+    def forward(self, x):
+        return nn.functional.embedding(x, self.weight, sparse=True)
+
+
 def test_a_sparse_gradient_cannot_be_coupled():
-    model = nn.Embedding(5, 3, sparse=True)
+    model = Lookup()
     optimizer = sgd(model)
     attach(optimizer, {"*": L2(0.1)}, model=model, mode="coupled")
     model(torch.tensor([1])).sum().backward()
     with pytest.raises(UsageError, match="weight has a sparse gradient"):
         optimizer.step()
+
+
+def test_a_sparse_gradient_that_a_module_announces_cannot_be_coupled():
+    model = nn.Sequential(nn.Embedding(5, 3, sparse=True))
+    with pytest.raises(UsageError, match=r"0\.weight has a sparse gradient"):
+        attach(sgd(model), {"*": L2(0.1)}, model=model, mode="coupled")

@@ -162,7 +162,7 @@ def _one(
         expected = torch.zeros_like(measured)
         for penalty in penalties:
             expected = expected + penalty.gradient(start[key])
-        slack = float(before.double().norm())
+        slack = float(full_of(before).double().norm())
     else:
         before, after = stages.weights[place][key], stages.weights[place + 1][key]
         measured = before - after
@@ -172,7 +172,7 @@ def _one(
             apply_prox(optimizer, [weight], penalties, metric=attachment.metric)
             expected = before - weight.detach()
             weight.copy_(kept)
-        slack = float(before.double().norm())
+        slack = float(full_of(before).double().norm())
     route = "coupled" if attachment.mode == "coupled" else "prox"
     effect = effect_of(name, route, label, measured, expected)
     part.effects.append(effect)

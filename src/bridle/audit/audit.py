@@ -17,6 +17,7 @@ from bridle.audit.records import Audit
 from bridle.audit.sandbox import Loss, Sandbox
 from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
+from bridle.modules.optimizers import optimizer_for
 from bridle.modules.ranks import refuse_fully_sharded
 
 __all__ = ["audit"]
@@ -71,6 +72,7 @@ def audit(
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
     refuse_fully_sharded(model)
+    optimizer = optimizer_for(optimizer, "coupled")
     with _unchanged(model, loss) as original, torch.enable_grad():
         sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)
         sandbox.check_loss()

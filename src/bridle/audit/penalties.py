@@ -11,7 +11,7 @@ from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
 from bridle.modules.attach import decayed_biases
 from bridle.modules.noise_hooks import parameters_of
-from bridle.modules.regularize import requested_penalties
+from bridle.modules.requests import requested_penalties
 
 __all__ = ["audit_penalties"]
 

@@ -17,6 +17,7 @@ from bridle.errors import UsageError
 from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
+from bridle.modules.requests import forget
 
 __all__ = ["Loss", "Sandbox", "needs_closure", "unwrap"]
 
@@ -95,6 +96,7 @@ class Sandbox:
         for name, value in vars(self.optimizer).items():  # torch copies a part of them only
             if name not in vars(optimizer) and not callable(value):
                 setattr(optimizer, name, copy.deepcopy(value, memo))
+        forget(model.parameters())  # the copy need not warn of penalties that it lacks
         for each in attachments_of(optimizer):
             each.detach()
         for group, rests in zip(optimizer.param_groups, self.resting, strict=True):

@@ -10,6 +10,8 @@ from torch import nn
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attachment import Attachment, PenaltyRule, attachments_of, groups_of
+from bridle.modules.optimizers import check_optimizer, optimizer_for
+from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, penalties_by_name, plain
 from bridle.modules.select import Selector, kind_of
 
@@ -80,26 +82,44 @@ def attach(
     """
     chosen = penalties_by_name(model, penalties)
     check_rules(chosen, mode, metric)
-    _check_optimizer(optimizer, mode, metric)
+    optimizer = optimizer_for(optimizer, mode)
+    check_optimizer(optimizer, mode, metric)
+    if mode == "proximal":
+        _refuse_zeros_in_averages(optimizer, chosen)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
+    if mode == "coupled":
+        _refuse_sparse_gradients(model, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
-    return Attachment(optimizer, parameters, chosen, mode=mode, metric=metric)
+    attached = Attachment(optimizer, parameters, chosen, mode=mode, metric=metric, model=model)
+    requests_of(model).attach(parameters, chosen)
+    return attached
 
 
-def _check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) -> None:
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise UsageError(f"{optimizer!r} is not a torch.optim.Optimizer; give one")
-    name = type(optimizer).__name__
-    if mode == "proximal" and isinstance(optimizer, torch.optim.LBFGS):
-        raise UsageError("LBFGS has no fixed step size for the prox: use mode='coupled'")
-    adaptive = (torch.optim.Adam, torch.optim.RMSprop, torch.optim.Adagrad)
-    if mode == "proximal" and metric == "adaptive" and not isinstance(optimizer, adaptive):
-        raise UsageError(
-            f"{name} has no second moments for the adaptive metric: use metric='euclidean', or "
-            "Adam, AdamW, RMSprop or Adagrad"
-        )
+def _refuse_zeros_in_averages(
+    optimizer: torch.optim.Optimizer, chosen: dict[str, tuple[PenaltyRule, ...]]
+) -> None:
+    """Refuse penalties that promise zeros, where an average of the iterates is evaluated."""
+    if not any("train_mode" in group for group in optimizer.param_groups):
+        return
+    for penalty in {plain(rule): None for rules in chosen.values() for rule in rules}:
+        l1 = None if penalty.elastic is None else penalty.elastic[0]
+        if not penalty.constraint and (l1 is None or bool(torch.as_tensor(l1).any())):
+            raise UsageError(
+                f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
+                f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "
+                "instead of zeros, or another optimizer"
+            )
+
+
+def _refuse_sparse_gradients(model: nn.Module, parameters: dict[str, nn.Parameter]) -> None:
+    for name in parameters:
+        if getattr(model.get_submodule(name.rpartition(".")[0]), "sparse", False) is True:
+            raise UsageError(
+                f"{name} has a sparse gradient, and a coupled penalty would make it dense: "
+                "use mode='proximal'"
+            )
 
 
 def _check_membership(

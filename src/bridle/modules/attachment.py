@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.modules.optimizers import groups_of
+from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
 from bridle.penalties import Penalty, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of, value_of
@@ -52,21 +56,24 @@ class Attachment:
         *,
         mode: str,
         metric: str,
+        model: nn.Module | None = None,
     ) -> None:
         self.parameters = parameters
         self.rules = rules
         self.mode = mode
         self.metric = metric
         self.step = 0
+        self._optimizer: torch.optim.Optimizer | None = optimizer
+        self._places = {} if model is None else _places(model, parameters)
         by_rules: dict[tuple[int, ...], tuple[tuple[PenaltyRule, ...], list[nn.Parameter]]] = {}
         for name, each in rules.items():
             key = tuple(map(id, each))
             by_rules.setdefault(key, (each, []))[1].append(parameters[name])
         self._by_rules = list(by_rules.values())  # one prox call for all weights of equal rules
-        self._handles = [
-            optimizer.register_step_pre_hook(self._before),
-            optimizer.register_step_post_hook(self._after),
-        ]
+        optimizer.register_step_pre_hook(self._before)
+        optimizer.register_step_post_hook(self._after)
+        # copies and pickles of an optimizer have no hooks; this method gives them ours
+        vars(optimizer)["__getstate__"] = partial(_state_with_hooks, optimizer)
 
     def __repr__(self) -> str:
         return f"<Attachment on {len(self.rules)} parameters, {self.mode}>"
@@ -105,8 +112,13 @@ class Attachment:
 
     def detach(self) -> None:
         """Remove the penalties from the optimizer. A second call does nothing."""
-        for handle in self._handles:
-            handle.remove()
+        if self._optimizer is None:
+            return
+        for hooks in _hooks_of(self._optimizer):
+            for key in [key for key, hook in hooks.items() if _owner(hook) is self]:
+                del hooks[key]
+        self._optimizer = None
+        forget(self.parameters.values())
 
     @torch.no_grad()
     def _add_gradients(self, optimizer: torch.optim.Optimizer, scale: Tensor | None = None) -> None:
@@ -126,9 +138,28 @@ class Attachment:
                 gradient = gradient_of(penalty, weight)
                 weight.grad.add_(gradient if scale is None else gradient * scale, alpha=sign)
 
+    def _refuse_replaced(self) -> None:
+        """Raise a UsageError if a module has another parameter now, and this one is not used."""
+        for name, (module, attribute) in self._places.items():
+            parameter = self.parameters[name]
+            now = module._parameters.get(attribute)
+            if now is parameter or (now is not None and parameter.grad is not None):
+                continue
+            rules = at_step(self.rules[name], self.step)
+            if module._parameters.get(f"{attribute}_orig") is parameter and all(
+                penalty.separable for penalty in rules
+            ):
+                continue  # pruned since; the entries that are left are penalized
+            raise UsageError(
+                f"{name} has been replaced, pruned or parametrized since penalties were attached "
+                "to it: detach them, build the optimizer from the model's parameters, and attach "
+                "them again"
+            )
+
     def _before(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        self._refuse_replaced()
         if self.mode != "coupled":
             return None
         # args begins with the optimizer itself
@@ -169,13 +200,37 @@ class Attachment:
         self.step += 1
 
 
-def attachments_of(optimizer: torch.optim.Optimizer) -> list[Attachment]:
-    """Return the attachments of an optimizer, oldest first."""
-    hooks = optimizer._optimizer_step_post_hooks.values()
-    owners = [getattr(hook, "__self__", None) for hook in hooks]
-    return [owner for owner in owners if isinstance(owner, Attachment)]
+def attachments_of(optimizer: Any) -> list[Attachment]:
+    """Return the attachments of an optimizer, or of the one that it wraps, oldest first."""
+    return [owner for owner in carried_by(optimizer) if isinstance(owner, Attachment)]
 
 
-def groups_of(optimizer: torch.optim.Optimizer) -> dict[int, dict[str, Any]]:
-    """Return the parameter group of each of an optimizer's parameters, by the parameter's id."""
-    return {id(p): group for group in optimizer.param_groups for p in group["params"]}
+def _places(
+    model: nn.Module, parameters: Mapping[str, nn.Parameter]
+) -> dict[str, tuple[nn.Module, str]]:
+    """Return each parameter's module and its name there."""
+    splits = {name: name.rpartition(".") for name in parameters}
+    return {name: (model.get_submodule(path), last) for name, (path, _, last) in splits.items()}
+
+
+def _owner(hook: Any) -> Any:
+    return getattr(hook, "__self__", None)
+
+
+def _hooks_of(optimizer: torch.optim.Optimizer) -> tuple[dict[int, Any], dict[int, Any]]:
+    return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+
+
+def _state_with_hooks(optimizer: torch.optim.Optimizer) -> Any:
+    """Return the state of an optimizer for a copy, which keeps bridle's hooks."""
+    state: Any = type(optimizer).__getstate__(optimizer)
+    if not isinstance(state, dict):
+        return state
+    names = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    for name, hooks in zip(names, _hooks_of(optimizer), strict=True):
+        ours = [
+            hook for hook in hooks.values() if type(_owner(hook)).__module__.startswith("bridle")
+        ]
+        # torch counts from 0, anew in each process
+        state = state | {name: OrderedDict((-key, hook) for key, hook in enumerate(ours, 1))}
+    return state | {"__getstate__": partial(_state_with_hooks, optimizer)}

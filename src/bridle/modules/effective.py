@@ -22,20 +22,23 @@ __all__ = ["EffectiveWeight", "OfEffective", "OnPruned", "effective_weights"]
 class EffectiveWeight:
     """A weight that a module computes from parameters, its sources, before it uses it."""
 
-    name: str
-    """The weight's qualified name, such as ``"0.weight"``."""
-
+    path: str
     module: nn.Module
-    attribute: str
+    name: str
     method: str
     """What computes it, such as ``"weight_norm"`` or ``"pruning"``."""
 
     sources: dict[str, nn.Parameter]
 
     @property
+    def full_name(self) -> str:
+        """The weight's qualified name, such as ``"0.weight"``."""
+        return f"{self.path}.{self.name}" if self.path else self.name
+
+    @property
     def parametrization(self) -> parametrize.ParametrizationList | None:
         """The module that computes it, if it is a parametrization and not a hook."""
-        return _parametrizations(self.module).get(self.attribute)
+        return _parametrizations(self.module).get(self.name)
 
     @property
     def of_norm(self) -> bool:
@@ -44,7 +47,7 @@ class EffectiveWeight:
 
     def mask(self) -> Tensor:
         """Return the mask of a pruned weight."""
-        return cast(Tensor, getattr(self.module, f"{self.attribute}_mask"))
+        return cast(Tensor, getattr(self.module, f"{self.name}_mask"))
 
     def compute(self) -> Tensor:
         """Return the weight, differentiable, without a change to any buffer."""
@@ -61,17 +64,19 @@ class EffectiveWeight:
             (orig,) = self.sources.values()
             return orig * self.mask().to(orig.dtype)
         for hook in self.module._forward_pre_hooks.values():
-            if isinstance(hook, WeightNorm) and hook.name == self.attribute:
+            if isinstance(hook, WeightNorm) and hook.name == self.name:
                 return hook.compute_weight(self.module)
-            if isinstance(hook, SpectralNorm) and hook.name == self.attribute:
+            if isinstance(hook, SpectralNorm) and hook.name == self.name:
                 return hook.compute_weight(self.module, do_power_iteration=False)
-        raise UsageError(f"{self.name} is not computed by {self.method} any more: attach again")
+        raise UsageError(
+            f"{self.full_name} is not computed by {self.method} any more: attach again"
+        )
 
 
 def effective_weights(model: nn.Module) -> list[EffectiveWeight]:
     """Return the weights that a model's modules compute, in the model's order."""
     return [
-        EffectiveWeight(f"{path}.{name}" if path else name, module, name, method, sources)
+        EffectiveWeight(path, module, name, method, sources)
         for path, module in model.named_modules()
         for name, method, sources in _computed(path, module)
     ]
@@ -121,7 +126,7 @@ class OfEffective:
         self.constraint = penalty.constraint
 
     def __repr__(self) -> str:
-        return f"{self.penalty} of {self.weight.name}"
+        return f"{self.penalty} of {self.weight.full_name}"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return R of the effective weight at the first source, and 0 at the others."""
@@ -144,7 +149,7 @@ class OfEffective:
 
     def refusal(self) -> str:
         """Return why there is no proximal step, and what to do."""
-        name, method = self.weight.name, self.weight.method
+        name, method = self.weight.full_name, self.weight.method
         lengths = ""
         if self.weight.of_norm:
             lengths = f"penalize the lengths of its rows, {next(iter(self.weight.sources))!r}"
@@ -171,7 +176,7 @@ class OnPruned:
         self.constraint = penalty.constraint
 
     def __repr__(self) -> str:
-        return f"{self.penalty} of {self.weight.name}"
+        return f"{self.penalty} of {self.weight.full_name}"
 
     def value(self, weight: Tensor) -> Tensor:
         """Return R of the masked weight."""

@@ -169,6 +169,11 @@ class WeightNoise(_HookNoise):
 
     def cover(self, module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002
         """Let the masked weight shadow the parameter."""
+        if self.attribute not in self.host._parameters:
+            raise UsageError(
+                f"{self.name} is no parameter any more, as after pruning or parametrizing: call "
+                "receipt.undo(), and regularize again"
+            )
         weight = self.host._parameters[self.attribute]
         if weight is None:
             return

@@ -7,8 +7,10 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from torch.nn.utils.parametrize import ParametrizationList
 
 from bridle.errors import UsageError
+from bridle.modules.effective import EffectiveWeight, effective_weights
 from bridle.modules.noise_hooks import WeightNoise, is_on_weights
 from bridle.modules.select import Selector, select_modules, select_places
 from bridle.modules.streams import noises_in
@@ -133,17 +135,34 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
     if isinstance(inner, WeightDrop):
         recurrent = nn.RNNBase | nn.RNNCellBase
         places = [
-            at for at in places if isinstance(at.module, recurrent) and "weight_hh" in at.name
+            at
+            for at in places
+            if isinstance(at.module, recurrent | ParametrizationList)
+            and "weight_hh" in at.full_name
         ]
         if not places:
             raise UsageError(
                 f"{selector!r} has no hidden-to-hidden weights for {noise}: select an nn.LSTM, "
                 "nn.GRU or nn.RNN, or use DropConnect"
             )
+    computed = {
+        id(source): each for each in effective_weights(model) for source in each.sources.values()
+    }
     for place in places:
+        weight = computed.get(id(place.parameter))
+        if weight is not None:  # the weight itself is masked, not what it comes from
+            found["on", weight.full_name] = (_reader(model, weight), noise, weight)
+            continue
         reader = place.module
         if isinstance(reader, NonDynamicallyQuantizableLinear):  # the attention module reads it
             reader = modules[place.path.rpartition(".")[0]]
         full = f"{place.path}.{place.name}" if place.path else place.name
         found["on", full] = (reader, noise, place)
     return found
+
+
+def _reader(model: nn.Module, weight: EffectiveWeight) -> nn.Module:
+    """Return the module whose forward reads a computed weight."""
+    if isinstance(weight.module, NonDynamicallyQuantizableLinear):  # its attention module
+        return model.get_submodule(weight.path.rpartition(".")[0])
+    return weight.module

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.modules.attach import attach, penalties_by_name
+from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise
+from bridle.modules.optimizers import optimizer_for
+from bridle.modules.requests import requests_of
+from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
 from bridle.penalties import Annealed, at_step
 from bridle.penalties.sharded import value_of
 
-__all__ = ["Receipt", "requested_penalties"]
-
-_requested: WeakKeyDictionary[nn.Module, list[dict[str, tuple[PenaltyRule, ...]]]]
-_requested = WeakKeyDictionary()
+__all__ = ["Receipt"]
 
 
 class Receipt:
@@ -57,7 +56,7 @@ class Receipt:
         self.noises = noises
         self.penalties = penalties_by_name(model, rules) if rules else {}
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
-            _requested.setdefault(model, []).append(self.penalties)
+            requests_of(model).given.append(self.penalties)
         self.attachments: list[Attachment] = []
         self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
@@ -99,6 +98,7 @@ class Receipt:
             If the rules have neither penalties nor rates to learn, and in the cases of
             :func:`bridle.attach`.
         """
+        optimizer = optimizer_for(optimizer, mode if self._rules else "coupled")
         if not self._rules and not self._rates:
             raise UsageError("the rules have no penalties to attach; give one to regularize")
         attached = None
@@ -205,13 +205,3 @@ class Receipt:
 def _stream_of(noise: UnitNoise | WeightNoise) -> str:
     """Return the key of a noise's stream in a receipt's state."""
     return f"stream {noise.where} {noise.name}"
-
-
-def requested_penalties(model: nn.Module) -> dict[str, tuple[PenaltyRule, ...]]:
-    """Return the penalties that :func:`regularize` was given for a model, attached or not."""
-    return {
-        f"{path}.{name}" if path else name: penalties
-        for path, module in model.named_modules()
-        for rules in _requested.get(module, ())
-        for name, penalties in rules.items()
-    }

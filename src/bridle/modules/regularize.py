@@ -10,10 +10,12 @@ from torch import nn
 
 from bridle.errors import UsageError
 from bridle.modules.attachment import PenaltyRule
+from bridle.modules.computed_noise import ComputedWeightNoise
+from bridle.modules.effective import EffectiveWeight
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
 from bridle.modules.placement import Before, Planned, check_places, plan
 from bridle.modules.ranks import Ranks
-from bridle.modules.receipt import Receipt, requested_penalties
+from bridle.modules.receipt import Receipt
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
 from bridle.modules.streams import free_streams
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
     from torch.distributed.device_mesh import DeviceMesh
 
-__all__ = ["Before", "Receipt", "regularize", "requested_penalties"]
+__all__ = ["Before", "Receipt", "regularize"]
 
 Rule = Multiplier | Before | PenaltyRule
 Rules = Mapping[Selector, Rule | Sequence[Rule]]
@@ -151,6 +153,8 @@ def _install(
         made: UnitNoise | WeightNoise
         if place is None:
             made = UnitNoise(name, noise, where=where, seed=seed, stream=stream)
+        elif isinstance(place, EffectiveWeight):
+            made = ComputedWeightNoise(noise, place, seed=seed, stream=stream)
         else:
             made = WeightNoise(
                 name, noise, host=place.module, attribute=place.name, seed=seed, stream=stream

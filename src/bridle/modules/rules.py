@@ -136,11 +136,11 @@ def _join_sources(
         if main and all(name in chosen for name in main):
             for name in weight.sources:
                 chosen.pop(name, None)
-            chosen[weight.name] = weight
+            chosen[weight.full_name] = weight
         elif len(main) > 1 and main[-1] in chosen and weight.of_norm:
             raise UsageError(
-                f"{main[-1]} is the direction of {weight.name}, whose length does not change the "
-                f"weight: select {weight.name!r}, or its lengths {main[0]!r}"
+                f"{main[-1]} is the direction of {weight.full_name}, whose length does not change "
+                f"the weight: select {weight.full_name!r}, or its lengths {main[0]!r}"
             )
 
 
@@ -151,8 +151,8 @@ def _refuse_shared(weight: EffectiveWeight, model: nn.Module) -> None:
         others = [each for each in names if held[each] is source and each != name]
         if others:
             raise UsageError(
-                f"{weight.name} is computed from {name}, which is also {others[0]}: leave "
-                f"{weight.name} out of the rules, or untie the two"
+                f"{weight.full_name} is computed from {name}, which is also {others[0]}: leave "
+                f"{weight.full_name} out of the rules, or untie the two"
             )
 
 
@@ -161,13 +161,13 @@ def _of_effective(
 ) -> Iterator[tuple[str, PenaltyRule]]:
     with torch.no_grad():
         value = weight.compute()
-    check_weight(weight.name, value)
-    holder = _around(model, weight.name.rpartition(".")[0])
+    check_weight(weight.full_name, value)
+    holder = _around(model, weight.path)
     if weight.method == "pruning":
         # in this order, the steps of L1 and L2 one by one are the step of their sum
         rules = sorted(rules, key=_order_on_pruned)
     for rule in rules:
-        acting = placed(rule, weight.name, weight.module, value.ndim, holder)
+        acting = placed(rule, weight.full_name, weight.module, value.ndim, holder)
         for name in weight.sources:
             yield name, _wrap(acting, weight, name)
 

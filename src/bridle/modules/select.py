@@ -111,6 +111,11 @@ class Place:
     name: str
     parameter: nn.Parameter
 
+    @property
+    def full_name(self) -> str:
+        """The parameter's qualified name."""
+        return f"{self.path}.{self.name}" if self.path else self.name
+
 
 def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     """Return the places of the parameters that a selector matches.
@@ -128,7 +133,7 @@ def select_places(model: nn.Module, selector: Selector) -> list[Place]:
     """
     modules = _all_names(model)
     hit = {path for path, module in modules if _matches(selector, path, module)}
-    computed = {name: each.name for each in effective_weights(model) for name in each.sources}
+    computed = {name: each.full_name for each in effective_weights(model) for name in each.sources}
     chosen = set()
     for path, module in modules:
         inside = any(path == above or not above or path.startswith(above + ".") for above in hit)

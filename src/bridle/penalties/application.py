@@ -14,7 +14,7 @@ from bridle.penalties.annealing import refuse_annealed
 from bridle.penalties.protocol import Penalty, Strength, per_member
 from bridle.penalties.sharded import gradient_of, prox_of
 
-__all__ = ["add_gradients", "apply_prox", "check_application"]
+__all__ = ["add_gradients", "apply_prox", "check_application", "check_momentum"]
 
 MODES = ("proximal", "coupled")
 
@@ -58,6 +58,12 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
                 f"{penalty} has no closed-form proximal step in the adaptive metric; "
                 "use metric='euclidean'"
             )
+
+
+def check_momentum(optimizer: torch.optim.Optimizer) -> None:
+    """Raise a UsageError if an optimizer's steps are not bounded, as a proximal step needs."""
+    for group in optimizer.param_groups:
+        _rate(optimizer, group, {}, "euclidean")
 
 
 def _metric_fits(penalty: Penalty) -> bool:
@@ -114,6 +120,9 @@ def apply_prox(
     property with SGD but not with Adam. A constraint's prox is the Euclidean projection in both
     metrics.
 
+    With a schedule-free optimizer (Defazio et al. 2024), the step is made at the iterate z, and
+    the iterates x and y follow.
+
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
@@ -131,7 +140,8 @@ def apply_prox(
     Raises
     ------
     UsageError
-        If a weight is not a parameter of the optimizer, or the metric does not fit the optimizer.
+        If a weight is not a parameter of the optimizer, if the metric does not fit the optimizer,
+        or if its momentum is 1.
 
     Examples
     --------
@@ -156,6 +166,9 @@ def apply_prox(
             )
         group = groups[id(weight)]
         state = optimizer.state.get(weight, {})
+        if "train_mode" in group:
+            _schedule_free_step(weight, penalties, group, state, factor)
+            continue
         moment = _second_moment(optimizer, group, state) if metric == "adaptive" else {}
         rate = factor * _rate(optimizer, group, state, metric)
         if elastic is not None:
@@ -163,6 +176,37 @@ def apply_prox(
         step = _step(rate, **moment) if others else rate
         for penalty in others:
             weight.copy_(prox_of(penalty, weight, step))
+
+
+def _schedule_free_step(
+    weight: Tensor,
+    penalties: Sequence[Penalty],
+    group: dict[str, Any],
+    state: dict[str, Any],
+    factor: float,
+) -> None:
+    """Make the proximal step of schedule-free learning, at the iterate z that the gradients move.
+
+    The evaluated x is an average of all z, with the share c of the last one, and gradients are
+    taken at y = (1 - β) z + β x. So y moves by (1 - β + β c) times what z moves.
+    """
+    z = state.get("z")
+    if z is None:
+        return
+    moved = z.clone()
+    rate = factor * float(group["scheduled_lr"])
+    elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
+    if elastic is not None:
+        _elastic_step(moved, *elastic, rate=rate)
+    for penalty in penalties:
+        if penalty.elastic is None:
+            moved.copy_(penalty.prox(moved, rate))
+    moved -= z
+    z += moved
+    last = float(group["k"]) ** group["r"] * float(group["lr_max"]) ** group["weight_lr_power"]
+    share = last / float(group["weight_sum"]) if group["weight_sum"] else 0.0
+    beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
+    weight.add_(moved, alpha=1 - beta + beta * share)
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
@@ -195,7 +239,13 @@ def _rate(
     """Return how far the optimizer moves per step for a constant gradient of 1, in its metric."""
     rate = float(group["lr"])
     if isinstance(optimizer, torch.optim.SGD | torch.optim.RMSprop):
-        rate *= (1 - float(group.get("dampening", 0))) / (1 - float(group["momentum"]))
+        momentum = float(group["momentum"])
+        if momentum >= 1:
+            raise UsageError(
+                f"with a momentum of {momentum:g}, {type(optimizer).__name__} has no bounded step "
+                "for the prox: use a momentum below 1, or mode='coupled'"
+            )
+        rate *= (1 - float(group.get("dampening", 0))) / (1 - momentum)
     if isinstance(optimizer, torch.optim.Adagrad) and metric == "adaptive":
         rate /= 1 + (float(state["step"]) - 1) * float(group["lr_decay"])
     return rate

@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
+from bridle.modules.computed_noise import ComputedWeightNoise
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_index, check_noise
@@ -134,6 +135,11 @@ def _without_noises(model: nn.Module, k: int) -> tuple[nn.Module, list[Place]]:
 
 
 def _mask_weight(place: WeightNoise, k: int) -> None:
+    if isinstance(place, ComputedWeightNoise):
+        raise UsageError(
+            f"{place.name} is computed by {place.weight.method}, and a subnetwork has plain "
+            "weights: make it plain first, by remove_parametrizations or prune.remove"
+        )
     weight = place.host._parameters[place.attribute]
     if weight is None:
         return
