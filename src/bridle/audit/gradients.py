@@ -110,7 +110,7 @@ def _examine(sandbox: Sandbox, replay: Replay, subject: str, part: Part, no_op: 
         return
     message = (
         f"its gradient is not the derivative of the loss: {wrong[0].evidence}; the backward pass "
-        "uses another mask than the forward pass"
+        "uses another mask or factor than the forward pass"
     )
     part.findings.append(Finding("wrong gradient", "fail", names[0], message))
 
@@ -150,7 +150,7 @@ def _by_design(sandbox: Sandbox, names: list[str]) -> str | None:
     with quiet.context():
         loss = sandbox.loss_of(quiet.runs)
     if not _has_own_backward(loss):
-        return stopped
+        return "the loss stops gradients, or replaces them, and no backward pass of its own draws"
     base = quiet.gradients()
     flat = compare(quiet, base).is_flat
     return "the loss does not change with these parameters: it is a step function" if flat else None
