@@ -156,9 +156,7 @@ class Checkpointed(nn.Module):
 
 
 def checkpoint_without_the_random_state(rate=0.5, *, reentrant=False):
-    model = Checkpointed(
-        mlp(nn.Dropout(rate)), use_reentrant=reentrant, preserve_rng_state=False
-    )
+    model = Checkpointed(mlp(nn.Dropout(rate)), use_reentrant=reentrant, preserve_rng_state=False)
     return (model, sgd(model), BATCH, None), WRONG
 
 

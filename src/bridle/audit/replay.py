@@ -91,7 +91,7 @@ class Replay:
         kinds = [value.dtype for value in self.parameters.values()]
         self.rounding = max((float(torch.finfo(kind).eps) for kind in kinds), default=1e-7)
         self._find_autocast()
-        self._state = Snapshot(self.model, tensors=True)
+        self._state = Snapshot(self.model, tensors=True, but=sandbox.originals)
 
     def _find_autocast(self) -> None:
         """Let the rounding be that of a lower precision in which the loss calls a module."""
