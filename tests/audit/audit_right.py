@@ -39,9 +39,7 @@ def noises_of_bridle():
 def learned_rate():
     model = mlp()
     optimizer = sgd(model)
-    bridle.regularize(
-        model, {nn.ReLU: bridle.ConcreteDropout(keep_prob=0.6)}, optimizer=optimizer
-    )
+    bridle.regularize(model, {nn.ReLU: bridle.ConcreteDropout(keep_prob=0.6)}, optimizer=optimizer)
     return model, optimizer, BATCH, None
 
 
@@ -72,7 +70,12 @@ def a_part_was_regularized():
     model = nn.ModuleDict({"encoder": mlp(), "head": nn.Linear(3, 3)})
     optimizer = sgd(model)
     bridle.regularize(model["encoder"], {"*": bridle.L1(0.1)}, optimizer=optimizer)
-    return model, optimizer, BATCH, lambda m, b: F.cross_entropy(m["head"](m["encoder"](b[0])), b[1])
+    return (
+        model,
+        optimizer,
+        BATCH,
+        lambda m, b: F.cross_entropy(m["head"](m["encoder"](b[0])), b[1]),
+    )
 
 
 def tied_weights():

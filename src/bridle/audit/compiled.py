@@ -1,4 +1,4 @@
-"""Compiled models: copies that are compiled in the same way, and noise in compiled code."""
+"""Compiled models: copies that run eagerly, or that are compiled in the same way."""
 
 from __future__ import annotations
 
@@ -7,17 +7,28 @@ from typing import Any, cast
 
 from torch import nn
 
-__all__ = ["compile_like", "has_compiled_parts", "is_compiled"]
-
-
-def has_compiled_parts(model: nn.Module) -> bool:
-    """Whether a module within a model, or the model itself, runs compiled code."""
-    return any(_wraps(module) or _context(module) is not None for module in model.modules())
+__all__ = ["compile_like", "contexts", "is_compiled", "run_eagerly"]
 
 
 def is_compiled(given: nn.Module, inner: nn.Module) -> bool:
     """Whether a model that the user has given runs compiled code, in wrappers or in place."""
-    return _wraps_compiled(given) or has_compiled_parts(inner)
+    parts = any(_wraps(module) or _context(module) is not None for module in inner.modules())
+    return parts or _wraps_compiled(given)
+
+
+def contexts(model: nn.Module) -> list[Any]:
+    """Return what compiles the parts of a model; copies share them."""
+    return [module.dynamo_ctx for module in model.modules() if _wraps(module)]
+
+
+def run_eagerly(copied: nn.Module) -> None:
+    """Let the compiled parts of a copy run as they are written, where hooks see each call.
+
+    Copies of modules that are compiled in place already do.
+    """
+    for module in copied.modules():
+        if _wraps(module):
+            module.forward = cast(nn.Module, module._orig_mod).__call__
 
 
 def _wraps(module: nn.Module) -> bool:
@@ -52,10 +63,12 @@ def compile_like(given: nn.Module, inner: nn.Module, copied: nn.Module) -> nn.Mo
             theirs._compiled_call_impl = context(theirs._call_impl)
         elif vars(mine).get("_compiled_call_impl") is not None:
             theirs.compile()
+        if _wraps(mine):
+            cast(Any, theirs)._initialize()
     while given is not inner:
         if _wraps(given):
             from torch._dynamo.eval_frame import OptimizedModule
 
-            return cast(nn.Module, OptimizedModule(copied, given.dynamo_ctx))
-        given = given.module
+            return OptimizedModule(copied, cast(Any, given).dynamo_ctx)
+        given = cast(nn.Module, given.module)
     return copied

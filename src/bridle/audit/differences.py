@@ -13,7 +13,7 @@ from bridle.audit.sandbox import Sandbox
 __all__ = ["Difference", "compare", "refined"]
 
 _DIRECTIONS = 3
-_LARGEST = 64  # parameters examined one by one, to name those with a wrong gradient
+_LARGEST, _NAMED = 64, 4  # parameters examined one by one, and named
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,8 @@ def _wrong_ones(
             wrong += clear and pair.off > tolerance * pair.size + 3 * pair.uncertain
         if wrong == 2:
             found.append(name)
+        if len(found) == _NAMED:
+            break
     return tuple(found) or tuple(sizes)[:1]
 
 

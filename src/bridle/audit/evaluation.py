@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from bridle.audit.compiled import has_compiled_parts
 from bridle.audit.functional import FunctionalDropout
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
@@ -47,11 +46,12 @@ def check_evaluation(sandbox: Sandbox) -> tuple[list[Finding], list[Check]]:
     model, _ = sandbox.copies()
     model.eval()
     runs = []
-    functional: FunctionalDropout | None = None
+    calls = 0
     for _ in range(2):
-        functional = None if has_compiled_parts(model) else FunctionalDropout()
-        with _recorded(model) as outputs, functional or nullcontext():
+        functional = FunctionalDropout()
+        with _recorded(model) as outputs, functional:
             value = sandbox.loss_of(model).detach().reshape(1)
+        calls += len(functional.calls)
         runs.append([*outputs, ("the loss", model, value)])
     for (name, module, one), (_, _, two) in zip(*runs, strict=False):
         same = one.shape == two.shape and torch.equal(one.nan_to_num(), two.nan_to_num())
@@ -62,7 +62,7 @@ def check_evaluation(sandbox: Sandbox) -> tuple[list[Finding], list[Check]]:
             message = "drops in evaluation: model.eval() does not reach it"
             return [Finding("noise active in evaluation", "fail", subject, message)], []
         kind = "it" if subject == "the loss" else type(module).__name__
-        if functional is None or functional.calls:
+        if calls:
             message = (
                 f"{kind} gives two different outputs for the same batch in evaluation: a "
                 "functional dropout needs training=self.training"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import nullcontext
 
 import torch
 from torch import Tensor, distributed as dist, nn
 
-from bridle.audit.compiled import has_compiled_parts
 from bridle.audit.effects import Part
 from bridle.audit.evaluation import check_evaluation
 from bridle.audit.functional import DropoutCall, FunctionalDropout
@@ -71,15 +69,15 @@ def _pass(
     sandbox: Sandbox, model: nn.Module, watched: dict[str, NoiseRecord]
 ) -> tuple[list[DropoutCall], dict[str, Tensor]]:
     """Run a training pass; return the calls of torch's dropout functions, and the masks."""
-    functional = None if has_compiled_parts(model) else FunctionalDropout(model)
-    with functional or nullcontext():
+    functional = FunctionalDropout(model)
+    with functional:
         value = sandbox.loss_of(model)
     masks = {name: record.take_masks() for name, record in watched.items()}
     if value.requires_grad:
         value.backward()
     for record in watched.values():  # a checkpoint has run them again
         record.take_masks()
-    return functional.calls if functional else [], masks
+    return functional.calls, masks
 
 
 def _kept(mask: Tensor) -> float:

@@ -91,7 +91,7 @@ class Replay:
         kinds = [value.dtype for value in self.parameters.values()]
         self.rounding = max((float(torch.finfo(kind).eps) for kind in kinds), default=1e-7)
         self._find_autocast()
-        self._state = Snapshot(self.model, tensors=True)
+        self._state = Snapshot(self.model, tensors=True, but=sandbox.originals)
 
     def _find_autocast(self) -> None:
         """Let the rounding be that of a lower precision in which the loss calls a module."""
@@ -179,9 +179,8 @@ class Replay:
         return Gradients(float(loss.detach()), found)
 
     def is_random(self) -> bool:
-        """Whether the loss depends on the random state."""
+        """Whether the loss differs from pass to pass: by random numbers, or by a counter."""
         one = float(self.value().detach())
-        self.reset()
         self._state.disturb()
         with self.context():
             two = float(self.sandbox.loss_of(self.runs, self.batch).detach())

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from bridle.audit.compiled import contexts, run_eagerly
 from bridle.audit.reachable import reachable
 from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
@@ -55,6 +56,8 @@ class Sandbox:
         self.attached = attachments_of(optimizer)
         self.roots = [given, *([model] if model is not given else [])]
         self.start = Snapshot(loss)
+        self.originals = [*parameters_of(model).values(), *model.buffers()]
+        """What a hook of a copy may reach, as hooks are not copied."""
         self.resting = [
             not float(group.get("lr", 1)) and bool(group["params"])
             for group in optimizer.param_groups
@@ -81,11 +84,12 @@ class Sandbox:
 
     def copied(self) -> tuple[nn.Module, torch.optim.Optimizer, dict[int, Any]]:
         """Return a copy of the model, one of its optimizer, and the copy of each object by id."""
-        memo = {  # results of an earlier pass, which have no copy of their own
+        memo: dict[int, Any] = {  # results of an earlier pass, which have no copy of their own
             id(value): value.detach().clone()
             for value in reachable(self.model)
             if isinstance(value, Tensor) and not value.is_leaf
         }
+        memo |= {id(each): each for each in contexts(self.model)}
         try:
             model, optimizer = copy.deepcopy((self.model, self.optimizer), memo)
         except Exception as error:
@@ -103,6 +107,7 @@ class Sandbox:
             if rests:
                 rate, given = self._usual_rate(group), group["lr"]
                 group["lr"] = torch.full_like(given, rate) if isinstance(given, Tensor) else rate
+        run_eagerly(model)
         if not model.training:
             model.train()
         return model, optimizer, memo

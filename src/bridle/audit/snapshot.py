@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,11 @@ class Snapshot:
     """The state of all random generators, and of the objects that some roots reach.
 
     Attributes, lists, dictionaries, closures' variables and generators are set back; tensors only
-    with ``tensors=True``, which needs a copy of each.
+    with ``tensors=True``, which needs a copy of each. Those in ``but`` are left alone.
     """
 
-    def __init__(self, *roots: Any, tensors: bool = False) -> None:
+    def __init__(self, *roots: Any, tensors: bool = False, but: Collection[Tensor] = ()) -> None:
+        excluded = set(map(id, but))
         self._undo: list[Undo] = []
         self._generators: list[Any] = []
         for value in reachable(*roots):
@@ -33,7 +34,7 @@ class Snapshot:
                 self._generators.append(value)
                 self._undo.append(_saved_generator(value))
             elif isinstance(value, Tensor):
-                if tensors:
+                if tensors and id(value) not in excluded:
                     self._undo.append(_saved_tensor(value))
             else:
                 self._undo += _saved_object(value)
@@ -46,9 +47,10 @@ class Snapshot:
 
     def disturb(self) -> None:
         """Give all random generators another state."""
-        torch.manual_seed(torch.randint(2**31, ()).item() + 1)
-        np.random.seed((int(np.random.randint(2**31 - 1)) + 1) % 2**31)
-        random.seed(random.random())
+        seed = int(torch.randint(2**31, ()))
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
         for each in self._generators:
             if isinstance(each, torch.Generator):
                 each.manual_seed((each.initial_seed() + 12345) % 2**31)
@@ -57,7 +59,7 @@ class Snapshot:
             elif isinstance(each, np.random.RandomState):
                 each.random_sample(7)
             else:
-                each.seed(each.random())
+                each.seed(seed)
 
 
 def _saved_global_generators() -> list[Undo]:
@@ -79,7 +81,11 @@ def _saved_global_generators() -> list[Undo]:
 def _saved_generator(value: Any) -> Undo:
     if isinstance(value, torch.Generator):
         state = value.get_state()
-        return lambda: value.set_state(state) and None  # type: ignore[func-returns-value]
+
+        def undo() -> None:
+            value.set_state(state)
+
+        return undo
     if isinstance(value, np.random.Generator):
         kept = value.bit_generator.state
         return lambda: setattr(value.bit_generator, "state", kept)
@@ -126,7 +132,13 @@ def _saved_object(value: Any) -> list[Undo]:
         return [undo_list]
     if isinstance(value, set):
         members = set(value)
-        return [lambda: (value.clear(), value.update(members)) and None]  # type: ignore[func-returns-value]
+
+        def undo_set() -> None:
+            if value != members:
+                value.clear()
+                value.update(members)
+
+        return [undo_set]
     return [_saved_mapping(vars(value))] if isinstance(value, nn.Module) else []
 
 

@@ -37,7 +37,7 @@ def check_weight_noises(sandbox: Sandbox) -> list[Finding]:
 
     handles = []
     for module in model.modules():
-        for hook in module._forward_pre_hooks.values():
+        for hook in list(module._forward_pre_hooks.values()):
             owner = getattr(hook, "__self__", None)
             if id(owner) in placed and id(owner) not in readers:
                 readers[id(owner)] = module
@@ -48,7 +48,7 @@ def check_weight_noises(sandbox: Sandbox) -> list[Finding]:
     for handle in handles:
         handle.remove()
     findings = []
-    state = Snapshot(model, tensors=True)
+    state = Snapshot(model, tensors=True, but=sandbox.originals)
     for key, module in readers.items():
         noise = placed[key]
         keeps = float(torch.as_tensor(noise.noise.keep_at(noise.counter.next_address)).mean())

@@ -1,0 +1,106 @@
+"""The audit of compiled models: their own gradients, and noise that compiled code leaves out."""
+
+import sys
+import textwrap
+
+import pytest
+import torch
+from audit_broken import Broken, NextSeed
+from audit_helpers import X, Y, kinds, mlp, sgd
+from torch import nn
+
+import bridle
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+
+
+class Net(nn.Module):
+    """A module of the user's: ``Module.compile`` compiles none of torch's own containers."""
+
+    def __init__(self, *more):
+        super().__init__()
+        self.one, self.more, self.two = nn.Linear(6, 24), nn.Sequential(*more), nn.Linear(24, 3)
+
+    def forward(self, x):
+        return self.two(self.more(self.one(x).relu()))
+
+
+@pytest.fixture(autouse=True)
+def _fresh():
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+
+
+@pytest.mark.parametrize("how", ["wrapped", "in place", "a part"])
+def test_a_compiled_model_passes_by_its_own_gradients(how):
+    model = Net(nn.Dropout(0.5))
+    optimizer = sgd(model)
+    rules = {"more": bridle.Dropout(keep_prob=0.7), "*": bridle.L1(0.1)}
+    bridle.regularize(model, rules, optimizer=optimizer)
+    if how == "wrapped":
+        given = torch.compile(model)
+    elif how == "in place":
+        given = model
+        model.compile()
+    else:
+        given = nn.Sequential(torch.compile(model))
+    audited = bridle.audit(given, optimizer, (X, Y))
+    assert audited.passed, str(audited)
+    (check,) = [each for each in audited.checks if each.check.startswith("gradients")]
+    assert (check.check, check.outcome) == ("gradients of the compiled model", "passed")
+
+
+def test_a_mask_that_compiled_code_gets_wrong():
+    model = torch.compile(mlp(Broken(NextSeed.apply)))
+    found = kinds(bridle.audit(model, sgd(model), (X, Y)))
+    assert {kind for kind, _ in found} == {"wrong gradient"}
+
+
+LOW_BUDGET = """
+    import sys
+    import torch, bridle, torch._functorch.config as functorch
+    from torch import nn
+    torch.manual_seed(0)
+    X, Y = torch.randn(32, 6), torch.arange(32) % 3
+    model = nn.Sequential(nn.Linear(6, 24), nn.ReLU(), nn.Dropout(0.5), nn.Linear(24, 3))
+    with functorch.patch(activation_memory_budget=float(sys.argv[1])):
+        fast = torch.compile(model)
+        audited = bridle.audit(fast, torch.optim.SGD(fast.parameters(), lr=0.1), (X, Y))
+        fast(X).sum().backward()  # what the user trains
+    mask = model[2].weight if hasattr(model[2], "weight") else None
+    print(*{f.kind for f in audited.findings if f.severity == "fail"}, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(("budget", "found"), [("1.0", ""), ("0.0", "wrong gradient")])
+def test_dropout_of_torch_under_a_low_memory_budget(budget, found, tmp_path):
+    """torch 2.13 recomputes random operations with new numbers (pytorch issue 190758)."""
+    import subprocess
+
+    script = tmp_path / "budget.py"
+    script.write_text(textwrap.dedent(LOW_BUDGET))
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(script), budget], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == found
+
+
+def test_noise_that_compiled_code_leaves_out(monkeypatch):
+    """By default torch reuses compiled code for a model that differs in its hooks alone."""
+    model = mlp()
+    receipt = bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5)})
+    receipt.undo()  # the guards are set by now, as by any earlier call
+    monkeypatch.setattr(torch._dynamo.config, "skip_nnmodule_hook_guards", True)
+    torch._dynamo.reset()
+    fast = torch.compile(model, backend="aot_eager")
+    fast(X).sum().backward()
+    receipt = bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5)})
+    torch._dynamo.config.skip_nnmodule_hook_guards = True
+    acts = not torch.equal(fast(X), fast(X))
+    audited = bridle.audit(fast, sgd(fast), (X, Y))
+    assert audited.passed == acts
+    if not acts:
+        assert {kind for kind, _ in kinds(audited)} == {"noise inactive in training"}
+        assert "compile after bridle.regularize" in str(audited)
+    receipt.undo()
