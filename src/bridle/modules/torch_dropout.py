@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bridle.noise import AlphaDropout, Dropout, FeatureAlphaDropout, Multiplier, SpatialDropout
 from bridle.ops.dropout import uniform_like
 
-__all__ = ["addressed_dropout", "addressed_rrelu", "noise_like"]
+__all__ = ["KINDS", "addressed_dropout", "addressed_rrelu", "make_noise"]
 
 _NOISES: dict[str, type[Multiplier]] = {
     "dropout": Dropout,
@@ -22,11 +21,20 @@ _NOISES: dict[str, type[Multiplier]] = {
     "alpha_dropout": AlphaDropout,
     "feature_alpha_dropout": FeatureAlphaDropout,
 }
+KINDS: dict[type[nn.Module], str] = {
+    nn.Dropout: "dropout",
+    nn.Dropout1d: "dropout1d",
+    nn.Dropout2d: "dropout2d",
+    nn.Dropout3d: "dropout3d",
+    nn.AlphaDropout: "alpha_dropout",
+    nn.FeatureAlphaDropout: "feature_alpha_dropout",
+}
+"""torch's modules of dropout, and the functions that they call."""
+
 _UNBATCHED = {"dropout1d": 2, "dropout3d": 4}  # axes of an input without a batch axis
 
 
-@lru_cache(maxsize=1024)
-def noise_like(kind: str, p: float) -> Multiplier:
+def make_noise(kind: str, p: float) -> Multiplier:
     """Return the noise that equals one of torch's dropout functions.
 
     Parameters
@@ -42,21 +50,26 @@ def noise_like(kind: str, p: float) -> Multiplier:
 
     Examples
     --------
-    >>> noise_like("dropout2d", 0.25)
+    >>> make_noise("dropout2d", 0.25)
     SpatialDropout(keep_prob=0.75, scaling='inverted')
     """
     return _NOISES[kind](drop_prob=p)
 
 
 def addressed_dropout(
-    kind: str, x: Tensor, p: float, address: Tensor, rows: Tensor | None = None
+    kind: str,
+    x: Tensor,
+    p: float,
+    address: Tensor,
+    rows: Tensor | None = None,
+    made: Multiplier | None = None,
 ) -> Tensor:
     """Return what one of torch's dropout functions returns in training, with bridle's masks.
 
     Parameters
     ----------
     kind : str
-        As in :func:`noise_like`.
+        As in :func:`make_noise`.
     x : Tensor
         As torch's function takes it, floating.
     p : float
@@ -65,6 +78,8 @@ def addressed_dropout(
         int64 ``[3]``; see :func:`bridle.address_of`.
     rows : Tensor, optional
         int64, one for each index of the first axis; see :func:`bridle.ops.dropout`.
+    made : Multiplier, optional
+        What :func:`make_noise` returned for this kind and rate.
 
     Returns
     -------
@@ -81,7 +96,7 @@ def addressed_dropout(
         return x
     if p == 1:
         return x.masked_fill(torch.ones((), dtype=torch.bool, device=x.device), 0)
-    noise: Any = noise_like(kind, p)
+    noise: Any = make_noise(kind, p) if made is None else made
     if x.ndim == _UNBATCHED.get(kind) or x.ndim < 2:
         return noise.train(x.reshape(1, *(x.shape or (1,))), address).reshape(x.shape)
     return noise.train(x, address, rows=rows)

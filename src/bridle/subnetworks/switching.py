@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import RegularizationWarning, UsageError
+from bridle.modules.replace_dropout import TorchDropout
 from bridle.subnetworks.noise_mode import NoiseCall, NoiseMode
-from bridle.subnetworks.placed_noises import PlacedNoises
+from bridle.subnetworks.placed_noises import HookedAct, PlacedNoises
 from bridle.subnetworks.unchanged import buffers_of
 
 __all__ = ["switch_on"]
@@ -119,7 +120,7 @@ def switch_on(model: nn.Module, mode: NoiseMode, placed: PlacedNoises, run: Run)
 
 def _promises(model: nn.Module) -> Iterator[_Promise]:
     for path, module in model.named_modules():
-        if isinstance(module, torch.jit.ScriptModule):
+        if isinstance(module, torch.jit.ScriptModule) or _is_replaced(module):
             continue
         for name, value in vars(module).items():
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
@@ -128,6 +129,15 @@ def _promises(model: nn.Module) -> Iterator[_Promise]:
                 continue
             if not (isinstance(module, nn.RNNBase) and module.num_layers == 1):
                 yield _Promise(path, module, name, float(value))
+
+
+def _is_replaced(module: nn.Module) -> bool:
+    """Whether a module's dropout is that of :func:`bridle.replace_dropout`."""
+    owners = (getattr(hook, "__self__", None) for hook in module._forward_hooks.values())
+    return any(
+        isinstance(owner, HookedAct) and isinstance(owner.place.noise, TorchDropout)
+        for owner in owners
+    )
 
 
 def _is_user_class(module: nn.Module) -> bool:
@@ -256,7 +266,7 @@ def _traced(model: nn.Module, mode: NoiseMode) -> Iterator[_Trace]:
     def leave(module: nn.Module, args: Any, output: Any) -> None:
         if mode.running and mode.running[-1] is module:
             mode.running.pop()
-        given = args[0] if args else None
+        given: Any = args[0] if args else None
         plain = type(given) is Tensor and type(output) is Tensor  # a nested tensor has no equality
         if output is not given and not (plain and torch.equal(output, given)):
             changed.add(module)
