@@ -52,6 +52,7 @@ from .modules import (
     Before as Before,
     Receipt as Receipt,
     Replacement as Replacement,
+    SupportAverage as SupportAverage,
     attach as attach,
     regularize as regularize,
     replace_dropout as replace_dropout,

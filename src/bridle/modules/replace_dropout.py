@@ -40,22 +40,27 @@ class TorchDropout(Multiplier):
 
     @property
     def keep_prob(self) -> float:
+        """The keep probability that the module asks for."""
         return 1 - float(self._module.p)
 
     @property
     def drawn_keep_prob(self) -> Any:
+        """The keep probability of the masks: a multiple of 1/65536."""
         return 0.0 if self._module.p == 1 else self._now().drawn_keep_prob
 
     def keep_at(self, address: Tensor) -> float:  # noqa: ARG002
+        """Return the keep probability, which the module changes and not the address."""
         return self.keep_prob
 
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
+        """Return ``x`` with the mask of an address applied, in place if the module says so."""
         module = self._module
         noise = None if module.p in (0, 1) else self._now()
         y = addressed_dropout(self._kind, x, module.p, address, rows, noise)
         return x.copy_(y) if module.inplace and y is not x else y
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
+        """Return which entries were kept; see :meth:`Multiplier.seen`."""
         return (y != 0)[x != 0].flatten() if self._module.p == 1 else self._now().seen(x, y)
 
 
