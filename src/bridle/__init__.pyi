@@ -51,8 +51,11 @@ from .modules import (
     Attachment as Attachment,
     Before as Before,
     Receipt as Receipt,
+    Replacement as Replacement,
+    SupportAverage as SupportAverage,
     attach as attach,
     regularize as regularize,
+    replace_dropout as replace_dropout,
 )
 from .networks import (
     Dataset as Dataset,

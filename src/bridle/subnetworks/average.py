@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.networks.objectives import Objective
@@ -19,6 +20,7 @@ from bridle.subnetworks.evaluator import (
     row_batches,
     subnetwork_numbers,
 )
+from bridle.subnetworks.module_ensemble import predict_module
 from bridle.subnetworks.moments import EnsemblePrediction, Mean, Moments, is_classification
 
 __all__ = ["average_over", "predict_ensemble", "subnetwork_scores"]
@@ -27,31 +29,47 @@ WeightedMasks = Iterator[tuple[Masks, Tensor | None]]
 
 
 def predict_ensemble(
-    network: Network,
-    X: Tensor,
+    network: nn.Module,
+    X: Tensor | tuple[Any, ...] | Mapping[str, Any] | Iterable[Any],
     *,
     k: int | Sequence[int] = 50,
     mean: Mean = "arithmetic",
     objective: str | Objective = "cross_entropy",
-    batch_rows: int = 1024,
+    batch_rows: int | None = None,
+    seed: int = 0,
+    output: Callable[[Any], Tensor] | None = None,
+    class_axis: int | None = None,
 ) -> EnsemblePrediction:
     """Return the mean over ``k`` subnetworks, and their spread (Monte Carlo dropout).
 
-    All rows use the same subnetworks, those of :meth:`bridle.Network.subnetwork` (row 0). They are
-    evaluated together, each with its kept units only. If inputs are not dropped, all subnetworks
-    share the first layer's product. Gal & Ghahramani (2016) interpret the spread as the model's
-    uncertainty; it does not include the noise in the target.
+    Gal & Ghahramani (2016) interpret the spread as the model's uncertainty; it does not include the
+    noise in the target.
 
     For classification, the arithmetic mean is the mean of the probabilities. The geometric mean is
     ``∏ p^(1/k)``, normalized, which is the softmax of the mean scores. For a single softmax layer
     it equals weight scaling (Srivastava et al. 2014; Goodfellow et al. 2016, section 7.12).
 
+    *A* :class:`bridle.Network`: all rows use the same subnetworks, those of
+    :meth:`bridle.Network.subnetwork` (row 0). They are evaluated together, each with its kept units
+    only. If inputs are not dropped, all subnetworks share the first layer's product.
+
+    *Any other module*: noises from :func:`bridle.regularize` and torch's own dropout act, and
+    everything else is in evaluation mode: the modules' dropout, ``torch.nn.functional.dropout``
+    whatever its ``training``, that inside attention and between recurrent layers, RReLU, and
+    modules of stochastic depth. Subnetwork k has the masks of training pass k; each row has its
+    own. torch's dropout gets masks at addresses, too: (``seed``, the order of the call, k). A
+    module that applies dropout only ``if self.training`` is put in training mode by itself, if
+    nothing else in its outputs changes by that. Modes, buffers and random states are restored.
+    Compiled modules run uncompiled.
+
     Parameters
     ----------
-    network : Network
+    network : Network or torch.nn.Module
         In training or evaluation mode; the mode does not matter and does not change.
     X : Tensor
-        ``[rows, inputs]`` or ``[members, rows, inputs]``.
+        ``[rows, inputs]`` or ``[members, rows, inputs]``. For any other module, one batch: its
+        input, a tuple of its arguments, or a mapping of them by name; or an iterable of batches,
+        such as a ``DataLoader``. The results of batches are joined on the first axis.
     k : int or sequence of int
         An int: subnetworks 0 to ``k - 1``. A sequence: these subnetworks, such as
         ``range(1000, 1050)``.
@@ -59,16 +77,33 @@ def predict_ensemble(
     objective : {"cross_entropy", "squared_error"}
         Whether the outputs are class scores (classification) or predicted targets (regression).
     batch_rows : int
-        Rows per batch; it bounds the memory. Results do not depend on it, up to rounding.
+        For a ``Network``: rows per batch, 1024 by default; it bounds the memory. Results do not
+        depend on it, up to rounding.
+    seed : int
+        For any other module: the seed of the masks of torch's own dropout.
+    output : callable, optional
+        For any other module: takes what it returns, and returns the scores. Default: a tensor
+        itself, the first of a tuple, or the ``logits``.
+    class_axis : int, optional
+        For any other module: the axis of the classes, by default the last of up to three axes. In
+        the result they are last.
 
     Returns
     -------
     EnsemblePrediction
+        For any other module than a ``Network``, ``mean`` and ``std`` have the shape of its output,
+        without members.
 
     Raises
     ------
     UsageError
-        If the network has no masks, if ``X`` has the wrong shape, or if an argument is invalid.
+        If the network has no noise, if its noise does not change its outputs, if ``X`` has the
+        wrong shape, or if an argument is invalid.
+
+    Warns
+    -----
+    RegularizationWarning
+        If a module's dropout cannot be switched on: it is named.
 
     Examples
     --------
@@ -81,14 +116,31 @@ def predict_ensemble(
     >>> one = torch.stack([small(X).softmax(-1) for small in network.subnetworks(range(20))])
     >>> torch.allclose(found.mean.float(), one.mean(0), atol=1e-6)
     True
+
+    A module with torch's dropout:
+
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Dropout(0.5)).eval()
+    >>> found = bridle.predict_ensemble(model, X, k=20, objective="squared_error")
+    >>> found.mean.shape, bool((found.std > 0).all())
+    (torch.Size([5, 8]), True)
     """
     numbers = subnetwork_numbers(k)
+    if not isinstance(network, Network):
+        if batch_rows is not None:
+            raise UsageError(
+                "batch_rows is for a bridle.Network; for another module give an iterable of "
+                "batches, such as a DataLoader"
+            )
+        return predict_module(network, X, numbers, mean, objective, seed, output, class_axis)
+    if not isinstance(X, Tensor):
+        raise UsageError(f"X is a {type(X).__name__}; a bridle.Network takes a tensor")
 
     def masks_for(member: int, rows: int) -> WeightedMasks:
         return ((masks, None) for masks in _chunks(network, member, numbers, rows))
 
     _check_noise(network)
-    return average_over(network, X, masks_for, len(numbers), mean, objective, batch_rows)
+    rows = 1024 if batch_rows is None else batch_rows
+    return average_over(network, X, masks_for, len(numbers), mean, objective, rows)
 
 
 @torch.no_grad()

@@ -17,6 +17,7 @@ from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_index, check_noise
 from bridle.subnetworks.mask_folding import FixedMask, PlacedMask, fold_masks
+from bridle.subnetworks.placed_noises import HookedAct
 
 __all__ = ["subnetwork"]
 
@@ -96,7 +97,6 @@ def subnetwork(
 
 Place = tuple[str, UnitNoise]
 Input = Tensor | PackedSequence
-Transform = Callable[[Any], Tensor]
 
 
 def _first_linear(model: nn.Module) -> Tensor:
@@ -202,23 +202,8 @@ class _InputRecorder:
         return x.data if isinstance(x, PackedSequence) else x
 
 
-class _TransformHooks:
-    """The hooks of a unit noise, with another function in place of the noise."""
-
-    def __init__(self, place: UnitNoise, act: Transform) -> None:
-        self.place, self.act = place, act
-
-    def after(self, module: nn.Module, args: Any, output: Any) -> Any:  # noqa: ARG002
-        return self.place._on_first(output, self.act)
-
-    def before(self, module: nn.Module, args: Any, kwargs: Any) -> Any:  # noqa: ARG002
-        if args:
-            return (self.place._on_first(args[0], self.act), *args[1:]), kwargs
-        return args, self.place._on_first(kwargs, self.act)
-
-
-def _hook(module: nn.Module, place: UnitNoise, act: Transform) -> None:
-    hooks = _TransformHooks(place, act)
+def _hook(module: nn.Module, place: UnitNoise, act: Callable[[Any], Tensor]) -> None:
+    hooks = HookedAct(place, act)
     if place.where == "after":
         module.register_forward_hook(hooks.after)
     else:

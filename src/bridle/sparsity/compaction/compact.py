@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from bridle.errors import UsageError
+from bridle.modules.averaging import warn_of_lost_zeros
 from bridle.networks.population import Network
 from bridle.sparsity.compaction.graph import Plan, Root, Untraceable, plan_of
 from bridle.sparsity.compaction.network import compact_network
@@ -69,6 +70,11 @@ def compact(model: nn.Module, example: Example) -> Compacted:
         If ``model`` is not a module or cannot be copied, if it is a Network with several members,
         or if it fails on the example.
 
+    Warns
+    -----
+    RegularizationWarning
+        If the weights are a plain average over training, which has few exact zeros.
+
     Examples
     --------
     >>> import torch
@@ -99,6 +105,7 @@ def compact(model: nn.Module, example: Example) -> Compacted:
         raise UsageError(
             f"{type(model).__name__} has lazy parameters without a shape; run a batch through it"
         )
+    warn_of_lost_zeros(model)
     batch = tuple(part.detach().clone() for part in given)  # forward may change its input in place
     places = [*model.parameters(), *model.buffers(), *batch]
     devices = sorted({t.device.index for t in places if t.device.type == "cuda"})
