@@ -123,7 +123,7 @@ def _column_of_strings(
             return _or_constant(Column(name, "number", len(numbers) < len(texts)), numbers)
     missing = len(present) < len(texts)
     distinct = present.unique()
-    if not len(distinct):
+    if found_kind is None and set(distinct) <= set(USUAL):
         return Column(name, "constant", has_missing=True)
     written = None if found_kind else date_format_of(present, date_format)
     if written is not None:

@@ -45,11 +45,14 @@ class Dialect:
         )
 
 
-def find_dialect(text: str, name: str, sep: str | None) -> tuple[Dialect, str]:
+def find_dialect(
+    text: str, name: str, sep: str | None, known: frozenset[str] = frozenset()
+) -> tuple[Dialect, str]:
     """Return a text's dialect, and the text without a ``sep=`` line.
 
-    clevercsv finds it: the dialect in which rows have the same length and cells are of a known type
-    (van den Burg et al. 2019).
+    The separator is the one that splits the header into the columns that a model asks for. Without
+    a model, clevercsv finds it: the dialect in which rows have the same length and cells are of a
+    known type (van den Burg et al. 2019).
 
     Raises
     ------
@@ -62,7 +65,11 @@ def find_dialect(text: str, name: str, sep: str | None) -> tuple[Dialect, str]:
         sep = sep or stated[1]
     sample = text if len(text) <= _SAMPLE else text[: text.rfind("\n", 0, _SAMPLE) + 1]
     sample = sample or text[:_SAMPLE]
-    found = _detected("".join(line for line in sample.splitlines(True) if line.strip()), sep)
+    found = None if sep else _of_header(sample, known)
+    if found is None:
+        found = _detected("".join(line for line in sample.splitlines(True) if line.strip()), sep)
+    if found is None and not any(each in sample for each in SEPARATORS):
+        found = Dialect(",")  # one column
     if found is None:
         raise DataError(
             f"{name} has no separator that splits its lines into columns; give --sep, or a table "
@@ -71,6 +78,18 @@ def find_dialect(text: str, name: str, sep: str | None) -> tuple[Dialect, str]:
     if found.quote in text:
         _check_quotes(text, name, found)
     return found, text
+
+
+def _of_header(sample: str, known: frozenset[str]) -> Dialect | None:
+    """Return the dialect whose header has the known columns, if quotes are plain."""
+    if len(known) < 2 or "\\" in sample or "'" in sample:
+        return None
+    header = next((line for line in sample.splitlines() if line.strip()), "")
+    for sep in SEPARATORS:
+        cells: list[str] = next(iter(Dialect(sep).records(header)), [])
+        if len(known & {cell.strip() for cell in cells}) >= max(2, len(known) - 1):
+            return Dialect(sep)
+    return None
 
 
 def _detected(sample: str, sep: str | None) -> Dialect | None:

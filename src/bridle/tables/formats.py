@@ -1,4 +1,4 @@
-"""Tables in other formats than text: Parquet, Arrow, JSON lines, Excel, databases, and in memory."""
+"""Tables in other formats than text: Parquet, Arrow, JSON lines, Excel, databases, in memory."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _line(error: Exception) -> str:
     return text if len(text) <= 200 else text[:200] + "…"
 
 
-def _parquet(path: Path, options: ReadOptions) -> pd.DataFrame:
+def _parquet(path: Path, _: ReadOptions) -> pd.DataFrame:
     try:
         return _from_arrow(pyarrow.parquet.read_table(path))
     except (pa.ArrowException, OSError) as error:
@@ -92,7 +92,7 @@ def _parquet(path: Path, options: ReadOptions) -> pd.DataFrame:
         ) from error
 
 
-def _arrow(path: Path, options: ReadOptions) -> pd.DataFrame:
+def _arrow(path: Path, _: ReadOptions) -> pd.DataFrame:
     try:
         return _from_arrow(pyarrow.feather.read_table(path))
     except (pa.ArrowException, OSError) as error:
@@ -262,7 +262,10 @@ def _duckdb(path: Path, options: ReadOptions) -> pd.DataFrame:
         with closing(duckdb.connect(str(path), read_only=True)) as base:
             base.execute("SET enable_external_access = false")
             tables = [row[0] for row in base.execute("SHOW TABLES").fetchall()]
-            return _from_arrow(base.execute(_query(options, path, tables)).to_arrow_table())
+            found = base.sql(_query(options, path, tables))
+            if found is None:
+                raise DataError(f"the query {options.sql!r} returns no rows; give a SELECT")
+            return _from_arrow(found.to_arrow_table())
     except duckdb.Error as error:
         raise DataError(f"{path}: {_line(error)}; the file is opened read-only") from error
 

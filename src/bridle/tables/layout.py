@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from bridle.errors import DataError
 from bridle.tables.dialect import Dialect
@@ -14,6 +15,7 @@ __all__ = ["Layout", "find_layout"]
 
 _SAMPLE_ROWS = 300
 _MAX_PREAMBLE = 50
+_COUNTED = re.compile(r"column\d+")
 _ISO = re.compile(r"\d{4}-\d\d-\d\d")
 Row = tuple[int, list[str]]  # its last line, and its cells
 
@@ -63,6 +65,8 @@ def find_layout(
     rows = _sample(text, dialect)
     # rows of one cell are titles and sources, unless there is nothing else
     lengths = Counter(len(cells) for _, cells in rows if len(cells) > 1)
+    if not lengths and rows and dialect.sep not in text:
+        return Layout((rows[0][1][0].strip(),), rows[0][0], True)
     if not lengths:
         raise DataError(
             f"{name} has one column only, separated by {dialect.sep!r}; give --sep, or a table "
@@ -77,8 +81,9 @@ def find_layout(
     line, cells = rows[at]
     before = rows[at - 1][0] if at else 0
     body = [row for _, row in rows[at + 1 :] if len(row) == width]
-    if header is None and known and not known & {cell.strip() for cell in cells}:
-        header = not known <= {f"column{place + 1}" for place in range(width)}
+    if header is None and known:
+        named = bool(known & {cell.strip() for cell in cells})
+        header = named or not all(_COUNTED.fullmatch(each) for each in known)
     if header is False or (header is None and _is_data(cells, body, name, line)):
         names = tuple(f"column{place + 1}" for place in range(width))
         return Layout(names, before, False, tuple(notes))
@@ -137,7 +142,7 @@ def _is_data(cells: list[str], body: list[list[str]], name: str, line: int) -> b
     if any(not cell.strip().isdigit() for cell in alike):
         return True
     numbers = [int(cell) for cell in cells if cell.strip().isdigit()]
-    rising = all(b - a == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+    rising = all(b - a == 1 for a, b in pairwise(numbers))
     years = len(numbers) > 1 and all(1500 <= each <= 2200 for each in numbers)
     if rising and (years or (len(numbers) == len(cells) and numbers[0] in (0, 1))):
         return False
@@ -152,7 +157,7 @@ def _is_value(cell: str) -> bool:
 
 
 def _check_second_line(body: list[list[str]], name: str, line: int) -> None:
-    """Raise an error if the first row is text where all others are numbers, like a line of units."""
+    """Raise an error if the first row is text where all others are numbers: a line of units."""
     if len(body) < 5:
         return
     first, rest = body[0], body[1:]

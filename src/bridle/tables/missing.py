@@ -15,8 +15,12 @@ USUAL = ("NA", "N/A", "n/a", "NULL", "null", "None", "none")
 MISSING_STRINGS = (*ALWAYS, *USUAL)
 
 _WORDS = frozenset(
-    "na n.a. n.a n/a nan nil null none missing unknown unbekannt k.a. #n/a #nv #value! #ref! "
-    "#div/0! #num! #name?".split()
+    word
+    for words in (
+        "na n.a. n.a n/a nan nil null none missing unknown unbekannt k.a.",
+        "#n/a #nv #value! #ref! #div/0! #num! #name?",
+    )
+    for word in words.split()
 )
 _PUNCTUATION = re.compile(r"[^\w\s]{1,3}")
 

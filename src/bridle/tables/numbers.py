@@ -193,7 +193,7 @@ def _plain(cell: str, marks: Marks) -> tuple[str, str] | None:
     if found is None:
         return (cell.strip(), "") if "inf" in cell.lower() and _PLAIN.match(cell) else None
     core, unit, negative = found
-    number, exponent = (re.split("(?=[eE])", core, maxsplit=1) + [""])[:2]
+    number, exponent = [*re.split("(?=[eE])", core, maxsplit=1), ""][:2]
     whole, mark, rest = number.partition(marks.decimal)
     for group in dict.fromkeys(marks.thousands + _BLANKS + "'’"):
         if group in whole:
@@ -203,4 +203,6 @@ def _plain(cell: str, marks: Marks) -> tuple[str, str] | None:
             break
     if not re.fullmatch(r"\d*", whole) or not re.fullmatch(r"\d*", rest) or not (whole or rest):
         return None
-    return ("-" if negative else "") + (whole or "0") + ("." + rest if mark else "") + exponent, unit
+    return ("-" if negative else "") + (whole or "0") + (
+        "." + rest if mark else ""
+    ) + exponent, unit

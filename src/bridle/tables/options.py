@@ -15,7 +15,7 @@ _NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "space": " "
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How to read a table. What is None is found out from the file.
+    r"""How to read a table. What is None is found out from the file.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class ReadOptions:
     Examples
     --------
     >>> ReadOptions(sep="tab", decimal=",").sep
-    '\\t'
+    '\t'
     >>> ReadOptions(decimal="x")
     Traceback (most recent call last):
         ...

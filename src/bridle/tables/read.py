@@ -6,7 +6,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
@@ -42,6 +42,7 @@ class ReadTable:
         Strings that were taken as missing, besides the usual ones, by column.
     notes : tuple of str
         What was skipped, or taken in one of several ways.
+    options : ReadOptions
     """
 
     frame: pd.DataFrame
@@ -49,6 +50,7 @@ class ReadTable:
     marks: Marks = field(default=Marks())
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    options: ReadOptions = field(default=ReadOptions())
 
     @property
     def line(self) -> str:
@@ -58,7 +60,7 @@ class ReadTable:
         return f"{size}: {', '.join(self.signs)}" if self.signs else size
 
 
-def read_table(source: Table, options: ReadOptions | None = None) -> pd.DataFrame:
+def read_table(source: Table | ReadTable, options: ReadOptions | None = None) -> pd.DataFrame:
     """Read a table.
 
     Parameters
@@ -97,7 +99,7 @@ def read_table(source: Table, options: ReadOptions | None = None) -> pd.DataFram
 
 
 def read_with_notes(
-    source: Table,
+    source: Table | ReadTable,
     options: ReadOptions | None = None,
     *,
     target: str | None = None,
@@ -123,25 +125,35 @@ def read_with_notes(
     DataError
         As for :func:`read_table`.
     """
+    if isinstance(source, ReadTable):
+        if known is None:
+            return source
+        again = settle(source.frame, source.options, known=known, prior=source.marks, typed=True)
+        return replace(source, frame=again.frame)
     options = ReadOptions() if options is None else options
     names = frozenset(known or ())
-    sep, signs, notes = ",", (), ()
+    sep = ","
+    signs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if isinstance(source, (str, os.PathLike)):
         name = "standard input" if str(source) == "-" else str(source)
         found = _from_file(source, options, names)
         frame = found.frame if isinstance(found, TextTable) else found
         if isinstance(found, TextTable):
             sep, signs, notes = found.sep, found.signs, found.notes
-    else:
+    else:  # a DataFrame, or what can be made one
         name, frame = "the table", from_frame_like(source).reset_index(drop=True)
     checked = _checked(frame, name)
-    done = settle(checked, options, sep=sep, target=target, known=known, prior=prior)
+    done = settle(
+        checked, options, sep=sep, target=target, known=known, prior=prior, typed=not signs
+    )
     if isinstance(source, (str, os.PathLike)) and signs:
         marks = [] if done.marks.decimal == "." else ["decimal comma"]
         if done.marks.thousands:
             marks.append(f"thousands {done.marks.thousands!r}")
         signs = (signs[0], *marks, *signs[1:])
-    return ReadTable(done.frame, signs, done.marks, done.missing, (*notes, *done.notes))
+    told = (*notes, *done.notes)
+    return ReadTable(done.frame, signs, done.marks, done.missing, told, options)
 
 
 def _from_file(

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import MAX_CATEGORIES, Column
+from bridle.tables.dates import date_format_of
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 from bridle.tables.numbers import PLAIN, Marks, find_marks, is_numberish, parse
 from bridle.tables.options import ReadOptions
@@ -24,7 +25,6 @@ _CODE = re.compile(r"[+-]?0\d+")
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_DIGITS = 18  # that int64 holds for certain
 ISO_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
-Texts = "pd.Series[Any]"
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ def settle(
     target: str | None = None,
     known: Mapping[str, Column] | None = None,
     prior: Marks | None = None,
+    typed: bool = False,
 ) -> Settled:
     """Decide the types of columns of strings, or read them as a model's columns.
 
@@ -71,6 +72,8 @@ def settle(
         The columns of a model. They are read as that model reads them; others are left alone.
     prior : Marks, optional
         The marks of the table that the model was fitted to.
+    typed : bool
+        Whether the table is of a format with types, in which a target of strings is one of strings.
 
     Raises
     ------
@@ -95,24 +98,25 @@ def settle(
         prior,
     )
     if known is not None:
-        read = {name: _known(cells, known[name], marks) for name, cells in columns.items()}
-        return Settled(frame.assign(**read) if read else frame, marks)
-    typed: dict[str, Any] = {}
+        as_known = {name: _known(cells, known[name], marks) for name, cells in columns.items()}
+        return Settled(frame.assign(**as_known) if as_known else frame, marks)
+    read: dict[str, Any] = {}
     notes: list[str] = []
     missing: dict[str, tuple[str, ...]] = {}
     for name, cells in columns.items():
+        if name == target and typed:
+            continue
         found = cells.as_numbers(marks, notes) if candidates[name] else None
-        if found is None:
+        if found is None and name != target:
             found = cells.as_dates(notes)
         if found is not None:
-            typed[name] = found
-            missing[name] = cells.marked
-    absent = {token for name in typed for token in columns[name].distinct if token in USUAL}
+            read[name] = found
+    absent = {token for name in read for token in columns[name].distinct if token in USUAL}
     for name, cells in columns.items():
-        if name not in typed:
-            typed[name] = cells.as_words(absent, notes, is_target=name == target)
-    missing = {name: found for name, found in missing.items() if found}
-    return Settled(frame.assign(**typed) if typed else frame, marks, missing, tuple(notes))
+        if name not in read:
+            read[name] = cells.as_words(absent, notes, is_target=name == target)
+    missing = {name: cells.marked for name, cells in columns.items() if cells.marked}
+    return Settled(frame.assign(**read) if read else frame, marks, missing, tuple(notes))
 
 
 def _is_strings(values: pd.Series[Any]) -> bool:
@@ -129,6 +133,7 @@ class _Cells:
     def __init__(self, values: pd.Series[Any], missing: tuple[str, ...]) -> None:
         self.name, self.index = str(values.name), values.index
         codes, distinct = pd.factorize(values.astype(object))
+        self.padded = len({str(each).strip() for each in distinct}) < len(distinct)
         self.written = np.array([str(each).strip() for each in distinct] + [""], dtype=object)
         self.codes = codes  # -1 is the last, a missing value
         self.given = missing
@@ -173,7 +178,7 @@ class _Cells:
         numbers, others, units = self._parsed(marks, gone)
         present = self.count(~gone)
         fine = self.count(~np.isnan(numbers) & ~gone)
-        strange = np.array([cell for cell in self.written[others]])
+        strange = [str(cell) for cell in self.written[others]]
         if len(strange) and not all(map(is_mark, strange)):
             shown = ", ".join(map(repr, strange[:3]))
             notes.append(
@@ -234,19 +239,19 @@ class _Cells:
             return None
         series = pd.Series(self.written)
         dated = series.str.contains(r"^\d+[-./:]\d+").to_numpy(dtype=bool) & ~gone
-        words = [cell for cell in self.written[~dated & ~gone]]
+        words = list(map(str, self.written[~dated & ~gone]))
         if self.count(dated) < _NUMBERS * self.count(~gone) or len(words) > _MAX_WORDS:
             return None
         if any(character.isdigit() for cell in words for character in cell):
             return None
         iso = bool(series[dated].str.match(ISO_DATE).all())
-        if words and not iso and not _are_dates(series[dated]):
+        if words and not iso and date_format_of(series[dated]) is None:
             return None
-        for word in words:
-            notes.append(
-                f"{self.count(dated)} of {self.count(~gone)} cells of {self.name!r} are dates; "
-                f"{word!r} in {self.count(self.written == word)} is taken as missing"
-            )
+        notes += [
+            f"{self.count(dated)} of {self.count(~gone)} cells of {self.name!r} are dates; "
+            f"{word!r} in {self.count(self.written == word)} is taken as missing"
+            for word in words
+        ]
         self.marked += tuple(words)
         cells = series.where(dated, None).astype(object)
         if iso:
@@ -255,9 +260,7 @@ class _Cells:
                 return self.spread(dates.dt.tz_localize(None).to_numpy())
         return self.spread(cells.where(dated, None).to_numpy(), dtype=object) if words else None
 
-    def as_words(
-        self, absent: set[str], notes: list[str], *, is_target: bool
-    ) -> pd.Series[Any]:
+    def as_words(self, absent: set[str], notes: list[str], *, is_target: bool) -> pd.Series[Any]:
         """Return the column as booleans or as stripped strings, with None for missing values."""
         gone = self.absent(ALWAYS)
         total = max(1, self.count(~gone))
@@ -266,15 +269,18 @@ class _Cells:
                 continue
             count = self.count(self.written == cell)
             others = total - count
-            common = count >= _COMMON * total and len(self.written) <= MAX_CATEGORIES
+            common = count >= max(2, _COMMON * total) and len(self.written) <= MAX_CATEGORIES
             if not others or cell in absent or not (is_target or common):
                 gone[at] = True
-                notes.append(
-                    f"{cell!r} in {count} cells of {self.name!r} is taken as missing"
-                )
+                notes.append(f"{cell!r} in {count} cells of {self.name!r} is taken as missing")
             elif is_target:
                 notes.append(f"{cell!r} is a class of {self.name!r}; if not, give --missing {cell}")
-        texts = np.where(gone, None, self.written)
+        if is_target and self.padded:
+            notes.append(
+                f"some labels of {self.name!r} have blanks around them and others have not; the "
+                "blanks are left out"
+            )
+        texts = _without(self.written, gone)
         lowered = {cell.lower() for cell in self.written[~gone]}
         exact = set(self.written[~gone]) <= {"True", "False"}
         if lowered and lowered <= {"true", "false"} and (exact or not is_target):
@@ -284,10 +290,11 @@ class _Cells:
         return self.spread(texts, dtype=object)
 
 
-def _are_dates(cells: pd.Series[Any]) -> bool:
-    from bridle.tables.columns import date_format_of
-
-    return date_format_of(cells) is not None
+def _without(cells: np.ndarray[Any, Any], gone: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Return a copy with None for some of the cells."""
+    kept = cells.copy()
+    kept[gone] = None
+    return kept
 
 
 def _known(cells: _Cells, column: Column, marks: Marks) -> pd.Series[Any]:
@@ -295,16 +302,16 @@ def _known(cells: _Cells, column: Column, marks: Marks) -> pd.Series[Any]:
     if column.kind == "number":
         gone = cells.absent((*MISSING_STRINGS, *column.missing))
         numbers, others, _ = cells._parsed(marks, gone)
-        others &= ~np.array([is_mark(cell) for cell in cells.written])
         if not others.any():
             typed = cells._typed(numbers, marks)
             return cells.spread(numbers) if typed is None else typed
-        mixed = np.where(others, cells.written, np.where(np.isnan(numbers), None, numbers))
+        mixed = _without(numbers.astype(object), np.isnan(numbers))
+        mixed[others] = cells.written[others]
         return cells.spread(mixed, dtype=object)
     kept = set(column.categories)
     gone = cells.absent((*ALWAYS, *column.missing))
     gone |= np.array([cell in USUAL and cell not in kept for cell in cells.written])
-    texts = np.where(gone, None, cells.written)
+    texts = _without(cells.written, gone)
     if column.kind == "date" and column.date_format is None:
         series = pd.Series(texts, dtype=object)
         dates = pd.to_datetime(series, format="ISO8601", errors="coerce", utc=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,6 +14,7 @@ from bridle.errors import DataError
 from bridle.tables.decode import decode
 from bridle.tables.dialect import SEPARATORS, Dialect, find_dialect
 from bridle.tables.layout import Layout, find_layout
+from bridle.tables.numbers import is_numberish
 from bridle.tables.options import ReadOptions
 
 __all__ = ["TextTable", "read_text_table"]
@@ -64,7 +64,7 @@ def read_text_table(
     """
     text, encoding = decode(raw, name, packed=packed, encoding=options.encoding)
     text, comments = _without_comments(text, options.comment)
-    dialect, text = find_dialect(text, name, options.sep)
+    dialect, text = find_dialect(text, name, options.sep, known)
     if dialect.sep == " " and dialect.quote not in text:
         text = re.sub(" +", " ", re.sub(r"(?m)^ +| +$", "", text))
     layout = find_layout(text, dialect, name, options.header, known)
@@ -108,9 +108,7 @@ def _holds_numbers(line: str) -> bool:
     return any(re.fullmatch(r'"?-?[\d.,]+"?', cell.strip()) for cell in re.split("[,;\t|]", line))
 
 
-def _rows(
-    text: str, dialect: Dialect, layout: Layout, name: str
-) -> tuple[pd.DataFrame, list[str]]:
+def _rows(text: str, dialect: Dialect, layout: Layout, name: str) -> tuple[pd.DataFrame, list[str]]:
     """Return the rows as columns of strings, and notes on what follows them."""
     lines = _after(text, layout.first_line)
     width = len(layout.names)
@@ -165,7 +163,7 @@ def _named(frame: pd.DataFrame, layout: Layout, name: str) -> pd.DataFrame:
     kept = frame.loc[:, [bool(each) for each in layout.names]]
     if layout.has_header and len(kept) and kept.columns.is_unique:
         same = kept.iloc[:, 0].str.strip() == kept.columns[0]
-        again = same.to_numpy(dtype=bool).nonzero()[0]
+        again = same.to_numpy(dtype=bool).nonzero()[0].tolist()
         for at in again:
             if all(str(kept.iloc[at, j]).strip() == n for j, n in enumerate(kept.columns)):
                 raise DataError(
@@ -194,11 +192,17 @@ def _footer(
         return []
     first = min(row.number for row in bad)
     behind = first > rows and len(bad) <= _MAX_FOOTER
-    if behind and len(layout.names) > 1 and all(row.actual_columns == 1 for row in bad):
+    sentences = all(row.actual_columns == 1 and _is_sentence(row.text) for row in bad)
+    if behind and len(layout.names) > 1 and sentences:
         shown = "; ".join(row.text.strip() for row in bad)
         return [f"skipped behind the rows: {shown[:80]!r}"]
     _refuse(text, dialect, layout, name)
     return []
+
+
+def _is_sentence(line: str) -> bool:
+    """Return whether a line is a remark, and not a row that lost its other cells."""
+    return not is_numberish(line) and bool(re.search(r"\w[:.]?\s+\w", line))
 
 
 def _refuse(text: str, dialect: Dialect, layout: Layout, name: str) -> None:
