@@ -48,7 +48,6 @@ def _write(path, text):
 BAD_TABLES = {
     "absent target": (FRAME.rename(columns={"class": "klass"}), ("'class'", "klass")),
     "one class": (FRAME.assign(**{"class": "no"}), ("no", "class")),
-    "all missing": (FRAME.assign(empty=np.nan), ("empty", "--drop")),
     "infinite": (FRAME.assign(age=[*np.arange(39.0), np.inf]), ("age", "inf")),
     "too few rows": (FRAME.head(6), ("6 rows", "10")),
     "target alone": (FRAME[["class"]], ("class",)),

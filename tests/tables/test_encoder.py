@@ -177,12 +177,6 @@ def test_damaged_state(case):
 
 FRAME = pd.DataFrame({"n": [1.0, 2.0, 3.0], "d": ["2020-01-01", "2020-02-01", "2021-01-01"]})
 BAD_FIT = {
-    "all missing": ({"e": [None] * 3}, "all values of column 'e' are missing", "--drop e"),
-    "all missing numbers": (
-        {"e": [np.nan] * 3},
-        "all values of column 'e' are missing",
-        "drop=['e']",
-    ),
     "infinite": ({"n": [1.0, -np.inf, 2.0]}, "row 2: the value is -inf", "'n'"),
 }
 
@@ -196,6 +190,13 @@ def test_bad_columns(case):
         assert part in str(caught.value)
 
 
+@pytest.mark.parametrize("values", [[None] * 3, [np.nan] * 3, ["", "?", "NA"]])
+def test_columns_without_values_are_left_out_with_a_note(values):
+    encoder = TableEncoder().fit(FRAME.assign(e=values))
+    assert "e" not in encoder.columns
+    assert "left out, because they have no values: 'e'" in encoder.notes
+
+
 def test_no_column_varies():
     with pytest.raises(DataError, match="all 2 columns are constant"):
         TableEncoder().fit(pd.DataFrame({"a": [1, 1], "b": ["x", "x"]}))
@@ -204,7 +205,7 @@ def test_no_column_varies():
 BAD_TRANSFORM = {
     "absent": ({"n": None}, "lacks the column 'n'"),
     "text for a number": ({"n": ["1", "2", "many"]}, "row 3: 'many' is not a number"),
-    "text for a date": ({"d": ["2020-01-01", "soon", None]}, "row 2: 'soon' is not a date"),
+    "no date at all": ({"d": ["1 soon", "2 late", None]}, "row 1: '1 soon' is not a date"),
     "infinite": ({"n": [1, 2, np.inf]}, "row 3: the value is inf"),
 }
 
@@ -218,6 +219,17 @@ def test_bad_rows(case):
     with pytest.raises(DataError) as caught:
         encoder.transform(frame)
     assert part in str(caught.value)
+
+
+def test_one_date_of_another_form_is_missing_with_a_note():
+    encoder = TableEncoder().fit(FRAME)
+    notes = []
+    cells = ["2020-01-01", "soon", None]
+    X = encoder.transform(FRAME.assign(d=cells), notes)
+    assert np.array_equal(X[1], encoder.transform(FRAME.assign(d=[cells[0], None, None]))[1])
+    assert notes == [
+        "'soon' in 'd' is not a date of the form %Y-%m-%d; 1 of 3 cells are taken as missing"
+    ]
 
 
 @pytest.mark.parametrize("name", ["digits", "breast_cancer", "diabetes", "wine", "iris"])

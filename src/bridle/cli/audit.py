@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from bridle.cli import reading as r
 from bridle.cli.options import AsJson, Model
 
 __all__ = ["audit"]
@@ -20,6 +21,16 @@ def audit(
         Path | None,
         typer.Argument(help="Table whose rows are used for the steps. Default: random rows."),
     ] = None,
+    sep: r.Sep = None,
+    decimal: r.DecimalMark = None,
+    thousands: r.Thousands = None,
+    encoding: r.Encoding = None,
+    header: r.Header = None,
+    comment: r.Comment = None,
+    date_format: r.DateFormat = None,
+    missing: r.Missing = None,
+    sheet: r.Sheet = None,
+    sql: r.Sql = None,
     as_json: AsJson = False,
 ) -> None:
     """Check that MODEL's regularizers act: compare real training steps on a copy with the formulas.
@@ -29,7 +40,21 @@ def audit(
     from bridle.models.audit import audit_model
     from bridle.models.file import load
 
-    audited = audit_model(load(model), table)
+    reading = r.options_of(
+        missing,
+        sep=sep,
+        decimal=decimal,
+        thousands=thousands,
+        encoding=encoding,
+        header=header,
+        comment=comment,
+        date_format=date_format,
+        sheet=sheet,
+        sql=sql,
+    )
+    loaded = load(model)
+    read = None if table is None else r.read_as_model(loaded, table, reading)
+    audited = audit_model(loaded, read)
     if as_json:
         print(json.dumps(audited.to_dict(), ensure_ascii=False))  # noqa: T201
     else:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from bridle.cli import reading as r
 from bridle.cli.options import AsJson, FiguresTo, Model, Quiet, ReportTo, Table, WithAblation
 from bridle.cli.report_output import ReportOutput
 
@@ -32,6 +33,16 @@ def diagnose(
     report: ReportTo = None,
     figures: FiguresTo = None,
     ablation: WithAblation = True,
+    sep: r.Sep = None,
+    decimal: r.DecimalMark = None,
+    thousands: r.Thousands = None,
+    encoding: r.Encoding = None,
+    header: r.Header = None,
+    comment: r.Comment = None,
+    date_format: r.DateFormat = None,
+    missing: r.Missing = None,
+    sheet: r.Sheet = None,
+    sql: r.Sql = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -46,11 +57,24 @@ def diagnose(
 
     output = ReportOutput(report, figures, ablation)
     output.check()
+    reading = r.options_of(
+        missing,
+        sep=sep,
+        decimal=decimal,
+        thousands=thousands,
+        encoding=encoding,
+        header=header,
+        comment=comment,
+        date_format=date_format,
+        sheet=sheet,
+        sql=sql,
+    )
     loaded = load(model)
+    read = r.read_as_model(loaded, table, reading)
     found = diagnose_model(
         loaded,
-        table,
-        training=training,
+        read,
+        training=None if training is None else r.read_as_model(loaded, training, reading),
         reference=refit,
         shuffled_labels=refit,
         seed=seed,
@@ -59,4 +83,5 @@ def diagnose(
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show_diagnosis(found, Console())
-    output.write(found, table, quiet=quiet or as_json, model=loaded)
+    r.tell(read.line, read.notes, quiet=quiet or as_json)
+    output.write(found, read, quiet=quiet or as_json, model=loaded)

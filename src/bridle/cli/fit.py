@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridle.cli import fit_options as o
+from bridle.cli import fit_options as o, reading as r
 from bridle.cli.options import AsJson, FiguresTo, Out, Quiet, ReportTo, Table, WithAblation
 from bridle.cli.parsing import hidden_of, strengths_of
 from bridle.cli.report_output import ReportOutput
@@ -49,6 +49,16 @@ def fit(
     workers: o.Workers = 1,
     device: o.Device = "auto",
     memory: o.Memory = None,
+    sep: r.Sep = None,
+    decimal: r.DecimalMark = None,
+    thousands: r.Thousands = None,
+    encoding: r.Encoding = None,
+    header: r.Header = None,
+    comment: r.Comment = None,
+    date_format: r.DateFormat = None,
+    missing: r.Missing = None,
+    sheet: r.Sheet = None,
+    sql: r.Sql = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
@@ -60,6 +70,18 @@ def fit(
     network uses L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for classification
     and 0.95 for regression.
     """
+    reading = r.options_of(
+        missing,
+        sep=sep,
+        decimal=decimal,
+        thousands=thousands,
+        encoding=encoding,
+        header=header,
+        comment=comment,
+        date_format=date_format,
+        sheet=sheet,
+        sql=sql,
+    )
     regularizers = _given(
         l1=l1,
         l2=l2,
@@ -87,7 +109,7 @@ def fit(
     )
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))
-    common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed}
+    common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
     common |= {"as_json": as_json, "quiet": quiet}
     if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
         common |= {} if shape is None else {"hidden": (shape,)}

@@ -20,7 +20,12 @@ __all__ = [
 
 Model = Annotated[Path, typer.Argument(help="Model file, written by `bridle fit --out`.")]
 Table = Annotated[
-    Path, typer.Argument(help="Table file: CSV, CSV.gz or Parquet.", show_default=False)
+    Path,
+    typer.Argument(
+        help="Table file: CSV and the like, Parquet, Arrow, JSON lines, Excel, DuckDB or SQLite; "
+        "'-' is standard input.",
+        show_default=False,
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bridle.cli.options import AsJson, Model, Table
+from bridle.cli import reading as r
+from bridle.cli.options import AsJson, Model, Quiet, Table
 from bridle.errors import UsageError
 
 __all__ = ["predict"]
@@ -34,14 +35,40 @@ def predict(
             help="Average this many dropout subnetworks, and add their standard deviation."
         ),
     ] = None,
+    sep: r.Sep = None,
+    decimal: r.DecimalMark = None,
+    thousands: r.Thousands = None,
+    encoding: r.Encoding = None,
+    header: r.Header = None,
+    comment: r.Comment = None,
+    date_format: r.DateFormat = None,
+    missing: r.Missing = None,
+    sheet: r.Sheet = None,
+    sql: r.Sql = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Predict the target for each row of TABLE: a class with probabilities, or a number."""
     from bridle.models.file import load, write_atomically
 
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"cannot write {str(out)!r}: --out must end in .csv or .parquet")
-    predictions = load(model).predict(table, subnetworks=subnetworks)
+    reading = r.options_of(
+        missing,
+        sep=sep,
+        decimal=decimal,
+        thousands=thousands,
+        encoding=encoding,
+        header=header,
+        comment=comment,
+        date_format=date_format,
+        sheet=sheet,
+        sql=sql,
+    )
+    loaded = load(model)
+    read = r.read_as_model(loaded, table, reading)
+    predictions = loaded.predict(read, subnetworks=subnetworks)
+    r.tell(read.line, predictions.attrs["notes"], quiet=quiet or as_json)
     if out is not None:
         content = predictions.to_csv(index=False).encode()
         write_atomically(out, content if out.suffix == ".csv" else predictions.to_parquet())

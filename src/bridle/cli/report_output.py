@@ -41,7 +41,7 @@ class ReportOutput:
         if self.figures is not None and self.figures.is_file():
             raise UsageError(f"--figures is {str(self.figures)!r}, which is a file; name a folder")
 
-    def write(self, result: Any, table: Path, *, quiet: bool, **options: Any) -> None:
+    def write(self, result: Any, table: Any, *, quiet: bool, **options: Any) -> None:
         """Write the page and the figures, if requested."""
         if self.page is None and self.figures is None:
             return

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from bridle.cli.progress import epoch_bar, search_bar
+from bridle.cli.reading import tell
 from bridle.cli.report_output import ReportOutput, check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bridle.tables.read import ReadTable
 
 __all__ = ["fit_and_print", "search_and_print"]
 
@@ -24,11 +27,11 @@ def fit_and_print(
     from bridle.cli.printing import show_fit
     from bridle.models.fit import fit as fit_table
 
-    def train(*, shown: bool, **rest: Any) -> Any:
+    def train(read: ReadTable, *, shown: bool, **rest: Any) -> Any:
         with epoch_bar("training", shown=shown) as on_epoch:
-            return fit_table(table, target, on_epoch=on_epoch, **rest)
+            return fit_table(read, target, on_epoch=on_epoch, **rest)
 
-    _print(train, show_fit, table, out, output, **options)
+    _print(train, show_fit, table, target, out, output, **options)
 
 
 def search_and_print(
@@ -38,17 +41,18 @@ def search_and_print(
     from bridle.cli.printing import show_search
     from bridle.search import search
 
-    def find(*, shown: bool, **rest: Any) -> Any:
+    def find(read: ReadTable, *, shown: bool, **rest: Any) -> Any:
         with search_bar(shown=shown) as on_progress:
-            return search(table, target, on_progress=on_progress, **rest)
+            return search(read, target, on_progress=on_progress, **rest)
 
-    _print(find, show_search, table, out, output, **options)
+    _print(find, show_search, table, target, out, output, **options)
 
 
 def _print(
     work: Callable[..., Any],
     show: Callable[[Any, Console], None],
     table: Path,
+    target: str,
     out: Path | None,
     output: ReportOutput,
     *,
@@ -58,10 +62,13 @@ def _print(
 ) -> None:
     """Check the outputs, do the work, then print, save and report the result."""
     from bridle.models.file import save_model
+    from bridle.tables.read import read_with_notes
 
     check_folder(out)
     output.check()
-    result = work(shown=not (quiet or as_json), **options)
+    read = read_with_notes(table, options.pop("reading", None), target=target)
+    result = work(read, shown=not (quiet or as_json), **options)
+    tell(read.line, quiet=quiet or as_json)
     if as_json:
         print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
@@ -69,4 +76,4 @@ def _print(
     if out is not None:  # after printing, so that a failed write loses nothing
         save_model(result.model, out)
         Console(stderr=True).print(f"model written to {out}")
-    output.write(result, table, quiet=quiet or as_json)
+    output.write(result, read, quiet=quiet or as_json)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from os import PathLike
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
 from bridle.models.fit import judge_members, with_class_weights
+from bridle.models.reading import rows_for_model
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, penalties_of
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
@@ -24,7 +23,8 @@ from bridle.networks.training import train
 from bridle.noise import DropConnect, Dropout
 from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare
-from bridle.tables import ClassTarget, read_table, target_column
+from bridle.tables import ClassTarget
+from bridle.tables.read import ReadTable, Table
 
 __all__ = ["ablate"]
 
@@ -43,7 +43,7 @@ LABELS = {
 
 def ablate(
     model: TableModel,
-    table: str | PathLike[str] | pd.DataFrame,
+    table: Table | ReadTable,
     *,
     rows: int = 2000,
     steps: int = 600,
@@ -111,7 +111,7 @@ def ablate(
     own = Strengths(**facts["strengths"])
     recipe, seed = _recipe(facts), int(facts.get("seed", 0))
     members = _members(own, DEFAULT_STRENGTHS[model.task], factors)
-    data = _parts(model, read_table(table), seed, rows, recipe)
+    data = _parts(model, table, seed, rows, recipe)
     batches = -(-len(data["training"].y) // recipe.batch_size)
     recipe = replace(recipe, epochs=max(1, min(recipe.epochs, steps // batches)))
     network = Network(
@@ -238,9 +238,9 @@ def _noises(members: Sequence[Strengths]) -> dict[str, Any]:
 
 
 def _parts(
-    model: TableModel, frame: pd.DataFrame, seed: int, rows: int, recipe: Recipe
+    model: TableModel, table: Table | ReadTable, seed: int, rows: int, recipe: Recipe
 ) -> dict[str, Dataset]:
-    features, truth = target_column(frame, model.target_name)
+    features, truth = rows_for_model(model, table)
     codes = model.target.transform(truth)
     classes = isinstance(model.target, ClassTarget)
     parts = three_parts(len(truth), codes if classes else None, seed)

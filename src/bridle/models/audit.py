@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from os import PathLike
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from bridle.audit import Audit, audit
 from bridle.errors import DataError, UsageError
+from bridle.models.reading import read_for_model
 from bridle.models.recipe import Strengths, penalties_of
 from bridle.models.table_model import TableModel
 from bridle.modules.attach import attach
 from bridle.networks.population import Network
-from bridle.tables import ClassTarget, read_table
+from bridle.tables import ClassTarget
+from bridle.tables.read import ReadTable, Table
 
 __all__ = ["audit_model"]
 
 _ROWS = 256
 
 
-def audit_model(
-    model: TableModel, table: str | PathLike[str] | pd.DataFrame | None = None
-) -> Audit:
+def audit_model(model: TableModel, table: Table | ReadTable | None = None) -> Audit:
     """Audit the regularizers that a model was trained with; see :func:`bridle.audit`.
 
     The optimizer and the penalties are rebuilt from the strengths that the model states. They then
@@ -91,8 +89,8 @@ def _random_rows(model: TableModel) -> tuple[Tensor, Tensor]:
     return X, torch.randn(_ROWS, generator=generator)
 
 
-def _rows(model: TableModel, table: str | PathLike[str] | pd.DataFrame) -> tuple[Tensor, Tensor]:
-    frame, target = read_table(table), model.target_name
+def _rows(model: TableModel, table: Table | ReadTable) -> tuple[Tensor, Tensor]:
+    frame, target = read_for_model(model, table).frame, model.target_name
     if target not in frame.columns:
         raise DataError(f"the table lacks the column {target!r}, the model's target; add it")
     frame = frame[frame[target].notna()].head(_ROWS)

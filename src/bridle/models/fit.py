@@ -5,17 +5,16 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from os import PathLike
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from bridle.errors import DataError, UsageError, did_you_mean
+from bridle.models.reading import FitTable, read_for_fit
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths
 from bridle.models.result import FitResult, Fitted
-from bridle.models.split import three_parts, without_columns
+from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
@@ -25,13 +24,13 @@ from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare, judge_classes, judge_values
 from bridle.tables import (
     ClassTarget,
+    ReadOptions,
     TableEncoder,
     ValueTarget,
     facts_of_table,
     infer_task,
-    read_table,
-    target_column,
 )
+from bridle.tables.read import ReadTable, Table
 from bridle.version import __version__
 
 __all__ = ["fit", "judge_members", "with_class_weights"]
@@ -41,13 +40,14 @@ PLAIN, REGULARIZED = 0, 1
 
 
 def fit(
-    table: str | PathLike[str] | pd.DataFrame,
+    table: Table | ReadTable,
     target: str,
     *,
     task: str = "auto",
     strengths: Strengths | None = None,
     recipe: Recipe | None = None,
     drop: Sequence[str] = (),
+    reading: ReadOptions | None = None,
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> FitResult:
@@ -61,8 +61,9 @@ def fit(
     Parameters
     ----------
     table : path or DataFrame
-        A CSV, CSV.gz or Parquet file, or a DataFrame. Columns may be numerical, categorical,
-        boolean, dates or text, and may have missing values.
+        A file or a DataFrame; see :func:`bridle.tables.read_table`. Columns may be numerical,
+        categorical, boolean, dates or text, and may have missing values. Rows without a target are
+        left out.
     target : str
         The column to predict.
     task : {"auto", "classification", "regression"}
@@ -75,6 +76,8 @@ def fit(
         How to train.
     drop : sequence of str
         Columns to leave out.
+    reading : ReadOptions, optional
+        What overrules the signs of the file, such as its separator.
     seed : int
         The seed of the split, the weights, the batches and the masks; 0 or more.
     on_epoch : callable, optional
@@ -108,10 +111,11 @@ def fit(
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
-    frame, truth = target_column(without_columns(read_table(table), drop, target), target)
+    given = read_for_fit(table, target, drop, reading)
+    frame, truth = given.frame, given.truth
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
-    rows, encoder, coding = _encoders(frame, truth, task, seed)
+    rows, encoder, coding = _encoders(given, task, seed)
     X = torch.from_numpy(encoder.transform(frame))
     y = torch.from_numpy(coding.transform(truth))
     data = {name: Dataset(X[at], y[at]) for name, at in rows.items()}
@@ -127,9 +131,12 @@ def fit(
         _describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)
     )
     facts = _facts(strengths, recipe, seed, regularized)
-    facts["table"] = facts_of_table(
-        frame[list(encoder.columns)], truth, rows["training"], split="three parts"
-    )
+    facts["table"] = {
+        **facts_of_table(
+            frame[list(encoder.columns)], truth, rows["training"], split="three parts"
+        ),
+        "marks": given.marks,
+    }
     return FitResult(
         model=TableModel(population.take([REGULARIZED]), encoder, coding, target, facts),
         plain=plain,
@@ -141,17 +148,19 @@ def fit(
         population=population,
         data=data,
         places=rows,
-        notes=encoder.notes,
+        notes=(*given.notes, *encoder.notes),
+        reading=given.read.line,
     )
 
 
 def _encoders(
-    frame: pd.DataFrame, truth: pd.Series[Any], task: str, seed: int
+    given: FitTable, task: str, seed: int
 ) -> tuple[dict[str, np.ndarray[Any, Any]], TableEncoder, ClassTarget | ValueTarget]:
     """Split the rows, and fit the encoders of features and target to the training part."""
+    truth = given.truth
     classes = ClassTarget.fit(truth) if task == "classification" else None
     rows = three_parts(len(truth), classes.transform(truth) if classes else None, seed)
-    encoder = TableEncoder().fit(frame.iloc[rows["training"]])
+    encoder = TableEncoder().fit(given.frame.iloc[rows["training"]], given.columns)
     return rows, encoder, classes or ValueTarget.fit(truth.iloc[rows["training"]])
 
 

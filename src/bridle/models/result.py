@@ -69,7 +69,9 @@ class FitResult:
     places : dict of str to int64 array
         The positions of each part's rows in the table.
     notes : tuple of str
-        Remarks on how columns of the table were interpreted.
+        Remarks on how the table was read and its columns interpreted, and warnings about it.
+    reading : str
+        What was understood of the table, in one line.
     """
 
     model: TableModel
@@ -83,6 +85,7 @@ class FitResult:
     data: dict[str, Dataset]
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     notes: tuple[str, ...] = field(default=())
+    reading: str = ""
 
     @property
     def verdict(self) -> str:

@@ -13,10 +13,12 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.models.reading import read_for_model
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
 from bridle.subnetworks import predict_ensemble
-from bridle.tables import ClassTarget, TableEncoder, ValueTarget, read_table
+from bridle.tables import ClassTarget, TableEncoder, ValueTarget
+from bridle.tables.read import ReadTable
 
 __all__ = ["TableModel"]
 
@@ -72,7 +74,10 @@ class TableModel:
         return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
 
     def predict(
-        self, table: str | PathLike[str] | pd.DataFrame, *, subnetworks: int | None = None
+        self,
+        table: str | PathLike[str] | pd.DataFrame | ReadTable,
+        *,
+        subnetworks: int | None = None,
     ) -> pd.DataFrame:
         """Predict the target of each row.
 
@@ -80,7 +85,7 @@ class TableModel:
         ----------
         table : path or DataFrame
             It must have the columns that the model was trained on, in any order. Other columns
-            are ignored.
+            are ignored. Each column is read as it was in training, whatever its cells look like.
         subnetworks : int, optional
             Average this many subnetworks of each network instead, and return their standard
             deviation too; see :func:`bridle.predict_ensemble`.
@@ -92,7 +97,9 @@ class TableModel:
             classification there is also ``probability_<class>``, float64; the probabilities sum
             to one. With ``subnetworks`` there is also their standard deviation. For regression it
             is ``std``, in the target's units. For classification it is ``std_<class>``, and there
-            is ``mutual_information``, in nats.
+            is ``mutual_information``, in nats. ``attrs["notes"]`` has remarks on the rows: new
+            categories, numbers far outside the training range, and dates of another form, which
+            are taken as missing.
 
         Raises
         ------
@@ -111,7 +118,14 @@ class TableModel:
         >>> model.predict(table, subnetworks=50).columns.tolist()[3:]
         ['std_no', 'std_yes', 'mutual_information']
         """
-        features = torch.from_numpy(self.encoder.transform(read_table(table)))
+        read = read_for_model(self, table)
+        notes = list(read.notes)
+        features = torch.from_numpy(self.encoder.transform(read.frame, notes))
+        found = self._predicted(features, subnetworks)
+        found.attrs["notes"] = notes
+        return found
+
+    def _predicted(self, features: Tensor, subnetworks: int | None) -> pd.DataFrame:
         if subnetworks is not None:
             return self._predict_ensemble(features, subnetworks)
         outputs = predict(self.network, features).double()

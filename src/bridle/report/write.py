@@ -11,12 +11,13 @@ from bridle.diagnosis import Diagnosis, diagnose
 from bridle.errors import UsageError
 from bridle.models.ablation import ablate
 from bridle.models.audit import audit_model
+from bridle.models.reading import rows_for_model
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.report.compose import Reportable, report_of
 from bridle.report.document import Report
 from bridle.search import SearchResult
-from bridle.tables import fingerprint, read_table, target_column
+from bridle.tables import fingerprint
 
 __all__ = ["full_report", "write_report"]
 
@@ -129,7 +130,7 @@ def full_report(
 
 def _was_fitted_to(model: TableModel, table: Table) -> bool:
     """Return whether a model was fitted to this table."""
-    frame, truth = target_column(read_table(table), model.target_name)
+    frame, truth = rows_for_model(model, table)
     columns = list(model.encoder.columns)
     recorded = model.facts.get("table", {}).get("fingerprint")
     return set(columns) <= set(frame.columns) and recorded == fingerprint(frame[columns], truth)

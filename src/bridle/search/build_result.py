@@ -109,7 +109,8 @@ def build_result(
         seconds=time.monotonic() - halving.began,
         interrupted=halving.interrupted,
         observed=_scored_rows(table, bins, own[1], others),
-        notes=table.encoders[0].notes,
+        notes=(*table.notes, *table.encoders[0].notes),
+        reading=table.reading,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import torch
 from torch import Tensor
 
 from bridle.tables import TableEncoder
+from bridle.tables.columns import Column
 
 __all__ = ["encode", "fit_encoders"]
 
@@ -14,13 +17,15 @@ BINS = 16
 MAX_BIN_INPUTS = 512  # that the bins may add
 
 
-def fit_encoders(frame: pd.DataFrame) -> dict[int, TableEncoder]:
+def fit_encoders(
+    frame: pd.DataFrame, columns: Sequence[Column] | None = None
+) -> dict[int, TableEncoder]:
     """Fit the encoders of a table: without bins, and with 16 bins for each numerical feature.
 
     The second one is left out if its bins would add more than 512 inputs. The keys are the numbers
-    of bins.
+    of bins. ``columns`` has the kinds of the columns, if they are decided already.
     """
-    encoder = TableEncoder().fit(frame)
+    encoder = TableEncoder().fit(frame, columns)
     bins = (0, BINS) if 0 < encoder.numbers * BINS <= MAX_BIN_INPUTS else (0,)
     return {each: encoder.binned(frame, each) for each in bins}
 

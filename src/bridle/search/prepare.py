@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import DataError
+from bridle.models.reading import FitTable
 from bridle.models.split import split_rows
 from bridle.search.comparison import boosting_outputs
 from bridle.search.data import SearchData, fold_of_rows
@@ -21,13 +22,15 @@ from bridle.tables import (
     TableEncoder,
     ValueTarget,
     facts_of_table,
-    read_table,
     target_column,
 )
+from bridle.tables.columns import Column, as_strings
+from bridle.tables.read import ReadTable, read_with_notes
+from bridle.tables.schema import with_target
 
 __all__ = ["PreparedTable", "Table", "prepare_table"]
 
-Table = str | PathLike[str] | pd.DataFrame
+Table = str | PathLike[str] | pd.DataFrame | ReadTable
 _Part = tuple[pd.DataFrame, "pd.Series[Any]"]
 
 
@@ -54,6 +57,10 @@ class PreparedTable:
         The positions of the "searched" and the "test" rows in their tables.
     facts : dict
         The facts about the table that the model keeps; JSON values.
+    notes : tuple of str
+        Remarks on the table, and warnings about it.
+    reading : str
+        What was understood of the table, in one line.
     """
 
     data: SearchData
@@ -65,11 +72,12 @@ class PreparedTable:
     boosting: Tensor | None
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     facts: dict[str, Any]
+    notes: tuple[str, ...] = ()
+    reading: str = ""
 
 
 def prepare_table(
-    frame: pd.DataFrame,
-    truth: pd.Series[Any],
+    given: FitTable,
     test: Table | None,
     *,
     target: str,
@@ -83,8 +91,8 @@ def prepare_table(
 
     Parameters
     ----------
-    frame, truth : DataFrame, Series
-        The features and the target.
+    given : FitTable
+        The features, the target, and the kinds of the columns.
     test : path or DataFrame, optional
         Other rows to test on. Default: a fifth of the table.
     target : str
@@ -99,8 +107,9 @@ def prepare_table(
     DataError
         If the table cannot be used.
     """
-    searched, tested = _split(frame, truth, test, target, task, seed)
-    encoders = fit_encoders(searched[0])
+    frame, truth = given.frame, given.truth
+    searched, tested = _split(given, test, target, task, seed)
+    encoders = fit_encoders(searched[0], given.columns)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"
@@ -124,26 +133,40 @@ def prepare_table(
         y_test=torch.from_numpy(coding.transform(tested[1])),
         boosting=boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed, seconds=seconds),
         places=places,
-        facts=facts_of_table(
-            frame[list(encoders[0].columns)],
-            truth,
-            places["searched"],
-            split="test part" if test is None else "none",
-        ),
+        facts={
+            **facts_of_table(
+                frame[list(encoders[0].columns)],
+                truth,
+                places["searched"],
+                split="test part" if test is None else "none",
+            ),
+            "marks": given.marks,
+        },
+        notes=given.notes,
+        reading=given.read.line,
     )
 
 
 def _split(
-    frame: pd.DataFrame,
-    truth: pd.Series[Any],
+    given: FitTable,
     test: Table | None,
     target: str,
     task: str,
     seed: int,
 ) -> tuple[_Part, _Part]:
     """Return the rows to search on, and the test set."""
+    frame, truth = given.frame, given.truth
     if test is not None:
-        return (frame, truth), target_column(read_table(test), target)
+        known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
+        read = read_with_notes(test, given.read.options, known=known, prior=given.read.marks)
+        return (frame, truth), target_column(with_target(read.frame, target)[0], target)
     codes = ClassTarget.fit(truth).transform(truth) if task == "classification" else None
     rest, held = split_rows(len(truth), codes, seed)
     return (frame.iloc[rest], truth.iloc[rest]), (frame.iloc[held], truth.iloc[held])
+
+
+def _as_column(truth: pd.Series[Any]) -> Column:
+    """Return the target as a column: numbers, or labels as they are written."""
+    if pd.api.types.is_numeric_dtype(truth.dtype) and not pd.api.types.is_bool_dtype(truth.dtype):
+        return Column(str(truth.name), "number")
+    return Column(str(truth.name), "category", categories=tuple(as_strings(truth).unique()))

@@ -104,7 +104,9 @@ class SearchResult:
     observed : ScoredRows
         The encoded rows, and the outputs for them.
     notes : tuple of str
-        Remarks on how columns of the table were interpreted.
+        Remarks on how the table was read and its columns interpreted, and warnings about it.
+    reading : str
+        What was understood of the table, in one line.
 
     Examples
     --------
@@ -138,6 +140,7 @@ class SearchResult:
     interrupted: bool
     observed: ScoredRows
     notes: tuple[str, ...] = field(default=())
+    reading: str = ""
 
     @property
     def verdict(self) -> str:

@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
-from bridle.models.split import without_columns
+from bridle.models.reading import read_for_fit
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device
@@ -22,7 +22,7 @@ from bridle.search.run_directory import RunDirectory
 from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress
 from bridle.search.trial import PLAIN_ID
-from bridle.tables import infer_task, read_table, target_column
+from bridle.tables import ReadOptions, infer_task
 
 __all__ = ["search"]
 
@@ -43,6 +43,7 @@ def search(
     folds: int = FOLDS,
     hidden: Sequence[Sequence[int]] = (HIDDEN,),
     drop: Sequence[str] = (),
+    reading: ReadOptions | None = None,
     seed: int = 0,
     engine: str = "local",
     workers: int = 1,
@@ -95,6 +96,8 @@ def search(
         The hidden layers to choose from.
     drop : sequence of str
         Columns to leave out.
+    reading : ReadOptions, optional
+        What overrules the signs of the file, such as its separator.
     seed : int
         The seed of the splits, the sampled configurations, the weights, the batches and the masks.
     engine : {"local", "dask", "ray", "joblib"}
@@ -154,12 +157,11 @@ def search(
     settings = SearchSettings(
         "", budget, configurations, epochs, answer, seed, engine, workers, memory
     )
-    frame, truth = target_column(without_columns(read_table(table), drop, target), target)
-    task = infer_task(truth) if task == "auto" else task
+    given = read_for_fit(table, target, drop, reading)
+    task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     prepared = prepare_table(
-        frame,
-        truth,
+        given,
         test,
         target=target,
         task=task,

@@ -4,6 +4,7 @@ from .fingerprint import (
     fingerprint as fingerprint,
     share_of_known_rows as share_of_known_rows,
 )
+from .options import ReadOptions as ReadOptions
 from .read import read_table as read_table
 from .target import (
     ClassTarget as ClassTarget,

@@ -1,17 +1,20 @@
-"""The kind of each column, decided once from the rows that the encoder is fitted to."""
+"""The kind of each column, decided once, and how cells are read as that kind ever after."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+import re
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError
-from bridle.tables.read import MISSING_STRINGS
+from bridle.tables.dates import date_format_of, parse_dates
+from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 
-__all__ = ["Column", "as_dates", "as_numbers", "as_strings", "column_of"]
+__all__ = ["MAX_CATEGORIES", "Column", "as_dates", "as_levels", "as_numbers", "as_strings"]
+__all__ += ["column_of", "restricted"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
@@ -34,6 +37,8 @@ class Column:
         The format of dates that are strings.
     has_time : bool
         Whether any date had a time of day.
+    missing : tuple of str
+        Strings that mean a missing value in this column, besides the usual ones.
     """
 
     name: str
@@ -42,10 +47,12 @@ class Column:
     categories: tuple[str, ...] = ()
     date_format: str | None = None
     has_time: bool = False
+    missing: tuple[str, ...] = ()
 
     def state(self) -> dict[str, Any]:
         """Return the column as JSON values."""
-        return {**asdict(self), "categories": list(self.categories)}
+        lists = {"categories": list(self.categories), "missing": list(self.missing)}
+        return {**asdict(self), **lists}
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Column:
@@ -57,6 +64,8 @@ class Column:
             If the state is not that of a column.
         """
         expected = {item.name for item in fields(cls)}
+        if isinstance(state, dict):
+            state = {"missing": [], **state}  # earlier files do not have it
         if not isinstance(state, dict) or set(state) != expected:
             raise ModelFileError(
                 f"the model file has an invalid column state {str(state)[:80]!r}; "
@@ -67,25 +76,28 @@ class Column:
             raise ModelFileError(
                 f"the model file has an invalid column kind {state['kind']!r}; fit the model again"
             )
-        return cls(**{**state, "categories": tuple(map(str, state["categories"]))})
+        lists = {name: tuple(map(str, state[name])) for name in ("categories", "missing")}
+        return cls(**{**state, **lists})
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the column had no values, and is left out for that."""
+        return self.kind == "constant" and self.has_missing
 
 
-def column_of(values: pd.Series[Any]) -> Column:
+def column_of(values: pd.Series[Any], date_format: str | None = None) -> Column:
     """Decide the kind of a column.
 
     Parameters
     ----------
     values : Series
-        The rows that the encoder is fitted to.
+        The rows that decide. A column without values is constant, with ``has_missing``.
+    date_format : str, optional
+        The form of dates that are strings.
 
     Returns
     -------
     Column
-
-    Raises
-    ------
-    DataError
-        If all values are missing.
     """
     name = str(values.name)
     missing = bool(values.isna().any())
@@ -95,21 +107,25 @@ def column_of(values: pd.Series[Any]) -> Column:
         return _or_constant(Column(name, "number", missing), values)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return _or_constant(Column(name, "date", missing, has_time=_has_time(values)), values)
-    return _column_of_strings(name, as_strings(values))
+    return _column_of_strings(name, as_strings(values), date_format=date_format)
 
 
-def _column_of_strings(name: str, texts: pd.Series[Any], found_kind: Kind | None = None) -> Column:
+def _column_of_strings(
+    name: str,
+    texts: pd.Series[Any],
+    found_kind: Kind | None = None,
+    date_format: str | None = None,
+) -> Column:
     present = texts[texts.notna()]
+    if found_kind is None:
+        numbers = present[~present.isin(USUAL)]
+        if len(numbers) and _are_numbers(numbers):
+            return _or_constant(Column(name, "number", len(numbers) < len(texts)), numbers)
     missing = len(present) < len(texts)
     distinct = present.unique()
-    if not len(distinct):
-        raise DataError(
-            f"all values of column {name!r} are missing; drop it with --drop {name} "
-            f"(in Python: drop=[{name!r}])"
-        )
-    if found_kind is None and pd.to_numeric(present, errors="coerce").notna().all():
-        return _or_constant(Column(name, "number", missing), present)
-    written = None if found_kind else _date_format(present)
+    if found_kind is None and set(distinct) <= set(USUAL):
+        return Column(name, "constant", has_missing=True)
+    written = None if found_kind else date_format_of(present, date_format)
     if written is not None:
         dates = pd.to_datetime(present, format=written, utc=True).dt.tz_localize(None)
         column = Column(name, "date", missing, date_format=written, has_time=_has_time(dates))
@@ -117,37 +133,51 @@ def _column_of_strings(name: str, texts: pd.Series[Any], found_kind: Kind | None
     if len(distinct) == 1 and not missing:
         return Column(name, "constant")
     if found_kind or len(distinct) <= min(MAX_CATEGORIES, len(texts) / 2):
-        return Column(name, "category", missing, categories=tuple(sorted(distinct)))
+        # what may also mean a missing value is last, where missing values are
+        levels = sorted(distinct, key=lambda level: (level in USUAL, level))
+        return Column(name, "category", missing, categories=tuple(levels))
     return Column(name, "text", missing)
+
+
+def _are_numbers(texts: pd.Series[Any]) -> bool:
+    """Return whether all strings are numbers; digits that begin with 0 are a code."""
+    if texts.str.fullmatch(r"[+-]?0\d+").any():
+        return False
+    return bool(pd.to_numeric(texts, errors="coerce").notna().all())
 
 
 def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
     present = values[values.notna()] if column.has_missing else values
     if not len(present):
-        raise DataError(
-            f"all values of column {column.name!r} are missing; drop it with --drop {column.name} "
-            f"(in Python: drop=[{column.name!r}])"
-        )
+        return Column(column.name, "constant", has_missing=True)
     plain = present.to_numpy()  # pandas is slow for thousands of columns
     if not column.has_missing and (plain == plain[0]).all():
         return Column(column.name, "constant")
     return column
 
 
-def _date_format(texts: pd.Series[Any]) -> str | None:
-    """Return the date format that all strings share, or None."""
-    if not texts.astype(str).str.contains(r"\d").all():
-        return None
-    from skrub import ToDatetime  # takes seconds to import
-    from skrub.core import RejectColumn
+def restricted(column: Column, values: pd.Series[Any]) -> Column:
+    """Return a column of known kind as it is in the rows that an encoder is fitted to.
 
-    try:
-        parser = ToDatetime().fit(texts)
-        pd.to_datetime(texts, format=parser.format_, utc=True)
-    except (RejectColumn, ValueError):
-        return None
-    written: str = parser.format_
-    return written
+    The kind stays, unless these rows have no values or only one; the categories are those of the
+    rows.
+    """
+    if column.kind == "constant":
+        return column
+    if column.kind in ("category", "text"):
+        present = as_levels(values, column)
+        missing = bool(present.isna().any())
+        distinct = set(present[present.notna()])
+        if not distinct or (len(distinct) == 1 and not missing):
+            return Column(column.name, "constant", has_missing=not distinct)
+        kept = tuple(level for level in column.categories if level in distinct)
+        return replace(column, has_missing=missing, categories=kept)
+    if column.kind == "number":
+        found = pd.Series(as_numbers(values, column.missing))
+    else:
+        found = as_dates(values, column.date_format)
+    missing = bool(found.isna().any())
+    return _or_constant(replace(column, has_missing=missing), found)
 
 
 def _has_time(dates: pd.Series[Any]) -> bool:
@@ -173,10 +203,42 @@ def _text(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value).strip()
-    return None if text in MISSING_STRINGS else text
+    return None if text in ALWAYS else text
 
 
-def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def as_levels(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
+    """Return the categories of values, and None for missing values.
+
+    Booleans are the same category however they are written: true, True, 1.
+    """
+    texts = as_strings(values)
+    known = set(column.categories)
+    gone = {*USUAL, *column.missing} - known
+    replaced = {text: _level(text, known, gone) for text in texts[texts.notna()].unique()}
+    return texts.map(lambda text: None if text is None else replaced[text]).astype(object)
+
+
+def _level(text: str, known: set[str], gone: set[str]) -> str | None:
+    if text in known:
+        return text
+    if text in gone:
+        return None
+    flags = {level.lower(): level for level in known}
+    if set(flags) <= {"true", "false"}:
+        number = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
+        return flags.get(number.get(text, text.lower()), text)
+    if known and all(_WHOLE.fullmatch(level) for level in known) and _ZEROS.fullmatch(text):
+        return str(int(float(text)))  # 1.0 among 1, 2, 3
+    return text
+
+
+_WHOLE = re.compile(r"-?(?:0|[1-9]\d*)")
+_ZEROS = re.compile(r"-?\d+\.0+")
+
+
+def as_numbers(
+    values: pd.Series[Any], missing: tuple[str, ...] = ()
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return values as float64, with NaN for missing values.
 
     Raises
@@ -187,13 +249,16 @@ def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        texts = as_strings(values)
+        texts = as_strings(values).replace({"True": "1", "False": "0"})
         parsed = pd.to_numeric(texts, errors="coerce")
-        strange = np.flatnonzero(texts.notna() & parsed.isna())
-        if len(strange):
+        strange = texts.notna() & parsed.isna()
+        strange &= ~texts.isin([*MISSING_STRINGS, *missing])
+        strange &= ~texts.map(lambda text: text is not None and is_mark(text)).astype(bool)
+        if strange.any():
+            at = int(np.flatnonzero(strange)[0])
             raise DataError(
-                f"column {values.name!r}, row {strange[0] + 1}: {texts.iloc[strange[0]]!r} is not "
-                "a number, but the column was numerical in training; correct it or leave it empty"
+                f"column {values.name!r}, row {at + 1}: {texts.iloc[at]!r} is not a number, but "
+                "the column was numerical in training; correct it or leave it empty"
             )
         numbers = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
     infinite = np.flatnonzero(np.isinf(numbers))
@@ -206,22 +271,29 @@ def as_numbers(values: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def as_dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
-    """Return values as UTC dates without a time zone, with NaT for missing values.
+    """Return values as UTC dates without a time zone, with NaT for what is no date.
+
+    A date in ISO form is read in any column of dates; another form only if it is the column's.
 
     Raises
     ------
     DataError
-        If a value is not a date in the column's format.
+        If there are values, and none is a date.
     """
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values
-    texts = as_strings(values)
-    dates = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True)
-    strange = np.flatnonzero(texts.notna() & dates.isna())
-    if len(strange):
-        form = f" of the form {date_format}" if date_format else ""
+    if pd.api.types.is_numeric_dtype(values.dtype) and values.notna().any():
         raise DataError(
-            f"column {values.name!r}, row {strange[0] + 1}: {texts.iloc[strange[0]]!r} is not a "
-            f"date{form}, but the column had dates in training; correct it or leave it empty"
+            f"column {values.name!r} has numbers, but it had dates in training; give dates"
         )
-    return dates.dt.tz_localize(None)
+    texts = as_strings(values)
+    dates = parse_dates(texts, date_format)
+    present = texts.notna() & ~texts.isin(USUAL) & texts.astype(str).str.contains(r"\d")
+    if present.any() and dates.isna().all():
+        form = f" of the form {date_format}" if date_format else ""
+        at = int(np.flatnonzero(present)[0])
+        raise DataError(
+            f"column {values.name!r}, row {at + 1}: {texts.iloc[at]!r} is not a date{form}, and "
+            "no other cell is, but the column had dates in training; correct the dates"
+        )
+    return dates

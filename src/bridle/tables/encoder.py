@@ -8,20 +8,31 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column, as_dates, as_numbers, as_strings, column_of
+from bridle.tables.columns import Column, column_of, restricted
+from bridle.tables.encoders import (
+    MISSING,
+    FloatArray,
+    center_of,
+    date_encoder_of,
+    levels_of,
+    one_hot_of,
+    read_columns,
+    safe_scale,
+    scaler_of,
+)
+from bridle.tables.remarks import remarks_on
 from bridle.tables.text import TextFeatures
 
 if TYPE_CHECKING:
-    from skrub import DatetimeEncoder
+    from collections.abc import Sequence
+
+    from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
 __all__ = ["TableEncoder"]
 
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-MISSING = "(missing)"
 CLIP = 3.0
 
 
@@ -38,7 +49,7 @@ class TableEncoder:
       treated as numerical.
     - *Text* columns (strings with more distinct values) become 30 latent components of their
       character n-grams.
-    - *Constant* columns are left out.
+    - *Constant* columns and columns without values are left out.
     - With :meth:`binned`, numerical features are also encoded in bins.
 
     The kind of each column is decided in ``fit`` and does not change.
@@ -72,6 +83,7 @@ class TableEncoder:
         self._one_hot: OneHotEncoder | None = None
         self._texts: dict[str, TextFeatures] = {}
         self._bins: PiecewiseLinear | None = None
+        self._ranges: dict[str, tuple[float, float]] = {}
         self.feature_names: tuple[str, ...] = ()
 
     @property
@@ -82,9 +94,12 @@ class TableEncoder:
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on how columns were interpreted."""
-        constant = [column.name for column in self._all if column.kind == "constant"]
+        empty = [column.name for column in self._all if column.is_empty]
+        constant = [c.name for c in self._all if c.kind == "constant" and not c.is_empty]
         texts = [column.name for column in self._all if column.kind == "text"]
         found = []
+        if empty:
+            found.append(f"left out, because they have no values: {_listed(empty)}")
         if constant:
             found.append(f"left out, because they are constant: {_listed(constant)}")
         if texts:
@@ -95,13 +110,20 @@ class TableEncoder:
         """Return the number of columns of each kind."""
         return dict(Counter(column.kind for column in self._all))
 
-    def fit(self, frame: pd.DataFrame) -> Self:
+    @property
+    def schema(self) -> dict[str, Column]:
+        """The columns by name, as they are read at prediction."""
+        return {column.name: column for column in self._all}
+
+    def fit(self, frame: pd.DataFrame, columns: Sequence[Column] | None = None) -> Self:
         """Decide the kind of each column, and learn centers, scales, categories and components.
 
         Parameters
         ----------
         frame : DataFrame
             The training rows, without the target.
+        columns : sequence of Column, optional
+            The columns of the whole table, if their kinds are decided already.
 
         Returns
         -------
@@ -111,19 +133,25 @@ class TableEncoder:
         Raises
         ------
         DataError
-            If all values of a column are missing, one is infinite, or all columns are constant.
+            If a value is infinite, or all columns are constant.
         """
-        self._all = tuple(column_of(frame[name]) for name in frame.columns)
+        if columns is None:
+            self._all = tuple(column_of(frame[name]) for name in frame.columns)
+        else:
+            self._all = tuple(restricted(column, frame[column.name]) for column in columns)
         if not self.columns:
             raise DataError(f"all {len(self._all)} columns are constant; give columns that vary")
         self._texts = {
             column.name: TextFeatures.fit(frame[column.name])[0] for column in self._of("text")
         }
-        numbers = self._numbers(frame)
+        read = read_columns(frame, self._all)
+        numbers = self._numbers(read, len(frame))
+        names = [column.name for column in self._of("number")]
+        self._ranges = {n: (float(np.nanmin(read[n])), float(np.nanmax(read[n]))) for n in names}
         if numbers.shape[1]:
-            center = RobustScaler(with_scaling=False).fit(numbers).center_
-            self._scaler = _scaler(center, _safe_scale(numbers))
-        self._one_hot = _one_hot(self._of("category"))
+            center = center_of(numbers)
+            self._scaler = scaler_of(center, safe_scale(numbers))
+        self._one_hot = one_hot_of(self._of("category"))
         self.feature_names = self._names()
         return self
 
@@ -149,7 +177,8 @@ class TableEncoder:
         ('age', 'age[-0.949,0)', 'age[0,0.949)')
         """
         made = copy(self)
-        made._bins = PiecewiseLinear.fit(self._scaled(frame), bins) if bins else None
+        scaled = self._scaled(read_columns(frame, self._all), len(frame)) if bins else None
+        made._bins = None if scaled is None else PiecewiseLinear.fit(scaled, bins)
         made.feature_names = made._names()
         return made
 
@@ -158,13 +187,18 @@ class TableEncoder:
         """The number of numerical features, which can also be encoded in bins."""
         return 0 if self._scaler is None else len(self._scaler.center_)
 
-    def transform(self, frame: pd.DataFrame) -> np.ndarray[Any, np.dtype[np.float32]]:
+    def transform(
+        self, frame: pd.DataFrame, notes: list[str] | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Encode rows.
 
         Parameters
         ----------
         frame : DataFrame
             It must have the columns of ``fit``, in any order. Other columns are ignored.
+        notes : list of str, optional
+            Remarks on the rows are added to it: categories that are new, numbers far outside the
+            training range, and cells that were taken as missing.
 
         Returns
         -------
@@ -183,8 +217,11 @@ class TableEncoder:
         out = np.zeros((len(frame), len(self.feature_names)), dtype=np.float32)
         if not len(frame):
             return out
-        numbers = self._scaled(frame)
-        blocks = [numbers, self._missing(frame), self._categories(frame)]
+        read = read_columns(frame, self._all)
+        if notes is not None:
+            notes += remarks_on(frame, self._all, read, self._ranges)
+        numbers = self._scaled(read, len(frame))
+        blocks = [numbers, self._missing(read, len(frame)), self._categories(read, len(frame))]
         blocks += [
             self._texts[column.name].transform(frame[column.name]) for column in self._of("text")
         ]
@@ -196,42 +233,41 @@ class TableEncoder:
     def _of(self, *kinds: str) -> list[Column]:
         return [column for column in self._all if column.kind in kinds]
 
-    def _numbers(self, frame: pd.DataFrame) -> FloatArray:
+    def _numbers(self, read: dict[str, Any], rows: int) -> FloatArray:
         """Return numerical and date columns as float64, with NaN for missing values."""
-        blocks = [as_numbers(frame[column.name])[:, None] for column in self._of("number")]
+        blocks = [read[column.name][:, None] for column in self._of("number")]
         for column in self._of("date"):
-            dates = as_dates(frame[column.name], column.date_format)
-            blocks.append(_date_encoder(column).transform(dates).to_numpy(dtype=np.float64))
-        return np.concatenate(blocks, axis=1) if blocks else np.zeros((len(frame), 0))
+            dates = date_encoder_of(column).transform(read[column.name].rename(column.name))
+            blocks.append(dates.to_numpy(dtype=np.float64))
+        return np.concatenate(blocks, axis=1) if blocks else np.zeros((rows, 0))
 
-    def _scaled(self, frame: pd.DataFrame) -> FloatArray:
-        numbers = self._numbers(frame)
+    def _scaled(self, read: dict[str, Any], rows: int) -> FloatArray:
+        numbers = self._numbers(read, rows)
         if self._scaler is None:
             return numbers
         # numbers near the largest float must not overflow in between
         scaled = np.clip(self._scaler.transform(np.clip(numbers, -1e300, 1e300)), -1e9, 1e9)
         return np.nan_to_num(scaled / np.sqrt(1 + np.square(scaled / CLIP)), nan=0.0)
 
-    def _missing(self, frame: pd.DataFrame) -> FloatArray:
+    def _missing(self, read: dict[str, Any], rows: int) -> FloatArray:
         columns = [column for column in self._of("number", "date") if column.has_missing]
-        blocks = [_is_missing(frame[column.name]) for column in columns]
-        return np.array(blocks, dtype=np.float64).T.reshape(len(frame), len(columns))
+        blocks = [np.asarray(pd.isna(read[column.name])) for column in columns]
+        return np.array(blocks, dtype=np.float64).T.reshape(rows, len(columns))
 
-    def _categories(self, frame: pd.DataFrame) -> FloatArray:
-        columns = self._of("category")
+    def _categories(self, read: dict[str, Any], rows: int) -> FloatArray:
         if self._one_hot is None:
-            return np.zeros((len(frame), 0))
-        texts = [as_strings(frame[column.name]).fillna(MISSING) for column in columns]
+            return np.zeros((rows, 0))
+        texts = [read[column.name].fillna(MISSING) for column in self._of("category")]
         return self._one_hot.transform(np.array(texts, dtype=object).T)
 
     def _names(self) -> tuple[str, ...]:
         names = [column.name for column in self._of("number")]
         for column in self._of("date"):
-            names += _date_encoder(column).get_feature_names_out()
+            names += date_encoder_of(column).get_feature_names_out()
         numbers = list(names)
         names += [f"{c.name}={MISSING}" for c in self._of("number", "date") if c.has_missing]
         for column in self._of("category"):
-            names += [f"{column.name}={category}" for category in _levels(column)]
+            names += [f"{column.name}={category}" for category in levels_of(column)]
         for column in self._of("text"):
             names += [f"{column.name}~{i}" for i in range(self._texts[column.name].count)]
         if self._bins is not None:
@@ -250,6 +286,8 @@ class TableEncoder:
         arrays: dict[str, np.ndarray[Any, Any]] = {}
         if self._scaler is not None:
             arrays |= {"center": self._scaler.center_, "scale": self._scaler.scale_}
+        if self._ranges:
+            arrays["ranges"] = np.array(list(self._ranges.values()))
         for index, features in enumerate(self._texts.values()):
             arrays |= {f"text.{index}.{name}": a for name, a in features.arrays().items()}
         if self._bins is not None:
@@ -271,16 +309,23 @@ class TableEncoder:
             raise ModelFileError("the state of the table's columns is missing; fit the model again")
         encoder = cls()
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
-        encoder._one_hot = _one_hot(encoder._of("category"))
+        encoder._one_hot = one_hot_of(encoder._of("category"))
         for index, column in enumerate(encoder._of("text")):
             encoder._texts[column.name] = TextFeatures(
                 **{
                     part: _array(arrays, f"text.{index}.{part}")
                     for part in ("idf", "directions", "scale")
-                }
+                },
+                limit=arrays.get(f"text.{index}.limit"),
             )
         if encoder._of("number", "date"):
-            encoder._scaler = _scaler(_array(arrays, "center"), _array(arrays, "scale"))
+            encoder._scaler = scaler_of(_array(arrays, "center"), _array(arrays, "scale"))
+        numbers = [column.name for column in encoder._of("number")]
+        if "ranges" in arrays and arrays["ranges"].shape == (len(numbers), 2):
+            found = arrays["ranges"].tolist()  # earlier files do not have them
+            encoder._ranges = {
+                n: (each[0], each[1]) for n, each in zip(numbers, found, strict=True)
+            }
         if "bins.edges" in arrays:
             parts = ("columns", "counts", "edges")
             learned = {part: _array(arrays, f"bins.{part}") for part in parts}
@@ -295,54 +340,6 @@ def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any
     return arrays[name]
 
 
-def _is_missing(values: pd.Series[Any]) -> np.ndarray[Any, Any]:
-    texts = as_strings(values) if pd.api.types.is_string_dtype(values.dtype) else values
-    return texts.isna().to_numpy()
-
-
 def _listed(names: list[str]) -> str:
     shown = ", ".join(map(repr, names[:5]))
     return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _scaler(center: FloatArray, scale: FloatArray) -> RobustScaler:
-    """Build a scaler with these centers and scales."""
-    scaler = RobustScaler()
-    scaler.center_, scaler.scale_ = center, scale
-    scaler.n_features_in_ = len(center)
-    return scaler
-
-
-def _safe_scale(numbers: FloatArray) -> FloatArray:
-    """Return the interquartile range; half the range if that is 0; 1 if both are 0."""
-    # nanpercentile works column by column, which is slow
-    percentile = np.nanpercentile if np.isnan(numbers).any() else np.percentile
-    low, high = percentile(numbers, [25, 75], axis=0)
-    half = (np.nanmax(numbers, axis=0) / 2) - (np.nanmin(numbers, axis=0) / 2)
-    scale = np.where(high > low, high / 2 - low / 2, half / 2) * 2
-    return np.where(scale > 0, scale, 1.0)
-
-
-def _levels(column: Column) -> list[str]:
-    return [*column.categories, MISSING] if column.has_missing else list(column.categories)
-
-
-def _one_hot(columns: list[Column]) -> OneHotEncoder | None:
-    if not columns:
-        return None
-    levels = [np.array(_levels(column), dtype=object) for column in columns]
-    encoder = OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False)
-    return encoder.fit(np.array([[level[0] for level in levels]], dtype=object))
-
-
-def _date_encoder(column: Column) -> DatetimeEncoder:
-    """Return skrub's encoder for one column; its fit only learns the column's name."""
-    from skrub import DatetimeEncoder  # takes seconds to import
-
-    encoder = DatetimeEncoder(
-        resolution="hour" if column.has_time else "day",
-        add_weekday=True,
-        periodic_encoding="circular",
-    )
-    days = pd.Series(pd.to_datetime(["2000-01-01", "2000-01-02"]), name=column.name)
-    return encoder.fit(days)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import as_strings
+from bridle.tables.missing import USUAL
 
 __all__ = ["facts_of_table", "fingerprint", "share_of_known_rows"]
 
@@ -60,6 +61,7 @@ def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
     codes, distinct = pd.factorize(values.astype(object))
     texts = [*as_strings(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
+    texts = [None if text in USUAL else text for text in texts]  # as in earlier model files
     return pd.Series(np.array(texts, dtype=object)[codes], index=values.index, dtype=object)
 
 

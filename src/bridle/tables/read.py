@@ -2,54 +2,78 @@
 
 from __future__ import annotations
 
-import codecs
-import gzip
 import os
-import zlib
+import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from bridle.errors import DataError
+from bridle.tables.columns import Column
+from bridle.tables.formats import from_frame_like, reader_of
+from bridle.tables.numbers import Marks
+from bridle.tables.options import ReadOptions
+from bridle.tables.settle import settle
+from bridle.tables.text_table import TextTable, read_text_table
 
-__all__ = ["MISSING_STRINGS", "read_table"]
+__all__ = ["ReadTable", "Table", "read_table", "read_with_notes"]
 
-MISSING_STRINGS = (
-    "",
-    "?",
-    "NA",
-    "N/A",
-    "n/a",
-    "NaN",
-    "nan",
-    "NULL",
-    "null",
-    "None",
-    "none",
-    "<NA>",
-)
-"""The strings that mean a missing value in a file; the UCI repository uses "?"."""
-
-_CSV = (".csv", ".tsv", ".txt", ".data")
-_PARQUET = (".parquet", ".pq")
+Table = str | PathLike[str] | pd.DataFrame
 
 
-def read_table(source: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
+@dataclass(frozen=True, eq=False)
+class ReadTable:
+    """A table, and how it was read.
+
+    Attributes
+    ----------
+    frame : DataFrame
+    signs : tuple of str
+        What was understood of a file, such as the separator and the encoding.
+    marks : Marks
+        The marks of its numbers.
+    missing : dict of str to tuple of str
+        Strings that were taken as missing, besides the usual ones, by column.
+    notes : tuple of str
+        What was skipped, or taken in one of several ways.
+    options : ReadOptions
+    """
+
+    frame: pd.DataFrame
+    signs: tuple[str, ...] = ()
+    marks: Marks = field(default=Marks())
+    missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    options: ReadOptions = field(default=ReadOptions())
+
+    @property
+    def line(self) -> str:
+        """What was understood, in one line."""
+        rows, columns = self.frame.shape
+        size = f"read {rows:,} rows × {columns:,} columns"
+        return f"{size}: {', '.join(self.signs)}" if self.signs else size
+
+
+def read_table(source: Table | ReadTable, options: ReadOptions | None = None) -> pd.DataFrame:
     """Read a table.
 
     Parameters
     ----------
     source : path or DataFrame
-        CSV (``.csv``, ``.tsv``, ``.txt``, ``.data``, each also with ``.gz``) in UTF-8 with a
-        header line, separated by commas, semicolons or tabs; or Parquet (``.parquet``, ``.pq``).
-        Or a pandas DataFrame, or an object with a ``to_pandas`` method.
+        A text table: ``.csv``, ``.tsv``, ``.txt`` or ``.data``, each also with ``.gz``. Its
+        separator, quotes, decimal mark, encoding and header are found out. Or Parquet
+        (``.parquet``, ``.pq``), Arrow (``.arrow``, ``.feather``), JSON lines (``.jsonl``,
+        ``.ndjson``), Excel (``.xlsx``), or a DuckDB or SQLite file with ``sql``. ``"-"`` is
+        standard input. Or a pandas or polars DataFrame, an Arrow table, a DuckDB relation, or an
+        object with a ``to_pandas`` method.
+    options : ReadOptions, optional
+        What overrules the signs of the file.
 
     Returns
     -------
@@ -59,9 +83,9 @@ def read_table(source: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If the file does not exist, is empty, ragged or damaged, or is not in UTF-8; if its
-        extension is unknown; if two columns have the same name; or if a column has nested values
-        such as lists.
+        If the file does not exist, is empty, ragged or damaged, or can be read in several ways; if
+        its extension is unknown; if two columns have the same name; or if a column has nested
+        values such as lists.
 
     Examples
     --------
@@ -71,91 +95,87 @@ def read_table(source: str | PathLike[str] | pd.DataFrame) -> pd.DataFrame:
     0  2
     1  3
     """
+    return read_with_notes(source, options).frame
+
+
+def read_with_notes(
+    source: Table | ReadTable,
+    options: ReadOptions | None = None,
+    *,
+    target: str | None = None,
+    known: Mapping[str, Column] | None = None,
+    prior: Marks | None = None,
+) -> ReadTable:
+    """Read a table, and tell how.
+
+    Parameters
+    ----------
+    source : path or DataFrame
+    options : ReadOptions, optional
+    target : str, optional
+        The column to predict. Its labels stay as they are written.
+    known : mapping of str to Column, optional
+        The columns of a model. They are read as that model reads them, whatever their cells look
+        like.
+    prior : Marks, optional
+        The marks of the numbers that the model was fitted to.
+
+    Raises
+    ------
+    DataError
+        As for :func:`read_table`.
+    """
+    if isinstance(source, ReadTable):
+        if known is None:
+            return source
+        again = settle(source.frame, source.options, known=known, prior=source.marks, typed=True)
+        return replace(source, frame=again.frame)
+    options = ReadOptions() if options is None else options
+    names = frozenset(known or ())
+    sep = ","
+    signs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     if isinstance(source, (str, os.PathLike)):
-        return _checked(_from_file(Path(source)), str(source))
-    frame: Any = source
-    if not isinstance(frame, pd.DataFrame) and hasattr(frame, "to_pandas"):
-        frame = frame.to_pandas()
-    if not isinstance(frame, pd.DataFrame):
-        raise DataError(
-            f"a table is a path or a DataFrame, not a {type(frame).__name__}; "
-            "wrap an array as pandas.DataFrame(array)"
-        )
-    return _checked(frame.reset_index(drop=True), "the table")
+        name = "standard input" if str(source) == "-" else str(source)
+        found = _from_file(source, options, names)
+        frame = found.frame if isinstance(found, TextTable) else found
+        if isinstance(found, TextTable):
+            sep, signs, notes = found.sep, found.signs, found.notes
+    else:  # a DataFrame, or what can be made one
+        name, frame = "the table", from_frame_like(source).reset_index(drop=True)
+    checked = _checked(frame, name)
+    done = settle(
+        checked, options, sep=sep, target=target, known=known, prior=prior, typed=not signs
+    )
+    if isinstance(source, (str, os.PathLike)) and signs:
+        marks = [] if done.marks.decimal == "." else ["decimal comma"]
+        if done.marks.thousands:
+            marks.append(f"thousands {done.marks.thousands!r}")
+        signs = (signs[0], *marks, *signs[1:])
+    told = (*notes, *done.notes)
+    return ReadTable(done.frame, signs, done.marks, done.missing, told, options)
 
 
-def _from_file(path: Path) -> pd.DataFrame:
-    suffix = path.suffix if path.suffix != ".gz" else path.with_suffix("").suffix
+def _from_file(
+    source: str | PathLike[str], options: ReadOptions, known: frozenset[str]
+) -> pd.DataFrame | TextTable:
+    if str(source) == "-":
+        raw = sys.stdin.buffer.read()
+        return read_text_table(raw, "standard input", options, packed=False, known=known)
+    path = Path(source)
     if path.is_dir():
         raise DataError(f"{path} is a folder; give a file")
     if not path.exists():
         raise DataError(f"there is no file {path}; check the path")
-    if suffix.lower() in _PARQUET:
-        return _parquet(path)
-    if suffix.lower() in _CSV:
-        return _csv(path)
-    raise DataError(
-        f"{path} has the unknown extension {path.suffix!r}; give .csv, .csv.gz, .tsv or .parquet"
-    )
-
-
-def _parquet(path: Path) -> pd.DataFrame:
+    read = reader_of(path)
+    if read is not None:
+        return read(path, options)
     try:
-        return pyarrow.parquet.read_table(path).to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is not a complete Parquet file ({_line(error)}); write it again"
-        ) from error
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    content = _content(path)
-    header = content.split(b"\n", 1)[0].decode("utf-8", errors="replace")
-    delimiter = max(",;\t", key=lambda mark: (header.count(mark), mark == ","))
-    try:
-        table = pyarrow.csv.read_csv(
-            pa.BufferReader(content),
-            # with one thread an error states the row
-            read_options=pyarrow.csv.ReadOptions(use_threads=False),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
-            convert_options=pyarrow.csv.ConvertOptions(
-                null_values=list(MISSING_STRINGS), strings_can_be_null=True
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        raise DataError(
-            f"{path} cannot be read as a table ({_line(error)}); "
-            "give each row as many cells as the header"
-        ) from error
-    return table.to_pandas()
-
-
-def _content(path: Path) -> bytes:
-    """Return the file's bytes in UTF-8, without a byte order mark."""
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path} is damaged or cannot be opened ({_line(error)}); check the file"
-        ) from error
-    content = content.removeprefix(codecs.BOM_UTF8)
-    if not content.strip():
-        raise DataError(f"{path} is empty; give a file with a header line and rows")
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        row = content.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{path} is not in UTF-8 (line {row}, byte {content[error.start]:#04x}); "
-            "save it as UTF-8"
-        ) from error
-    return content
-
-
-def _line(error: Exception) -> str:
-    """Return the message of an error on one line, of at most 200 characters."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + "…"
+        raw = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be opened ({error}); check the file") from error
+    packed = path.suffix.lower() == ".gz"
+    return read_text_table(raw, str(path), options, packed=packed, known=known)
 
 
 def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
@@ -188,6 +208,11 @@ def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
         raise DataError(
             f"column {column!r} has nested values; give one value per cell, or drop the column "
             f"with --drop {column} (in Python: drop=[{column!r}])"
+        )
+    if any(issubclass(kind, (bytes, bytearray)) for kind in kinds):
+        raise DataError(
+            f"column {column!r} has bytes; give texts or numbers, or drop the column with "
+            f"--drop {column} (in Python: drop=[{column!r}])"
         )
     if kinds and all(kind.__name__ in ("date", "datetime", "Timestamp") for kind in kinds):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
-from bridle.tables.columns import as_strings
+from bridle.tables.columns import Column, as_strings
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
 
@@ -130,14 +130,20 @@ class ClassTarget:
     def transform(self, target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
         """Return the code of each row, int64 ``[rows]``.
 
+        A label of another type is found by how it is written: 1 is the class "1".
+
         Raises
         ------
         DataError
             If a class is unknown.
         """
-        codes = {label: code for code, label in enumerate(self.classes)}
-        labels = _labels(target)
+        codes = {str(label): code for code, label in enumerate(self.classes)}
+        labels = [str(label) for label in _labels(target)]
         strange = [label for label in labels if label not in codes]
+        if strange and len(self.classes) == 2 and set(codes) == {"False", "True"}:
+            flags = {"0": "False", "1": "True", "false": "False", "true": "True"}
+            labels = [flags.get(label, flags.get(label.lower(), label)) for label in labels]
+            strange = [label for label in labels if label not in codes]
         if strange:
             hint = did_you_mean(str(strange[0]), map(str, self.classes))
             raise DataError(f"the class {strange[0]!r} did not occur in training; {hint}")
@@ -146,6 +152,13 @@ class ClassTarget:
     def inverse(self, codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
         """Return the class of each code, ``[rows]``."""
         return pd.Series([self.classes[code] for code in codes], dtype=self._dtype())
+
+    def column(self, name: str) -> Column:
+        """Return the target as a column, by which a table is read as in training."""
+        kinds = {type(label) for label in self.classes}
+        if kinds <= {int, float}:
+            return Column(name, "number")
+        return Column(name, "category", categories=tuple(map(str, self.classes)))
 
     def _dtype(self) -> Any:
         kinds = {type(label) for label in self.classes}
@@ -187,7 +200,12 @@ def _labels(target: pd.Series[Any]) -> list[ClassLabel]:
         numbers = target.to_numpy(dtype=np.float64)
         whole = (numbers == np.floor(numbers)).all()
         return [int(value) if whole else float(value) for value in target]
-    return [str(value) for value in as_strings(target)]
+    if target.dtype == object and all(isinstance(value, bool) for value in target):
+        return [bool(value) for value in target]
+    texts = as_strings(target)
+    if texts.isna().any():
+        raise DataError(f"the target {target.name!r} is missing in a row; leave the row out")
+    return [str(value) for value in texts]
 
 
 def _check_finite(target: pd.Series[Any]) -> None:
@@ -253,6 +271,10 @@ class ValueTarget:
     def inverse(self, values: np.ndarray[Any, Any]) -> pd.Series[Any]:
         """Return values in the target's units, float64 ``[rows]``."""
         return pd.Series(np.asarray(values, dtype=np.float64) * self.scale + self.mean)
+
+    def column(self, name: str) -> Column:
+        """Return the target as a column, by which a table is read as in training."""
+        return Column(name, "number")
 
     def state(self) -> dict[str, Any]:
         """Return the state as JSON values."""

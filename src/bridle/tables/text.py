@@ -17,6 +17,8 @@ __all__ = ["TextFeatures"]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 HASHES = 4096
 COMPONENTS = 30
+_SPREAD = 1e-3  # of the largest one; a direction with less is numerical noise
+_LIMIT = 100.0  # for earlier model files
 
 
 class TextFeatures:
@@ -24,16 +26,25 @@ class TextFeatures:
 
     N-grams of 3 and 4 characters within words are hashed, weighted by inverse document frequency,
     projected onto the leading singular vectors (Deerwester et al. 1990), and scaled to unit
-    variance. The state is three arrays.
+    variance. Directions in which the training rows do not vary are dropped, and values are cut off
+    at the largest ones of the training rows, so that a new word cannot give a huge feature. The
+    state is four arrays.
     """
 
-    def __init__(self, idf: FloatArray, directions: FloatArray, scale: FloatArray) -> None:
+    def __init__(
+        self,
+        idf: FloatArray,
+        directions: FloatArray,
+        scale: FloatArray,
+        limit: FloatArray | None = None,
+    ) -> None:
         if idf.shape != (HASHES,) or directions.shape[1:] != (HASHES,):
             raise ModelFileError(
                 f"text features have the shapes {idf.shape} and {directions.shape}; "
                 "fit the model again"
             )
         self.idf, self.directions, self.scale = idf, directions, scale
+        self.limit = np.full(len(directions), _LIMIT) if limit is None else limit
 
     @property
     def count(self) -> int:
@@ -50,7 +61,9 @@ class TextFeatures:
         projection = TruncatedSVD(count, random_state=0).fit(weighted)
         values = weighted @ projection.components_.T
         spread = values.std(axis=0)
-        features = cls(weighting.idf_, projection.components_, np.where(spread > 0, spread, 1.0))
+        kept = spread > _SPREAD * spread.max(initial=0.0)
+        limit = np.abs(values[:, kept]).max(axis=0, initial=0.0) / spread[kept]
+        features = cls(weighting.idf_, projection.components_[kept], spread[kept], limit)
         return features, features._project(weighted)
 
     def transform(self, texts: pd.Series[Any]) -> FloatArray:
@@ -61,11 +74,17 @@ class TextFeatures:
 
     def _project(self, weighted: Any) -> FloatArray:
         # sparse products are computed by row, so a row's features do not depend on other rows
-        return np.asarray(weighted @ self.directions.T) / self.scale
+        values = np.asarray(weighted @ self.directions.T) / self.scale
+        return np.clip(values, -self.limit, self.limit)
 
     def arrays(self) -> dict[str, FloatArray]:
         """Return the state, by name."""
-        return {"idf": self.idf, "directions": self.directions, "scale": self.scale}
+        return {
+            "idf": self.idf,
+            "directions": self.directions,
+            "scale": self.scale,
+            "limit": self.limit,
+        }
 
 
 def _hashed(texts: pd.Series[Any]) -> Any:

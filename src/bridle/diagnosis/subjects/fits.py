@@ -50,7 +50,7 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
         predicted=predicted,
         selected=selected,
         references={_OTHER[member]: other},
-        table=fitted_table(data, sum(map(len, result.places.values()))),
+        table=fitted_table(data, sum(map(len, result.places.values())), result.model),
         worst=options.worst,
         seed=options.seed,
         parameters=parameters_of(network),

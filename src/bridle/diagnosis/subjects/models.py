@@ -22,6 +22,7 @@ from bridle.diagnosis.subjects.networks import (
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import DataError, UsageError
+from bridle.models.reading import read_for_model
 from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
@@ -29,10 +30,10 @@ from bridle.statistics.scores import Estimate
 from bridle.tables import (
     ClassTarget,
     fingerprint,
-    read_table,
     share_of_known_rows,
     target_column,
 )
+from bridle.tables.schema import with_target
 
 __all__ = ["measure_model"]
 
@@ -65,7 +66,7 @@ def measure_model(
         recorded={} if tables.places or training is not None else _recorded(facts),
         selected=_selected(facts) and bool(tables.places),
         contaminated=tables.contaminated,
-        table=read_table(data),
+        table=with_target(read_for_model(model, data).frame, model.target_name)[0],
         worst=options.worst,
         seed=options.seed,
         parameters=parameters_of(model.network),
@@ -120,7 +121,7 @@ def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
 
 
 def _columns(model: TableModel, table: Any, name: str) -> tuple[pd.DataFrame, pd.Series[Any]]:
-    frame = read_table(table)
+    frame = with_target(read_for_model(model, table).frame, model.target_name)[0]
     if model.target_name not in frame.columns:
         raise DataError(
             f"no column {model.target_name!r}, the model's target, in the table given as {name}; "

@@ -19,13 +19,12 @@ from bridle.diagnosis.subjects.shuffled_labels import shuffled_network
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
 from bridle.diagnosis.subjects.weights import layers_of_network
 from bridle.errors import UsageError
+from bridle.models.reading import read_for_model
 from bridle.models.recipe import Strengths
+from bridle.models.table_model import TableModel
 from bridle.networks.population import Network
-from bridle.tables import (
-    ClassTarget,
-    ValueTarget,
-    read_table,
-)
+from bridle.tables import ClassTarget, ValueTarget
+from bridle.tables.schema import with_target
 
 __all__ = [
     "Coding",
@@ -65,11 +64,11 @@ def predictions_of(
     return Predictions(truth, values, rows=places)
 
 
-def fitted_table(data: Any, rows: int) -> pd.DataFrame | None:
-    """Return the table of a fit or a search, after checking its number of rows."""
+def fitted_table(data: Any, rows: int, model: TableModel) -> pd.DataFrame | None:
+    """Return the table of a fit or a search, after checking its number of rows with a target."""
     if data is None:
         return None
-    frame = read_table(data)
+    frame = with_target(read_for_model(model, data).frame, model.target_name)[0]
     if len(frame) != rows:
         raise UsageError(
             f"the table has {len(frame)} rows, but the fitted table had {rows}; give the "

@@ -54,7 +54,7 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
             names[name]: predictions_of(outputs[None], seen.y_test, coding)
             for name, outputs in seen.test_outputs.items()
         },
-        table=fitted_table(data, sum(found.rows.values())) if within_table else None,
+        table=fitted_table(data, sum(found.rows.values()), found.model) if within_table else None,
         worst=options.worst,
         seed=options.seed,
         parameters=parameters_of(network),

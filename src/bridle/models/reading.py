@@ -1,0 +1,117 @@
+"""Read the table of a fit, and the tables of a model as that model reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import pandas as pd
+
+from bridle.errors import DataError
+from bridle.models.split import without_columns
+from bridle.tables.columns import Column
+from bridle.tables.encoder import TableEncoder
+from bridle.tables.numbers import Marks
+from bridle.tables.options import ReadOptions
+from bridle.tables.read import ReadTable, Table, read_with_notes
+from bridle.tables.schema import columns_of, with_target
+from bridle.tables.target import ClassTarget, ValueTarget, target_column
+from bridle.tables.warnings import warnings_on
+
+__all__ = ["FitTable", "read_for_fit", "read_for_model", "rows_for_model", "schema_of"]
+
+
+class Reader(Protocol):
+    """What reads tables as its own: a :class:`bridle.TableModel`."""
+
+    @property
+    def encoder(self) -> TableEncoder: ...
+    @property
+    def target(self) -> ClassTarget | ValueTarget: ...
+    @property
+    def target_name(self) -> str: ...
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class FitTable:
+    """A table to fit to, with the kinds of its columns.
+
+    Attributes
+    ----------
+    frame, truth : DataFrame, Series
+        The features and the target, without rows whose target is missing.
+    columns : tuple of Column
+        The kinds of the features, decided from all rows.
+    read : ReadTable
+        How the table was read.
+    notes : tuple of str
+        What was left out, or taken in one of several ways, and what makes scores look too good.
+    """
+
+    frame: pd.DataFrame
+    truth: pd.Series[Any]
+    columns: tuple[Column, ...]
+    read: ReadTable
+    notes: tuple[str, ...]
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The marks of the table's numbers; JSON values."""
+        return {"decimal": self.read.marks.decimal, "thousands": self.read.marks.thousands}
+
+
+def read_for_fit(
+    table: Table | ReadTable,
+    target: str,
+    drop: Sequence[str],
+    reading: ReadOptions | None = None,
+) -> FitTable:
+    """Read a table, decide the kinds of its columns, and look for what makes scores misleading.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be used.
+    """
+    read = read_with_notes(table, reading, target=target)
+    frame, notes = with_target(without_columns(read.frame, drop, target), target)
+    features, truth = target_column(frame, target)
+    if notes and truth.nunique() < 2:
+        raise DataError(
+            f"the target {target!r} is {truth.iloc[0]!r} in every row that has one ({notes[0]}); "
+            "give rows of two or more classes or values"
+        )
+    columns, doubts = columns_of(features, read.missing, read.options.date_format)
+    left_out = set(drop)
+    told = [note for note in read.notes if not any(f" {name!r}" in note for name in left_out)]
+    warned = warnings_on(features, truth, columns)
+    return FitTable(features, truth, columns, read, (*told, *notes, *doubts, *warned))
+
+
+def schema_of(model: Reader) -> dict[str, Column]:
+    """Return the columns of a model by name, with its target."""
+    return {**model.encoder.schema, model.target_name: model.target.column(model.target_name)}
+
+
+def read_for_model(
+    model: Reader, table: Table | ReadTable, reading: ReadOptions | None = None
+) -> ReadTable:
+    """Read a table as a model reads it, whatever its cells look like."""
+    stated: Mapping[str, Any] = (model.facts.get("table") or {}).get("marks") or {}
+    prior = Marks(str(stated.get("decimal", ".")), str(stated.get("thousands", "")))
+    return read_with_notes(table, reading, known=schema_of(model), prior=prior)
+
+
+def rows_for_model(model: Reader, table: Table | ReadTable) -> tuple[pd.DataFrame, pd.Series[Any]]:
+    """Return the features and the target of the rows that have a target.
+
+    Raises
+    ------
+    DataError
+        If the table cannot be read, or lacks the target.
+    """
+    frame, _ = with_target(read_for_model(model, table).frame, model.target_name)
+    return target_column(frame, model.target_name)

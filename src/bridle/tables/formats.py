@@ -1,0 +1,288 @@
+"""Tables in other formats than text: Parquet, Arrow, JSON lines, Excel, databases, in memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet
+
+from bridle.errors import DataError, UsageError
+from bridle.tables.options import ReadOptions
+
+__all__ = ["from_frame_like", "reader_of"]
+
+Reader = Callable[[Path, ReadOptions], pd.DataFrame]
+_TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab", ".dat")
+
+
+def reader_of(path: Path) -> Reader | None:
+    """Return the reader of a file by its extension; None for a text table.
+
+    Raises
+    ------
+    DataError
+        If the extension is unknown.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".gz":
+        suffix = path.with_suffix("").suffix.lower()
+    if suffix in _TEXTS:
+        return None
+    if suffix not in _READERS:
+        raise DataError(
+            f"{path} has the unknown extension {path.suffix!r}; give .csv, .tsv, .csv.gz, "
+            ".parquet, .arrow, .jsonl, .xlsx, .duckdb or .sqlite"
+        )
+    return _READERS[suffix]
+
+
+def from_frame_like(source: Any) -> pd.DataFrame:
+    """Return a DataFrame of a table in memory.
+
+    Raises
+    ------
+    DataError
+        If it is no table.
+    """
+    if isinstance(source, pd.DataFrame):
+        return source
+    for method in ("to_pandas", "to_df"):  # polars, Arrow and dask; DuckDB's relations
+        if hasattr(source, method):
+            found = getattr(source, method)()
+            if isinstance(found, pd.DataFrame):
+                return found
+    raise DataError(
+        f"a table is a path or a DataFrame, not a {type(source).__name__}; "
+        "wrap an array as pandas.DataFrame(array)"
+    )
+
+
+def _needs(module: str, extra: str, what: str) -> Any:
+    """Import an optional package, or say how to install it."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"{what} needs the package {module}; install it with `pip install 'bridle[{extra}]'`"
+        ) from error
+
+
+def _line(error: Exception) -> str:
+    """Return the message of an error on one line, of at most 200 characters."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:200] + "…"
+
+
+def _parquet(path: Path, _: ReadOptions) -> pd.DataFrame:
+    try:
+        return _from_arrow(pyarrow.parquet.read_table(path))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path} is not a complete Parquet file ({_line(error)}); write it again"
+        ) from error
+
+
+def _arrow(path: Path, _: ReadOptions) -> pd.DataFrame:
+    try:
+        return _from_arrow(pyarrow.feather.read_table(path))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path} is not a complete Arrow file ({_line(error)}); write it again"
+        ) from error
+
+
+def _from_arrow(table: Any) -> pd.DataFrame:
+    for item in table.schema:
+        if pa.types.is_nested(item.type):
+            raise DataError(
+                f"column {item.name!r} has nested values ({item.type}); give one value per cell, "
+                f"or write the table without it"
+            )
+    frame = table.to_pandas()
+    index = [name for name in frame.index.names if name is not None]
+    return frame.reset_index() if index else frame
+
+
+def _json_lines(path: Path, options: ReadOptions) -> pd.DataFrame:
+    open_ = gzip.open if path.suffix.lower() == ".gz" else open
+    rows: list[dict[str, Any]] = []
+    try:
+        with open_(path, "rt", encoding=options.encoding or "utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if not line.strip():
+                    continue
+                row = json.loads(line)
+                if not isinstance(row, dict):
+                    raise DataError(
+                        f"{path}, line {number} is not an object; give one object a line, such as "
+                        '{"age": 3}'
+                    )
+                rows.append(row)
+    except (ValueError, OSError, EOFError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"{path}, line {len(rows) + 1} is not a JSON object ({_line(error)}); give one a line"
+        ) from error
+    if not rows:
+        raise DataError(f"{path} is empty; give one JSON object a line")
+    for number, row in enumerate(rows, 1):
+        for name, value in row.items():
+            if isinstance(value, (list, dict)):
+                kind = "a list" if isinstance(value, list) else "an object"
+                raise DataError(
+                    f"column {name!r} has nested values ({kind} in line {number}); give one value "
+                    "per cell, or write the table without it"
+                )
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    return pd.DataFrame({name: _json_column(values) for name, values in columns.items()})
+
+
+def _json_column(values: list[Any]) -> Any:
+    """Return a column of JSON values: numbers, booleans, or strings as they are written."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int, float} or (kinds == {bool} and None not in values):
+        fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
+        return values if fits else [None if v is None else str(v) for v in values]
+    return pd.Series(values, dtype=object)
+
+
+def _excel(path: Path, options: ReadOptions) -> pd.DataFrame:
+    openpyxl = _needs("openpyxl", "excel", "an Excel file")
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+    except Exception as error:  # openpyxl hands on errors of zipfile, of XML and of its own
+        raise DataError(
+            f"{path} has the extension {path.suffix!r}, but is not a complete Excel file "
+            f"({_line(error)}); save it again"
+        ) from error
+    with closing(book):
+        cells = {
+            sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)]
+            for sheet in book.worksheets
+        }
+    filled = {
+        title: rows for title, rows in cells.items() if any(v is not None for r in rows for v in r)
+    }
+    if options.sheet is not None and options.sheet not in cells:
+        raise DataError(
+            f"{path} has no sheet {options.sheet!r}; there are: {', '.join(map(repr, cells))}"
+        )
+    if options.sheet is None and len(filled) > 1:
+        raise DataError(
+            f"{path} has several sheets with cells: {', '.join(map(repr, filled))}; give --sheet"
+        )
+    if not filled:
+        raise DataError(f"{path} is empty; give a header line and rows")
+    title = options.sheet or next(iter(filled))
+    return _from_cells(cells[title], f"{path}, sheet {title!r}", options)
+
+
+def _from_cells(rows: list[list[Any]], name: str, options: ReadOptions) -> pd.DataFrame:
+    """Return a frame from the cells of a sheet: a header line, and rows."""
+    rows = [row for row in rows if any(value is not None for value in row)]
+    used = [at for at in range(max(map(len, rows))) if any(row[at] is not None for row in rows)]
+    rows = [[row[at] for at in used] for row in rows]
+    names = [f"column{at + 1}" for at in range(len(used))]
+    if options.header is not False:
+        if not all(isinstance(value, (str, int)) for value in rows[0]):
+            raise DataError(
+                f"{name}: the first row with cells is not a header ({rows[0][:5]}); delete the "
+                "lines before the table, or give --no-header"
+            )
+        names, rows = [str(value).strip() for value in rows[0]], rows[1:]
+    columns = {at: pd.Series([row[at] for row in rows], dtype=object) for at in range(len(names))}
+    frame = pd.DataFrame({at: _excel_column(values) for at, values in columns.items()})
+    frame.columns = pd.Index(names)
+    return frame
+
+
+def _excel_column(values: pd.Series[Any]) -> pd.Series[Any]:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values.tolist())
+    if kinds == {bool} and values.notna().all():
+        return values.astype(bool)
+    if str in kinds and kinds & {int, float}:  # a number in a column of texts
+        return values.map(lambda v: v if v is None or isinstance(v, bool) else _as_written(v))
+    return values
+
+
+def _as_written(value: Any) -> str:
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _query(options: ReadOptions, path: Path, tables: list[str]) -> str:
+    """Return the query to run; the only table of a database needs none."""
+    given = options.sql
+    if given is None:
+        if len(tables) == 1:
+            given = tables[0]
+        else:
+            raise UsageError(
+                f"{path} has the tables {', '.join(map(repr, tables)) or 'of nobody'}; name one "
+                "with --sql, or give a query"
+            )
+    quoted = given.replace('"', '""')
+    return f'SELECT * FROM "{quoted}"' if given in tables else given
+
+
+def _sqlite(path: Path, options: ReadOptions) -> pd.DataFrame:
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
+            kinds = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+            tables = [row[0] for row in base.execute(kinds)]
+            found = base.execute(_query(options, path, tables))
+            if found.description is None:
+                raise DataError(f"the query {options.sql!r} returns no rows; give a SELECT")
+            names = [column[0] for column in found.description]
+            rows = found.fetchall()
+    except (sqlite3.Error, sqlite3.Warning) as error:
+        raise DataError(f"{path}: {_line(error)}; the file is opened read-only") from error
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
+    frame = pd.DataFrame({at: _json_column(list(values)) for at, values in enumerate(columns)})
+    frame.columns = pd.Index(names)
+    return frame
+
+
+def _duckdb(path: Path, options: ReadOptions) -> pd.DataFrame:
+    duckdb = _needs("duckdb", "duckdb", "a DuckDB file")
+    try:
+        with closing(duckdb.connect(str(path), read_only=True)) as base:
+            base.execute("SET enable_external_access = false")
+            tables = [row[0] for row in base.execute("SHOW TABLES").fetchall()]
+            found = base.sql(_query(options, path, tables))
+            if found is None:
+                raise DataError(f"the query {options.sql!r} returns no rows; give a SELECT")
+            return _from_arrow(found.to_arrow_table())
+    except duckdb.Error as error:
+        raise DataError(f"{path}: {_line(error)}; the file is opened read-only") from error
+
+
+_READERS: dict[str, Reader] = {
+    ".parquet": _parquet,
+    ".pq": _parquet,
+    ".arrow": _arrow,
+    ".feather": _arrow,
+    ".ipc": _arrow,
+    ".jsonl": _json_lines,
+    ".ndjson": _json_lines,
+    ".xlsx": _excel,
+    ".xlsm": _excel,
+    ".duckdb": _duckdb,
+    ".ddb": _duckdb,
+    ".sqlite": _sqlite,
+    ".sqlite3": _sqlite,
+    ".db": _sqlite,
+}

@@ -1,0 +1,30 @@
+"""The cells that mean a missing value."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["ALWAYS", "MISSING_STRINGS", "USUAL", "is_mark"]
+
+ALWAYS = ("", "?", "NaN", "nan", "<NA>", "#N/A", "#NV")
+"""The strings that mean a missing value wherever they are; the UCI repository uses "?"."""
+
+USUAL = ("NA", "N/A", "n/a", "NULL", "null", "None", "none")
+"""The strings that mean a missing value among numbers and dates, and where they are rare."""
+
+MISSING_STRINGS = (*ALWAYS, *USUAL)
+
+_WORDS = frozenset(
+    word
+    for words in (
+        "na n.a. n.a n/a nan nil null none missing unknown unbekannt k.a.",
+        "#n/a #nv #value! #ref! #div/0! #num! #name?",
+    )
+    for word in words.split()
+)
+_PUNCTUATION = re.compile(r"[^\w\s]{1,3}")
+
+
+def is_mark(cell: str) -> bool:
+    """Return whether a cell among numbers means a missing value, such as "-" or "unknown"."""
+    return cell.casefold() in _WORDS or bool(_PUNCTUATION.fullmatch(cell))

@@ -1,0 +1,208 @@
+"""Numbers as people write them: decimal marks, thousands, currencies, percent and signs."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bridle.errors import DataError
+
+__all__ = ["PLAIN", "Marks", "find_marks", "is_numberish", "parse"]
+
+PLAIN = r"^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|Infinity)\s*$"
+"""A number that needs no interpretation."""
+
+_BLANKS = " \u00a0\u202f\u2009"
+_CODES = "EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|INR|CAD|AUD"
+_SIGNS = "$€£¥₹₽₩₺₫₴₦฿"
+_UNIT = rf"(?:[{_SIGNS}]|(?:{_CODES})(?![A-Za-z])|%)"
+_DRESS = re.compile(
+    rf"^(?P<open>\()?(?P<a>[+\-\u2212\u2013])?[{_BLANKS}]*(?P<before>{_UNIT})?[{_BLANKS}]*"
+    rf"(?P<b>[+\-\u2212\u2013])?(?P<core>[\d.,][\d.,'’{_BLANKS}]*?(?:[eE][+-]?\d+)?)"
+    rf"[{_BLANKS}]*(?P<after>{_UNIT})?(?P<close>\))?$"
+)
+_PLAIN = re.compile(PLAIN)
+_GROUPS = r"[1-9]\d{0,2}(?:%s\d{3})+"
+
+
+def _dress(cell: str) -> tuple[str, str, bool] | None:
+    """Return the digits with their marks, the unit, and whether the number is negative."""
+    found = _DRESS.match(cell.strip())
+    if not found or bool(found["open"]) != bool(found["close"]):
+        return None
+    signs = [sign for sign in (found["a"], found["b"]) if sign]
+    units = [unit for unit in (found["before"], found["after"]) if unit]
+    if len(signs) > 1 or len(units) > 1 or (found["open"] and signs):
+        return None
+    negative = bool(found["open"]) or (bool(signs) and signs[0] != "+")
+    return found["core"].strip(_BLANKS), (units or [""])[0], negative
+
+
+def is_numberish(cell: str) -> bool:
+    """Return whether a cell may be a number, in whatever way it is written.
+
+    Examples
+    --------
+    >>> [is_numberish(cell) for cell in ("1.234,5 €", "(2.5)", "1.2.3", "A3")]
+    [True, True, False, False]
+    """
+    if _PLAIN.match(cell):
+        return True
+    found = _dress(cell)
+    return found is not None and bool(_votes(found[0]))
+
+
+def _votes(core: str) -> set[str]:
+    """Return what the marks of a number can mean: the decimal marks that it allows."""
+    digits = core.split("e")[0].split("E")[0]
+    for blank in _BLANKS + "'’":
+        if blank in digits:
+            if not re.fullmatch(_GROUPS % re.escape(blank) + r"(?:[.,]\d*)?", digits):
+                return set()
+            mark = digits[-1] if digits[-1] in ".," else next((m for m in ".," if m in digits), "")
+            return {mark} if mark else {".", ","}
+    found = set()
+    for decimal, group in ((".", ","), (",", ".")):
+        whole, _, rest = digits.partition(decimal)
+        fits = rest.isdigit() or not rest
+        grouped = re.fullmatch(_GROUPS % re.escape(group), whole) and not whole.startswith("0")
+        plain = whole.isdigit() or (not whole and rest)
+        if fits and (plain or grouped):
+            found.add(decimal)
+    return found
+
+
+@dataclass(frozen=True)
+class Marks:
+    """The marks of a file's numbers.
+
+    Attributes
+    ----------
+    decimal : {".", ","}
+    thousands : str
+        The mark between groups of three digits, or "".
+    notes : tuple of str
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def find_marks(
+    columns: dict[str, Sequence[str]],
+    sep: str,
+    decimal: str | None,
+    thousands: str | None,
+    prior: Marks | None,
+) -> Marks:
+    """Find out which mark is the decimal one, from all numbers of a file.
+
+    Parameters
+    ----------
+    columns : dict of str to sequence of str
+        The distinct cells of each column that may have numbers.
+    sep : str
+        The file's separator.
+    decimal, thousands : str or None
+        What was given.
+    prior : Marks or None
+        The marks of the table that a model was fitted to; they decide where the file does not.
+
+    Raises
+    ------
+    DataError
+        If both marks are used as decimal marks, or a number such as 1,234 can mean two things.
+    """
+    votes: Counter[str] = Counter()
+    example: dict[str, tuple[str, str]] = {}
+    doubtful: list[tuple[str, str]] = []
+    grouping: Counter[str] = Counter()
+    for name, cells in columns.items():
+        for cell in cells:
+            found = _dress(cell)
+            if found is None:
+                continue
+            core = found[0]
+            allowed = _votes(core)
+            grouping.update(mark for mark in _BLANKS + "'’" if mark in core)
+            if not ("." in core or "," in core):
+                continue
+            if len(allowed) == 1:
+                (one,) = allowed
+                votes[one] += 1
+                example.setdefault(one, (name, cell))
+            elif allowed:
+                doubtful.append((name, cell))
+    if decimal is None:
+        decimal = _decided(votes, example, doubtful, sep, prior, thousands)
+    if thousands is None:
+        other = "," if decimal == "." else "."
+        groups = any(other in cell for _, cell in doubtful)
+        groups |= any(other in (_dress(cell) or ("",))[0] for c in columns.values() for cell in c)
+        thousands = other if groups else next(iter(grouping), "")
+    return Marks(decimal, thousands)
+
+
+def _decided(
+    votes: Counter[str],
+    example: dict[str, tuple[str, str]],
+    doubtful: list[tuple[str, str]],
+    sep: str,
+    prior: Marks | None,
+    thousands: str | None,
+) -> str:
+    if thousands in (".", ","):
+        return "," if thousands == "." else "."
+    if votes["."] and votes[","]:
+        (a, one), (b, other) = example["."], example[","]
+        raise DataError(
+            f"column {a!r} has {one!r} and column {b!r} has {other!r}: it is not clear which mark "
+            "is the decimal one; give --decimal . or --decimal ,"
+        )
+    if votes["."] or votes[","]:
+        return "." if votes["."] else ","
+    if not doubtful or prior is not None:
+        return "." if prior is None else prior.decimal
+    points = all("." in cell for _, cell in doubtful)
+    if points and sep != ";":
+        return "."
+    name, cell = doubtful[0]
+    core = (_dress(cell) or (cell,))[0]
+    raise DataError(
+        f"column {name!r}: {cell!r} can mean {core.replace(',', '.')} or "
+        f"{re.sub('[.,]', '', core)}; give --decimal . or --decimal ,"
+    )
+
+
+def parse(cells: Iterable[str], marks: Marks) -> list[tuple[str, str] | None]:
+    """Return each cell as a plain number with its unit, or None if it is no number.
+
+    Examples
+    --------
+    >>> parse(["1.234,5 €", "-3", "soon"], Marks(",", "."))
+    [('1234.5', '€'), ('-3', ''), None]
+    """
+    return [_plain(cell, marks) for cell in cells]
+
+
+def _plain(cell: str, marks: Marks) -> tuple[str, str] | None:
+    found = _dress(cell)
+    if found is None:
+        return (cell.strip(), "") if "inf" in cell.lower() and _PLAIN.match(cell) else None
+    core, unit, negative = found
+    number, exponent = [*re.split("(?=[eE])", core, maxsplit=1), ""][:2]
+    whole, mark, rest = number.partition(marks.decimal)
+    for group in dict.fromkeys(marks.thousands + _BLANKS + "'’"):
+        if group in whole:
+            if not re.fullmatch(_GROUPS % re.escape(group), whole):
+                return None
+            whole = whole.replace(group, "")
+            break
+    if not re.fullmatch(r"\d*", whole) or not re.fullmatch(r"\d*", rest) or not (whole or rest):
+        return None
+    return ("-" if negative else "") + (whole or "0") + (
+        "." + rest if mark else ""
+    ) + exponent, unit

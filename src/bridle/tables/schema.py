@@ -1,0 +1,92 @@
+"""What a table is, before anything is fitted to it: the kinds of its columns, and its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bridle.errors import DataError
+from bridle.tables.columns import Column, as_strings, column_of
+from bridle.tables.dates import other_reading
+from bridle.tables.missing import ALWAYS
+
+__all__ = ["columns_of", "with_target"]
+
+
+def columns_of(
+    frame: pd.DataFrame,
+    missing: Mapping[str, tuple[str, ...]] | None = None,
+    date_format: str | None = None,
+) -> tuple[tuple[Column, ...], list[str]]:
+    """Decide the kind of each column from all rows of a table.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The features.
+    missing : mapping of str to tuple of str, optional
+        Strings that mean a missing value, besides the usual ones, by column.
+    date_format : str, optional
+        The form of dates that are strings.
+
+    Returns
+    -------
+    tuple
+        The columns, and notes on what could be read in another way.
+    """
+    found, notes = [], []
+    for name in frame.columns:
+        column = column_of(frame[name], date_format)
+        found.append(_with_missing(column, (missing or {}).get(str(name), ())))
+        if column.kind == "date" and column.date_format and date_format is None:
+            texts = as_strings(frame[name])
+            other = other_reading(texts[texts.notna()], column.date_format)
+            if other is not None:
+                notes.append(
+                    f"the dates of {column.name!r} are read as {column.date_format}, but can also "
+                    f"be {other}; give --date-format to settle it"
+                )
+    return tuple(found), notes
+
+
+def _with_missing(column: Column, missing: tuple[str, ...]) -> Column:
+    if not missing:
+        return column
+    return Column(**{**column.__dict__, "missing": missing})
+
+
+def with_target(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the rows without a target, and say so.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    name : str
+        The name of the target's column; nothing is left out if there is none of that name.
+
+    Returns
+    -------
+    tuple
+        The rows with a target, counted anew, and notes.
+
+    Raises
+    ------
+    DataError
+        If no row has a target.
+    """
+    if name not in frame.columns:
+        return frame, []
+    values: pd.Series[Any] = frame[name]
+    absent = values.isna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        absent = absent | values.astype(object).isin(ALWAYS).to_numpy()
+    if not absent.any():
+        return frame, []
+    if absent.all():
+        raise DataError(
+            f"the target {name!r} is missing in all {len(frame)} rows; fill the values in"
+        )
+    note = f"left out: {int(absent.sum())} of {len(frame)} rows, in which {name!r} is missing"
+    return frame[~absent].reset_index(drop=True), [note]
