@@ -64,7 +64,7 @@ def test_functions_with_the_name_of_their_package_stay_functions():
         ("bridle.searching.halving.Progress", "bridle.search.Progress"),
         ("bridle.judging.compare", "bridle.statistics.scores.compare"),
         ("bridle.compaction.result.CompactedLayer", "bridle.sparsity.CompactedLayer"),
-        ("bridle.diagnosis.rule.claims_of", "bridle.diagnosis.claims_of"),
+        ("bridle.diagnosis.rule.claims_of", "bridle.statistics.claims.claims_of"),
         ("bridle.auditing.records.Effect", "bridle.audit.Effect"),
         ("bridle.diagnosis.judge_gap", "bridle.statistics.judge_gap"),
         ("bridle.ops.philox.philox4x32", "bridle.ops.masks.philox4x32"),

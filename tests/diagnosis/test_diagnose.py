@@ -54,7 +54,7 @@ def test_fit_gives_everything(found, fitted):
 def test_the_plain_network_is_member_0(fitted):
     plain = bridle.diagnose(fitted, member=0, reference=False, shuffled_labels=False)
     assert plain.verdict == "overfits"
-    assert plain.gap.measured_on == "held out"
+    assert plain.gap.measured_on == fitted.plain.diagnosis.measured_on == "test"
     assert plain.gap.value == fitted.plain.diagnosis.gap
     assert plain.subnetworks is None  # its noises keep everything
     assert plain.shuffled_labels is None
@@ -187,7 +187,11 @@ def test_a_searched_model_knows_its_own_table(searched, table):
 def test_a_history_counts(fitted):
     said = bridle.diagnose(fitted.history, member=0)
     assert said.verdict == "overfits"
-    assert said.gap.value == fitted.plain.diagnosis.gap
+    assert said.gap.measured_on == "held out"  # it has no test set
+    training, held_out = fitted.plain.diagnosis.training, fitted.plain.diagnosis.held_out
+    assert said.gap.value.value == training.value - held_out.value
+    assert said.gap.value.low == training.value - held_out.high
+    assert said.gap.value.high == training.value - held_out.low
     assert said.held_out.rows == 100
     assert said.held_out.baseline is None
     assert said.held_out.loss.value == fitted.history.held_out_loss[-1, 0]

@@ -5,9 +5,9 @@ import math
 import pytest
 from prediction_cases import said
 
-from bridle.diagnosis import Claim
 from bridle.diagnosis.assemble import Measurements, assemble
-from bridle.diagnosis.verdict import LEVEL, claims_of, verdict_of
+from bridle.statistics import Claim
+from bridle.statistics.claims import LEVEL, claims_of, verdict_of
 
 
 def _claim(name, holds):

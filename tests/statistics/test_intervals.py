@@ -7,8 +7,8 @@ import pytest
 from judged_cases import counts
 from scipy import stats
 
-from bridle.diagnosis.verdict import LEVEL
 from bridle.errors import UsageError
+from bridle.statistics.claims import LEVEL
 from bridle.statistics.intervals import (
     corrected_interval,
     lead_p_values,

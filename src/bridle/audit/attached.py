@@ -13,7 +13,9 @@ from bridle.audit.sandbox import Sandbox, needs_closure
 from bridle.modules.attach import has_l2
 from bridle.modules.attachment import Attachment, groups_of
 from bridle.modules.noise_hooks import parameters_of
+from bridle.ops.sharding import full_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
+from bridle.penalties.sharded import gradient_of
 
 __all__ = ["attached_penalties"]
 
@@ -161,7 +163,7 @@ def _one(
         measured = before - after if group.get("maximize") else after - before
         expected = torch.zeros_like(measured)
         for penalty in penalties:
-            expected = expected + penalty.gradient(start[key])
+            expected = expected + gradient_of(penalty, start[key])
         slack = float(full_of(before).double().norm())
     else:
         before, after = stages.weights[place][key], stages.weights[place + 1][key]

@@ -3,107 +3,93 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
 
 from bridle.diagnosis import Diagnosis, Part
-from bridle.diagnosis.advice import size, with_margin
-from bridle.models.result import FitResult
+from bridle.models.credit import regularizers_of
+from bridle.models.result import FitResult, Fitted
 from bridle.search import SearchResult
 from bridle.statistics.scores import Estimate
+from bridle.statistics.wording import estimate_text, interval_text, score_text
 
 __all__ = ["show_diagnosis", "show_fit", "show_search"]
 
 
 def show_fit(result: FitResult, console: Console) -> None:
-    """Print both networks of a fit as a table, and the verdict."""
-    share = result.plain.diagnosis.score_name == "accuracy"
-    networks = (result.plain, result.regularized)
-
-    def score(value: float) -> str:
-        return f"{100 * value:.1f} %" if share else f"{value:.3f}"
-
-    def with_margin(value: float, margin: float) -> str:
-        return f"{score(value).removesuffix(' %')} ± {score(margin)}"
-
-    def gap(value: float, margin: float) -> str:
-        text = with_margin(value, margin)
-        return text.replace(" %", " points")
-
-    name = result.plain.diagnosis.score_name
-    grid = Grid(title=f"{result.model.target_name} ({result.model.task})", title_justify="left")
-    for heading in ("", "plain", "regularized"):
-        grid.add_column(heading, justify="left" if not heading else "right")
-    rows: list[tuple[str, list[str]]] = [
-        (
-            f"training {name} ({result.rows['training']} rows)",
-            [score(n.diagnosis.training.value) for n in networks],
-        ),
-        (
-            f"held-out {name} ({result.rows['held out']} rows)",
-            [score(n.diagnosis.held_out.value) for n in networks],
-        ),
-        (
-            "gap (95 % interval)",
-            [gap(n.diagnosis.gap.value, n.diagnosis.gap.margin) for n in networks],
-        ),
-        (
-            f"test {name} ({result.rows['test']} rows)",
-            [with_margin(n.test.value, n.test.margin) for n in networks],
-        ),
-        ("verdict", [n.diagnosis.verdict for n in networks]),
-        (
-            "exact zeros by layer",
-            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
-        ),
-        ("epoch of the final weights", [str(n.epochs) for n in networks]),
-        ("best epoch (held-out loss)", [str(n.best_epoch) for n in networks]),
+    """Print the networks of a fit as a table, and the verdict."""
+    networks = {"plain": result.plain, "early\nstopping": result.stopped}
+    networks["regularized"] = result.regularized if regularizers_of(result.strengths) else None
+    if result.stopped is None:
+        networks["regularized"] = result.regularized
+    shown = {name: each for name, each in networks.items() if each is not None}
+    rows = _scores(list(shown.values()), result.rows)
+    rows += [
+        ("epoch of the final weights", [str(n.epochs) for n in shown.values()]),
+        ("best epoch (held-out loss)", [str(n.best_epoch) for n in shown.values()]),
     ]
-    for label, cells in rows:
-        grid.add_row(label, *cells)
-    console.print(grid)
+    _show_networks(f"{result.model.target_name} ({result.model.task})", list(shown), rows, console)
     for note in result.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
     console.print(result.verdict, markup=False, highlight=False)
 
 
-def show_search(result: SearchResult, console: Console) -> None:
-    """Print the plain network and the best of a search as a table, and the verdict."""
-    share = result.model.task == "classification"
+def _scores(networks: Sequence[Fitted], counts: Mapping[str, int]) -> list[tuple[str, list[str]]]:
+    """Return the rows of scores, gap and verdict that a fit and a search share."""
+    judged = [each.diagnosis for each in networks]
+    name, share = judged[0].score_name, judged[0].is_share
+    unit = " %" if share else ""
 
-    def score(value: float, margin: float | None = None) -> str:
-        text = f"{100 * value:.1f}" if share else f"{value:.3f}"
-        if margin is not None:
-            text += f" ± {100 * margin:.1f}" if share else f" ± {margin:.3f}"
-        return text + (" %" if share else "")
+    def score(estimate: Estimate, unit: str = unit) -> str:
+        text = score_text(estimate.value, share=share)
+        return text if math.isnan(estimate.value) else text + unit
 
-    networks = (result.plain, result.chosen)
-    name = result.plain.diagnosis.score_name
-    grid = Grid(title=f"{result.model.target_name} ({result.model.task})", title_justify="left")
-    for heading in ("", "plain", "best of the search"):
-        grid.add_column(heading, justify="left" if not heading else "right")
-    diagnoses = [each.diagnosis for each in networks]
-    gaps = [score(d.gap.value, d.gap.margin).replace(" %", " points") for d in diagnoses]
-    rows: list[tuple[str, list[str]]] = [
-        (f"training {name}", [score(d.training.value) for d in diagnoses]),
-        (f"held-out {name}", [score(d.held_out.value) for d in diagnoses]),
-        ("gap (95 % interval)", gaps),
+    def label(part: str) -> str:
+        rows = counts.get(part)
+        return f"{part.replace(' ', '-')} {name}" + (f" ({rows} rows)" if rows else "")
+
+    against = {each.measured_on for each in judged}
+    return [
+        (label("training"), [score(each.training) for each in judged]),
+        (label("held out"), [score(d.held_out) for d in judged]),
+        (label("test"), [score(each.test) for each in networks]),
+        ("  95 % interval", [interval_text(each.test, share=share) for each in networks]),
         (
-            f"test {name} ({result.rows['test']} rows)",
-            [score(each.test.value, each.test.margin) for each in networks],
+            f"gap, training − {' or '.join(sorted(against))}",
+            [score(each.gap, " points" if share else "") for each in judged],
         ),
-        ("verdict", [d.verdict for d in diagnoses]),
+        ("  95 % interval", [interval_text(each.gap, share=share) for each in judged]),
+        ("verdict", [each.verdict for each in judged]),
         (
             "exact zeros by layer",
-            [", ".join(f"{100 * zeros:.0f} %" for zeros in each.zeros) for each in networks],
+            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
         ),
-        ("epochs trained", [str(each.epochs) for each in networks]),
-        ("epoch of the final weights", [str(each.best_epoch) for each in networks]),
     ]
+
+
+def _show_networks(
+    title: str, headings: Sequence[str], rows: Sequence[tuple[str, list[str]]], console: Console
+) -> None:
+    grid = Grid(title=title, title_justify="left")
+    for heading in ("", *headings):
+        grid.add_column(heading, justify="left" if not heading else "right")
     for label, cells in rows:
         grid.add_row(label, *cells)
     console.print(grid)
+
+
+def show_search(result: SearchResult, console: Console) -> None:
+    """Print the plain network and the best of a search as a table, and the verdict."""
+    networks = (result.plain, result.chosen)
+    rows = _scores(networks, {"test": result.rows["test"]})
+    rows += [
+        ("epochs trained", [str(each.epochs) for each in networks]),
+        ("epoch of the final weights", [str(each.best_epoch) for each in networks]),
+    ]
+    title = f"{result.model.target_name} ({result.model.task})"
+    _show_networks(title, ("plain", "best of the search"), rows, console)
     used = _used(result)
     lines = [
         f"best configuration: {used}",
@@ -153,15 +139,17 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
     for part in (found.training, found.held_out, found.test):
         if part is not None:
             loss = "" if part.loss is None else _number(part.loss)
-            score = with_margin(part.score, share=share) + unit
+            score = estimate_text(part.score, share=share, unit=unit)
             grid.add_row(part.name, _count(part), score, loss)
     if found.gap is not None:
-        gap = with_margin(found.gap.value, share=share) + (" points" if share else "")
-        grid.add_row("gap", "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
+        gap = estimate_text(found.gap.value, share=share)
+        part = f"gap, training − {found.gap.measured_on}"
+        grid.add_row(part, "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
     console.print(grid)
     for name, value in _measured(found):
         console.print(f"{name}: {value}", markup=False, highlight=False)
     console.print(f"verdict: {found.verdict}", markup=False, highlight=False, style="bold")
+    console.print(f"  {found.reason}", markup=False, highlight=False)
     for line in found.evidence:
         console.print(f"  {line}", markup=False, highlight=False)
     if found.advice:
@@ -189,18 +177,18 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
         text = f"{found.parameters:,}"
         if found.parameters_per_row is not None:
             text += f", {found.parameters_per_row:.3g} per training row"
-        lines.append(("parameters", text))
+        lines.append(("parameters (of one network)", text))
     if found.layers:
         zeros = ", ".join(f"{each.zeros / max(1, each.weights):.1%}" for each in found.layers)
         dead = ", ".join(str(each.dead_units) for each in found.layers)
         lines.append(("exact zeros by layer", zeros.replace("%", " %")))
         lines.append(("dead units by layer", dead))
     if (shuffled := found.shuffled_labels) is not None:
-        score = size(shuffled.training, share=share) + (" %" if share else "")
-        guess = size(shuffled.baseline, share=share) + (" %" if share else "")
+        score = score_text(shuffled.training, share=share) + (" %" if share else "")
+        guess = score_text(shuffled.baseline, share=share) + (" %" if share else "")
         text = f"training score {score}, constant prediction {guess}"
         lines.append(("trained on shuffled labels", text))
     if (fit := found.calibration) is not None:
-        over = with_margin(fit.overconfidence, share=True, signed=True)
-        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfidence {over} points"))
+        over = estimate_text(fit.overconfidence, share=True, signed=True)
+        lines.append(("calibration", f"ECE {fit.ece:.3f}, overconfidence {over}"))
     return lines

@@ -7,7 +7,7 @@ from lazy_loader import attach_stub
 
 _load, __dir__, __all__ = attach_stub(__name__, __file__)
 
-_MOVED = ("GapJudgement", "judge_gap")
+_MOVED = ("Claim", "GapJudgement", "claims_of", "judge_gap")
 
 
 def __getattr__(name: str) -> Any:

@@ -14,4 +14,3 @@ from .performance import (
     WorstRow as WorstRow,
 )
 from .record import Diagnosis as Diagnosis
-from .verdict import Claim as Claim, claims_of as claims_of

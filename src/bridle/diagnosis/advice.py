@@ -4,33 +4,17 @@ from __future__ import annotations
 
 import math
 
-from bridle.diagnosis.record import Diagnosis
-from bridle.statistics.gap import TOLERANCE
-from bridle.statistics.scores import Estimate
+from scipy.stats import norm
 
-__all__ = ["advice_of", "evidence_of", "size", "with_margin"]
+from bridle.diagnosis.record import Diagnosis
+from bridle.statistics.claims import Claim
+from bridle.statistics.wording import estimate_text, score_text
+
+__all__ = ["advice_of", "evidence_of"]
 
 _MANY_PARAMETERS = 10.0
 _MISCALIBRATED = 0.05
 _MOST_ROWS = 10**6
-
-
-def size(value: float, *, share: bool, signed: bool = False) -> str:
-    """Return a score as text: in per cent, or R² with three decimals."""
-    sign = "+" if signed else ""
-    return f"{100 * value:{sign}.1f}" if share else f"{value:{sign}.3f}"
-
-
-def with_margin(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
-    """Return a score and half the width of its interval."""
-    text = size(estimate.value, share=share, signed=signed)
-    if math.isnan(estimate.margin) or estimate.low == estimate.high:
-        return text
-    return f"{text} ± {size(estimate.margin, share=share)}"
-
-
-def _unit(share: bool) -> str:
-    return " points" if share else ""
 
 
 def evidence_of(found: Diagnosis) -> tuple[str, ...]:
@@ -45,24 +29,17 @@ def _of_gap(found: Diagnosis) -> list[str]:
     if gap is None or training is None:
         parts = [each for each in (found.held_out, found.test, training) if each is not None]
         return [
-            f"{found.score_name} {size(each.score.value, share=share)}{per_cent} ({each.name}); "
-            "the gap needs both training rows and new rows"
+            f"{found.score_name} {score_text(each.score.value, share=share)}{per_cent} "
+            f"({each.name}); the gap needs both training rows and new rows"
             for each in parts[:1]
         ]
     new = found.held_out if gap.measured_on == "held out" else found.test
     here = training.score.value - gap.value.value if new is None else new.score.value
-    lines = [
-        f"{found.score_name} {size(training.score.value, share=share)}{per_cent} in training, "
-        f"{size(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
-        f"a gap of {with_margin(gap.value, share=share)}{_unit(share)}"
+    return [
+        f"{found.score_name} {score_text(training.score.value, share=share)}{per_cent} in training"
+        f", {score_text(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
+        f"a gap of {estimate_text(gap.value, share=share)}"
     ]
-    if gap.folds_corrected is not None:
-        lines.append(
-            f"the mean gap over {len(gap.folds)} folds is "
-            f"{with_margin(gap.folds_corrected, share=share)}{_unit(share)} (interval corrected "
-            "for overlapping training rows)"
-        )
-    return lines
 
 
 def _on(part: str) -> str:
@@ -71,10 +48,10 @@ def _on(part: str) -> str:
 
 def _of_references(found: Diagnosis) -> list[str]:
     share = found.is_share
+    unit = " %" if share else ""
     return [
-        f"{each.name} scores {size(each.score.value, share=share)}{' %' if share else ''} on the "
-        f"same rows (difference {with_margin(each.comparison.difference, share=share, signed=True)}"
-        f"{_unit(share)})"
+        f"{each.name} scores {score_text(each.score.value, share=share)}{unit} on the same rows "
+        f"(difference {estimate_text(each.comparison.difference, share=share, signed=True)})"
         for each in sorted(found.references, key=lambda one: -one.comparison.difference.value)
     ]
 
@@ -173,8 +150,10 @@ def _against_underfitting(found: Diagnosis) -> list[str]:
         lines.append("train longer: the training loss was still falling at the end")
     lines.append("try a larger network or a higher learning rate")
     lines.append(_search(found))
-    lead = max(found.references, key=lambda each: each.comparison.difference.value)
-    lines.append(f"consider {lead.name}, which predicts the same rows better")
+    if found.references:
+        lead = max(found.references, key=lambda each: each.comparison.difference.value)
+        if lead.comparison.difference.low > 0:
+            lines.append(f"consider {lead.name}, which predicts the same rows better")
     return lines
 
 
@@ -182,31 +161,40 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if found.gap is None:
         return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
-        return ["give new rows that it was not trained on, with their target"]
-    holds = {each.claim for each in found.claims if each.holds}
-    lines = []
-    if "does not overfit" in holds and not found.references:
+        return ["give new rows that it was not trained on, whose target has several values"]
+    claims = {each.claim: each for each in found.claims}
+    if not claims["does not overfit"].holds:
+        undecided = _undecided(claims["overfits"], claims["does not overfit"])
+        opening = ""
+    elif not found.references:
         return [
             "it does not overfit; give the training rows (training=) to find out whether another "
             "learner predicts better"
         ]
+    elif claims["does not underfit"].holds:
+        return ["add columns: neither it nor another learner finds a way to predict the target"]
+    else:
+        lead = max(found.references, key=lambda each: each.comparison.difference.value)
+        undecided = _undecided(claims["underfits"], claims["does not underfit"])
+        opening = f"it does not overfit; to find out whether {lead.name} predicts better, "
     new = found.held_out if found.gap.measured_on == "held out" else found.test
-    rows = None if new is None else new.rows
-    if rows and found.claims and "does not overfit" not in holds:
-        # the interval narrows with the square root of the number of rows
-        away = abs(found.gap.value.value - TOLERANCE)
-        need = rows * (found.gap.value.margin / away) ** 2 if away > 0 else math.inf
-        lines.append(_more_rows(rows, need, found.gap.measured_on))
-    elif rows and found.references:
-        lead = max(found.references, key=lambda each: each.comparison.difference.high)
-        away = abs(lead.comparison.difference.value - TOLERANCE)
-        need = rows * (lead.comparison.difference.margin / away) ** 2 if away > 0 else math.inf
-        lines.append(
-            f"it does not overfit; to find out whether {lead.name} predicts better, "
-            + _more_rows(rows, need, found.gap.measured_on)
-        )
+    lines = []
+    if new is not None and new.rows:
+        need = _needed(new.rows, undecided)
+        lines.append(opening + _more_rows(new.rows, need, found.gap.measured_on))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
+
+
+def _undecided(first: Claim, second: Claim) -> Claim:
+    """Return the claim of two opposite ones that is closer to being shown."""
+    return min(first, second, key=lambda each: each.p_value / each.level)
+
+
+def _needed(rows: int, claim: Claim) -> float:
+    """Return how many rows would show a claim: a standing grows with the square root of rows."""
+    standing = float(norm.isf(claim.p_value))
+    return rows * (float(norm.isf(claim.level)) / standing) ** 2 if standing > 0 else math.inf
 
 
 def _more_rows(rows: int, need: float, part: str) -> str:

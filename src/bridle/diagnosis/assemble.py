@@ -17,10 +17,11 @@ from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetwor
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
 from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
-from bridle.diagnosis.verdict import claims_of, verdict_of
 from bridle.errors import UsageError
+from bridle.statistics.claims import Rival
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
-from bridle.statistics.scores import Estimate, compare, gap_between
+from bridle.statistics.scores import Estimate, Judged, compare, gap_between
+from bridle.statistics.verdict import Ruling, rule
 
 __all__ = ["Measurements", "assemble"]
 
@@ -53,6 +54,8 @@ class Measurements:
         Gaps of models trained on folds.
     references : dict of str to Predictions
         Predictions of other learners for the rows that the gap is measured on, in the same order.
+    rivals : tuple of Rival
+        Comparisons with other learners on those rows that a model file records.
     table : DataFrame, optional
         The table that ``Predictions.rows`` refers to.
     worst : int
@@ -70,6 +73,7 @@ class Measurements:
     fold: Array | None = None
     fold_gaps: tuple[float, ...] = ()
     references: Mapping[str, Predictions] = field(default_factory=dict)
+    rivals: tuple[Rival, ...] = ()
     table: pd.DataFrame | None = None
     worst: int = 10
     seed: int = 0
@@ -101,9 +105,7 @@ def assemble(measured: Measurements) -> Diagnosis:
     else:
         gap = _gap_of_scores(training, parts["held out"])
     references = () if new is None or at is None else _references(measured, new, at)
-    score = None if training is None else training.score.value
-    judged = None if new is None or measured.contaminated else new.judged
-    claims = claims_of(score, judged, references)
+    ruling = _ruling(measured, training, references)
     rows = None if training is None else training.rows
     found = Diagnosis(
         subject=measured.subject,
@@ -124,13 +126,31 @@ def assemble(measured: Measurements) -> Diagnosis:
         selection=measured.selection,
         references=references,
         worst=() if new is None or at is None else _worst(measured, new, at),
-        claims=claims,
-        verdict=verdict_of(claims),
+        claims=ruling.claims,
+        verdict=ruling.verdict,
+        reason=ruling.reason,
         notes=measured.notes,
         facts=dict(measured.facts),
     )
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
+
+
+def _ruling(
+    measured: Measurements, training: Part | None, references: tuple[Reference, ...]
+) -> Ruling:
+    """Return the verdict, by the rule that all commands share."""
+    at = measured.measured_on
+    known: Judged | Estimate | None = None if training is None else training.score
+    if "training" in measured.predicted:
+        known = measured.predicted["training"].judged
+    part = at or "held out"
+    if measured.contaminated:
+        return Ruling("cannot tell", "it was trained on many of these rows", None, part, ())
+    new = None if at is None else measured.predicted[at].judged
+    names = {each.name for each in references}
+    others = [each for each in measured.rivals if each.name not in names]
+    return rule(known, new, [*references, *others], part=part)
 
 
 def _part(measured: Measurements, name: str) -> Part | None:
@@ -167,7 +187,7 @@ def _gap(measured: Measurements, training: Part, at: str) -> Gap:
         mean = mean_interval(new.losses)
         known = training.loss.value
         loss = Estimate(mean.value - known, mean.low - known, mean.high - known)
-    interval = "Wilson's" if new.judged.is_share else "the delta method's (on log(1 - R²))"
+    interval = "Wilson's" if new.judged.is_share else "the bootstrap-t (of log(1 - R²))"
     return Gap(
         value=value,
         standard_error=new.judged.standard_error(),

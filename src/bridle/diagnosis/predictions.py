@@ -11,7 +11,7 @@ import numpy as np
 from bridle.diagnosis.performance import Part
 from bridle.errors import DataError, UsageError
 from bridle.statistics.intervals import mean_interval
-from bridle.statistics.scores import Estimate, Judged, judge_classes, judge_values
+from bridle.statistics.scores import Estimate, Judged, judge_classes, judge_values, undefined_values
 
 __all__ = ["Predictions", "part_of"]
 
@@ -89,6 +89,8 @@ class Predictions:
     def judged(self) -> Judged:
         """The scores, row by row."""
         if self.classes is None:
+            if (self.truth == self.truth[0]).all():
+                return undefined_values(len(self.truth))
             return judge_values(self.values, self.truth)
         return judge_classes(self.values, self.truth)
 

@@ -9,8 +9,8 @@ from bridle.diagnosis.calibration import Calibration
 from bridle.diagnosis.curves import Curves
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
-from bridle.diagnosis.verdict import Claim
-from bridle.statistics import Verdict
+from bridle.statistics import Claim, Verdict
+from bridle.statistics.json_values import json_values
 
 __all__ = ["Diagnosis"]
 
@@ -31,7 +31,7 @@ class Diagnosis:
     loss_name : str
         "cross-entropy" (nats) or "squared error" (in the squared units of the target).
     parameters : int, optional
-        Number of weights and biases of all members.
+        Number of weights and biases of one network, also if several are averaged.
     parameters_per_row : float, optional
         Parameters divided by training rows.
     training, held_out, test : Part, optional
@@ -52,6 +52,8 @@ class Diagnosis:
     claims : tuple of Claim
         The tested claims; the verdict depends on which of them hold.
     verdict : {"overfits", "underfits", "fine", "cannot tell"}
+    reason : str
+        Why this is the verdict, in one line.
     evidence : tuple of str
         Sentences with the figures behind the verdict, the most important first.
     advice : tuple of str
@@ -82,6 +84,7 @@ class Diagnosis:
     worst: tuple[WorstRow, ...] = ()
     claims: tuple[Claim, ...] = ()
     verdict: Verdict = "cannot tell"
+    reason: str = ""
     evidence: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
@@ -94,14 +97,4 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as plain JSON values; a non-finite number becomes None."""
-        return _plain(asdict(self))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(name): _plain(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    if isinstance(value, float) and value - value != 0:
-        return None  # JSON has no NaN and no infinity
-    return value
+        return dict(json_values(asdict(self)))

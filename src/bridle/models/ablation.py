@@ -13,14 +13,13 @@ from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
 from bridle.models.fit import judge_members, with_class_weights
 from bridle.models.reading import rows_for_model
-from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, penalties_of
+from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
 from bridle.networks.training import train
-from bridle.noise import DropConnect, Dropout
 from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare
 from bridle.tables import ClassTarget
@@ -118,7 +117,7 @@ def ablate(
         model.network.sizes,
         seeds=[seed] * len(members),
         activation=model.network.activation,
-        **_noises([each.strengths for each in members]),
+        **noises_of([each.strengths for each in members]),
     )
     history = _train(network, data, model.objective, members, recipe, seed, on_epoch)
     judged = {name: judge_members(network, part, model.target) for name, part in data.items()}
@@ -181,6 +180,7 @@ def _networks(
             strengths=each.strengths,
             judgement=judge_gap(training[at], held_out[at]),
             against_plain=compare(held_out[0], held_out[at]),
+            against_stopping=compare(held_out[1], held_out[at]),
             zeros=zeros[at],
             epochs=int(history.epochs_kept[at]),
         )
@@ -218,23 +218,6 @@ def _members(own: Strengths, default: Strengths, factors: Sequence[float]) -> li
             label = f"{path} {strength:.3g}"
             members.append(_Member(label, path, replace(off, **{name: strength})))
     return members
-
-
-def _noises(members: Sequence[Strengths]) -> dict[str, Any]:
-    kinds: dict[str, tuple[type[Dropout] | type[DropConnect], str]] = {
-        "hidden_noise": (Dropout, "keep_prob"),
-        "input_noise": (Dropout, "input_keep_prob"),
-        "weight_noise": (DropConnect, "drop_connect_keep_prob"),
-    }
-    keeps = {
-        name: torch.tensor([getattr(each, field) for each in members], dtype=torch.float64)
-        for name, (_, field) in kinds.items()
-    }
-    return {
-        name: kinds[name][0](keep_prob=keep)
-        for name, keep in keeps.items()
-        if bool((keep < 1).any())
-    }
 
 
 def _parts(

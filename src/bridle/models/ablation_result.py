@@ -11,6 +11,7 @@ from bridle.errors import UsageError
 from bridle.models.recipe import Strengths
 from bridle.networks.population import Network
 from bridle.statistics import GapJudgement
+from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison
 
 __all__ = ["Ablated", "Ablation"]
@@ -30,6 +31,8 @@ class Ablated:
         Its training and held-out scores, and its gap.
     against_plain : Comparison
         The paired comparison with the plain network on the held-out rows.
+    against_stopping : Comparison
+        The paired comparison with the network that has early stopping alone.
     zeros : float
         The share of its weights that are exactly zero.
     epochs : int
@@ -41,6 +44,7 @@ class Ablated:
     strengths: Strengths
     judgement: GapJudgement
     against_plain: Comparison
+    against_stopping: Comparison
     zeros: float
     epochs: int
 
@@ -92,10 +96,8 @@ class Ablation:
             asdict(each)
             | {
                 "judgement": each.judgement.to_dict(),
-                "against_plain": {
-                    **asdict(each.against_plain),
-                    "answer": each.against_plain.answer,
-                },
+                "against_plain": _compared(each.against_plain),
+                "against_stopping": _compared(each.against_stopping),
             }
             for each in self.networks
         ]
@@ -105,3 +107,7 @@ class Ablation:
             "epochs": self.epochs,
             "networks": networks,
         }
+
+
+def _compared(comparison: Comparison) -> dict[str, Any]:
+    return {**json_values(asdict(comparison)), "answer": comparison.answer}

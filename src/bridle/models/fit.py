@@ -1,4 +1,4 @@
-"""Fit a plain and a regularized network to a table, and compare them."""
+"""Fit a network without regularization, with early stopping alone, and with all regularizers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import torch
 
 from bridle.errors import DataError, UsageError, did_you_mean
 from bridle.models.reading import FitTable, read_for_fit
-from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths
+from bridle.models.recipe import (
+    DEFAULT_STRENGTHS,
+    Recipe,
+    Strengths,
+    noises_of,
+    penalties_of,
+)
 from bridle.models.result import FitResult, Fitted
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
@@ -20,8 +26,15 @@ from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
 from bridle.networks.training import train
-from bridle.statistics import judge_gap
-from bridle.statistics.scores import Judged, compare, judge_classes, judge_values
+from bridle.statistics import Rival, judge_gap
+from bridle.statistics.boosting import BOOSTING, boosting_reference
+from bridle.statistics.scores import (
+    Judged,
+    compare,
+    judge_classes,
+    judge_values,
+    undefined_values,
+)
 from bridle.tables import (
     ClassTarget,
     ReadOptions,
@@ -33,10 +46,13 @@ from bridle.tables import (
 from bridle.tables.read import ReadTable, Table
 from bridle.version import __version__
 
-__all__ = ["fit", "judge_members", "with_class_weights"]
+__all__ = ["encoders_of", "fit", "judge_members", "with_class_weights"]
 
-PLAIN, REGULARIZED = 0, 1
-"""The two members of the population."""
+PLAIN, REGULARIZED, STOPPED = 0, 1, 2
+"""The members of the population; there is no third one without early stopping."""
+
+OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
+"""The other network that each of the two is compared with in its verdict."""
 
 
 def fit(
@@ -53,10 +69,12 @@ def fit(
 ) -> FitResult:
     """Fit a plain and a regularized network to a table, and compare them.
 
-    The plain network has no regularization. A fifth of the rows is the test set, which is
-    evaluated once, at the end. Another fifth is held out to measure the gap and for early stopping.
-    The networks are trained on the rest. Both are one population: they start from the same weights
-    and see the same batches, so that they differ only in the regularizers and in early stopping.
+    The plain network has no regularization. The regularized one has all regularizers, early
+    stopping included. A third network has early stopping alone, so that the result says what the
+    others add to it. All are one population: they start from the same weights and see the same
+    batches. A fifth of the rows is the test set, which is evaluated once, at the end: it gives the
+    gap, the verdict and the comparisons. Another fifth is held out, for early stopping. Gradient
+    boosting is fitted to the training rows too: a network underfits if another learner is better.
 
     Parameters
     ----------
@@ -115,21 +133,24 @@ def fit(
     frame, truth = given.frame, given.truth
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
-    rows, encoder, coding = _encoders(given, task, seed)
+    rows, encoder, coding = encoders_of(given, task, seed)
     X = torch.from_numpy(encoder.transform(frame))
     y = torch.from_numpy(coding.transform(truth))
     data = {name: Dataset(X[at], y[at]) for name, at in rows.items()}
     outputs = len(coding.classes) if isinstance(coding, ClassTarget) else 1
+    members = [None, strengths] if recipe.patience is None else [None, strengths, None]
     population = Network(
         [X.shape[1], *recipe.hidden, outputs],
-        seeds=[seed, seed],
-        **strengths.noises(members=2),  # type: ignore[arg-type]
+        seeds=[seed] * len(members),
+        **noises_of(members),
     )
-    history = _train(population, data, coding, strengths, recipe, seed, on_epoch)
+    history = _train(population, data, coding, members, recipe, seed, on_epoch)
     judged = {name: judge_members(population, part, coding) for name, part in data.items()}
-    plain, regularized = (
-        _describe(population, history, judged, member) for member in (PLAIN, REGULARIZED)
+    boosted = _boosting(data, coding, seed)
+    plain, regularized, *stopped = (
+        _describe(population, history, judged, boosted, member) for member in range(len(members))
     )
+    test = judged["test"]
     facts = _facts(strengths, recipe, seed, regularized)
     facts["table"] = {
         **facts_of_table(
@@ -141,7 +162,10 @@ def fit(
         model=TableModel(population.take([REGULARIZED]), encoder, coding, target, facts),
         plain=plain,
         regularized=regularized,
-        comparison=compare(judged["test"][PLAIN], judged["test"][REGULARIZED]),
+        stopped=stopped[0] if stopped else None,
+        comparison=compare(test[PLAIN], test[REGULARIZED]),
+        early_stopping=compare(test[PLAIN], test[STOPPED]) if stopped else None,
+        beyond=compare(test[STOPPED], test[REGULARIZED]) if stopped else None,
         history=history,
         strengths=strengths,
         rows={name: len(at) for name, at in rows.items()},
@@ -153,7 +177,7 @@ def fit(
     )
 
 
-def _encoders(
+def encoders_of(
     given: FitTable, task: str, seed: int
 ) -> tuple[dict[str, np.ndarray[Any, Any]], TableEncoder, ClassTarget | ValueTarget]:
     """Split the rows, and fit the encoders of features and target to the training part."""
@@ -168,7 +192,7 @@ def _train(
     population: Network,
     data: Mapping[str, Dataset],
     coding: ClassTarget | ValueTarget,
-    strengths: Strengths,
+    members: Sequence[Strengths | None],
     recipe: Recipe,
     seed: int,
     on_epoch: Callable[[int, int], None] | None,
@@ -186,8 +210,8 @@ def _train(
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        penalties=strengths.penalties(members=2),
-        patience=[None, recipe.patience],
+        penalties=penalties_of(members),
+        patience=[None, *[recipe.patience] * (len(members) - 1)],
         seed=seed,
         on_epoch=on_epoch,
     )
@@ -223,15 +247,44 @@ def judge_members(
     truth = data.y.numpy()
     if isinstance(coding, ClassTarget):
         return [judge_classes(codes, truth) for codes in outputs.argmax(-1).numpy()]
+    if (truth == truth[0]).all():
+        return [undefined_values(len(truth))] * network.members
     return [judge_values(values, truth) for values in outputs[..., 0].double().numpy()]
 
 
+def _boosting(
+    data: Mapping[str, Dataset], coding: ClassTarget | ValueTarget, seed: int
+) -> Judged | None:
+    """Score gradient boosting on the test set; None if it would take minutes."""
+    classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+    (X, y), (X_test, y_test) = (
+        (part.X.numpy(), part.y.numpy()) for part in (data["training"], data["test"])
+    )
+    found = boosting_reference(X, y, X_test, classes=classes, seed=seed)
+    if found is None:
+        return None
+    if classes:
+        return judge_classes(found.argmax(1), y_test)
+    constant = bool((y_test == y_test[0]).all())
+    return undefined_values(len(y_test)) if constant else judge_values(found, y_test)
+
+
 def _describe(
-    network: Network, history: History, judged: dict[str, list[Judged]], member: int
+    network: Network,
+    history: History,
+    judged: dict[str, list[Judged]],
+    boosted: Judged | None,
+    member: int,
 ) -> Fitted:
+    test = judged["test"]
+    rivals = [] if boosted is None else [Rival(BOOSTING, compare(test[member], boosted))]
+    if member in OTHER:
+        other = compare(test[member], test[1 - member])
+        rivals.insert(0, Rival(OTHER[member], other))
+    parts = (judged[name][member] for name in ("training", "held out", "test"))
     return Fitted(
-        diagnosis=judge_gap(judged["training"][member], judged["held out"][member]),
-        test=judged["test"][member].interval(),
+        diagnosis=judge_gap(*parts, rivals=rivals),
+        test=test[member].interval(),
         zeros=tuple(float((w[member] == 0).double().mean()) for w in network.weights),
         epochs=int(history.epochs_kept[member]),
         best_epoch=int(history.best_epochs[member]),

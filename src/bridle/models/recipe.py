@@ -14,7 +14,7 @@ from bridle.errors import UsageError
 from bridle.noise import DropConnect, Dropout
 from bridle.penalties import L1, L2, MaxNorm, Penalty
 
-__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths", "penalties_of"]
+__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths", "noises_of", "penalties_of"]
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,24 @@ class Strengths:
         """Return the penalties of a population in which only the last member is regularized."""
         return penalties_of([None] * (members - 1) + [self])
 
-    def noises(self, members: int) -> dict[str, Dropout | DropConnect]:
+    def noises(self, members: int) -> dict[str, Any]:
         """Return the noises of a population in which only the last member is regularized."""
-        given: dict[str, tuple[type[Dropout] | type[DropConnect], float]] = {
-            "hidden_noise": (Dropout, self.keep_prob),
-            "input_noise": (Dropout, self.input_keep_prob),
-            "weight_noise": (DropConnect, self.drop_connect_keep_prob),
-        }
-        return {
-            name: kind(keep_prob=torch.tensor([1.0] * (members - 1) + [keep], dtype=torch.float64))
-            for name, (kind, keep) in given.items()
-            if keep < 1
-        }
+        return noises_of([None] * (members - 1) + [self])
+
+
+def noises_of(members: Sequence[Strengths | None]) -> dict[str, Any]:
+    """Return the noises of a population; a member without regularization has None."""
+    kinds: dict[str, tuple[type[Dropout] | type[DropConnect], str]] = {
+        "hidden_noise": (Dropout, "keep_prob"),
+        "input_noise": (Dropout, "input_keep_prob"),
+        "weight_noise": (DropConnect, "drop_connect_keep_prob"),
+    }
+    found: dict[str, Any] = {}
+    for name, (kind, strength) in kinds.items():
+        given = [1.0 if each is None else getattr(each, strength) for each in members]
+        if min(given) < 1:
+            found[name] = kind(keep_prob=torch.tensor(given, dtype=torch.float64))
+    return found
 
 
 def penalties_of(members: Sequence[Strengths | None]) -> list[Penalty]:

@@ -1,18 +1,22 @@
-"""The result of a fit: the plain and the regularized network, and a verdict."""
+"""The result of a fit: its networks, the verdict, and what each regularizer did."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from bridle.models.credit import credit_of, regularizers_of
 from bridle.models.recipe import Strengths
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
 from bridle.networks.population import Network
 from bridle.statistics import GapJudgement
+from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
+from bridle.statistics.wording import estimate_text
 
 __all__ = ["FitResult", "Fitted"]
 
@@ -24,7 +28,7 @@ class Fitted:
     Attributes
     ----------
     diagnosis : GapJudgement
-        The verdict from its training and held-out scores.
+        The verdict, with the training and held-out scores.
     test : Estimate
         The score on the test set.
     zeros : tuple of float
@@ -42,8 +46,8 @@ class Fitted:
     best_epoch: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return {**asdict(self), "zeros": list(self.zeros)}
+        """Return JSON values; an undefined number is None."""
+        return dict(json_values(asdict(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,15 +59,22 @@ class FitResult:
     model : TableModel
         The regularized network with the table's encoders.
     plain, regularized : Fitted
+        Without any regularizer, and with all of them.
+    stopped : Fitted, optional
+        The network with early stopping alone; None if early stopping is off.
     comparison : Comparison
         The paired comparison of the regularized with the plain network on the test set.
+    early_stopping, beyond : Comparison, optional
+        Of the network with early stopping alone with the plain one, and of the regularized network
+        with that one: what the other regularizers add to early stopping.
     history : History
-        The training history; member 0 is plain, member 1 is regularized.
+        The training history; member 0 is plain, member 1 is regularized, and member 2 has early
+        stopping alone.
     strengths : Strengths
     rows : dict
         The number of rows of each part.
     population : Network
-        Both networks, as members 0 and 1.
+        The networks, in the order of the history.
     data : dict of str to Dataset
         The encoded rows of each part.
     places : dict of str to int64 array
@@ -77,7 +88,10 @@ class FitResult:
     model: TableModel
     plain: Fitted
     regularized: Fitted
+    stopped: Fitted | None
     comparison: Comparison
+    early_stopping: Comparison | None
+    beyond: Comparison | None
     history: History
     strengths: Strengths
     rows: dict[str, int]
@@ -89,27 +103,44 @@ class FitResult:
 
     @property
     def verdict(self) -> str:
-        """Sentences: whether the plain network overfits, and whether regularization helped."""
-        share = self.plain.diagnosis.score_name == "accuracy"
-        before, after = self.plain.diagnosis, self.regularized.diagnosis
+        """Sentences: whether the plain network overfits, and what each regularizer did."""
+        before = self.plain.diagnosis
         opening = {
             "overfits": "The plain network overfits",
             "underfits": "The plain network underfits",
             "fine": "The plain network is fine",
             "cannot tell": "It is unclear whether the plain network overfits",
         }[before.verdict]
+        better = self.comparison.answer
+        blame = better == "worse" and (self.beyond is None or self.beyond.answer == "worse")
         answer = {
             "better": "The regularized network predicts new rows better",
             "same": "The regularized network predicts new rows as well as the plain one",
-            "worse": "Try weaker strengths: the regularized network predicts new rows worse",
+            "worse": "Try weaker strengths: the regularized network predicts new rows worse"
+            if blame
+            else "The regularized network predicts new rows worse",
             "cannot tell": "It is unclear whether the regularized network predicts new rows better",
-        }[self.comparison.answer]
-        now = f"{100 * after.gap.value:.1f} points" if share else f"{after.gap.value:.3f}"
-        difference = _signed(self.comparison.difference, share)
-        return (
-            f"{opening} ({before.evidence}). "
-            f"With regularization the gap is {now}. {answer} ({difference})."
-        )
+        }[better]
+        difference = estimate_text(self.comparison.difference, share=before.is_share, signed=True)
+        unit = "" if before.is_share else " R²"
+        last = f"{answer} ({difference}{unit} on the test set)."
+        return " ".join([f"{opening}: {before.reason}.", *self.credits, last])
+
+    @property
+    def credits(self) -> tuple[str, ...]:
+        """What early stopping alone did, and what the other regularizers added: a sentence each."""
+        names, plain = regularizers_of(self.strengths), self.plain.diagnosis
+        after = self.regularized.diagnosis
+        if not all(math.isfinite(each.gap.value) for each in (plain, after)):
+            return ()
+        if self.stopped is None or self.early_stopping is None or self.beyond is None:
+            return (credit_of(names, plain, after, self.comparison),) if names else ()
+        stopped = self.stopped.diagnosis
+        found = [credit_of(["early stopping alone"], plain, stopped, self.early_stopping)]
+        if names:
+            opening = "Beyond that, "
+            found.append(credit_of(names, stopped, after, self.beyond, opening=opening))
+        return tuple(found)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: everything but the model, the history and the rows."""
@@ -119,14 +150,17 @@ class FitResult:
             "rows": self.rows,
             "plain": self.plain.to_dict(),
             "regularized": self.regularized.to_dict(),
-            "comparison": {**asdict(self.comparison), "answer": self.comparison.answer},
+            "stopped": None if self.stopped is None else self.stopped.to_dict(),
+            "comparison": _compared(self.comparison),
+            "early_stopping": _compared(self.early_stopping),
+            "beyond": _compared(self.beyond),
             "verdict": self.verdict,
             "notes": list(self.notes),
             "facts": self.model.facts,
         }
 
 
-def _signed(estimate: Estimate, share: bool) -> str:
-    if share:
-        return f"{100 * estimate.value:+.1f} ± {100 * estimate.margin:.1f} points on the test set"
-    return f"{estimate.value:+.3f} ± {estimate.margin:.3f} R² on the test set"
+def _compared(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {**json_values(asdict(comparison)), "answer": comparison.answer}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from bridle.statistics import wording
 from bridle.statistics.scores import Estimate
 
 __all__ = [
@@ -62,35 +63,30 @@ def score_text(value: float, *, share: bool) -> str:
     >>> score_text(0.745, share=True), score_text(-0.5, share=False)
     ('74.5 %', '−0.500')
     """
-    text = f"{100 * value:.1f} %" if share else f"{value:.3f}"
+    text = wording.score_text(value, share=share) + " %" * (share and not math.isnan(value))
     return text.replace("-", "−")
 
 
 def gap_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
-    """Return a difference of scores with its margin.
+    """Return a difference of scores with its interval.
 
     Examples
     --------
     >>> gap_text(Estimate(0.255, 0.195, 0.315), share=True)
     '25.5 ± 6.0 points'
     """
-    text = f"{100 * estimate.value:.1f}" if share else f"{estimate.value:.3f}"
-    sign = "+" if signed and estimate.value >= 0 else ""
-    margin = margin_text(estimate, share=share)
-    return f"{sign}{text}".replace("-", "−") + (f" {margin}" if margin else "") + share * " points"
+    return wording.estimate_text(estimate, share=share, signed=signed).replace("-", "−")
 
 
 def margin_text(estimate: Estimate, *, share: bool) -> str:
-    """Return half the width of an interval; an empty text if it has none.
+    """Return half the width of an interval, or its ends; an empty text if it has none.
 
     Examples
     --------
     >>> margin_text(Estimate(0.5, 0.4, 0.6), share=True)
     '± 10.0'
     """
-    if not estimate.margin > 0:
-        return ""
-    return f"± {100 * estimate.margin:.1f}" if share else f"± {estimate.margin:.3f}"
+    return wording.margin_text(estimate, share=share).replace("-", "−")
 
 
 def sentence(text: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bridle.diagnosis import Diagnosis, Part
+from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
-from bridle.report.formatting import gap_text, margin_text, score_text, sentence, short
+from bridle.report.formatting import gap_text, joined, margin_text, score_text, sentence, short
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Tile
 from bridle.search import SearchResult
@@ -52,14 +53,20 @@ def headline_of(inputs: ReportInputs) -> str:
 
 
 def _fit_headline(result: FitResult) -> str:
-    before, after = result.plain.diagnosis, result.regularized.diagnosis
-    share = before.score_name == "accuracy"
-    old, new = (score_text(each.gap.value, share=share) for each in (before, after))
-    if share:
-        old, new = old.removesuffix(" %"), new.replace(" %", " points")
-    if after.gap.value < before.gap.value and before.verdict != "underfits":
-        return f"{PLAIN_SAYS[before.verdict]}. Regularization narrows the gap from {old} to {new}."
-    return f"{PLAIN_SAYS[before.verdict]}. Regularization does not narrow the gap."
+    networks = {"plain": result.plain, "with early stopping alone": result.stopped}
+    if regularizers_of(result.strengths) or result.stopped is None:
+        networks["with all regularizers"] = result.regularized
+    share = result.plain.diagnosis.is_share
+    gaps = [
+        f"{score_text(each.diagnosis.gap.value, share=share).replace(' %', ' points')} {name}"
+        for name, each in networks.items()
+        if each is not None
+    ]
+    against = result.plain.diagnosis.measured_on
+    return (
+        f"{PLAIN_SAYS[result.plain.diagnosis.verdict]}. "
+        f"The gap, training minus {against}, is {joined(gaps)}."
+    )
 
 
 def _search_headline(result: SearchResult) -> str:
@@ -80,7 +87,7 @@ def _search_headline(result: SearchResult) -> str:
 def lede_of(inputs: ReportInputs) -> tuple[str, ...]:
     """Return the verdict in sentences."""
     if inputs.fit is not None:
-        return (_on_new_rows(inputs.fit.comparison, inputs.share),)
+        return (_on_new_rows(inputs.fit.comparison, inputs.share), *inputs.fit.credits)
     if inputs.search is not None:
         return (inputs.search.verdict,)
     if inputs.diagnosis is not None:
@@ -123,8 +130,8 @@ def subject_of(inputs: ReportInputs) -> str:
 def evidence_of(inputs: ReportInputs) -> tuple[str, ...]:
     """Return what the verdict is based on."""
     if inputs.diagnosis is not None:
-        first = 0 if inputs.fit or inputs.search else 1
-        found = inputs.diagnosis.evidence[first:FIRST] + inputs.diagnosis.notes
+        reason = (inputs.diagnosis.reason,) if inputs.diagnosis.reason else ()
+        found = reason + inputs.diagnosis.evidence[1:FIRST] + inputs.diagnosis.notes
         return tuple(map(sentence, found))
     if inputs.plain is None or inputs.chosen is None:
         return ()
@@ -168,7 +175,7 @@ def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[
         old = score_text(before.value, share=share)
         margin = margin_text(now, share=share)
         if gap and share:
-            value, margin = value.removesuffix(" %"), f"{margin} points"
+            value, margin = value.removesuffix(" %"), f"{margin} points".strip()
             old = old.replace(" %", " points")
         return Tile(label, value, margin, f"plain: {old}")
 
@@ -176,7 +183,7 @@ def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[
     tiles = [
         tile(f"Training {name}", own.training, bare.training),
         tile(f"Held-out {name}", own.held_out, bare.held_out),
-        tile("Gap", own.gap, bare.gap, gap=True),
+        tile(f"Gap, training − {own.measured_on}", own.gap, bare.gap, gap=True),
         tile(f"Test {name}", chosen.test, plain.test),
     ]
     search = inputs.search
@@ -209,5 +216,5 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
         gap = diagnosis.gap.value
         value = score_text(gap.value, share=share).removesuffix(" %")
         margin = margin_text(gap, share=share) + share * " points"
-        tiles.append(Tile("Gap", value, margin))
+        tiles.append(Tile(f"Gap, training − {diagnosis.gap.measured_on}", value, margin))
     return tuple(tiles + tile("Test", diagnosis.test))

@@ -19,12 +19,11 @@ from bridle.models.result import Fitted
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
 from bridle.search.comparison import compare_outputs, judge_outputs
-from bridle.search.data import SearchData
 from bridle.search.final_model import (
     average_outputs,
+    held_out_outputs,
     network_of,
     refit,
-    training_and_held_out_outputs,
     zero_shares,
 )
 from bridle.search.importance import importance_and_response, usage_of_regularizers
@@ -33,11 +32,15 @@ from bridle.search.result import ScoredRows, SearchResult
 from bridle.search.scoring import scores_of
 from bridle.search.successive_halving import SuccessiveHalving
 from bridle.search.trial import PLAIN_ID, Trial
-from bridle.statistics import judge_gap
-from bridle.statistics.scores import Judged
+from bridle.statistics import Rival, judge_gap
+from bridle.statistics.boosting import BOOSTING
+from bridle.statistics.scores import Judged, compare
 from bridle.version import __version__
 
-__all__ = ["build_result", "model_facts", "trial_histories"]
+__all__ = ["CHOSEN_NAME", "PLAIN_NAME", "build_result", "model_facts", "trial_histories"]
+
+PLAIN_NAME = "the network without regularization"
+CHOSEN_NAME = "the model of the search"
 
 
 def build_result(
@@ -75,17 +78,42 @@ def build_result(
     test = {
         name: judge_outputs(each, table.y_test, classes=classes) for name, each in outputs.items()
     }
-    own = training_and_held_out_outputs(data, fold_networks, bins)
-    plain_own = training_and_held_out_outputs(data, plain_networks, plain_bins)
+    known = {
+        "chosen": _outputs_of(table, network, bins),
+        "plain": _outputs_of(table, plain_networks, plain_bins),
+    }
+    held_out = {
+        "chosen": held_out_outputs(data, fold_networks, bins),
+        "plain": held_out_outputs(data, plain_networks, plain_bins),
+    }
     per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
-    chosen = _fitted(data, best, own, test["chosen"], per_epoch)
+    judged = {
+        name: (
+            *(
+                judge_outputs(each[name], data.y[data.scored], classes=classes)
+                for each in (known, held_out)
+            ),
+            test[name],
+        )
+        for name in known
+    }
+    names = {"plain": PLAIN_NAME, "chosen": CHOSEN_NAME, "boosting": BOOSTING}
+    rivals = {
+        name: [
+            Rival(names[other], compare(test[name], each))
+            for other, each in test.items()
+            if other != name
+        ]
+        for name in known
+    }
+    chosen = _fitted(best, judged["chosen"], rivals["chosen"], per_epoch)
     ranked = halving.ranked()
     importance, response = importance_and_response(ranked, plan.seed)
     facts = model_facts(halving, best, answer)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
     return SearchResult(
         model=TableModel(network, table.encoders[bins], table.coding, table.target, facts),
-        plain=_fitted(data, plain, plain_own, test["plain"], per_epoch),
+        plain=_fitted(plain, judged["plain"], rivals["plain"], per_epoch),
         chosen=chosen,
         answer=answer,
         configuration=best[0].configuration,
@@ -108,7 +136,7 @@ def build_result(
         rows={"searched": len(data.y), "test": len(table.y_test)},
         seconds=time.monotonic() - halving.began,
         interrupted=halving.interrupted,
-        observed=_scored_rows(table, bins, own[1], others),
+        observed=_scored_rows(table, bins, held_out["chosen"], others),
         notes=(*table.notes, *table.encoders[0].notes),
         reading=table.reading,
     )
@@ -119,18 +147,22 @@ def _test_outputs(table: PreparedTable, network: Network, bins: int) -> Tensor:
     return average_outputs(outputs, classes=bool(table.data.classes))
 
 
+def _outputs_of(table: PreparedTable, network: Network, bins: int) -> Tensor:
+    """Return the outputs for the scored rows, on most of which each network was trained."""
+    outputs = predict(network, table.data.inputs[bins][table.data.scored])
+    return average_outputs(outputs, classes=bool(table.data.classes))
+
+
 def _fitted(
-    data: SearchData,
     trials: Sequence[Trial],
-    own: tuple[Tensor, Tensor],
-    test: Judged,
+    judged: tuple[Judged, Judged, Judged],
+    rivals: Sequence[Rival],
     per_epoch: float,
 ) -> Fitted:
-    """Describe the networks of trials by their outputs for the scored rows and the test set."""
-    classes, y = bool(data.classes), data.y[data.scored]
-    training, held_out = (judge_outputs(each, y, classes=classes) for each in own)
+    """Describe the networks of trials by their scores: training, held out and test."""
+    test = judged[-1]
     return Fitted(
-        diagnosis=judge_gap(training, held_out),
+        diagnosis=judge_gap(*judged, rivals=rivals),
         test=test.interval(),
         zeros=zero_shares(trials),
         epochs=math.ceil(trials[0].steps[-1] / per_epoch),

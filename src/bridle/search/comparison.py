@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ from bridle.statistics.scores import (
     compare,
     judge_classes,
     judge_values,
+    undefined_values,
 )
 
 __all__ = ["boosting_outputs", "compare_outputs", "judge_outputs"]
@@ -63,6 +65,8 @@ def judge_outputs(outputs: Tensor, y: Tensor, *, classes: bool) -> Judged:
     """Score outputs ``[rows, outputs]`` by accuracy or R²."""
     if classes:
         return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
+    if (y == y[0]).all():
+        return undefined_values(len(y))
     return judge_values(outputs[..., 0].double().numpy(), y.numpy())
 
 
@@ -107,6 +111,10 @@ def compare_outputs(
         mine = judge_outputs(chosen, y, classes=classes)
         theirs = {name: judge_outputs(each, y, classes=classes) for name, each in others.items()}
         return mine.interval(), {name: compare(each, mine) for name, each in theirs.items()}
+    if scoring == "roc_auc" and len(y.unique()) < 2:
+        nan = math.nan
+        unknown = Estimate(nan, nan, nan)
+        return unknown, dict.fromkeys(others, Comparison(unknown, nan, nan, nan))
     stacked = torch.stack([chosen, *others.values()])
     scores = scores_of(stacked, y, scoring).numpy()
     resampled = _bootstrap_scores(stacked, y, scoring, classes=classes, seed=seed)

@@ -24,9 +24,9 @@ __all__ = [
     "ANSWERS",
     "average_outputs",
     "best_trials",
+    "held_out_outputs",
     "network_of",
     "refit",
-    "training_and_held_out_outputs",
     "zero_shares",
 ]
 
@@ -164,18 +164,12 @@ def average_outputs(outputs: Tensor, *, classes: bool) -> Tensor:
     return outputs.double().softmax(-1).mean(0).clamp(min=1e-12).log()
 
 
-def training_and_held_out_outputs(
-    data: SearchData, network: Network, bins: int
-) -> tuple[Tensor, Tensor]:
-    """Return outputs for the scored rows: of members that trained on them, and of the others.
+def held_out_outputs(data: SearchData, network: Network, bins: int) -> Tensor:
+    """Return outputs for the scored rows, each by the members that were not trained on it.
 
-    Each is ``[rows, outputs]``, averaged over the trials.
+    ``[rows, outputs]``, averaged over the trials.
     """
     outputs = predict(network, data.inputs[bins][data.scored])
-    by_fold = outputs.unflatten(0, (-1, data.folds))
     fold = data.fold[data.scored]
-    rows = torch.arange(len(fold))
-    training = by_fold[:, (fold + 1) % data.folds, rows]
-    held_out = by_fold[:, fold, rows]
-    classes = bool(data.classes)
-    return average_outputs(training, classes=classes), average_outputs(held_out, classes=classes)
+    held_out = outputs.unflatten(0, (-1, data.folds))[:, fold, torch.arange(len(fold))]
+    return average_outputs(held_out, classes=bool(data.classes))

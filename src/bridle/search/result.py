@@ -13,7 +13,9 @@ from torch import Tensor
 from bridle.models.result import Fitted
 from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
+from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
+from bridle.statistics.wording import estimate_text
 
 __all__ = ["ScoredRows", "SearchResult"]
 
@@ -58,9 +60,9 @@ class SearchResult:
     model : TableModel
         The model: the average of the networks that ``answer`` names.
     plain, chosen : Fitted
-        The network without regularization, and the networks of the model; both are averaged over
-        the folds. The gap compares networks that were trained on a row with networks that held it
-        out. For a refit the gap is that of the folds' networks.
+        The network without regularization, averaged over the folds, and the model. The gap is the
+        score on the searched rows minus that on the test set. The held-out score is
+        cross-validated: each row is scored by the networks that held it out.
     answer : str
         "ensemble", "best" or "refit".
     configuration : Configuration
@@ -153,10 +155,8 @@ class SearchResult:
             if name in self.comparisons:
                 comparison = self.comparisons[name]
                 difference = comparison.difference
-                size = (
-                    f"{100 * difference.value:+.1f} ± {100 * difference.margin:.1f} points"
-                    if self.scoring in PERCENT_SCORINGS
-                    else f"{difference.value:+.3f} ± {difference.margin:.3f}"
+                size = estimate_text(
+                    difference, share=self.scoring in PERCENT_SCORINGS, signed=True
                 )
                 word = {
                     "better": "better than",
@@ -187,12 +187,12 @@ class SearchResult:
             "answer": self.answer,
             "together": [each.to_dict() for each in self.together],
             "validation_score": self.validation_score,
-            "test_score": asdict(self.test_score),
-            "scores": self.scores,
+            "test_score": json_values(asdict(self.test_score)),
+            "scores": json_values(self.scores),
             "plain": self.plain.to_dict(),
             "chosen": self.chosen.to_dict(),
             "comparisons": {
-                name: asdict(each) | {"answer": each.answer}
+                name: json_values(asdict(each)) | {"answer": each.answer}
                 for name, each in self.comparisons.items()
             },
             "importance": self.importance,

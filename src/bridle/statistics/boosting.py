@@ -8,9 +8,12 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
-__all__ = ["boosting_predictions"]
+__all__ = ["boosting_predictions", "boosting_reference"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+
+BOOSTING = "gradient boosting"
+_MOST_CELLS = 10**7
 
 
 def boosting_predictions(
@@ -52,3 +55,20 @@ def boosting_predictions(
         shares = np.zeros((len(X_new), classes))
         shares[:, model.classes_] = model.predict_proba(X_new)
     return shares
+
+
+def boosting_reference(
+    X: Array, y: Array, X_new: Array, *, classes: int, seed: int
+) -> Array | None:
+    """Return the predictions of gradient boosting, as a reference on the same rows.
+
+    Returns None if the table is so large that fitting would take minutes, or if the training rows
+    have a single class. Arguments are those of :func:`boosting_predictions`.
+    """
+    if X.size * max(1, classes) > _MOST_CELLS or len(np.unique(y)) < 2:
+        return None
+    rare = bool(classes) and int(np.bincount(y)[np.unique(y)].min()) < 2
+    early_stopping = False if rare else "auto"  # it splits the rows by class
+    return boosting_predictions(
+        X, y, X_new, classes=classes, seed=seed, early_stopping=early_stopping
+    )

@@ -1,26 +1,25 @@
-"""The verdict on overfitting from two scores: that of the training rows and the held-out one."""
+"""The verdict on a network of a fit or a search, with its scores."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-from bridle.statistics.scores import Estimate, Judged, gap_between
+from bridle.statistics.claims import Claim, Rival, Verdict
+from bridle.statistics.json_values import json_values
+from bridle.statistics.scores import Estimate, Judged
+from bridle.statistics.verdict import rule
+from bridle.statistics.wording import estimate_text, score_text
 
-__all__ = ["GapJudgement", "Verdict", "judge_gap"]
+__all__ = ["GapJudgement", "judge_gap"]
 
-Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
-"""The possible verdicts of a diagnosis."""
-
-TOLERANCE = 0.02
-"""A smaller gap, or a smaller lead over the best constant prediction, has no practical meaning."""
+_UNKNOWN = Estimate(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
 class GapJudgement:
-    """The verdict on whether a network overfits, from its training and its held-out score.
-
-    :func:`bridle.diagnose` uses more evidence.
+    """The verdict on a network, with the scores that it follows from.
 
     Attributes
     ----------
@@ -29,41 +28,63 @@ class GapJudgement:
         The scores of the same final weights, with noise off. The training score is exact, since
         the rows are known: its interval has no width.
     gap : Estimate
-        The training score minus the held-out score.
+        The training score minus the score on new rows. NaN if it is undefined.
+    measured_on : {"held out", "test"}
+        The new rows of the gap. Held-out rows that early stopping or a search used are not new.
     baseline : float
-        The held-out score of the best constant prediction.
+        The score of the best constant prediction on these rows.
     verdict : {"overfits", "underfits", "fine", "cannot tell"}
+    reason : str
+        Why, in one line.
     evidence : str
         The scores and the gap in words.
+    claims : tuple of Claim
+        The tested claims.
+    rivals : tuple of Rival
+        The other learners, on the same rows as the gap.
     """
 
     score_name: str
     training: Estimate
     held_out: Estimate
     gap: Estimate
+    measured_on: str
     baseline: float
     verdict: Verdict
+    reason: str
     evidence: str
+    claims: tuple[Claim, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the score is a share of rows, which is shown in per cent."""
+        return self.score_name == "accuracy"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values."""
-        return asdict(self)
+        """Return JSON values; an undefined number is None."""
+        return dict(json_values(asdict(self)))
 
 
-def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
-    """Judge whether a network overfits from its training and its held-out score.
+def judge_gap(
+    training: Judged,
+    held_out: Judged,
+    test: Judged | None = None,
+    rivals: Sequence[Rival] = (),
+) -> GapJudgement:
+    """Judge whether a network overfits or underfits.
 
-    The verdict is the first of these that holds:
-
-    - *overfits*: the whole 95 % interval of the gap is above 2 points;
-    - *underfits*: the training score is less than 2 points above the best constant prediction;
-    - *fine*: the whole interval of the gap is below 2 points;
-    - *cannot tell*: otherwise.
+    The verdict is that of :func:`bridle.statistics.rule`.
 
     Parameters
     ----------
     training, held_out : Judged
         The network on its training rows, and on held-out rows.
+    test : Judged, optional
+        The network on the test set. Give it if the held-out rows were used for early stopping or
+        for a selection; the gap is then that to the test set.
+    rivals : sequence of Rival
+        Other learners, on the test set if it is given, else on the held-out rows.
 
     Returns
     -------
@@ -78,34 +99,32 @@ def judge_gap(training: Judged, held_out: Judged) -> GapJudgement:
     >>> found.verdict, found.evidence
     ('overfits', 'accuracy 100.0 % in training, 50.0 % held out: a gap of 50.0 ± 9.6 points')
     """
-    gap = gap_between(training, held_out)
-    verdict: Verdict
-    if gap.low > TOLERANCE:
-        verdict = "overfits"
-    elif training.value < training.baseline + TOLERANCE:
-        verdict = "underfits"
-    elif gap.high < TOLERANCE:
-        verdict = "fine"
-    else:
-        verdict = "cannot tell"
+    new, part = (held_out, "held out") if test is None else (test, "test")
+    found = rule(training, new, rivals, part=part)
+    gap = _UNKNOWN if found.gap is None else found.gap
     return GapJudgement(
         score_name=training.score_name,
         training=training.exact(),
         held_out=held_out.interval(),
         gap=gap,
-        baseline=held_out.baseline,
-        verdict=verdict,
-        evidence=_evidence(training, held_out, gap),
+        measured_on=part,
+        baseline=new.baseline,
+        verdict=found.verdict,
+        reason=found.reason,
+        evidence=_evidence(training, new, part, gap),
+        claims=found.claims,
+        rivals=tuple(rivals),
     )
 
 
-def _evidence(training: Judged, held_out: Judged, gap: Estimate) -> str:
-    if training.is_share:
-        return (
-            f"accuracy {training.value:.1%} in training, {held_out.value:.1%} held out: "
-            f"a gap of {100 * gap.value:.1f} ± {100 * gap.margin:.1f} points"
-        ).replace("%", " %")
+def _evidence(training: Judged, new: Judged, part: str, gap: Estimate) -> str:
+    share = training.is_share
+    unit = " %" if share else ""
+    known, seen = (
+        score_text(each.value, share=share) + unit * each.defined for each in (training, new)
+    )
+    where = "on the test set" if part == "test" else part
     return (
-        f"R² {training.value:.3f} in training, {held_out.value:.3f} held out: "
-        f"a gap of {gap.value:.3f} ± {gap.margin:.3f}"
+        f"{training.score_name} {known} in training, {seen} {where}: "
+        f"a gap of {estimate_text(gap, share=share)}"
     )

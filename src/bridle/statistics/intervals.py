@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import binom, norm, t as student
 
 from bridle.errors import UsageError
-from bridle.statistics.scores import Estimate, Judged
+from bridle.statistics.scores import Comparison, Estimate, Judged
 
 __all__ = [
     "corrected_interval",
@@ -19,6 +19,7 @@ __all__ = [
     "mean_interval",
     "p_value_above",
     "p_value_below",
+    "p_values_of_lead",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -122,37 +123,60 @@ def mcnemar_p_value(first: Judged, second: Judged) -> float:
 def p_value_below(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or above.
 
-    Accuracy has the exact binomial test, whose error rate is at most the level. R² has the t-test
-    on log(1 - R²), which its interval comes from.
+    Accuracy has the exact binomial test, whose error rate is at most the level, and the test that
+    Wilson's interval comes from; the larger p-value counts, so that the two never disagree. R² has
+    the test that its interval comes from.
     """
     if judged.is_share:
-        share = min(max(bound, 0.0), 1.0)
-        return float(binom.cdf(int(judged.rows.sum()), len(judged.rows), share))
-    return float(student.cdf(_studentized(judged, bound), max(1, len(judged.rows) - 1)))
+        right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
+        return max(float(binom.cdf(right, rows, share)), float(norm.cdf(_standing(judged, share))))
+    if not judged.defined:
+        return 1.0
+    return 1.0 if bound >= 1 else judged.studentized.p_value_above(math.log(1 - bound))
 
 
 def p_value_above(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or below."""
     if judged.is_share:
-        share = min(max(bound, 0.0), 1.0)
-        return float(binom.sf(int(judged.rows.sum()) - 1, len(judged.rows), share))
-    return float(student.sf(_studentized(judged, bound), max(1, len(judged.rows) - 1)))
+        right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
+        p_value = float(binom.sf(right - 1, rows, share))
+        return max(p_value, float(norm.sf(_standing(judged, share))))
+    if not judged.defined:
+        return 1.0
+    return 1.0 if bound >= 1 else judged.studentized.p_value_below(math.log(1 - bound))
 
 
-def _studentized(judged: Judged, bound: float) -> float:
-    """Return the distance of the score above a bound, in standard errors of log(1 - R²)."""
-    left, allowed = 1 - judged.value, 1 - bound
-    error = judged.standard_error() / left if left > 0 else 0.0
-    if allowed <= 0 or left <= 0 or error == 0:
-        return math.copysign(math.inf, judged.value - bound)
-    return (math.log(allowed) - math.log(left)) / error
+def _standing(judged: Judged, share: float) -> float:
+    """Return the distance of a proportion from a possible one, in that one's standard errors."""
+    error = math.sqrt(share * (1 - share) / len(judged.rows))
+    away = judged.value - share
+    return away / error if error > 0 else math.copysign(math.inf, away) if away else 0.0
 
 
 def lead_p_values(difference: Estimate, bound: float) -> tuple[float, float]:
-    """Return the p-values that a true difference is at most, and at least, ``bound``."""
-    error = difference.margin / float(norm.ppf(0.975))
+    """Return the p-values that a true difference is at most, and at least, ``bound``.
+
+    An interval that is not symmetric has an error of its own on each side.
+    """
+    quantile = float(norm.ppf(0.975))
+    away = difference.value - bound
+    below, above = difference.value - difference.low, difference.high - difference.value
+    error = (below if away > 0 else above) / quantile
     if error == 0:
-        above = difference.value > bound
-        return (0.0, 1.0) if above else (1.0, 0.0)
-    standing = (difference.value - bound) / error
+        return (0.0, 1.0) if away > 0 else (1.0, 0.0)
+    standing = away / error
     return float(norm.sf(standing)), float(norm.cdf(standing))
+
+
+def p_values_of_lead(comparison: Comparison, bound: float) -> tuple[float, float]:
+    """Return the p-values that a lead is at most, and at least, ``bound``, which is 0 or more.
+
+    For accuracy the exact one-sided test of McNemar counts too: a lead above the bound is above 0.
+    With few rows the normal approximation alone finds leads that do not exist.
+    """
+    at_most, at_least = lead_p_values(comparison.difference, bound)
+    if comparison.discordant is not None:
+        gained, lost = comparison.discordant
+        exact = float(binom.sf(gained - 1, gained + lost, 0.5)) if gained + lost else 1.0
+        at_most = max(at_most, exact)
+    return at_most, at_least

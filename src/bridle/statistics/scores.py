@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, norm, t as student
+from scipy.stats import binomtest, norm
 
 from bridle.errors import DataError, UsageError
+from bridle.statistics.resampling import Studentized, difference_of_ratios, log_ratio
 
 __all__ = [
     "Comparison",
@@ -19,6 +21,7 @@ __all__ = [
     "gap_between",
     "judge_classes",
     "judge_values",
+    "undefined_values",
 ]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
@@ -27,6 +30,7 @@ SAME = 0.01
 """Scores that differ by less are the same for practical purposes."""
 
 _Z = float(norm.ppf(0.975))
+_LARGEST = 300.0  # of a logarithm, so that an interval stays finite
 
 
 @dataclass(frozen=True)
@@ -85,18 +89,29 @@ class Judged:
     def interval(self) -> Estimate:
         """Return the score with its 95 % confidence interval for the population of rows.
 
-        Accuracy has Wilson's interval (1927). R² has an interval by the delta method on
-        log(1 - R²), which is the logarithm of a ratio of means, with Student's t.
+        Accuracy has Wilson's interval (1927). R² has the interval of log(1 - R²), the logarithm of
+        a ratio of means: a bootstrap-t, or Student's t if that is wider.
         """
+        if not self.defined:
+            return Estimate(self.value, math.nan, math.nan)
         if self.is_share:
             test = binomtest(int(self.rows.sum()), len(self.rows))
             bounds = test.proportion_ci(method="wilson")
             return Estimate(self.value, float(bounds.low), float(bounds.high))
-        left = 1 - self.value
-        if left == 0 or len(self.rows) < 2:
-            return Estimate(self.value, self.value, self.value)
-        wide = float(student.ppf(0.975, len(self.rows) - 1)) * self.standard_error() / left
-        return Estimate(self.value, 1 - left * math.exp(wide), 1 - left * math.exp(-wide))
+        low, high = self.studentized.interval
+        if low == high:
+            return self.exact()
+        return Estimate(self.value, 1 - math.exp(min(high, _LARGEST)), 1 - math.exp(low))
+
+    @property
+    def defined(self) -> bool:
+        """Whether the score is defined; R² is not if all true values are equal."""
+        return not math.isnan(self.value)
+
+    @cached_property
+    def studentized(self) -> Studentized:
+        """For R²: log(1 - R²) with its sampling distribution."""
+        return log_ratio(self.rows, self.spread)
 
     def exact(self) -> Estimate:
         """Return the score of exactly these rows, with an interval of no width."""
@@ -164,15 +179,32 @@ def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
     """
     _check_rows(values, truth)
     values, truth = values.astype(np.float64), truth.astype(np.float64)
-    from_mean = np.square(truth - truth.mean())
-    variance = from_mean.mean()
-    if variance == 0:
+    if (truth == truth[0]).all():
         raise DataError(
             f"all {len(truth)} true values are {truth[0]:g}, so R² is undefined; "
             "give this part more rows"
         )
+    unit = float(np.abs(truth).max())  # squares of a tiny or huge unit would leave the range
+    values, truth = values / unit, truth / unit
+    truth, values = truth - truth.mean(), values - truth.mean()
+    unit = float(np.abs(truth).max())
+    values, truth = values / unit, truth / unit
+    from_mean = np.square(truth)
+    variance = from_mean.mean()
     error = np.square(truth - values) / variance
     return Judged("R²", float(1 - error.mean()), 0.0, error, from_mean / variance)
+
+
+def undefined_values(rows: int) -> Judged:
+    """Return the R² of rows whose true values are all equal: it is undefined, NaN.
+
+    Examples
+    --------
+    >>> undefined_values(4).defined
+    False
+    """
+    nothing = np.full(rows, np.nan)
+    return Judged("R²", math.nan, 0.0, nothing, nothing)
 
 
 def _check_rows(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> None:
@@ -209,8 +241,9 @@ def gap_between(training: Judged, held_out: Judged) -> Estimate:
 class Comparison:
     """A paired comparison of two networks on the same rows.
 
-    The probabilities assume that the true difference is normally distributed around the measured
-    one. "Same" is a difference below one point.
+    For accuracy the probabilities assume that the true difference is normally distributed around
+    the measured one; for R² they come from a bootstrap-t. "Same" is a difference below one point.
+    They are NaN if a score is undefined.
 
     Attributes
     ----------
@@ -220,12 +253,16 @@ class Comparison:
         The probabilities that the second is better, the same for practical purposes, or worse.
     answer : {"better", "same", "worse", "cannot tell"}
         The outcome whose probability is 0.95 or more.
+    discordant : tuple of int, optional
+        For accuracy: the rows that only the second predicts correctly, and those that only the
+        first does.
     """
 
     difference: Estimate
     better: float
     same: float
     worse: float
+    discordant: tuple[int, int] | None = None
 
     @property
     def answer(self) -> str:
@@ -240,8 +277,8 @@ def compare(first: Judged, second: Judged) -> Comparison:
     """Compare two networks on the same rows, paired by row.
 
     For accuracy, only rows that exactly one network predicts correctly count, as in McNemar's test;
-    half a row is added to each cell (Agresti & Min 2005). For R² it is the delta method on the
-    paired errors.
+    half a row is added to each cell (Agresti & Min 2005). For R² it is a bootstrap-t of the paired
+    squared errors.
 
     Parameters
     ----------
@@ -272,17 +309,32 @@ def compare(first: Judged, second: Judged) -> Comparison:
             f"cannot pair {len(first.rows)} rows of {first.score_name} with "
             f"{len(second.rows)} rows of {second.score_name}; score both on the same rows"
         )
+    if not (first.defined and second.defined):
+        nan = math.nan
+        return Comparison(Estimate(nan, nan, nan), nan, nan, nan)
+    if not first.is_share:
+        return _compare_values(first, second)
     count = len(first.rows)
     value = second.value - first.value
-    if first.is_share:
-        discordant = float(np.abs(second.rows - first.rows).sum())
-        variance = (discordant + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
-        error = math.sqrt(variance)
-    else:
-        change = first.rows - second.rows
-        influence = change - change.mean() * first.spread
-        error = max(float(influence.std() / math.sqrt(count)), np.finfo(float).tiny)
+    gained = int(((second.rows == 1) & (first.rows == 0)).sum())
+    lost = int(((first.rows == 1) & (second.rows == 0)).sum())
+    variance = (gained + lost + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
+    error = math.sqrt(variance)
     worse = float(norm.cdf(-SAME, loc=value, scale=error))
     better = float(norm.sf(SAME, loc=value, scale=error))
     interval = Estimate(value, value - _Z * error, value + _Z * error)
+    same = max(0.0, 1 - better - worse)
+    return Comparison(interval, better, same, worse, (gained, lost))
+
+
+def _compare_values(first: Judged, second: Judged) -> Comparison:
+    """Compare two R² by the paired differences of the squared errors."""
+    found = difference_of_ratios(first.rows - second.rows, first.spread)
+    if found.error == 0:
+        better, worse = float(found.value > SAME), float(found.value < -SAME)
+    else:
+        possible = found.value - found.error * found.draws
+        better, worse = float((possible > SAME).mean()), float((possible < -SAME).mean())
+    low, high = found.interval
+    interval = Estimate(found.value, low, high)
     return Comparison(interval, better, max(0.0, 1 - better - worse), worse)

@@ -17,20 +17,18 @@ from bridle.diagnosis.subjects.networks import (
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import UsageError
-from bridle.models.fit import PLAIN, REGULARIZED
+from bridle.models.fit import OTHER, REGULARIZED
 from bridle.models.recipe import Strengths
 from bridle.models.result import FitResult
 from bridle.networks.population import predict
 
 __all__ = ["measure_fit"]
 
-_OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
-
 
 def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
     """Return the measurements of a fit; its other network is a reference."""
     member = REGULARIZED if options.member is None else options.member
-    if member not in _OTHER:
+    if member not in OTHER:
         raise UsageError(f"member is {member}; it must be 0 (plain) or 1 (regularized)")
     coding = result.model.target
     network = result.population.take([member])
@@ -38,9 +36,7 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
         name: predictions_of(predict(network, part.X), part.y, coding, result.places[name])
         for name, part in result.data.items()
     }
-    recipe = result.model.facts["recipe"]
-    selected = member == REGULARIZED and recipe["patience"] is not None
-    at = "test" if selected else "held out"
+    at = "test"  # the rows of the fit's own verdict: early stopping used the held-out ones
     training, new = result.data["training"], result.data[at]
     other = predictions_of(predict(result.population.take([1 - member]), new.X), new.y, coding)
     strengths = result.strengths if member == REGULARIZED else Strengths()
@@ -48,8 +44,8 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
         subject=network_name(network),
         task=result.model.task,
         predicted=predicted,
-        selected=selected,
-        references={_OTHER[member]: other},
+        selected=True,
+        references={OTHER[member]: other},
         table=fitted_table(data, sum(map(len, result.places.values())), result.model),
         worst=options.worst,
         seed=options.seed,

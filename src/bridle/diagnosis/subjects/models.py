@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ from bridle.models.reading import read_for_model
 from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
+from bridle.statistics import Rival
 from bridle.statistics.scores import Estimate
 from bridle.tables import (
     ClassTarget,
@@ -66,6 +68,7 @@ def measure_model(
         recorded={} if tables.places or training is not None else _recorded(facts),
         selected=_selected(facts) and bool(tables.places),
         contaminated=tables.contaminated,
+        rivals=_rivals(facts) if tables.places else (),
         table=with_target(read_for_model(model, data).frame, model.target_name)[0],
         worst=options.worst,
         seed=options.seed,
@@ -151,8 +154,14 @@ def _same_parts(model: TableModel, truth: pd.Series[Any]) -> dict[str, Array]:
 
 
 def _selected(facts: Mapping[str, Any]) -> bool:
-    """Return whether held-out rows of the fitted table were used for a selection."""
-    return "answer" in facts or facts.get("recipe", {}).get("patience") is not None
+    """Return whether the verdict of the fitted table is that of its test set."""
+    return facts.get("table", {}).get("split") in ("three parts", "test part")
+
+
+def _rivals(facts: Mapping[str, Any]) -> tuple[Rival, ...]:
+    """Return the comparisons with other learners on the test set that the model records."""
+    recorded = facts.get("fitted", {}).get("diagnosis", {}).get("rivals", ())
+    return tuple(Rival.of(each) for each in recorded)
 
 
 def _recorded(facts: Mapping[str, Any]) -> dict[str, Part]:
@@ -161,8 +170,10 @@ def _recorded(facts: Mapping[str, Any]) -> dict[str, Part]:
     rows = (facts.get("table") or {}).get("trained_on")
     found = {}
     if "diagnosis" in fitted:
-        value = float(fitted["diagnosis"]["training"]["value"])
+        known = fitted["diagnosis"]["training"]["value"]
+        value = math.nan if known is None else float(known)
         found["training"] = Part("training", rows, Estimate(value, value, value), None, None)
     if "test" in fitted:
-        found["test"] = Part("test", None, Estimate(**fitted["test"]), None, None)
+        test = {name: math.nan if v is None else v for name, v in fitted["test"].items()}
+        found["test"] = Part("test", None, Estimate(**test), None, None)
     return found

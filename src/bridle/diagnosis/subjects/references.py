@@ -7,14 +7,11 @@ from typing import Any
 import numpy as np
 
 from bridle.diagnosis.predictions import Predictions
-from bridle.statistics.boosting import boosting_predictions
+from bridle.statistics.boosting import BOOSTING, boosting_reference
 
 __all__ = ["BOOSTING", "boosting"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-BOOSTING = "gradient boosting"
-_MOST_CELLS = 10**7
 
 
 def boosting(
@@ -37,9 +34,9 @@ def boosting(
     Predictions
         None if the table is so large that fitting would take minutes, or has a single class.
     """
-    if X.size * len(new.classes or (0,)) > _MOST_CELLS or len(np.unique(y)) < 2:
+    found = boosting_reference(X, y, X_new, classes=len(new.classes or ()), seed=seed)
+    if found is None:
         return None
-    found = boosting_predictions(X, y, X_new, classes=len(new.classes or ()), seed=seed)
     if new.classes is None:
         return Predictions(new.truth, found)
     return Predictions.of_probabilities(new.truth, found, new.classes)

@@ -21,6 +21,7 @@ from bridle.diagnosis.subjects.references import BOOSTING
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.networks.population import predict
 from bridle.search import SearchResult
+from bridle.search.build_result import PLAIN_NAME
 from bridle.statistics.scores import Estimate
 
 __all__ = ["measure_search"]
@@ -40,7 +41,7 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
             predict(network, seen.X_test), seen.y_test, coding, seen.places["test"]
         ),
     }
-    names = {"plain": "the network without regularization", "boosting": BOOSTING}
+    names = {"plain": PLAIN_NAME, "boosting": BOOSTING}
     best = found.configurations.iloc[0]
     evaluations = found.histories[found.histories["id"] == best["id"]]
     within_table = found.model.facts["table"]["split"] == "test part"

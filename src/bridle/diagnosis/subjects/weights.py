@@ -20,8 +20,9 @@ _MAX_ROWS = 2048
 
 
 def parameters_of(module: nn.Module) -> int:
-    """Return the number of parameters of a module."""
-    return sum(each.numel() for each in module.parameters())
+    """Return the number of parameters of a module; of a population, those of one network."""
+    members = module.members if isinstance(module, Network) else 1
+    return sum(each.numel() for each in module.parameters()) // members
 
 
 @torch.no_grad()

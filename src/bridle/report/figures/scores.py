@@ -119,8 +119,9 @@ def before_and_after(
     score_name: str,
     share: bool,
     caption: str = "",
+    against: str = "test",
 ) -> Figure:
-    """Draw the scores of two networks, and their gaps, with intervals.
+    """Draw the scores of networks, and their gaps, with intervals.
 
     Parameters
     ----------
@@ -129,6 +130,8 @@ def before_and_after(
     share : bool
         Whether the score is a share, shown in per cent.
     caption : str
+    against : str
+        The part of the gap's new rows.
     """
     colors = dict(zip(dict.fromkeys(each.who for each in scores), COLORS, strict=False))
     unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
@@ -136,7 +139,9 @@ def before_and_after(
     gap_frame = _frame(gaps, share=share, gap=True)
     panels = (
         Panel("Scores", _dots(score_frame, unit, colors, zero=False, step=24)),
-        Panel("Gap: training minus held out", _dots(gap_frame, points, colors, zero=True, step=24)),
+        Panel(
+            f"Gap: training minus {against}", _dots(gap_frame, points, colors, zero=True, step=24)
+        ),
     )
     grid = _grid(
         "Scores and gaps with their 95 % intervals",
@@ -166,7 +171,7 @@ def effects(
     """
     unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
     panels, frames = [], []
-    titles = (f"Held-out {score_name}", "Gap")
+    titles = (f"Held-out {score_name}", "Gap: training minus held out")
     for title, measured, axis, gap in zip(
         titles, (scores, gaps), (unit, points), (False, True), strict=True
     ):

@@ -30,7 +30,7 @@ def other_measurements(inputs: ReportInputs) -> Section | None:
 
 def _size(found: Diagnosis) -> Iterator[tuple[str, str]]:
     if found.parameters is not None:
-        yield "parameters", f"{found.parameters:,}"
+        yield "parameters (of one network)", f"{found.parameters:,}"
     if found.parameters_per_row is not None:
         yield "parameters per training row", number(found.parameters_per_row)
     shuffled = found.shuffled_labels

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from bridle.models.ablation_result import Ablated, Ablation
+from bridle.models.credit import regularizers_of
 from bridle.models.fit import PLAIN
 from bridle.networks.population import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map
-from bridle.report.formatting import joined, number, score_text
+from bridle.report.formatting import gap_text, joined, number, score_text
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Section
 
@@ -40,7 +41,8 @@ def regularizers(inputs: ReportInputs) -> Section | None:
     different = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
     caption = (
         "The dotted line is the plain network. "
-        f"The gap is smallest with {least.label}: {_gap(least, share=share)}, compared with "
+        "The gap is training minus held out. "
+        f"It is smallest with {least.label}: {_gap(least, share=share)}, compared with "
         f"{_gap(plain, share=share)} for the plain network. The held-out score is highest with "
         f"{'no regularizer' if best is plain else best.label}: "
         f"{score_text(best.judgement.held_out.value, share=share)}. "
@@ -50,6 +52,7 @@ def regularizers(inputs: ReportInputs) -> Section | None:
             if different
             else "In a paired comparison with the plain network, no difference is clear."
         )
+        + _beyond(found, share=share)
     )
     text = (
         "The same network was trained again without regularizers, with early stopping alone, with "
@@ -60,6 +63,21 @@ def regularizers(inputs: ReportInputs) -> Section | None:
     )
     figure = effects(scores, gaps, score_name=inputs.score_name, share=share, caption=caption)
     return Section("regularizers", "Each regularizer alone", text, (figure,))
+
+
+def _beyond(found: Ablation, *, share: bool) -> str:
+    """Return what all regularizers together add to early stopping."""
+    together = found.of("together")[0]
+    if not regularizers_of(together.strengths):
+        return ""
+    difference = gap_text(together.against_stopping.difference, share=share, signed=True)
+    answer = {
+        "better": "better than",
+        "same": "as good as",
+        "worse": "worse than",
+        "cannot tell": "not distinguishable from",
+    }[together.against_stopping.answer]
+    return f" All together are {answer} early stopping alone on the held-out rows ({difference})."
 
 
 def _gap(each: Ablated, *, share: bool) -> str:

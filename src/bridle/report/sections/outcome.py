@@ -18,8 +18,10 @@ def before_after(inputs: ReportInputs) -> Section | None:
     plain, chosen = inputs.plain, inputs.chosen
     if plain is None or chosen is None:
         return None
-    named = (("plain", plain), (inputs.chosen_name, chosen))
-    share = inputs.share
+    named = [("plain", plain), (inputs.chosen_name, chosen)]
+    if inputs.fit is not None and inputs.fit.stopped is not None:
+        named.insert(1, ("early stopping alone", inputs.fit.stopped))
+    share, against = inputs.share, plain.diagnosis.measured_on
     scores = [
         Measured(part, who, value)
         for part in ("training", "held out", "test")
@@ -27,28 +29,32 @@ def before_after(inputs: ReportInputs) -> Section | None:
         for value in [_score(fitted, part)]
     ]
     gaps = [Measured("gap", who, fitted.diagnosis.gap) for who, fitted in named]
-    narrower = chosen.diagnosis.gap.value < plain.diagnosis.gap.value
-    old, new = (gap_text(each.diagnosis.gap, share=share) for each in (plain, chosen))
+    values = [f"{gap_text(each.diagnosis.gap, share=share)} ({who})" for who, each in named]
     caption = (
-        f"The gap is {old} for the plain network and {new} for the {inputs.chosen_name} network. "
+        f"The gap, training minus {against}: {', '.join(values)}. "
         "Lines are 95 % intervals. A training score has no interval, because it is computed on "
         "all training rows."
     )
     text: tuple[str, ...] = (
-        "The gap is the training score minus the held-out score. Both scores use the same final "
-        "weights, with noise off and without the penalty, so only the rows differ.",
-        f"Regularization {'narrows' if narrower else 'does not narrow'} the gap here. The test "
-        "score shows whether new rows are predicted better. The test set was used once, at the "
-        "end.",
+        f"The gap is the training score minus the {against} score. Both scores use the same final "
+        "weights, with noise off and without the penalty, so only the rows differ. The test set "
+        "was used once, at the end.",
     )
+    if inputs.fit is not None and inputs.fit.credits:
+        text += (" ".join(inputs.fit.credits),)
     if inputs.search is not None:
         text += (
-            "Training and held-out scores come from cross-validation: each row is scored by the "
-            "networks that were trained on it and by those that were not. The test score is that "
-            "of their average.",
+            "The model averages the networks of all folds. Its training score is that of the "
+            "searched rows. The held-out score is cross-validated: each row is scored by the "
+            "networks that were not trained on it.",
         )
     figure = before_and_after(
-        scores, gaps, score_name=inputs.score_name, share=share, caption=caption
+        scores,
+        gaps,
+        score_name=inputs.score_name,
+        share=share,
+        caption=caption,
+        against=against,
     )
     return Section("outcome", "Before and after", text, (figure,))
 

@@ -1,20 +1,66 @@
-"""The rule of the verdict: hypotheses, significance level, and the resulting verdict."""
+"""The claims that a verdict depends on: hypotheses, their tests, and what follows from them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
-from bridle.diagnosis.performance import Reference
-from bridle.statistics import Verdict
-from bridle.statistics.gap import TOLERANCE
-from bridle.statistics.intervals import lead_p_values, p_value_above, p_value_below
-from bridle.statistics.scores import Judged
+from bridle.statistics.intervals import p_value_above, p_value_below, p_values_of_lead
+from bridle.statistics.scores import Comparison, Estimate, Judged
+from bridle.statistics.wording import TOLERANCE, tolerance_text
 
-__all__ = ["LEVEL", "Claim", "claims_of", "verdict_of"]
+__all__ = ["LEVEL", "Claim", "Compared", "Rival", "Verdict", "claims_of", "verdict_of"]
+
+Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
+"""The possible verdicts of a diagnosis."""
 
 LEVEL = 0.025
 """One-sided significance level; equivalent to a 95 % interval on one side of the tolerance."""
+
+
+class Compared(Protocol):
+    """Another learner, compared with the model on the same new rows."""
+
+    @property
+    def name(self) -> str:
+        """Its name, such as "gradient boosting"."""
+
+    @property
+    def comparison(self) -> Comparison:
+        """Its score minus that of the model, in a paired comparison."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another learner, compared with the model on the same new rows.
+
+    Attributes
+    ----------
+    name : str
+        For example "gradient boosting".
+    comparison : Comparison
+        Paired by row: above 0, the other learner is better.
+    """
+
+    name: str
+    comparison: Comparison
+
+    @classmethod
+    def of(cls, recorded: Mapping[str, Any]) -> Rival:
+        """Return the rival that :func:`dataclasses.asdict` made a mapping of."""
+        found = _numbers(recorded["comparison"])
+        estimate = Estimate(**_numbers(found.pop("difference")))
+        discordant = recorded["comparison"].get("discordant")
+        found.pop("discordant", None)
+        pair = None if discordant is None else (int(discordant[0]), int(discordant[1]))
+        return cls(recorded["name"], Comparison(estimate, **found, discordant=pair))
+
+
+def _numbers(recorded: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record in which an undefined number, None in JSON, is NaN."""
+    return {name: math.nan if value is None else value for name, value in recorded.items()}
 
 
 @dataclass(frozen=True)
@@ -44,7 +90,7 @@ class Claim:
 
 
 def claims_of(
-    training_score: float | None, new: Judged | None, references: Sequence[Reference]
+    training_score: float | None, new: Judged | None, references: Sequence[Compared]
 ) -> tuple[Claim, ...]:
     """Test the claims that the verdict depends on.
 
@@ -62,7 +108,7 @@ def claims_of(
         Accuracy or R² on the training rows.
     new : Judged, optional
         The model's scores on rows that were not used for its training or selection.
-    references : sequence of Reference
+    references : sequence of Rival or Reference
         Scored on the same rows.
 
     Returns
@@ -80,14 +126,16 @@ def claims_of(
     overfits 0.000
     does not overfit 1.000
     """
-    claims = []
-    if training_score is not None and new is not None:
+    claims: list[Claim] = []
+    if new is None or not new.defined:
+        return ()
+    if training_score is not None:
         bound = training_score - TOLERANCE
         at_most, at_least = _null_hypotheses(new, "the gap is {} {}")
         claims.append(Claim("overfits", at_most, p_value_below(new, bound), LEVEL))
         claims.append(Claim("does not overfit", at_least, p_value_above(new, bound), LEVEL))
-    if new is not None and references:
-        tested = [lead_p_values(each.comparison.difference, TOLERANCE) for each in references]
+    if references:
+        tested = [p_values_of_lead(each.comparison, TOLERANCE) for each in references]
         least = min(range(len(tested)), key=lambda at: tested[at][0])
         most = max(range(len(tested)), key=lambda at: tested[at][1])
         at_most, _ = _null_hypotheses(new, f"{references[least].name} leads by {{}} {{}}")
@@ -98,7 +146,7 @@ def claims_of(
 
 
 def _null_hypotheses(judged: Judged, text: str) -> tuple[str, str]:
-    size = f"{100 * TOLERANCE:g} points" if judged.is_share else f"{TOLERANCE:g}"
+    size = tolerance_text(share=judged.is_share)
     return text.format(size, "or less"), text.format(size, "or more")
 
 

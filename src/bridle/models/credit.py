@@ -1,0 +1,115 @@
+"""What a fit owes to early stopping, and what to its other regularizers, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bridle.models.recipe import Strengths
+from bridle.statistics import Comparison, Estimate, GapJudgement
+from bridle.statistics.wording import estimate_text
+
+__all__ = ["credit_of", "lowering", "regularizers_of"]
+
+NAMES = {
+    "l1": "L1",
+    "l2": "L2",
+    "keep_prob": "dropout",
+    "input_keep_prob": "input dropout",
+    "drop_connect_keep_prob": "DropConnect",
+    "max_norm": "max-norm",
+}
+
+
+def regularizers_of(strengths: Strengths) -> list[str]:
+    """Return the names of the regularizers that act, early stopping apart.
+
+    Examples
+    --------
+    >>> regularizers_of(Strengths(l1=1e-4, keep_prob=0.5))
+    ['L1', 'dropout']
+    """
+    off = Strengths()
+    return [name for key, name in NAMES.items() if getattr(strengths, key) != getattr(off, key)]
+
+
+def lowering(before: GapJudgement, after: GapJudgement, comparison: Comparison) -> Estimate:
+    """Return by how much the gap is lower after than before, with its 95 % interval.
+
+    The training scores are exact, so the interval is that of the paired difference of the test
+    scores.
+
+    Parameters
+    ----------
+    before, after : GapJudgement
+        Of two networks with the same training rows.
+    comparison : Comparison
+        Of the second with the first, on the new rows of the gap.
+    """
+    known = before.training.value - after.training.value
+    found = comparison.difference
+    return Estimate(known + found.value, known + found.low, known + found.high)
+
+
+def credit_of(
+    names: Sequence[str],
+    before: GapJudgement,
+    after: GapJudgement,
+    comparison: Comparison,
+    *,
+    opening: str = "",
+) -> str:
+    """Return what some regularizers do to the gap and to the test score, in one sentence.
+
+    A change is claimed only if its 95 % interval excludes zero.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The regularizers.
+    before, after : GapJudgement
+        Without and with them.
+    comparison : Comparison
+        Paired, on the test set.
+    opening : str
+        The beginning of the sentence, such as "Beyond that, ".
+    """
+    share, score = before.is_share, before.score_name
+    many = len(names) > 1
+    who = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    less, more = lowering(before, after, comparison), comparison.difference
+    gap = estimate_text(_without_sign(less), share=share)
+    points = estimate_text(more, share=share, signed=True)
+    gap_said, score_said = _direction(less), _direction(more)
+    if not gap_said and not score_said:
+        change = estimate_text(_negative(less), share=share, signed=True)
+        sentence = (
+            f"{opening}{who} {'change' if many else 'changes'} nothing that can be told: "
+            f"the gap by {change}, the test {score} by {points}."
+        )
+        return sentence[:1].upper() + sentence[1:]
+    s = "" if many else "s"
+    parts = []
+    if gap_said:
+        parts.append(f"{'lower' if gap_said > 0 else 'raise'}{s} the gap by {gap}")
+    if score_said:
+        parts.append(f"{'raise' if score_said > 0 else 'lower'}{s} the test {score}: {points}")
+    sentence = f"{opening}{who} {' and '.join(parts)}"
+    if not score_said:
+        sentence += f"; whether the test {score} changes cannot be told ({points})"
+    if not gap_said:
+        change = estimate_text(_negative(less), share=share, signed=True)
+        sentence += f"; whether the gap changes cannot be told ({change})"
+    return sentence[:1].upper() + sentence[1:] + "."
+
+
+def _direction(estimate: Estimate) -> int:
+    """Return 1 or -1 if the interval is above or below zero, else 0."""
+    return int(estimate.low > 0) - int(estimate.high < 0)
+
+
+def _negative(estimate: Estimate) -> Estimate:
+    return Estimate(-estimate.value, -estimate.high, -estimate.low)
+
+
+def _without_sign(estimate: Estimate) -> Estimate:
+    return _negative(estimate) if estimate.value < 0 else estimate

@@ -1,0 +1,188 @@
+"""The verdict on a model: the one rule that fit, search and diagnose share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridle.statistics.claims import LEVEL, Claim, Compared, Verdict, claims_of, verdict_of
+from bridle.statistics.intervals import p_values_of_lead
+from bridle.statistics.scores import Estimate, Judged
+from bridle.statistics.wording import TOLERANCE, estimate_text, score_text, tolerance_text
+
+__all__ = ["Ruling", "rule"]
+
+CONSTANT = "the best constant prediction"
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """A verdict with its reason, and the numbers that it follows from.
+
+    Attributes
+    ----------
+    verdict : {"overfits", "underfits", "fine", "cannot tell"}
+    reason : str
+        One line.
+    gap : Estimate, optional
+        The training score minus the score on new rows, with its 95 % interval. None if one of the
+        two scores is unknown or undefined.
+    part : str
+        The new rows: "held out", "test" or "new".
+    claims : tuple of Claim
+        The claims that could be tested.
+    """
+
+    verdict: Verdict
+    reason: str
+    gap: Estimate | None
+    part: str
+    claims: tuple[Claim, ...]
+
+
+def rule(
+    training: Judged | Estimate | None,
+    new: Judged | None,
+    references: Sequence[Compared] = (),
+    *,
+    part: str = "held out",
+) -> Ruling:
+    """Return the verdict on a model, by the rule that fit, search and diagnose share.
+
+    The claims are those of :func:`bridle.statistics.claims_of`. The verdict follows from them, with
+    three additions:
+
+    - If a score is undefined, the verdict is *cannot tell*: R² if all true values are equal, and
+      accuracy if the new rows have one class, but the training rows several.
+    - A model has *learned nothing* if it removes less than 2 % of the errors that the best constant
+      prediction makes on the training rows. It underfits if no reference is given, or if a
+      reference is shown to be better at all. Otherwise the verdict is *cannot tell*, since the
+      columns may say nothing about the target. With rare classes, no lead reaches 2 points.
+    - Without references, a model that has learned something is compared with the constant
+      prediction alone.
+
+    Parameters
+    ----------
+    training : Judged or Estimate, optional
+        The model on its training rows. Of a recorded score (an Estimate), the baseline is unknown.
+    new : Judged, optional
+        The model on rows that were not used for its training or selection.
+    references : sequence of Rival or Reference
+        Other learners on the same new rows.
+    part : str
+        The name of the new rows, for the reason.
+
+    Returns
+    -------
+    Ruling
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bridle.statistics import judge_classes
+    >>> truth = (np.arange(1000) < 15).astype(int)
+    >>> some = truth * (truth.cumsum() > 5)
+    >>> found = rule(judge_classes(truth, truth), judge_classes(some, truth))
+    >>> found.verdict
+    'fine'
+    >>> found.reason
+    'the gap, training minus held out, is 0.5 points (0.2 to 1.2), below 2 points'
+    """
+    score = training.value if training is not None else None
+    judged = training if isinstance(training, Judged) else None
+    undefined = _undefined(judged, new, part)
+    if undefined:
+        return Ruling("cannot tell", undefined, None, part, ())
+    claims = claims_of(score, new, references)
+    gap = None if score is None or new is None else _gap(score, new)
+    share = new is not None and new.is_share
+    verdict = verdict_of(claims)
+    lead = _better(references)
+    learned = _learned(judged)
+    holds = {each.claim for each in claims if each.holds}
+    if verdict != "overfits" and learned is False:
+        verdict = "underfits" if lead is not None or not references else "cannot tell"
+    elif verdict == "cannot tell" and not references and learned and "does not overfit" in holds:
+        verdict = "fine"
+    if new is None or gap is None:
+        missing = "new rows" if new is None else "training rows"
+        return Ruling(verdict, f"there is no gap without {missing}", gap, part, claims)
+    numbers = f"the gap, training minus {part}, is {estimate_text(gap, share=share)}"
+    size = tolerance_text(share=share)
+    if verdict == "overfits":
+        reason = f"{numbers}, above {size}"
+    elif learned is False and judged is not None:
+        reason = _learned_nothing(judged, lead, references)
+    elif verdict == "underfits":
+        reason = f"{_lead_text(_first(references), share=share)}, more than {size}"
+    elif verdict == "fine":
+        others = f"; no other learner leads by {size}" if references else ""
+        reason = f"{numbers}, below {size}{others}"
+    elif "does not overfit" not in holds:
+        reason = f"{numbers}: it may be above or below {size}"
+    elif not references:
+        reason = f"{numbers}, below {size}, but it was compared with no other learner"
+    else:
+        text = _lead_text(_first(references), share=share)
+        reason = f"{numbers}, below {size}, but {text}: that may be above or below {size}"
+    return Ruling(verdict, reason, gap, part, claims)
+
+
+def _gap(score: float, new: Judged) -> Estimate:
+    held = new.interval()
+    return Estimate(score - held.value, score - held.high, score - held.low)
+
+
+def _undefined(training: Judged | None, new: Judged | None, part: str) -> str:
+    """Return why a score is undefined, or an empty string."""
+    for name, each in (("training", training), (part, new)):
+        if each is not None and not each.defined:
+            rows = len(each.rows)
+            return f"R² is undefined: all {rows} true values of the {name} rows are equal"
+    several = training is not None and training.is_share and training.baseline < 1
+    if several and new is not None and new.baseline == 1:
+        return f"all {len(new.rows)} {part} rows are of one class, the training rows are not"
+    return ""
+
+
+def _learned(training: Judged | None) -> bool | None:
+    """Return whether the model predicts its training rows better than a constant."""
+    if training is None or training.baseline >= 1:
+        return None
+    removed = (training.value - training.baseline) / (1 - training.baseline)
+    return removed >= TOLERANCE
+
+
+def _better(references: Sequence[Compared]) -> Compared | None:
+    """Return the reference that is shown to be better at all, if there is one."""
+    shown = [
+        each
+        for each in references
+        if p_values_of_lead(each.comparison, 0.0)[0] <= LEVEL / len(references)
+    ]
+    return _first(shown) if shown else None
+
+
+def _first(references: Sequence[Compared]) -> Compared:
+    return max(references, key=lambda each: each.comparison.difference.value)
+
+
+def _lead_text(lead: Compared, *, share: bool) -> str:
+    difference = estimate_text(lead.comparison.difference, share=share, signed=True)
+    return f"{lead.name} scores {difference} on the same rows"
+
+
+def _learned_nothing(
+    training: Judged, lead: Compared | None, references: Sequence[Compared]
+) -> str:
+    share = training.is_share
+    unit = " %" if share else ""
+    own, constant = (
+        score_text(each, share=share) + unit for each in (training.value, training.baseline)
+    )
+    text = f"it has learned next to nothing: {own} in training, {CONSTANT} {constant}"
+    if lead is not None:
+        return f"{text}; {_lead_text(lead, share=share)}"
+    if not references:
+        return text
+    return f"{text}; no other learner is shown to be better, so the columns may say nothing"
