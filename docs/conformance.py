@@ -65,7 +65,7 @@ def page(sections: dict[str, dict[str, type]], cells: dict[str, str]) -> str:
                 if refused:
                     refusals.append(f"- {feature}, {column}: {cell.removeprefix('refused: ')}")
             lines.append(f"| {described(feature, program)} | {' | '.join(shown)} |")
-        parts.append("\n".join(lines + ([""] + refusals if refusals else [])) + "\n")
+        parts.append("\n".join(lines + (["", *refusals] if refusals else [])) + "\n")
     return "\n".join(parts)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import (
     CheckpointPolicy,
     checkpoint,
@@ -19,7 +21,7 @@ import bridle
 class Compiled(Program):
     """``torch.compile(model)`` with the default backend."""
 
-    compile_options: dict = {}
+    compile_options: ClassVar[dict] = {}
 
     def prepare(self):
         self.regularize()
@@ -27,21 +29,21 @@ class Compiled(Program):
 
 
 class CompiledReduceOverhead(Compiled):
-    compile_options = {"mode": "reduce-overhead"}
+    compile_options: ClassVar[dict] = {"mode": "reduce-overhead"}
 
 
 class CompiledMaxAutotune(Compiled):
-    compile_options = {"mode": "max-autotune"}
+    compile_options: ClassVar[dict] = {"mode": "max-autotune"}
 
 
 class CompiledFullGraph(Compiled):
-    compile_options = {"fullgraph": True}
+    compile_options: ClassVar[dict] = {"fullgraph": True}
 
 
 class CompiledDynamic(Compiled):
     """Dynamic shapes: each batch has other rows."""
 
-    compile_options = {"dynamic": True}
+    compile_options: ClassVar[dict] = {"dynamic": True}
 
     def rows(self, number):
         return ROWS + 3 * number
@@ -128,7 +130,7 @@ class ActivationMemoryBudget(Compiled):
 class LateDropoutInCheckpoint(Program):
     """Dropout starts at the second step, inside of a checkpoint."""
 
-    noise = {"body.1": bridle.late_dropout(bridle.Dropout(keep_prob=KEEP), steps=1)}
+    noise: ClassVar[dict] = {"body.1": bridle.late_dropout(bridle.Dropout(keep_prob=KEEP), steps=1)}
 
     def forward(self, model, x):
         return checkpoint(model, x, use_reentrant=False)

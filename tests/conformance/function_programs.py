@@ -6,7 +6,7 @@ import copy
 
 import torch
 from torch import func
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from training_program import KEEP, SEED, Program, WrittenOut
 
 import bridle

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 from training_program import RATE, STRENGTH, Program, Step, WrittenOut, batch
 
 # ------------------------------------------------------------------ torch's optimizers
@@ -54,7 +56,7 @@ class Maximize(TorchOptimizer):
 class AdamAdaptive(TorchOptimizer):
     """Adam, and the prox in its own metric: each weight has its step size."""
 
-    options = {"metric": "adaptive"}
+    options: ClassVar[dict] = {"metric": "adaptive"}
     make = staticmethod(lambda parameters: torch.optim.Adam(parameters, lr=1e-3, eps=1e-3))
 
     def written_out(self, rules):
@@ -76,7 +78,7 @@ class _WithAdam(_WithOptimizer):
 class Lbfgs(TorchOptimizer):
     """LBFGS evaluates the loss several times a step; the penalty is coupled."""
 
-    options = {"mode": "coupled"}
+    options: ClassVar[dict] = {"mode": "coupled"}
     exact_zeros = False
     make = staticmethod(lambda parameters: torch.optim.LBFGS(parameters, lr=0.1, max_iter=3))
 

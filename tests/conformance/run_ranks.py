@@ -12,11 +12,8 @@ import traceback
 from pathlib import Path
 
 import torch
-from torch import distributed as dist, multiprocessing
-
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-
 from rank_programs import PROCESSES, RANKS
+from torch import distributed as dist, multiprocessing
 from training_program import CHECKS
 
 from bridle.errors import UsageError
@@ -27,7 +24,7 @@ def outcome(check, program):
         check(program)
     except UsageError as error:
         return f"refused: {error}"
-    except Exception:  # noqa: BLE001
+    except Exception:
         return traceback.format_exc(limit=-2)
     return "right"
 

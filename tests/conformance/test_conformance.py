@@ -6,6 +6,7 @@ page of the documentation from the results.
 """
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -58,9 +59,14 @@ def is_refused(feature, column):
 def of_ranks(tmp_path_factory):
     """What became of each cell in two processes."""
     file = tmp_path_factory.mktemp("ranks") / "cells.json"
-    script = Path(__file__).with_name("run_ranks.py")
-    command = [sys.executable, str(script), str(file)]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)  # noqa: S603
+    here = Path(__file__).parent
+    run = subprocess.run(
+        [sys.executable, here / "run_ranks.py", file],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+    )
     assert file.exists(), run.stdout + run.stderr
     return json.loads(file.read_text(encoding="utf-8"))
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
-from reference import mask
 from torch import nn
-from torch.nn import functional as F
+from torch.nn import functional as F  # noqa: N812
 
 import bridle
 from bridle.penalties import Penalty
+from reference import mask
 
 KEEP, STRENGTH, RATE, SEED = 0.5, 0.2, 0.1, 3
 ROWS, INPUTS, HIDDEN, CLASSES = 8, 6, 24, 3
@@ -55,8 +56,9 @@ class Step:
 class Program:
     """Plain eager training with SGD. Subclasses change what their name says."""
 
-    noise, penalty = NOISE, PENALTY
-    options: dict = {}  # of regularize
+    noise: ClassVar[dict] = NOISE
+    penalty: ClassVar[dict] = PENALTY
+    options: ClassVar[dict] = {}  # of regularize
     exact_zeros = True
     penalized = True  # whether audit and resume have the penalty besides the noise
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
@@ -17,7 +19,7 @@ LIMIT, SHRINKAGE = 0.4, 2.0
 class MaxNormOfUnits(Program):
     """``MaxNorm`` on linear layers: the weights that enter each unit."""
 
-    penalty = {"*": bridle.MaxNorm(LIMIT)}
+    penalty: ClassVar[dict] = {"*": bridle.MaxNorm(LIMIT)}
     exact_zeros = False
     activation: tuple[int, ...] = (HIDDEN,)
 
@@ -59,7 +61,7 @@ class _Convolution(nn.Module):
 class MaxNormOfFilters(MaxNormOfUnits):
     """``MaxNorm`` on a convolution: each whole filter."""
 
-    noise = {"body.3": bridle.Dropout(keep_prob=KEEP)}
+    noise: ClassVar[dict] = {"body.3": bridle.Dropout(keep_prob=KEEP)}
     activation = (6, 4)
 
     def build(self):
@@ -97,7 +99,7 @@ class MaxNormOfEmbeddings(MaxNormOfUnits):
 class GroupLassoOfFilters(MaxNormOfFilters):
     """``GroupLasso`` on a convolution and a linear layer: whole filters and units become zero."""
 
-    penalty = {"*": bridle.GroupLasso(SHRINKAGE)}
+    penalty: ClassVar[dict] = {"*": bridle.GroupLasso(SHRINKAGE)}
     exact_zeros = True
 
     def written_out(self, rules):
