@@ -57,7 +57,14 @@ class _FixedOutputs:
 
 
 def _detached(value: Any) -> Any:
-    return tree_map(lambda x: x.detach() if isinstance(x, Tensor) else x, value)
+    """Return new leaves; they need a gradient, since a checkpoint asks for one in its outputs."""
+
+    def leaf(x: Any) -> Any:
+        if not isinstance(x, Tensor):
+            return x
+        return x.detach().requires_grad_(x.is_floating_point() or x.is_complex())
+
+    return tree_map(leaf, value)
 
 
 class _Fixed:

@@ -33,6 +33,9 @@ class Layout:
     shared: tuple[Any, ...] = ()
     """The process groups whose members hold the same data."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layout:
+        return self  # a process group cannot be copied
+
 
 ALONE = Layout(0, 1)
 

@@ -80,7 +80,7 @@ class Addressed:
 
     def watch(self, masked: Tensor, address: Tensor) -> None:
         """Let the backward pass refuse a second noise with the same mask."""
-        if self._watched and is_eager(masked) and masked.requires_grad:
+        if is_eager(masked) and self._watched and masked.requires_grad:
             masked.register_hook(partial(_refuse_second, ref(self), self.key, address))
 
 
