@@ -9,6 +9,7 @@ import shutil
 import pytest
 import torch
 from mask_features import CHECKPOINTS, COMPILED, NOISES, REFUSED, Reference, regularized, twice
+
 from bridle.errors import UsageError
 
 # warnings of torch's own: it reads .grad of every input where a compiled model has a graph break,
@@ -187,6 +188,7 @@ HOW = {
     "checkpoint-in-checkpoint": "-in-nested-checkpoints",
     "checkpoint-selective": "-in-checkpoint-selective",
 }
+
 
 @pytest.mark.parametrize(
     ("program", "wrap", "noise"),

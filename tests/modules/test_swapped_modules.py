@@ -32,7 +32,7 @@ def test_classic_drop_connect_on_a_quantized_layer_is_refused():
     model, x = perceptron().eval(), torch.randn(8, 6)
     bridle.regularize(model, {"2": bridle.DropConnect(keep_prob=0.25, scaling="classic")})
     quantized = quantize_dynamic(model, {nn.Linear})
-    with pytest.raises(UsageError, match="on 2.weight: a DynamicQuantizedLinear took the place"):
+    with pytest.raises(UsageError, match=r"on 2.weight: a DynamicQuantizedLinear took the place"):
         quantized(x)
     model(x)
 
@@ -43,7 +43,7 @@ def test_inverted_drop_connect_does_nothing_in_a_quantized_layer_at_prediction()
     bridle.regularize(model, {"2": bridle.DropConnect(keep_prob=0.25)})
     quantized = quantize_dynamic(model, {nn.Linear})
     assert quantized[2].training  # so torch makes it
-    with pytest.raises(UsageError, match="cannot act.*model.eval"):
+    with pytest.raises(UsageError, match=r"cannot act.*model.eval"):
         quantized(x)
     assert torch.equal(quantized.eval()(x), bare(x))
 
@@ -53,7 +53,7 @@ def test_noise_after_a_quantized_layer_is_refused_until_eval():
     bare = quantize_dynamic(copy.deepcopy(model), {nn.Linear})
     bridle.regularize(model, {"2": bridle.Dropout(keep_prob=0.5, scaling="classic")})
     quantized = quantize_dynamic(model, {nn.Linear})
-    with pytest.raises(UsageError, match="a DynamicQuantizedLinear took the place.*model.eval"):
+    with pytest.raises(UsageError, match=r"a DynamicQuantizedLinear took the place.*model.eval"):
         quantized(x)
     assert torch.allclose(quantized.eval()(x), bare(x) / 2)
 
@@ -63,7 +63,7 @@ def test_a_fused_module_that_is_in_training_mode_is_refused_until_eval():
     bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5, scaling="classic")})
     expected = model(x)
     fused = fuse_modules(copy.deepcopy(model), [["0", "1", "2"]])
-    with pytest.raises(UsageError, match="a ConvReLU2d took the place.*model.eval"):
+    with pytest.raises(UsageError, match=r"a ConvReLU2d took the place.*model.eval"):
         fused(x)
     assert torch.allclose(fused.eval()(x), expected, atol=1e-5)
 

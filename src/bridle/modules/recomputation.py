@@ -82,7 +82,9 @@ def _marks() -> dict[CodeType, str]:
 
 def _context_of(frame: FrameType | None) -> Any:
     """Return the ``ctx`` that a function's forward was called with, if any."""
-    if frame is None or not (frame.f_code.co_argcount or frame.f_code.co_flags & inspect.CO_VARARGS):
+    if frame is None or not (
+        frame.f_code.co_argcount or frame.f_code.co_flags & inspect.CO_VARARGS
+    ):
         return None
     first = frame.f_locals.get(frame.f_code.co_varnames[0])
     if not frame.f_code.co_argcount:  # a decorator, such as torch.amp.custom_fwd
@@ -101,11 +103,11 @@ def _frame_of_hooks() -> Any:
     Composable checkpointing sets them in a forward hook, so that no function is on the stack.
     """
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
-    code = getattr(hooks[0], "__code__", None) if hooks else None
-    if code is None or "frame" not in code.co_freevars:
+    pack: Any = hooks[0] if hooks else None
+    names = getattr(getattr(pack, "__code__", None), "co_freevars", ())
+    if "frame" not in names:
         return None
-    cell = hooks[0].__closure__[code.co_freevars.index("frame")]
-    found = cell.cell_contents
+    found = pack.__closure__[names.index("frame")].cell_contents
     return found if hasattr(found, "weak_holders") else None
 
 
