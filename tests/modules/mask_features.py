@@ -1,4 +1,4 @@
-"""The ways in which programs run a model, for the tests of masks: each gives a call of the model."""
+"""The ways in which programs run a model, for the tests of masks."""
 
 import copy
 import functools

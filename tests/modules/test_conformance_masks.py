@@ -147,7 +147,7 @@ def check(program, wrap, noise, tolerance=1e-6):
     for a, b in zip([*parameters, own], [*reference.parameters(), other], strict=True):
         assert (a.grad is None) == (b.grad is None)
         assert a.grad is None or torch.allclose(a.grad, b.grad, rtol=1e-4, atol=tolerance * 10)
-    assert list(receipt.state_dict().values())[0] == reference.step
+    assert next(iter(receipt.state_dict().values())) == reference.step
 
 
 IMPOSSIBLE = {  # in torch itself, with or without a noise
