@@ -8,8 +8,9 @@ import shutil
 
 import pytest
 import torch
-from mask_features import CHECKPOINTS, COMPILED, NOISES, Reference, regularized, twice
-from torch import nn
+from mask_features import CHECKPOINTS, COMPILED, NOISES, REFUSED, Reference, regularized, twice
+
+from bridle.errors import UsageError
 
 # warnings of torch's own: it reads .grad of every input where a compiled model has a graph break,
 # and its default compiler imports what it deprecates
@@ -146,7 +147,7 @@ def check(program, wrap, noise, tolerance=1e-6):
     for a, b in zip([*parameters, own], [*reference.parameters(), other], strict=True):
         assert (a.grad is None) == (b.grad is None)
         assert a.grad is None or torch.allclose(a.grad, b.grad, rtol=1e-4, atol=tolerance * 10)
-    assert list(receipt.state_dict().values())[0] == reference.step
+    assert next(iter(receipt.state_dict().values())) == reference.step
 
 
 IMPOSSIBLE = {  # in torch itself, with or without a noise
@@ -188,6 +189,7 @@ HOW = {
     "checkpoint-selective": "-in-checkpoint-selective",
 }
 
+
 @pytest.mark.parametrize(
     ("program", "wrap", "noise"),
     [
@@ -203,11 +205,16 @@ def test_masks_in_programs(program, wrap, noise):
 
 
 @needs_compiler
-@pytest.mark.parametrize("wrap", ["compile-default", "checkpoint-of-compiled"])
-@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(
+    ("program", "wrap"),
+    [
+        pytest.param(program, wrap, id=f"{program}-in-{wrap}-dropout")
+        for program in PROGRAMS
+        for wrap in ("compile-default", "checkpoint-of-compiled")
+        if program != "gradient-penalty"  # torch.compile has no double backward
+    ],
+)
 def test_masks_in_compiled_programs(program, wrap):
-    if wrap == "compile-default" and program == "gradient-penalty":
-        pytest.skip("torch.compile has no double backward")
     torch._dynamo.reset()
     check(PROGRAMS[program], COMPILED[wrap], "dropout", tolerance=1e-5)
 
@@ -217,3 +224,12 @@ def test_masks_in_compiled_programs(program, wrap):
 def test_masks_in_compiled_models(feature, noise):
     torch._dynamo.reset()
     check(train, COMPILED[feature], noise, tolerance=1e-5)
+
+
+@pytest.mark.parametrize(("feature", "noise"), table(REFUSED, SOME))
+def test_masks_that_are_refused(feature, noise):
+    wrap, message = REFUSED[feature]
+    net, _ = regularized(noise)
+    y = wrap(net)(torch.randn(8, 6, requires_grad=True))
+    with pytest.raises(UsageError, match=message):
+        y.sum().backward()

@@ -34,7 +34,7 @@ class ComputedWeightNoise(WeightNoise):
             stream=stream,
         )
         self.weight = weight
-        self._stand_in = nn.Module()
+        self._stand_in = self.module = nn.Module()
         self._runs = False
         self._written: Tensor | None = None
         self._masked: Tensor | None = None

@@ -79,25 +79,39 @@ class UnitNoise(_HookNoise):
 
     def install(self, module: nn.Module) -> list[Any]:
         """Register the hook on a module; return the handles that remove it."""
+        self.module = module
         if self.where == "after":
             return [module.register_forward_hook(self.after)]
         return [module.register_forward_pre_hook(self.before, with_kwargs=True)]
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:  # noqa: ARG002
         """Return the output with noise on its first tensor."""
-        return self._on_first(output, self._act(module.training))
+        return self._on_first(output, self._act(module))
 
     def before(
         self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the inputs with noise on the first one."""
-        act = self._act(module.training)
+        act = self._act(module)
         if args:
             return (self._on_first(args[0], act), *args[1:]), kwargs
         return args, self._on_first(kwargs, act)
 
-    def _act(self, training: bool) -> Callable[[Tensor | PackedSequence], Tensor]:
-        return self._train if training else self._predict
+    def _act(self, module: nn.Module) -> Callable[[Tensor | PackedSequence], Tensor]:
+        if not module.training:
+            return self._predict
+        if not torch.compiler.is_compiling() and type(module) is not type(self.module):
+            self._check_swapped(module)
+        return self._train
+
+    def _check_swapped(self, module: nn.Module) -> None:
+        """Refuse a module that is in training mode only because it is new."""
+        if not self.module.training:
+            raise UsageError(
+                f"{self}: a {module._get_name()} took the place of its module, and is in "
+                "training mode although that one was not, so the noise would act at prediction: "
+                "call model.eval() on the new model"
+            )
 
     def _predict(self, x: Tensor | PackedSequence) -> Tensor:
         return self.noise.predict(x.data if isinstance(x, PackedSequence) else x)
@@ -162,6 +176,7 @@ class WeightNoise(_HookNoise):
 
     def install(self, module: nn.Module) -> list[Any]:
         """Register the hooks on the module whose forward reads the weight; return the handles."""
+        self.module = module
         return [
             module.register_forward_pre_hook(self.cover),
             module.register_forward_hook(self.uncover, always_call=True),
@@ -169,13 +184,9 @@ class WeightNoise(_HookNoise):
 
     def cover(self, module: nn.Module, args: tuple[Any, ...]) -> None:  # noqa: ARG002
         """Let the masked weight shadow the parameter."""
-        if self.attribute not in self.host._parameters:
-            raise UsageError(
-                f"{self.name} is no parameter any more, as after pruning or parametrizing: call "
-                "receipt.undo(), and regularize again"
-            )
-        weight = self.host._parameters[self.attribute]
-        if weight is None:
+        weight = self.host._parameters.get(self.attribute)
+        if weight is None or module is not self.module:
+            self._check_replaced(module, weight)
             return
         if isinstance(self.host, nn.RNNBase):
             self.host._update_flat_weights()  # functional_call has replaced the parameters
@@ -196,6 +207,21 @@ class WeightNoise(_HookNoise):
             self._covered = True
             object.__setattr__(self.host, self.attribute, masked)
 
+    def _check_replaced(self, module: nn.Module, weight: Tensor | None) -> None:
+        """Refuse a module that reads another weight than the one which is masked."""
+        if weight is not None and not module.training and self.noise.predict(weight) is weight:
+            return
+        what = (
+            f"a {module._get_name()} took the place of the module that reads the weight"
+            if weight is not None
+            else "the weight is no longer a parameter of its module"
+        )
+        raise UsageError(
+            f"{self}: {what}, so the noise cannot act: call receipt.undo() before the model is "
+            "quantized, pruned, parametrized or replicated, and regularize the result; for "
+            "prediction without scaling='classic', model.eval() is enough"
+        )
+
     def uncover(self, module: nn.Module, args: Any, output: Any) -> None:  # noqa: ARG002
         """Remove the masked weight."""
         if isinstance(self.host, nn.RNNBase):
@@ -205,7 +231,7 @@ class WeightNoise(_HookNoise):
             self.host._flat_weights = weights
         elif self._covered:
             self._covered = False
-            object.__delattr__(self.host, self.attribute)
+            self.host.__dict__.pop(self.attribute)  # not delattr, which compilers cannot trace
 
 
 def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:

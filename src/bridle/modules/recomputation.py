@@ -2,8 +2,8 @@
 
 Activation checkpointing and some ``autograd.Function``s run a forward pass a second time, inside
 the backward pass. Such a pass is found on Python's stack, from the inside outwards. What it repeats
-is an object that lives as long as its graph: the frame of ``torch.utils.checkpoint``, or the ``ctx``
-of the function. The addresses of the first run are kept on that object.
+is an object that lives as long as its graph: the frame of ``torch.utils.checkpoint``, or the
+``ctx`` of the function. The addresses of the first run are kept on that object.
 """
 
 from __future__ import annotations
@@ -58,7 +58,6 @@ class _Surroundings:
 @functools.cache
 def _marks() -> dict[CodeType, str]:
     """Return the functions of torch to look for, by their code; empty if one is missing."""
-    from torch.autograd import Function
     from torch.autograd.graph import _engine_run_backward
     from torch.utils import checkpoint as module
 
@@ -67,10 +66,10 @@ def _marks() -> dict[CodeType, str]:
     unpack = [c for c in inner if isinstance(c, CodeType) and c.co_name == "unpack_hook"]
     if len(unpack) != 1 or not {"frame", "gid"} <= {*unpack[0].co_freevars, *unpack[0].co_varnames}:
         return {}
+    calls = getattr(module, "_checkpoint_impl", module.checkpoint)  # torch 2.15 and before
     marks = {
-        inspect.unwrap(module.checkpoint).__code__: "checkpoint",
+        inspect.unwrap(calls).__code__: "checkpoint",
         unpack[0]: "recompute",
-        Function.apply.__func__.__code__: "forward",  # type: ignore[attr-defined]
         inspect.unwrap(_engine_run_backward).__code__: "engine",
     }
     for name in ("apply", "apply_boxed"):
@@ -80,13 +79,12 @@ def _marks() -> dict[CodeType, str]:
     return marks
 
 
-def _context_of(frame: FrameType | None) -> Any:
-    """Return the ``ctx`` that a function's forward was called with, if any."""
-    if frame is None or not (frame.f_code.co_argcount or frame.f_code.co_flags & inspect.CO_VARARGS):
+def _context_of(frame: FrameType) -> Any:
+    """Return the ``ctx`` of an ``autograd.Function`` if this is its forward."""
+    code = frame.f_code
+    if code.co_name != "forward" or not code.co_argcount or code.co_varnames[0] == "self":
         return None
-    first = frame.f_locals.get(frame.f_code.co_varnames[0])
-    if not frame.f_code.co_argcount:  # a decorator, such as torch.amp.custom_fwd
-        first = first[0] if first else None
+    first = frame.f_locals.get(code.co_varnames[0])
     return first if isinstance(first, FunctionCtx) else None
 
 
@@ -101,11 +99,11 @@ def _frame_of_hooks() -> Any:
     Composable checkpointing sets them in a forward hook, so that no function is on the stack.
     """
     hooks = torch._C._autograd._top_saved_tensors_default_hooks(True)
-    code = getattr(hooks[0], "__code__", None) if hooks else None
-    if code is None or "frame" not in code.co_freevars:
+    pack: Any = hooks[0] if hooks else None
+    names = getattr(getattr(pack, "__code__", None), "co_freevars", ())
+    if "frame" not in names:
         return None
-    cell = hooks[0].__closure__[code.co_freevars.index("frame")]
-    found = cell.cell_contents
+    found = pack.__closure__[names.index("frame")].cell_contents
     return found if hasattr(found, "weak_holders") else None
 
 
@@ -125,13 +123,15 @@ def _surroundings() -> _Surroundings | None:
             "know: train without activation checkpointing, or use a version that bridle supports"
         )
     around = _Surroundings()
-    callee: FrameType | None = None
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         mark = marks.get(frame.f_code)
-        if mark is not None and _look(around, mark, frame, callee, task):
-            break
-        callee, frame = frame, frame.f_back
+        if mark is not None:
+            if _look(around, mark, frame, task):
+                break
+        elif (context := _context_of(frame)) is not None:
+            (around.graphs if _is_compiled(context) else around.regions).append(context)
+        frame = frame.f_back
     if around.repeated is not None or task == -1:
         innermost = _frame_of_hooks()
         if innermost is not None and all(innermost is not each for each in around.regions):
@@ -139,9 +139,7 @@ def _surroundings() -> _Surroundings | None:
     return around
 
 
-def _look(
-    around: _Surroundings, mark: str, frame: FrameType, callee: FrameType | None, task: int
-) -> bool:
+def _look(around: _Surroundings, mark: str, frame: FrameType, task: int) -> bool:
     """Note one function on the stack; return whether what is outside of it does not matter."""
     if mark == "engine":  # a hook of the backward pass runs a pass of its own
         return True
@@ -156,16 +154,11 @@ def _look(
         else:
             around.repeated, around.run = context, task
         return True
-    if mark == "checkpoint":
-        generator = frame.f_locals.get("gen")
-        inner = None if generator is None else generator.gi_frame
-        region = None if inner is None else inner.f_locals.get("new_frame")
-        if region is not None:
-            around.regions.append(region)
-        return False
-    context = _context_of(callee)
-    if context is not None:
-        (around.graphs if _is_compiled(context) else around.regions).append(context)
+    generator = frame.f_locals.get("gen")
+    inner = None if generator is None else generator.gi_frame
+    region = None if inner is None else inner.f_locals.get("new_frame")
+    if region is not None:
+        around.regions.append(region)
     return False
 
 

@@ -50,6 +50,7 @@ class StepCounter:
 
     @property
     def step(self) -> int:
+        """The number of passes so far."""
         return int(self.next_address[2])
 
     @step.setter
