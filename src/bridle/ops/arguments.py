@@ -74,7 +74,7 @@ def as_bias(bias: Tensor, members: int, units: int) -> Tensor:
             f"the bias has the shape {list(bias.shape)}, but x has {members} members of {units} "
             "units; give one number per unit"
         )
-    return bias.reshape(-1, units)
+    return bias if bias.ndim == 2 else bias.reshape(-1, units)
 
 
 def row_addresses(rows: Tensor | None, x: Tensor, address: Tensor) -> Tensor | None:

@@ -84,7 +84,7 @@ class Op:
     def __call__(self, *arguments: Any) -> Any:
         """Run the op; the first ``inputs`` arguments are its main tensors."""
         tensors = arguments[: self._inputs]
-        if not all(map(is_eager, tensors)):
+        if not (is_eager(tensors[0]) if len(tensors) == 1 else all(map(is_eager, tensors))):
             of_torch = is_transformed() or any(map(is_several_gradients, tensors))
             op = self._transformed if of_torch and self._transformed else self._registered
             return op(*arguments)

@@ -30,7 +30,7 @@ struct Avx2 {
   // Moves the high half of each lane to its low half; a shuffle leaves the multiplier's port free.
   static __m256i top(__m256i x) { return _mm256_shuffle_epi32(x, 0xB1); }
 
-  static State begin(const RowState& row, const GroupState& group) {
+  static BRIDLE_INLINE State begin(const RowState& row, const GroupState& group) {
     const __m256i first = _mm256_add_epi64(word(group.block), _mm256_setr_epi64x(0, 2, 4, 6));
     const __m256i fixed0 = word(row.r1 ^ row.key->k0[1]);
     State c;
@@ -60,7 +60,7 @@ struct Avx2 {
     return _mm256_cmpeq_epi32(_mm256_min_epu32(x, limit), x);
   }
 
-  static void compare(const __m256i c[4], __m256i limit, Mask masks[2]) {
+  static BRIDLE_INLINE void compare(const __m256i c[4], __m256i limit, Mask masks[2]) {
     for (int side = 0; side < 2; ++side) {
       const __m256i odd = top(c[2 * side + 1]);
       const __m256i words = _mm256_blend_epi32(c[2 * side], odd, 0xAA);
@@ -220,7 +220,7 @@ struct Avx2 {
     return max(fill(V{}, 0.0), x);
   }
   template <class V>
-  static V clamp(V x, V limit) {
+  static BRIDLE_INLINE V clamp(V x, V limit) {
     return min(limit, max(sub(fill(V{}, 0.0), limit), x));
   }
   static double sum(Single x) {

@@ -93,6 +93,12 @@ void relu_backward(int64_t count, const void* grad, const void* y, void* out, do
                     });
 }
 
+// Inlined by force: as a function, sixteen numbers in two registers would pass through memory.
+template <class Isa, class V>
+BRIDLE_INLINE V soft(V value, V limit) {
+  return Isa::sub(value, Isa::clamp(value, limit));
+}
+
 template <class Isa, class T>
 void prox(int64_t count, const void* w, const void* moment, void* out, const Prox& by) {
   using V = typename Wide<Isa, T>::type;
@@ -101,11 +107,10 @@ void prox(int64_t count, const void* w, const void* moment, void* out, const Pro
   const V rate = fill(by.rate), eps = fill(by.eps), correction = fill(by.correction);
   const V threshold = fill(by.rate * by.l1), shrink = fill(1.0 / (1.0 + by.rate * by.l2));
   const T* moments = static_cast<const T*>(moment);
-  const auto soft = [](V value, V limit) { return Isa::sub(value, Isa::clamp(value, limit)); };
   if (moments == nullptr) {
     sixteen_at_a_time(count, static_cast<const T*>(w), moments, static_cast<T*>(out),
                       [&](int64_t, const T* a, const T*, T* o) {
-                        Isa::store(o, Isa::mul(soft(Isa::load(a), threshold), shrink));
+                        Isa::store(o, Isa::mul(soft<Isa>(Isa::load(a), threshold), shrink));
                       });
     return;
   }
@@ -114,7 +119,7 @@ void prox(int64_t count, const void* w, const void* moment, void* out, const Pro
       [&](int64_t, const T* a, const T* m, T* o) {
         const V root = Isa::sqrt(Isa::mul(Isa::load(m), correction));
         const V step = Isa::div(rate, Isa::add(root, eps));
-        const V kept = soft(Isa::load(a), Isa::mul(step, l1));
+        const V kept = soft<Isa>(Isa::load(a), Isa::mul(step, l1));
         Isa::store(o, Isa::div(kept, Isa::add(one, Isa::mul(step, l2))));
       });
 }
