@@ -15,8 +15,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from bridle.audit.records import Finding, NoiseSeen
 from bridle.audit.sandbox import Sandbox
-from bridle.modules.noise_hooks import noises_of
-from bridle.modules.placed import layout_of
+from bridle.modules.placed import layout_of, named_noises
 from bridle.networks.population import Network
 from bridle.noise import (
     AlphaDropout,
@@ -135,10 +134,10 @@ def _record_noises(model: nn.Module) -> dict[str, _NoiseRecord]:
                 record = _NoiseRecord(_kind(noise), keep)
                 found[f"{name}.{place}".lstrip(".")] = record
                 setattr(module, place, _RecordingNoise(noise, record))
-    for placed in noises_of(model):
+    for name, placed in named_noises(model).items():
         noise = placed.noise
         record = _NoiseRecord(_kind(noise), float(noise.keep_prob))
-        found[f"{placed.where} {placed.name}"] = record
+        found[name] = record
         placed.noise = _RecordingNoise(noise, record)  # type: ignore[assignment]
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from bridle.modules.streams import Addressed, noises_in, outermost_module
 from bridle.noise import Multiplier
 from bridle.ops.sharding import Axis, is_sharded, on_shard, over_shards
 
-__all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places"]
+__all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places", "named_noises"]
 
 Turn = tuple[int, int, bool]
 """Of one pass: the index of this process, the number of processes with different data, and whether
@@ -164,6 +165,21 @@ def layout_of(model: nn.Module) -> Layout:
         if isinstance(noise, Placed):
             return noise.layout(model)
     return Ranks().layout(model, Layout(dist.get_rank(), dist.get_world_size()))
+
+
+def named_noises(model: nn.Module) -> dict[str, Placed]:
+    """Return the noises in a model by place and name; those of equal names by their paths."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    found = [each for each in noises_in(model) if isinstance(each[1], Placed)]
+    count = Counter((noise.where, noise.name) for _, noise in found)
+    named: dict[str, Placed] = {}
+    for module, noise in found:
+        name = noise.name
+        if count[noise.where, name] > 1:
+            path = paths.get(id(getattr(noise, "host", module)), paths[id(module)])
+            name = ".".join(filter(None, (path, getattr(noise, "attribute", ""))))
+        named[f"{noise.where} {name}"] = noise  # type: ignore[assignment]
+    return named
 
 
 def let_compilers_see_places() -> None:
