@@ -8,22 +8,34 @@ import copy
 import json
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
 import torch
+from places_helpers import (
+    DROP,
+    HALF,
+    Together,
+    X,
+    built,
+    by_hand,
+    check_noise,
+    equal_name_elsewhere,
+    net,
+    parts_joined,
+    streams_of,
+    tied,
+    two_calls,
+    undo_between,
+)
 from regularize_helpers import adam, steps
 from torch import nn
 
 import bridle
-from bridle.errors import RegularizationWarning, UsageError
+from bridle.errors import UsageError
 
 COLUMNS = ("noise", "penalty", "audit", "resume")
-HALF = {"keep_prob": 0.5}
-DROP = bridle.Dropout(**HALF)
 L1, L2 = bridle.L1(0.5), bridle.L2(0.1)
-X = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
 BATCH = (torch.randn(60, 5, generator=torch.Generator().manual_seed(3)), torch.arange(60) % 3)
 
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
@@ -123,88 +135,6 @@ def test_what_is_no_group_and_no_mesh_is_refused():
 # ------------------------------------------------------------------ places
 
 
-def part(inputs):
-    return nn.Sequential(nn.Linear(inputs, 16), nn.ReLU())
-
-
-class Net(nn.Sequential):
-    """Three blocks; further names of them are not called."""
-
-    def forward(self, x):
-        return self[2](self[1](self[0](x)))
-
-
-def net():
-    torch.manual_seed(0)
-    return Net(part(5), part(16), nn.Linear(16, 3))
-
-
-def by_hand(model, streams, step=0, seed=0):
-    """Return the outputs with masks of some streams after the two ReLUs, by eager calls."""
-    x = X
-    for block, stream in zip(model[:2], streams, strict=True):
-        x = block[0](x).relu()
-        if stream is not None:
-            x = DROP.train(x, bridle.address_of(seed, stream=stream, step=step))
-    return model[2](x)
-
-
-def check_noise(model, streams, passes=2):
-    """Compare outputs and gradients of some training passes with those by hand."""
-    other = net()
-    for step in range(passes):
-        model.zero_grad(), other.zero_grad()
-        output, expected = model(X), by_hand(other, streams, step)
-        assert torch.equal(output, expected)
-        output.square().mean().backward(), expected.square().mean().backward()
-        for a, b in zip(model.parameters(), other.parameters(), strict=True):
-            assert torch.allclose(a.grad, b.grad)
-
-
-def two_calls(rules=DROP, **options):
-    model = net()
-    return model, [bridle.regularize(model, {name: rules}, **options) for name in ("0.1", "1.1")]
-
-
-def undo_between(rules=DROP, **options):
-    model = net()
-    first = bridle.regularize(model, {"0.1": rules}, **options)
-    second = bridle.regularize(model, {"1.1": rules}, **options)
-    first.undo()
-    return model, [bridle.regularize(model, {"0.1": rules}, **options), second]
-
-
-def undone_other(**options):
-    """The receipt that is left has stream 1, which a new process has to be told."""
-    model = net()
-    first = bridle.regularize(model, {"0.1": DROP}, **options)
-    second = bridle.regularize(model, {"1.1": DROP}, **options)
-    first.undo()
-    return model, [second]
-
-
-def parts_joined():
-    model = net()
-    return model, [bridle.regularize(model[index], {"1": DROP}) for index in range(2)]
-
-
-def equal_name_elsewhere():
-    model = nn.Sequential(net(), nn.Identity())
-    first = bridle.regularize(model[0][0], {"1": DROP})
-    second = bridle.regularize(model, {"1": DROP})
-    return model, [first, second]
-
-
-def tied():
-    model = net()
-    model.again = model[0]  # the same module under another name
-    return model
-
-
-def streams_of(receipts):
-    return [noise.key[1] for receipt in receipts for noise in receipt.noises]
-
-
 @pytest.mark.parametrize(
     ("build", "streams"),
     [
@@ -217,24 +147,6 @@ def test_masks_are_those_of_distinct_streams(build, streams):
     model, receipts = build()
     check_noise(model, streams)
     assert streams_of(receipts) == list(streams)
-
-
-def test_the_third_call_takes_the_stream_that_is_free():
-    model = nn.Sequential(*[nn.ReLU() for _ in range(3)])
-    first, second = (bridle.regularize(model, {name: DROP}) for name in "01")
-    first.undo()
-    third = bridle.regularize(model, {"2": DROP})
-    x = torch.ones(4, 64)
-    assert not torch.equal(model[1](x), model[2](x))
-    assert streams_of([second, third]) == [1, 0]
-
-
-def test_programs_that_are_run_again_have_equal_masks():
-    """A model that is built and regularized again is an independent one, with streams from 0."""
-    for _ in range(2):
-        model, receipts = two_calls()
-        check_noise(model, (0, 1))
-        assert streams_of(receipts) == [0, 1]
 
 
 def test_equal_name_elsewhere_noise():
@@ -267,39 +179,6 @@ def test_same_module_twice_noise(where):
     assert bridle.regularize(model, {"0.1": DROP}).noises
 
 
-def test_parts_that_meet_in_a_loss_only_are_refused():
-    encoder, decoder = part(5), part(16)
-    for model in (encoder, decoder):
-        bridle.regularize(model, {"1": DROP})
-    with pytest.raises(UsageError, match="have the same masks"):
-        decoder(encoder(X)).sum().backward()
-    others = part(5), part(16)
-    for seed, model in enumerate(others):
-        bridle.regularize(model, {"1": DROP}, seed=seed)
-    others[1](others[0](X)).sum().backward()
-    for model in others:  # each in a pass of its own, as in independent fits
-        model(torch.randn(6, model[0].in_features)).sum().backward()
-
-
-def test_compiled_parts_that_are_joined_have_masks_of_their_own():
-    model, receipts = parts_joined()
-    run = torch.compile(model, backend="aot_eager", fullgraph=True)
-    for step in range(2):
-        assert torch.allclose(run(X), by_hand(net(), (0, 1), step))
-    assert streams_of(receipts) == [0, 1]
-
-
-class Together(nn.Module):
-    """Models that see the same inputs."""
-
-    def __init__(self, *models):
-        super().__init__()
-        self.models = nn.ModuleList(models)
-
-    def forward(self, x):
-        return [model(x) for model in self.models]
-
-
 def test_deepcopy_noise():
     """A copy goes on as the original does; copies in one module have masks of their own."""
     model, _ = two_calls()
@@ -314,33 +193,6 @@ def test_deepcopy_noise():
     assert all(torch.equal(a, b) for a, b in zip(outputs, expected, strict=True))
     torch.stack(outputs).square().mean().backward()
     assert all(parameter.grad.any() for parameter in together.parameters() if parameter.ndim > 1)
-
-
-def test_a_copy_in_evaluation_changes_no_masks():
-    """As that of an average of the weights, or of a teacher."""
-    model, receipts = two_calls()
-    model(X)
-    teacher = copy.deepcopy(model).eval()
-    output = Together(teacher, model)(X)[1]
-    assert torch.equal(output, by_hand(net(), (0, 1), step=1))
-    assert streams_of(receipts) == [0, 1]
-
-
-def test_models_in_threads_have_the_masks_of_independent_fits():
-    found = {}
-
-    def fit(number):
-        model, _ = two_calls()
-        found[number] = [model(X) for _ in range(20)]
-
-    threads = [threading.Thread(target=fit, args=(number,)) for number in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    expected = [by_hand(net(), (0, 1), step) for step in range(20)]
-    for outputs in found.values():
-        assert all(torch.equal(a, b) for a, b in zip(outputs, expected, strict=True))
 
 
 # ------------------------------------------------------------------ penalties
@@ -403,30 +255,7 @@ def test_penalties_act_once(feature):
     assert any(bool((weight == 0).any()) for weight in found)
 
 
-def test_l2_on_the_same_module_in_two_calls_is_warned_of():
-    model = net()
-    optimizer = adam(model)
-    bridle.regularize(model[0], {"0": L2}, optimizer=optimizer)
-    with pytest.warns(RegularizationWarning, match="penalized twice"):
-        bridle.regularize(model, {"0.0": L2}, optimizer=optimizer)
-
-
 # ------------------------------------------------------------------ audit, resume
-
-
-def built(feature):
-    """Return a model, its receipts, and the number of its noises."""
-    if feature == "same-module-twice":
-        model = tied()
-        receipts = [bridle.regularize(model, {nn.ReLU: DROP})]
-    elif feature == "deepcopy":
-        model, receipts = copy.deepcopy(two_calls())
-    elif feature == "equal-name-elsewhere":
-        model, receipts = equal_name_elsewhere()
-    else:
-        build = {"two-calls": two_calls, "undo-between": undo_between, "parts-joined": parts_joined}
-        model, receipts = build[feature]()
-    return model, receipts
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=lambda feature: f"{feature}-audit")
@@ -451,17 +280,3 @@ def test_a_resumed_run_has_the_masks_of_an_uninterrupted_one(feature):
     for receipt, state in zip(others, saved, strict=True):
         receipt.load_state_dict(state)
     assert all(torch.equal(again(X), each) for each in expected)
-
-
-def test_a_resumed_run_has_the_streams_that_an_undo_left():
-    model, receipts = undone_other()
-    model(X)
-    state = receipts[0].state_dict()
-    assert state == {"after 1.1": 1, "stream after 1.1": 1}
-    again = net()
-    receipt = bridle.regularize(again, {"1.1": DROP})
-    receipt.load_state_dict(state)
-    assert torch.equal(again(X), model(X))
-    old = {"after 1.1": 1}  # a checkpoint of a first call has no streams
-    receipt.load_state_dict(old)
-    assert streams_of([receipt]) == [0]
