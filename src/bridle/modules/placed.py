@@ -50,7 +50,8 @@ class Placed(Addressed):
         if here[1] == 1:
             return ALONE
         if self._layout is None or self._layout[0] != here:
-            self._layout = here, self.ranks.layout(root or outermost_module(), Layout(*here))
+            running = outermost_module() if root is None else root
+            self._layout = here, self.ranks.layout(running, Layout(*here))
         return self._layout[1]
 
     def process(self) -> tuple[int, int]:
