@@ -169,6 +169,8 @@ def audit(build, where):
     audits = []
     for each, given in ((build, rules | {where: DROP}), (build, rules), (alone, rules)):
         run = Run(each, given)
+        if where in given:
+            run.step()
         audits.append(bridle.audit(run.called, run.optimizer, batch))
     effects = [
         [(e.parameter, e.penalty, round(e.measured, 4), round(e.expected, 4)) for e in a.effects]

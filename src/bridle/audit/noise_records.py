@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.rnn import PackedSequence
 
-from bridle.modules.noise_hooks import noises_of
+from bridle.modules.placed import named_noises
 from bridle.networks.population import Network
 from bridle.noise import (
     AlphaDropout,
@@ -153,9 +153,9 @@ def record_noises(model: nn.Module) -> dict[str, NoiseRecord]:
                 found[f"{name}.{place}".lstrip(".")] = record
                 setattr(module, place, _RecordingNoise(noise, record))
     hosts = _hosts(model)
-    for placed in noises_of(model):
-        noise = placed.noise
+    for name, placed in named_noises(model).items():
+        noise: Any = placed.noise
         record = NoiseRecord(_kind(noise), float(noise.keep_prob), hosts[id(placed)])
-        found[f"{placed.where} {placed.name}"] = record
+        found[name] = record
         placed.noise = _RecordingNoise(noise, record)  # type: ignore[assignment]
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from bridle.modules.streams import Addressed, noises_in, outermost_module
 from bridle.noise import Multiplier
 from bridle.ops.sharding import Axis, is_sharded, on_shard, over_shards
 
-__all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places"]
+__all__ = ["Placed", "Turn", "layout_of", "let_compilers_see_places", "named_noises"]
 
 Turn = tuple[int, int, bool]
 """Of one pass: the index of this process, the number of processes with different data, and whether
@@ -53,7 +54,8 @@ class Placed(Addressed):
         if here[1] == 1:
             return ALONE
         if self._layout is None or self._layout[0] != here:
-            self._layout = here, self.ranks.layout(root or outermost_module(), Layout(*here))
+            running = outermost_module() if root is None else root
+            self._layout = here, self.ranks.layout(running, Layout(*here))
         return self._layout[1]
 
     def process(self) -> tuple[int, int]:
@@ -168,6 +170,21 @@ def layout_of(model: nn.Module) -> Layout:
         if isinstance(noise, Placed):
             return noise.layout(model)
     return Ranks().layout(model, Layout(dist.get_rank(), dist.get_world_size()))
+
+
+def named_noises(model: nn.Module) -> dict[str, Placed]:
+    """Return the noises in a model by place and name; those of equal names by their paths."""
+    paths = {id(module): path for path, module in model.named_modules()}
+    found = [each for each in noises_in(model) if isinstance(each[1], Placed)]
+    count = Counter((noise.where, noise.name) for _, noise in found)
+    named: dict[str, Placed] = {}
+    for module, noise in found:
+        name = noise.name
+        if count[noise.where, name] > 1:
+            path = paths.get(id(getattr(noise, "host", module)), paths[id(module)])
+            name = ".".join(filter(None, (path, getattr(noise, "attribute", ""))))
+        named[f"{noise.where} {name}"] = noise  # type: ignore[assignment]
+    return named
 
 
 def let_compilers_see_places() -> None:

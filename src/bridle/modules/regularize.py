@@ -51,8 +51,8 @@ def regularize(
 
     Streams are numbered from 0, without those that the model already has. Parts that were
     regularized separately can have equal streams: at the first training pass that they make in one
-    module, the one that runs later moves to a free stream. A copy of a model has the masks of the
-    original, as a resumed run has.
+    module, one of them moves to a free stream. Where they only meet in a loss, the backward pass
+    raises a UsageError. A copy of a model has the masks of the original, as a resumed run has.
 
     Processes of ``torch.distributed`` with different data have different masks. Without
     ``process_group`` or ``mesh``, these are all processes, except those over which the parameters

@@ -14,7 +14,7 @@ from functools import partial
 from itertools import count
 from types import FrameType
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import WeakSet, WeakValueDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,8 @@ from bridle.ops.custom_op import is_eager
 
 __all__ = ["Addressed", "free_streams", "noises_in"]
 
-_trained: dict[tuple[int, int], WeakSet[Addressed]] = {}  # noises with a training pass
+_NOT_COPIED = {"_rivals", "_layout"}
+_trained: WeakValueDictionary[tuple[int, int], WeakSet[Addressed]] = WeakValueDictionary()
 _backward: dict[tuple[int, int], tuple[int, ref[Addressed], Tensor]] = {}
 
 
@@ -35,6 +36,7 @@ class Addressed:
     where: str
     counter: Any
     _watched = False
+    _rivals: WeakSet[Addressed] | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -45,12 +47,17 @@ class Addressed:
             found = self._key = (seed, stream)
         return found
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in _NOT_COPIED}
+
     def move_to(self, stream: int) -> None:
         """Use another stream from the next pass on."""
         seed, now = self.key
         if stream == now:
             return
-        _trained.get(self.key, WeakSet()).discard(self)
+        if self._rivals is not None:
+            self._rivals.discard(self)
+            self._rivals = None
         # the address that a graph has read is not changed in place
         step = torch.tensor([0, stream - now, 0], device=self.counter.next_address.device)
         self.counter.next_address = self.counter.next_address + step
@@ -62,10 +69,11 @@ class Addressed:
 
     def tell_apart(self) -> None:
         """Move to a free stream if another noise of the running model draws the same masks."""
-        rivals = _trained.setdefault(self.key, WeakSet())
-        # the first pass, too: the second noise may follow
-        self._watched = self not in rivals or len(rivals) > 1
-        rivals.add(self)
+        # the first pass is watched, too: the second noise may follow
+        self._watched = self._rivals is None or len(self._rivals) > 1
+        if not self._watched:
+            return
+        rivals = self._join()
         if len(rivals) == 1:
             return
         root = outermost_module()
@@ -76,7 +84,16 @@ class Addressed:
             if noise in rivals
         ):
             self.move_to(next(free_streams(self.key[0], (noise for _, noise in present))))
-            _trained.setdefault(self.key, WeakSet()).add(self)
+            self._join()
+
+    def _join(self) -> WeakSet[Addressed]:
+        """Join the noises with this key that have had a training pass, and return them."""
+        rivals = _trained.get(self.key)
+        if rivals is None:
+            rivals = _trained[self.key] = WeakSet()
+        rivals.add(self)
+        self._rivals = rivals
+        return rivals
 
     def watch(self, masked: Tensor, address: Tensor) -> None:
         """Let the backward pass refuse a second noise with the same mask."""
