@@ -34,9 +34,14 @@ def attach(
     gradient accumulation, gradient scalers, closures and compiled steps. A parameter without a
     gradient is not updated and not penalized in that step, like torch's weight decay.
 
+    Penalties go along when optimizer and model are copied or saved together. A weight that is
+    computed from parameters is penalized itself: what is left of a pruned one, or the result of a
+    parametrization, which takes coupled penalties only.
+
     Parameters
     ----------
     optimizer : torch.optim.Optimizer
+        Or a wrapper with such an optimizer inside, as those of Accelerate and Fabric, or SAM.
     penalties : mapping of selector to penalty, or to a sequence of penalties
         See :data:`bridle.modules.Selector`; ``"*"`` selects all weights, without biases and
         normalization layers. If several selectors match a parameter, all their penalties act on
@@ -61,7 +66,8 @@ def attach(
     ------
     UsageError
         If a selector matches nothing, if the optimizer updates none of the selected parameters, or
-        if a penalty does not support the mode, the metric or the optimizer.
+        if a penalty does not support the mode, the metric, the optimizer or the weight. The
+        optimizer's step raises it if a penalized parameter has been replaced.
 
     Warns
     -----

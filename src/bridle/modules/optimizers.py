@@ -115,8 +115,9 @@ def check_optimizer(optimizer: torch.optim.Optimizer, mode: str, metric: str) ->
             f"{name} evaluates an average of its iterates, and bridle does not know how it is "
             "made: use mode='coupled', or SGDScheduleFree or AdamWScheduleFree of schedulefree"
         )
+    own = not type(optimizer).__module__.startswith("torch.")  # Prodigy's factor on the rate is "d"
     for group in optimizer.param_groups:
-        if group.get("lr") is None or "d" in group:
+        if group.get("lr") is None or (own and "d" in group):
             raise UsageError(
                 f"{name} chooses its own step size, which the prox would need: use mode='coupled'"
             )
