@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bridle.audit.records import Check, Effect, Finding
 
-__all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam"]
+__all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam", "norm_of", "whole"]
 
 ADAMS = (
     torch.optim.Adam,
@@ -33,9 +33,20 @@ class Part:
     checks: list[Check] = field(default_factory=list)
 
 
+def whole(tensor: Tensor) -> Tensor:
+    """Return a tensor with all its parts, which may lie on several processes."""
+    full: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return full
+
+
+def norm_of(tensor: Tensor) -> float:
+    """Return the Euclidean norm in double precision."""
+    return float(whole(tensor).double().norm())
+
+
 def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: Tensor) -> Effect:
     """Return the measured effect of a penalty beside the one that its formula gives."""
-    measured, expected = measured.double(), expected.double()
+    measured, expected = whole(measured).double(), whole(expected).double()
     size = float(expected.norm())
     off = float((measured - expected).norm())
     return Effect(
