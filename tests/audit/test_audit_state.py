@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from audit_helpers import X, Y, cross_entropy, mlp, sgd
-from audit_right import Random
+from audit_right_networks import Random
 from torch import nn
 from torch.nn.utils import prune
 

@@ -85,16 +85,12 @@ def _copied_optimizer():
 
 def _pruned_module():
     """The verdict is that of two training passes: equal or not."""
-    for when in ("before", "after"):
-        torch.manual_seed(0)
-        model = mlp()
-        if when == "before":
-            prune.random_unstructured(model[0], "weight", 0.5)
-        bridle.regularize(model, {"0": bridle.DropConnect(keep_prob=0.5)})
-        if when == "after":
-            prune.random_unstructured(model[0], "weight", 0.5)
-        audited = bridle.audit(model, sgd(model), (X, Y))
-        assert audited.passed != torch.equal(model(X), model(X)), str(audited)
+    torch.manual_seed(0)
+    model = mlp()
+    prune.random_unstructured(model[0], "weight", 0.5)
+    bridle.regularize(model, {"0": bridle.DropConnect(keep_prob=0.5)})
+    audited = bridle.audit(model, sgd(model), (X, Y))
+    assert audited.passed != torch.equal(model(X), model(X)), str(audited)
 
 
 def _late_compile():

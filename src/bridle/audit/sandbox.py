@@ -151,11 +151,11 @@ class Sandbox:
     ) -> tuple[list[Any], list[Any]]:
         """Remove an attachment's hooks from an optimizer, and return them."""
         taken: tuple[list[Any], list[Any]] = ([], [])
-        for kept, hooks in zip(
-            taken,
-            (optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks),
-            strict=True,
-        ):
+        everything: list[dict[int, Any]] = [
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+        ]
+        for kept, hooks in zip(taken, everything, strict=True):
             for key in [k for k, hook in hooks.items() if getattr(hook, "__self__", None) is owner]:
                 kept.append(hooks.pop(key))
         return taken
