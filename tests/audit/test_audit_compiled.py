@@ -11,7 +11,7 @@ from torch import nn
 
 import bridle
 
-pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Net(nn.Module):
@@ -66,8 +66,6 @@ LOW_BUDGET = """
     with functorch.patch(activation_memory_budget=float(sys.argv[1])):
         fast = torch.compile(model)
         audited = bridle.audit(fast, torch.optim.SGD(fast.parameters(), lr=0.1), (X, Y))
-        fast(X).sum().backward()  # what the user trains
-    mask = model[2].weight if hasattr(model[2], "weight") else None
     print(*{f.kind for f in audited.findings if f.severity == "fail"}, sep="\\n")
 """
 
@@ -79,7 +77,7 @@ def test_dropout_of_torch_under_a_low_memory_budget(budget, found, tmp_path):
 
     script = tmp_path / "budget.py"
     script.write_text(textwrap.dedent(LOW_BUDGET))
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, str(script), budget], capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr

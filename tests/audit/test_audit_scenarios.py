@@ -33,7 +33,7 @@ def test_no_misses(name, seed):
     ("name", "check", "reason"),
     [
         ("fresh_random_numbers", "gradients of the model", "cannot set back"),
-        ("stopped_gradient", "gradients of the model: one.weight, one.bias", "stops gradients"),
+        ("stopped_gradient", "gradients of the model: one.bias", "stops gradients"),
         ("weights_used_outside_of_modules", "penalties in the loss", "outside of a module's call"),
         ("two_models_on_one_optimizer", "attached penalties", "audit that model"),
         ("warm_up_by_schedule", "the step size of parameter group 0", "learning rate is 0"),

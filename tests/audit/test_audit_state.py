@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from audit_helpers import X, Y, cross_entropy, mlp, sgd
-from audit_right import Random
+from audit_right_networks import Random
 from torch import nn
 from torch.nn.utils import prune
 
@@ -21,7 +21,7 @@ def loss_with_state(counts, log):
     generator = torch.Generator().manual_seed(9)
 
     def loss(model, batch):
-        global STEPS  # noqa: PLW0603
+        global STEPS
         nonlocal seen
         STEPS += 1
         seen += 1
@@ -90,20 +90,20 @@ def test_nothing_changes(fails_at):
     loss, state_of_loss = loss_with_state({"calls": 0}, [])
     calls = iter(range(10_000))
 
-    class Failed(Exception):
+    class FailedError(Exception):
         pass
 
     def checked(m, batch):
         if fails_at is not None and next(calls) >= fails_at:
             m.eval()
-            raise Failed
+            raise FailedError
         return loss(m, batch)
 
     before = (everything(model, optimizer, generator), state_of_loss(), receipt.state_dict())
     if fails_at is None:
         bridle.audit(model, optimizer, (X, Y), loss=loss)
     else:
-        with pytest.raises(Failed):
+        with pytest.raises(FailedError):
             bridle.audit(model, optimizer, (X, Y), loss=checked)
     assert_same(before, (everything(model, optimizer, generator), state_of_loss(),
                          receipt.state_dict()))  # fmt: skip

@@ -7,13 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam
+from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam, norm_of
 from bridle.audit.records import Check, Effect, Finding
 from bridle.audit.sandbox import Sandbox, needs_closure
 from bridle.modules.attach import has_l2
 from bridle.modules.attachment import Attachment, groups_of
 from bridle.modules.noise_hooks import parameters_of
-from bridle.ops.sharding import full_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of
 
@@ -164,7 +163,7 @@ def _one(
         expected = torch.zeros_like(measured)
         for penalty in penalties:
             expected = expected + gradient_of(penalty, start[key])
-        slack = float(full_of(before).double().norm())
+        slack = norm_of(before)
     else:
         before, after = stages.weights[place][key], stages.weights[place + 1][key]
         measured = before - after
@@ -174,7 +173,7 @@ def _one(
             apply_prox(optimizer, [weight], penalties, metric=attachment.metric)
             expected = before - weight.detach()
             weight.copy_(kept)
-        slack = float(full_of(before).double().norm())
+        slack = norm_of(before)
     route = "coupled" if attachment.mode == "coupled" else "prox"
     effect = effect_of(name, route, label, measured, expected)
     part.effects.append(effect)

@@ -30,8 +30,9 @@ def audit(
 
     The audit measures the effect of every penalty on every parameter and compares it with the
     formula. The penalty may be in the loss, the optimizer's ``weight_decay``, or attached by
-    bridle. The audit also checks which noises run, what share they keep, and whether they are off
-    in evaluation mode. Model, optimizer, gradients and random state do not change.
+    bridle. The audit also checks which noises run, what share they keep, whether they are off in
+    evaluation mode, and whether the gradient belongs to the masks of the forward pass. Nothing
+    changes: the model with its generators and counters, the optimizer, the random state.
 
     Parameters
     ----------
@@ -52,8 +53,10 @@ def audit(
         Prints as tables; programs use ``passed``, ``exit_code`` and ``to_dict()``. It fails if a
         penalty has no effect or an effect that differs from its formula, if a parameter has two L2
         penalties, if noise is off in training or on in evaluation, if masks are equal across steps
-        or ranks, or if the optimizer's parameters are not the model's. It warns if biases or
-        normalization layers are decayed, and if L2 passes through Adam's scaling.
+        or ranks, if a gradient is not the derivative of the loss with the same random numbers, or
+        if a parameter is not in the optimizer. It warns if biases or normalization layers are
+        decayed, and if L2 passes through Adam's scaling. ``checks`` lists the checks that could not
+        be made, with the reason.
 
     Raises
     ------

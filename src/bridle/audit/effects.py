@@ -10,7 +10,7 @@ from torch import Tensor
 from bridle.audit.records import Check, Effect, Finding
 from bridle.ops.sharding import full_of
 
-__all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam"]
+__all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam", "norm_of"]
 
 ADAMS = (
     torch.optim.Adam,
@@ -32,6 +32,11 @@ class Part:
     findings: list[Finding] = field(default_factory=list)
     l2: list[tuple[str, str]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+
+
+def norm_of(tensor: Tensor) -> float:
+    """Return the Euclidean norm in double precision."""
+    return float(full_of(tensor).double().norm())
 
 
 def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: Tensor) -> Effect:

@@ -9,11 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam
+from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam, norm_of
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.snapshot import Snapshot
 from bridle.modules.select import kind_of
+from bridle.ops.sharding import full_of
 
 __all__ = ["loss_penalties"]
 
@@ -194,7 +195,7 @@ def _is_without_gradient(fixed: _Fixed, name: str, other: Callable[[], _Fixed | 
         slope = 0.0
         if gradient is not None:
             weight = of.parameters[name].detach()
-            slope = float((gradient.double() * weight.double()).sum())
+            slope = float((full_of(gradient).double() * full_of(weight).double()).sum())
         return moved - slope, max(abs(moved), abs(slope))
 
     off, size = gap(fixed)
@@ -212,7 +213,7 @@ def _is_of_any_batch(gradient: Tensor, other: Callable[[], _Fixed | None], name:
     if again is None:
         return True
     found = again.gradients[name]
-    return found is not None and float((found - gradient).norm()) <= 1e-2 * float(gradient.norm())
+    return found is not None and norm_of(found - gradient) <= 1e-2 * norm_of(gradient)
 
 
 def _other_batch(batch: Any) -> Any:
@@ -245,6 +246,7 @@ def _parameters_with_modules(model: nn.Module) -> list[tuple[nn.Module, str, nn.
 
 def _formula(weight: Tensor, gradient: Tensor, sign: int) -> tuple[str, Tensor]:
     """Fit a gradient as ``l1 sign(w) + l2 w``; return the penalty and the fitted gradient."""
+    weight, gradient = full_of(weight), full_of(gradient)
     flat, target = weight.double().flatten(), gradient.double().flatten()
     basis = torch.stack([flat.sign(), flat], dim=1)
     l1, l2 = torch.linalg.lstsq(basis.cpu(), target.cpu()[:, None]).solution.flatten().tolist()

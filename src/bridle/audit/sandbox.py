@@ -68,6 +68,8 @@ class Sandbox:
     def copies(self, *, decay: bool = True) -> tuple[nn.Module, torch.optim.Optimizer]:
         """Return a copy of the model in training mode, and one of its optimizer."""
         model, optimizer, _ = self.copied()
+        for each in attachments_of(optimizer):
+            each.detach()
         if not decay:
             for group in optimizer.param_groups:
                 if "weight_decay" in group:
@@ -121,32 +123,50 @@ class Sandbox:
         optimizer: torch.optim.Optimizer,
         model: nn.Module,
         memo: dict[int, Any],
-        between: Callable[[], None] = lambda: None,
+        between: Callable[[], None],
     ) -> list[Attachment]:
-        """Attach the penalties to a copy, by the identity of the parameters.
+        """Let the penalties act on a copy; ``between`` is called before the first and after each.
 
-        ``between`` is called before the first attachment and after each.
+        Attachments that a copied optimizer has brought along keep their hooks, in this order.
         """
+        brought = attachments_of(optimizer)
+        hooks = [self._taken_hooks(optimizer, each) for each in brought]
         named = parameters_of(model)
         own = {id(named[name]): (each,) for name, each in regularizers_of(model).items()}
         again = []
         between()
-        for each in self.attached:
-            mine = {
-                name: memo[id(value)]
-                for name, value in each.parameters.items()
-                if id(value) in memo
-            }
-            rules = {
-                name: own.get(id(value), each.rules[name])
-                for name, value in mine.items()
-                if name in each.rules
-            }
-            made = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
-            made.step = each.step
+        for place, each in enumerate(self.attached):
+            if brought:
+                made = brought[place]
+                for hook in hooks[place][0]:
+                    optimizer.register_step_pre_hook(hook)
+                for hook in hooks[place][1]:
+                    optimizer.register_step_post_hook(hook)
+            else:
+                mine = {n: memo[id(p)] for n, p in each.parameters.items() if id(p) in memo}
+                rules = {
+                    n: own.get(id(p), each.rules[n]) for n, p in mine.items() if n in each.rules
+                }
+                made = Attachment(optimizer, mine, rules, mode=each.mode, metric=each.metric)
+                made.step = each.step
             again.append(made)
             between()
         return again
+
+    @staticmethod
+    def _taken_hooks(
+        optimizer: torch.optim.Optimizer, owner: Attachment
+    ) -> tuple[list[Any], list[Any]]:
+        """Remove an attachment's hooks from an optimizer, and return them."""
+        taken: tuple[list[Any], list[Any]] = ([], [])
+        everything: list[dict[int, Any]] = [
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+        ]
+        for kept, hooks in zip(taken, everything, strict=True):
+            for key in [k for k, hook in hooks.items() if getattr(hook, "__self__", None) is owner]:
+                kept.append(hooks.pop(key))
+        return taken
 
     def loss_of(self, model: nn.Module, batch: Any = None) -> Tensor:
         """Return a copy's loss on a copy of the batch; check that it is a scalar."""
