@@ -8,11 +8,15 @@ from typing import Any
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.modules.attention_dropout import AttentionForward
 from bridle.modules.noise_hooks import UnitNoise, let_compilers_see_hooks, noises_of
 from bridle.modules.torch_dropout import KINDS, addressed_dropout, make_noise
 from bridle.noise import Multiplier
 
 __all__ = ["Replacement", "TorchDropout", "replace_dropout"]
+
+
+_TORCH = {*KINDS, nn.MultiheadAttention}
 
 
 def _identity(input: Tensor) -> Tensor:  # noqa: A002
@@ -25,28 +29,36 @@ class TorchDropout(Multiplier):
 
     def __init__(self, module: nn.Module) -> None:
         self._module: Any = module
-        self._kind = KINDS[_torch_class(module)]
+        attention = isinstance(module, nn.MultiheadAttention)
+        self._attribute = "dropout" if attention else "p"
+        self._kind = "dropout" if attention else KINDS[_torch_class(module)]
         self.multiplies = "alpha" not in self._kind
         self._made = make_noise(self._kind, 0.0)
         self._made_for = 0.0
 
+    @property
+    def rate(self) -> float:
+        """The probability to drop that the module has at the moment."""
+        rate: float = getattr(self._module, self._attribute)
+        return rate
+
     def _now(self) -> Multiplier:
-        if self._made_for != self._module.p:
-            self._made, self._made_for = make_noise(self._kind, self._module.p), self._module.p
+        if self._made_for != self.rate:
+            self._made, self._made_for = make_noise(self._kind, self.rate), self.rate
         return self._made
 
     def __repr__(self) -> str:
-        return f"{_torch_class(self._module).__name__}(p={self._module.p:g})"
+        return f"{_torch_class(self._module).__name__}({self._attribute}={self.rate:g})"
 
     @property
     def keep_prob(self) -> float:
         """The keep probability that the module asks for."""
-        return 1 - float(self._module.p)
+        return 1 - float(self.rate)
 
     @property
     def drawn_keep_prob(self) -> Any:
         """The keep probability of the masks: a multiple of 1/65536."""
-        return 0.0 if self._module.p == 1 else self._now().drawn_keep_prob
+        return 0.0 if self.rate == 1 else self._now().drawn_keep_prob
 
     def keep_at(self, address: Tensor) -> float:  # noqa: ARG002
         """Return the keep probability, which the module changes and not the address."""
@@ -55,13 +67,13 @@ class TorchDropout(Multiplier):
     def train(self, x: Tensor, address: Tensor, *, rows: Tensor | None = None) -> Tensor:
         """Return ``x`` with the mask of an address applied, in place if the module says so."""
         module = self._module
-        noise = None if module.p in (0, 1) else self._now()
-        y = addressed_dropout(self._kind, x, module.p, address, rows, noise)
-        return x.copy_(y) if module.inplace and y is not x else y
+        noise = None if self.rate in (0, 1) else self._now()
+        y = addressed_dropout(self._kind, x, self.rate, address, rows, noise)
+        return x.copy_(y) if getattr(module, "inplace", False) and y is not x else y
 
     def seen(self, x: Tensor, y: Tensor) -> Tensor:
         """Return which entries were kept; see :meth:`Multiplier.seen`."""
-        return (y != 0)[x != 0].flatten() if self._module.p == 1 else self._now().seen(x, y)
+        return (y != 0)[x != 0].flatten() if self.rate == 1 else self._now().seen(x, y)
 
 
 class _ReplacedNoise(UnitNoise):
@@ -69,6 +81,15 @@ class _ReplacedNoise(UnitNoise):
 
     def __str__(self) -> str:
         return f"{self.noise} at {self.name or 'the model'}"
+
+    def act_on(self, module: nn.Module) -> list[Any]:
+        """Let the noise act in a module; return the handles of its hooks."""
+        if isinstance(module, nn.MultiheadAttention):
+            vars(module)["forward"] = AttentionForward(module, self)
+            return []
+        vars(module)["forward"] = _identity
+        # the noise acts before other hooks on the output, which see it as they did before
+        return [module.register_forward_hook(self.after, prepend=True)]
 
     def after(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
         """Return the output, with noise in training."""
@@ -122,7 +143,7 @@ class Replacement:
 
     def state_dict(self) -> dict[str, int]:
         """Return the step of each noise, so that a resumed run equals an uninterrupted one."""
-        return {f"after {noise.name}": noise.counter.step for noise in self.noises}
+        return {f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Restore the steps from a checkpoint.
@@ -139,7 +160,7 @@ class Replacement:
                 "replace the dropout of the same model"
             )
         for noise in self.noises:
-            noise.counter.step = int(state[f"after {noise.name}"])
+            noise.counter.step = int(state[f"{noise.where} {noise.name}"])
 
 
 def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
@@ -152,10 +173,11 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
     that is set later (``module.p = 0.3``) holds from then on, and ``inplace`` acts as before.
 
     ``Dropout``, ``Dropout1d``, ``Dropout2d``, ``Dropout3d``, ``AlphaDropout`` and
-    ``FeatureAlphaDropout`` are replaced, also those in ``nn.TransformerEncoderLayer`` and
-    ``nn.TransformerDecoderLayer``. Dropout that is not a module cannot be: that of the weights in
-    ``nn.MultiheadAttention``, between the layers of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN``, and of
-    functions. Those are named in ``left``, as far as a module has their rate.
+    ``FeatureAlphaDropout`` are replaced, and the dropout of the weights in
+    ``nn.MultiheadAttention``: so all dropout of ``nn.TransformerEncoderLayer`` and
+    ``nn.TransformerDecoderLayer``. Other dropout that is not a module cannot be: that between the
+    layers of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN``, and that of functions. It is named in
+    ``left``, as far as a module has its rate.
 
     Parameters
     ----------
@@ -193,7 +215,7 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
         elif reason:
             left[name] = reason
     present = noises_of(model)
-    again = [noise.name for noise in present if isinstance(noise, _ReplacedNoise)]
+    again = [name for name, module in model.named_modules() if _is_replaced(module)]
     if again:
         raise UsageError(
             f"the dropout of {', '.join(map(repr, again))} is already replaced: call "
@@ -211,23 +233,24 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
     noises: list[UnitNoise] = []
     handles: list[Any] = []
     for stream, (name, module) in enumerate(chosen.items(), first):
-        noise = _ReplacedNoise(name, TorchDropout(module), where="after", seed=seed, stream=stream)
+        where = "in" if isinstance(module, nn.MultiheadAttention) else "after"
+        noise = _ReplacedNoise(name, TorchDropout(module), where=where, seed=seed, stream=stream)
         noises.append(noise)
-        # the noise acts before other hooks on the output, which see it as they did before
-        handles.append(module.register_forward_hook(noise.after, prepend=True))
-        module.forward = _identity
+        handles += noise.act_on(module)
     return Replacement(noises, left, list(chosen.values()), handles)
 
 
 def _torch_class(module: nn.Module) -> type[nn.Module]:
     """Return the class of torch's that a module of dropout has, or is derived from."""
-    return next(each for each in type(module).__mro__ if each in KINDS)
+    return next(each for each in type(module).__mro__ if each in _TORCH)
 
 
 def _reason_to_leave(module: nn.Module) -> str | None:
     """Return why a module's dropout stays torch's; "" if it has none, and None to replace it."""
     kind = type(module).__name__
-    if isinstance(module, tuple(KINDS)):
+    if isinstance(module, nn.MultiheadAttention) and module.dropout == 0:
+        return ""
+    if isinstance(module, tuple(_TORCH)):
         if "forward" in vars(module) or type(module).forward is not _torch_class(module).forward:
             return "" if _is_replaced(module) else f"{kind} has a forward of its own"
         return None
@@ -237,13 +260,12 @@ def _reason_to_leave(module: nn.Module) -> str | None:
     shown = ", ".join(f"{name}={rate:g}" for name, rate in rates.items())
     if isinstance(module, nn.RNNBase):
         return f"{kind} applies its {shown} inside torch's recurrent function"
-    if isinstance(module, nn.MultiheadAttention):
-        return f"{kind} applies its {shown} to the attention weights by a function"
     return f"{kind} has {shown}, and may apply it by a function"
 
 
 def _is_replaced(module: nn.Module) -> bool:
-    return vars(module).get("forward") is _identity
+    forward = vars(module).get("forward")
+    return forward is _identity or isinstance(forward, AttentionForward)
 
 
 def _rates(module: nn.Module) -> Iterator[tuple[str, float]]:

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
+from bridle.modules.scaled_attention import attend
 from bridle.modules.torch_dropout import addressed_dropout, addressed_rrelu
 from bridle.ops import address_of
-from bridle.subnetworks.attention_noise import attend
 from bridle.subnetworks.recurrent_noise import RECURRENT, run_recurrent
 
 __all__ = ["NoiseCall", "NoiseMode", "shifted_rows"]

@@ -8,7 +8,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-__all__ = ["attend"]
+__all__ = ["attend", "weights_of"]
+
+
+def weights_of(scores: Tensor) -> Tensor:
+    """Return the softmax of scores; 0 for a query that may attend to no key, with scores -∞."""
+    nowhere = (scores == -math.inf).all(-1, keepdim=True)
+    return scores.masked_fill(nowhere, 0).softmax(-1).masked_fill(nowhere, 0)
 
 
 def attend(
@@ -56,6 +62,4 @@ def attend(
         scores = scores.masked_fill(~attn_mask, -math.inf)
     elif attn_mask is not None:
         scores = scores + attn_mask
-    nowhere = (scores == -math.inf).all(-1, keepdim=True)
-    weights = scores.masked_fill(nowhere, 0).softmax(-1).masked_fill(nowhere, 0)
-    return drop(weights) @ value
+    return drop(weights_of(scores)) @ value
