@@ -73,9 +73,8 @@ def parse_dates(texts: pd.Series[Any], written: str | None) -> pd.Series[Any]:
     Strings of the given form are read first, then those in ISO form, then times of day if the form
     is one.
     """
-    forms = [written or "ISO8601", "ISO8601"]
-    if written in _TIMES:
-        forms += _TIMES
+    # a time of day in ISO form would be one of today
+    forms = [written, *_TIMES] if written in _TIMES else [written or "ISO8601", "ISO8601"]
     plain = texts.astype(object)
     found = pd.to_datetime(plain, format=forms[0], errors="coerce", utc=True)
     for form in forms[1:]:
