@@ -182,7 +182,9 @@ class Cells:
             common = count >= max(2, _COMMON * total) and len(self.written) <= MAX_CATEGORIES
             if not others or cell in absent or not (is_target or common):
                 gone[at] = True
-                notes.append(f"{cell!r} in {count} cells of {self.name!r} is taken as missing")
+                notes.append(
+                    f"{cell!r} in {count} of {total} cells of {self.name!r} is taken as missing"
+                )
             elif is_target:
                 notes.append(f"{cell!r} is a class of {self.name!r}; if not, give --missing {cell}")
         if is_target and self.padded:

@@ -29,6 +29,8 @@ def date_format_of(texts: pd.Series[Any], given: str | None = None) -> str | Non
         return None
     if given is not None and _all_fit(distinct, given):
         return given
+    if distinct.str.fullmatch(r"\d?\d:\d\d(?::\d\d(?:\.\d+)?)?").all():
+        return next((form for form in _TIMES if _all_fit(distinct, form)), None)
     if not distinct.str.contains(r"\d\W+\w+\W+\d|\d:\d\d|\d{8}").any():
         return None  # skrub's guess takes long, and needs seconds to import
     from skrub import ToDatetime
