@@ -108,6 +108,7 @@ add(
     text({"0": TOWN, "1": COUNT, "2": SIZE}),
     {"0": TOWN, "1": COUNT, "2": SIZE},
 )
+add("header: none, counted from 1", "1,2,3\n4,5,6\n7,8,9\n5,3,1\n", None)
 add(
     "header: years",
     text({"town": TOWN, "2019": COUNT, "2020": SIZE}),
@@ -135,6 +136,9 @@ add("header: the same name twice", text(TABLE).replace("count", "town", 1), None
 add("header: two lines", text(TABLE).replace("\n", "\nname,pieces,kg\n", 1), None)
 add("header: only", "town,count,size\n", {"town": [], "count": [], "size": []})
 add("header: longer than the rows", text(TABLE).replace("size\n", "size,extra,more\n"), None)
+
+add("separator: tilde", text(TABLE, "~"))
+add("separator: colon", text(TABLE, ":"))
 
 # before, between and after
 add("lines: comments at the top", "# exported 2024\n# by me\n" + text(TABLE))

@@ -29,6 +29,8 @@ def date_format_of(texts: pd.Series[Any], given: str | None = None) -> str | Non
         return None
     if given is not None and _all_fit(distinct, given):
         return given
+    if distinct.str.fullmatch(r"\d?\d:\d\d(?::\d\d(?:\.\d+)?)?").all():
+        return next((form for form in _TIMES if _all_fit(distinct, form)), None)
     if not distinct.str.contains(r"\d\W+\w+\W+\d|\d:\d\d|\d{8}").any():
         return None  # skrub's guess takes long, and needs seconds to import
     from skrub import ToDatetime
@@ -73,9 +75,8 @@ def parse_dates(texts: pd.Series[Any], written: str | None) -> pd.Series[Any]:
     Strings of the given form are read first, then those in ISO form, then times of day if the form
     is one.
     """
-    forms = [written or "ISO8601", "ISO8601"]
-    if written in _TIMES:
-        forms += _TIMES
+    # a time of day in ISO form would be one of today
+    forms = [written, *_TIMES] if written in _TIMES else [written or "ISO8601", "ISO8601"]
     plain = texts.astype(object)
     found = pd.to_datetime(plain, format=forms[0], errors="coerce", utc=True)
     for form in forms[1:]:

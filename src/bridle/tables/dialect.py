@@ -13,6 +13,7 @@ from bridle.errors import DataError
 __all__ = ["SEPARATORS", "Dialect", "find_dialect"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "blank"}
+_RARE = "~^\x01\x1f¦:"
 _SAMPLE = 20_000  # characters that the dialect is found from
 _SEP_LINE = re.compile(r'\A"?sep=(.)"?\r?\n?', re.IGNORECASE)
 
@@ -69,7 +70,7 @@ def find_dialect(
     if found is None:
         found = _detected("".join(line for line in sample.splitlines(True) if line.strip()), sep)
     if found is None and not any(each in sample for each in SEPARATORS):
-        found = Dialect(",")  # one column
+        found = _unusual(sample) or Dialect(",")  # one column
     if found is None:
         raise DataError(
             f"{name} has no separator that splits its lines into columns; give --sep, or a table "
@@ -104,6 +105,16 @@ def _detected(sample: str, sep: str | None) -> Dialect | None:
         return Dialect(sep) if sep else None
     # a sample without quotes says nothing of the rest
     return Dialect(found.delimiter, found.quotechar or '"', found.escapechar or "")
+
+
+def _unusual(sample: str) -> Dialect | None:
+    """Return the dialect of a rarer separator that is equally often in every line."""
+    lines = [line for line in sample.splitlines() if line.strip()]
+    for sep in _RARE:
+        counts = {line.count(sep) for line in lines}
+        if len(lines) > 1 and len(counts) == 1 and counts != {0}:
+            return Dialect(sep)
+    return None
 
 
 def _check_quotes(text: str, name: str, dialect: Dialect) -> None:

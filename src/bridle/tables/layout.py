@@ -144,12 +144,20 @@ def _is_data(cells: list[str], body: list[list[str]], name: str, line: int) -> b
     numbers = [int(cell) for cell in cells if cell.strip().isdigit()]
     rising = all(b - a == 1 for a, b in pairwise(numbers))
     years = len(numbers) > 1 and all(1500 <= each <= 2200 for each in numbers)
-    if rising and (years or (len(numbers) == len(cells) and numbers[0] in (0, 1))):
+    counted = len(numbers) == len(cells) > 2 and numbers[0] == 0
+    if rising and (counted or (years and not _all_years(body, cells))):
         return False
     raise DataError(
         f"{name}, line {line} may be the header or a row: {_shown(cells)}; give --header or "
         "--no-header"
     )
+
+
+def _all_years(body: list[list[str]], header: list[str]) -> bool:
+    """Return whether the rows have years too, where the header has them."""
+    places = [place for place, cell in enumerate(header) if cell.strip().isdigit()]
+    cells = [row[place].strip() for row in body for place in places]
+    return all(cell.isdigit() and 1500 <= int(cell) <= 2200 for cell in cells)
 
 
 def _is_value(cell: str) -> bool:

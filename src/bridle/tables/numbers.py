@@ -141,7 +141,11 @@ def find_marks(
     if thousands is None:
         other = "," if decimal == "." else "."
         groups = any(other in cell for _, cell in doubtful)
-        groups |= any(other in (_dress(cell) or ("",))[0] for c in columns.values() for cell in c)
+        groups |= any(
+            other in cell and other in (_dress(cell) or ("",))[0]
+            for cells in columns.values()
+            for cell in cells
+        )
         thousands = other if groups else next(iter(grouping), "")
     return Marks(decimal, thousands)
 

@@ -191,7 +191,9 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
         for column in frame.columns
         if not pd.api.types.is_numeric_dtype(frame[column].dtype)
     }
-    return frame.assign(**plain) if plain else frame
+    if not plain:
+        return frame
+    return pd.DataFrame({name: plain.get(name, frame[name]) for name in frame.columns})
 
 
 def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:

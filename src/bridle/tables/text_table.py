@@ -20,6 +20,7 @@ from bridle.tables.options import ReadOptions
 __all__ = ["TextTable", "read_text_table"]
 
 _MAX_FOOTER = 5
+_TOTALS = frozenset(("total", "totals", "sum", "grand total", "summe", "gesamt", "all", "mean"))
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def read_text_table(
     signs = [f"separator {SEPARATORS.get(dialect.sep, repr(dialect.sep))}", encoding]
     if not layout.has_header:
         signs.append("no header line: the columns are column1, column2 …")
-    notes = [*comments, *layout.notes, *footer]
+    notes = [*comments, *layout.notes, *footer, *_total(frame)]
     return TextTable(frame, dialect.sep, tuple(signs), tuple(notes))
 
 
@@ -145,6 +146,14 @@ def _rows(text: str, dialect: Dialect, layout: Layout, name: str) -> tuple[pd.Da
     frame = table.to_pandas()
     frame.columns = pd.Index(layout.names)
     return _named(frame, layout, name), notes
+
+
+def _total(frame: pd.DataFrame) -> list[str]:
+    """Return a note on a last row that looks like a sum."""
+    last = str(frame.iloc[-1, 0]).strip() if frame.size else ""
+    if last.casefold().rstrip(":") not in _TOTALS or (frame.iloc[:-1, 0] == last).any():
+        return []
+    return [f"the last row begins with {last!r}; if it is a sum, delete it"]
 
 
 def _by_python(

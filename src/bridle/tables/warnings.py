@@ -95,10 +95,10 @@ def _gives_target_away(
     numeric = pd.api.types.is_numeric_dtype(values.dtype)
     target_numeric = pd.api.types.is_numeric_dtype(truth.dtype)
     if numeric and target_numeric and not pd.api.types.is_bool_dtype(values.dtype):
-        pair = pd.DataFrame({"a": values.astype(float), "b": truth.astype(float)})
-        pair = pair.replace([np.inf, -np.inf], np.nan).dropna()
-        if len(pair) >= _MIN_ROWS and pair["a"].std() > 0 and pair["b"].std() > 0:
-            together = abs(float(np.corrcoef(pair["a"], pair["b"])[0, 1]))
+        pair = np.stack([each.to_numpy(dtype=float, na_value=np.nan) for each in (values, truth)])
+        pair = pair[:, np.isfinite(pair).all(axis=0)]
+        if pair.shape[1] >= _MIN_ROWS and (pair.std(axis=1) > 0).all():
+            together = abs(float(np.corrcoef(pair)[0, 1]))
             if together > 0.9999:
                 return [
                     f"{column.name!r} gives the target away (correlation {together:.5f}); {advice}"
@@ -107,7 +107,7 @@ def _gives_target_away(
         return []
     distinct = int(codes.max()) + 1
     if 2 <= distinct <= len(codes) / 5:
-        told = pd.crosstab(codes, classes).to_numpy().max(axis=1).sum() / len(codes)
+        told = _counts(codes, classes).max(axis=1).sum() / len(codes)
         most = np.bincount(classes).max() / len(classes)
         if told >= _GIVEN_AWAY and most < 0.95:
             return [
@@ -123,6 +123,13 @@ def _gives_target_away(
                 f"{advice}"
             ]
     return []
+
+
+def _counts(codes: Array, classes: Array) -> Array:
+    """Return the number of rows of each value (a missing one is the first) and class."""
+    rows, columns = int(codes.max()) + 2, int(classes.max()) + 2
+    flat = (codes + 1) * columns + classes + 1
+    return np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
 
 
 def _identifier(column: Column, values: pd.Series[Any], codes: Array) -> list[str]:
@@ -172,7 +179,8 @@ def _groups(column: Column, codes: Array, classes: Array | None) -> list[str]:
     groups, rows = len(sizes), int(present.sum())
     if groups < 10 or not 3 <= np.median(sizes) <= rows / 10:
         return []
-    table = pd.crosstab(codes[present], classes[present]).to_numpy()
+    table = _counts(codes[present], classes[present])
+    table = table[table.sum(axis=1) > 0]
     pure = (table.max(axis=1) == table.sum(axis=1)).mean()
     if pure < 0.9:
         return []

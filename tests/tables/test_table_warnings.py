@@ -1,0 +1,106 @@
+"""Warnings before training: each for what it names, and none for an ordinary table."""
+
+import uuid
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import datasets
+
+from bridle.models.reading import read_for_fit
+from conftest import CREDIT
+
+ROWS = 600
+
+
+def _table(rng):
+    x = rng.normal(size=(ROWS, 4))
+    frame = pd.DataFrame(x, columns=["age", "income", "score", "visits"])
+    noisy = x[:, 0] + x[:, 1] * x[:, 2] + rng.normal(size=ROWS)
+    return frame.assign(churned=np.where(noisy > 0, "yes", "no"))
+
+
+def _notes(frame, target="churned"):
+    return read_for_fit(frame, target, ()).notes
+
+
+def test_ordinary_tables_have_none(rng):
+    assert _notes(_table(rng)) == ()
+    assert read_for_fit(CREDIT, "class", ()).notes == ()
+    for name in ("breast_cancer", "wine", "diabetes"):
+        frame = getattr(datasets, f"load_{name}")(as_frame=True).frame
+        assert [note for note in _notes(frame, "target") if "repeat" not in note] == []
+
+
+def _leak(frame, rng):
+    return frame.assign(refund=np.where(frame["churned"] == "yes", "R1", "R0"))
+
+
+def _identifier(frame, rng):
+    return frame.assign(customer=[str(uuid.UUID(int=i * 7919)) for i in range(ROWS)])
+
+
+def _position(frame, rng):
+    return frame.assign(customer=np.arange(10000, 10000 + ROWS))
+
+
+def _sorted(frame, rng):
+    return frame.sort_values("churned").reset_index(drop=True).assign(number=range(ROWS))
+
+
+def _duplicates(frame, rng):
+    return pd.concat([frame[:150]] * 4, ignore_index=True)
+
+
+def _case(frame, rng):
+    upper = rng.random(ROWS) < 0.3
+    return frame.assign(churned=frame["churned"].where(~upper, frame["churned"].str.upper()))
+
+
+def _far_code(frame, rng):
+    return frame.assign(score=frame["score"].where(rng.random(ROWS) < 0.9, -999.0))
+
+
+def _time(frame, rng):
+    return frame.assign(day=pd.date_range("2022-01-01", periods=ROWS))
+
+
+def _groups(frame, rng):
+    patient = np.repeat(np.arange(ROWS // 8), 8)
+    ill = rng.random(len(patient) // 8) < 0.5
+    names = [f"P{p:03}" for p in patient]
+    return frame.assign(patient=names, churned=np.where(ill[patient], "i", "w"))
+
+
+KINDS = {
+    _leak: "'refund' gives the target away: it tells it in 100.0 % of the rows",
+    _identifier: "'customer' looks like an identifier",
+    _position: "'customer' is the position of the row; leave it out with --drop customer",
+    _sorted: "'number' gives the target away: sorted by it, each class is one block",
+    _duplicates: "450 of 600 rows repeat another row",
+    _case: "the classes 'YES', 'yes' of 'churned' differ in case or blanks only",
+    _far_code: "rows, far from all other values; if it means a missing value, give --missing -999",
+    _time: "the rows are in order of time ('day')",
+    _groups: "about 8 rows for each of 75 values of 'patient'",
+}
+
+
+@pytest.mark.parametrize("make", KINDS)
+def test_each_kind(make, rng):
+    notes = _notes(make(_table(rng), rng))
+    assert any(KINDS[make] in note for note in notes), notes
+
+
+def test_one_row_per_class():
+    frame = pd.DataFrame({"a": np.linspace(0, 1, 40) ** 2, "name": [f"n{i}" for i in range(40)]})
+    assert any("nearly one row each" in note for note in _notes(frame, "name"))
+
+
+def test_blanks_around_labels(tmp_path, rng):
+    frame = _table(rng)
+    frame["churned"] = frame["churned"].where(rng.random(ROWS) < 0.7, frame["churned"] + " ")
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    for source in (frame, tmp_path / "t.csv"):
+        given = read_for_fit(source, "churned", ())
+        assert any("have blanks around them" in note for note in given.notes)
+        assert set(given.truth) == {"yes", "no"}
