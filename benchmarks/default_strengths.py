@@ -85,9 +85,9 @@ def differences(
     y = torch.from_numpy(coding.transform(truth))
     data = {part: Dataset(X[at], y[at]) for part, at in rows.items()}
     candidates, recipe = CANDIDATES[task], Recipe(epochs=epochs)
-    classes = isinstance(coding, ClassTarget)
+    outputs = len(coding.classes) if isinstance(coding, ClassTarget) else 1
     network = Network(
-        [X.shape[1], *recipe.hidden, len(coding.classes) if classes else 1],
+        [X.shape[1], *recipe.hidden, outputs],
         seeds=[seed] * len(candidates),
         **noises_of(candidates),
     )
@@ -95,7 +95,7 @@ def differences(
         network,
         data["training"],
         data["held out"],
-        objective="cross_entropy" if classes else "squared_error",
+        objective="cross_entropy" if task == "classification" else "squared_error",
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -122,7 +122,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--table", help="only this table")
     given = parser.parse_args()
     began = time.perf_counter()
