@@ -64,7 +64,7 @@ def _scores(networks: Sequence[Fitted], counts: Mapping[str, int]) -> list[tuple
         ("verdict", [each.verdict for each in judged]),
         (
             "exact zeros by layer",
-            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
+            [", ".join(f"{100 * zeros:.0f}" for zeros in n.zeros) + " %" for n in networks],
         ),
     ]
 
