@@ -21,9 +21,10 @@ from machine import machine
 
 from bridle import Dataset, Network, Recipe, Strengths, train
 from bridle.models.fit import encoders_of, judge_members
+from bridle.models.reading import read_for_fit
 from bridle.models.recipe import noises_of, penalties_of
 from bridle.statistics import compare
-from bridle.tables import ClassTarget, target_column
+from bridle.tables import ClassTarget
 
 TABLES = {
     "classification": (
@@ -79,15 +80,15 @@ def differences(
     frame: pd.DataFrame, task: str, seed: int, epochs: int
 ) -> tuple[float, list[tuple[float, str]]]:
     """Return the test score of early stopping alone, and what each candidate adds to it."""
-    features, truth = target_column(frame, "target")
-    rows, encoder, coding = encoders_of(features, truth, task, seed)
-    X = torch.from_numpy(encoder.transform(features))
-    y = torch.from_numpy(coding.transform(truth))
+    given = read_for_fit(frame, "target", ())
+    rows, encoder, coding = encoders_of(given, task, seed)
+    X = torch.from_numpy(encoder.transform(given.frame))
+    y = torch.from_numpy(coding.transform(given.truth))
     data = {part: Dataset(X[at], y[at]) for part, at in rows.items()}
     candidates, recipe = CANDIDATES[task], Recipe(epochs=epochs)
-    classes = isinstance(coding, ClassTarget)
+    outputs = len(coding.classes) if isinstance(coding, ClassTarget) else 1
     network = Network(
-        [X.shape[1], *recipe.hidden, len(coding.classes) if classes else 1],
+        [X.shape[1], *recipe.hidden, outputs],
         seeds=[seed] * len(candidates),
         **noises_of(candidates),
     )
@@ -95,7 +96,7 @@ def differences(
         network,
         data["training"],
         data["held out"],
-        objective="cross_entropy" if classes else "squared_error",
+        objective="cross_entropy" if task == "classification" else "squared_error",
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -122,7 +123,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=100)
     parser.add_argument("--table", help="only this table")
     given = parser.parse_args()
     began = time.perf_counter()

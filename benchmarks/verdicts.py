@@ -20,116 +20,15 @@ import numpy as np
 import torch
 from machine import machine
 from torch import Tensor
-from torch.quasirandom import SobolEngine
+from verdict_cases import CASES, Case, Scores, World
 
-from bridle import Network, predict, train_step
+from bridle import predict
 from bridle.diagnosis import Diagnosis
 from bridle.diagnosis.assemble import Measurements, assemble
 from bridle.diagnosis.predictions import Predictions
-from bridle.statistics.gap import TOLERANCE
 from bridle.statistics.intervals import corrected_interval
 from bridle.statistics.scores import Estimate
-
-INPUTS, TRUTH_ROWS, NOISE, BATCH = 6, 2**14, 0.6, 64
-Scores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class Case:
-    """Rows and a network; ``reference`` is another network on the same rows."""
-
-    name: str
-    training: int
-    new: int
-    hidden: tuple[int, ...]
-    steps: int
-    reference: tuple[tuple[int, ...], int]
-    signal: float = 1.0
-    classification: bool = True
-
-
-CASES = (
-    Case("overfitting", 200, 200, (48, 48), 400, ((), 150)),
-    Case("underfitting", 4000, 1000, (), 250, ((24, 24), 500)),
-    Case("fine", 12000, 6000, (24, 24), 700, ((24, 24), 600)),
-    Case("undecidable: few new rows", 2000, 100, (16,), 300, ((24, 24), 300)),
-    Case("on the edge: gap near 2 points", 2000, 2000, (12,), 400, ((24, 24), 300)),
-    Case("no signal", 4000, 2000, (4,), 150, ((24, 24), 150), 0.0),
-    Case("overfitting, regression", 200, 200, (48, 48), 400, ((), 200), classification=False),
-    Case("underfitting, regression", 3000, 500, (), 300, ((24, 24), 500), classification=False),
-    Case("fine, regression", 12000, 4000, (24, 24), 800, ((24, 24), 700), classification=False),
-)
-
-
-def function(X: Tensor) -> Tensor:
-    """Return what there is to learn: the log-odds, or the mean."""
-    return 2 * (torch.sin(2 * X[..., 0]) + X[..., 1] * X[..., 2])
-
-
-class World:
-    """Generates rows of a case, and knows the true score of any network."""
-
-    def __init__(self, case: Case, members: int, seed: int) -> None:
-        self.case, self.members = case, members
-        self.generator = torch.Generator().manual_seed(seed)
-        even = SobolEngine(INPUTS, scramble=True, seed=seed).draw(TRUTH_ROWS, dtype=torch.float64)
-        self.inputs = torch.special.ndtri(even.clamp(1e-6, 1 - 1e-6)).float()
-
-    def rows(self, count: int) -> tuple[Tensor, Tensor]:
-        """Return new rows ``[members, count, inputs]`` and their target."""
-        X = torch.randn(self.members, count, INPUTS, generator=self.generator)
-        known = self.case.signal * function(X)
-        if self.case.classification:
-            chance = torch.rand(known.shape, generator=self.generator)
-            return X, (chance < known.sigmoid()).long()
-        return X, known + NOISE * torch.randn(known.shape, generator=self.generator)
-
-    def trained(
-        self, X: Tensor, y: Tensor, hidden: tuple[int, ...], steps: int, seed: int
-    ) -> Network:
-        """Return a population, each member trained on its own rows."""
-        outputs = 2 if self.case.classification else 1
-        seeds = list(range(seed, seed + len(X)))
-        network = Network([INPUTS, *hidden, outputs], seeds=seeds)
-        optimizer = torch.optim.Adam(network.parameters(), lr=0.01, fused=True)
-        kind = "cross_entropy" if self.case.classification else "squared_error"
-        for _ in range(steps):
-            rows = torch.randint(X.shape[1], (BATCH,), generator=self.generator)
-            train_step(network, (X[:, rows], y[:, rows]), optimizer=optimizer, objective=kind)
-        return network
-
-    def truth(self, network: Network) -> list[Scores]:
-        """Return each member's true score, loss and calibration."""
-        known = self.case.signal * function(self.inputs).double()
-        found: list[Scores] = []
-        for outputs in predict(network, self.inputs).double():
-            if not self.case.classification:
-                loss = (outputs[:, 0] - known).square().mean() + NOISE**2
-                score = 1 - loss / (known.var(correction=0) + NOISE**2)
-                found.append({"score": float(score), "loss": float(loss)})
-                continue
-            ones, said = known.sigmoid(), outputs.softmax(-1)
-            right = torch.where(outputs.argmax(-1) == 1, ones, 1 - ones)
-            logs = outputs.log_softmax(-1)
-            # the expectation over the two classes of Σ(p - truth)²
-            brier = 2 * (ones * (1 - said[:, 1]).square() + (1 - ones) * said[:, 1].square())
-            found.append(
-                {
-                    "score": float(right.mean()),
-                    "loss": float(-(ones * logs[:, 1] + (1 - ones) * logs[:, 0]).mean()),
-                    "brier": float(brier.mean()),
-                    "overconfidence": float((said.max(1).values - right).mean()),
-                }
-            )
-        return found
-
-    def attainable(self) -> float:
-        """Return the score of the function itself: no learner does better."""
-        known = self.case.signal * function(self.inputs).double()
-        if self.case.classification:
-            return float(torch.maximum(known.sigmoid(), 1 - known.sigmoid()).mean())
-        spread = float(known.var(correction=0))
-        return spread / (spread + NOISE**2)
+from bridle.statistics.wording import TOLERANCE
 
 
 def said_of(outputs: Tensor, y: Tensor) -> Predictions:
@@ -163,7 +62,9 @@ class Tally:
             self.wrong["overfits, although the gap is within 2 points"].append(
                 found.verdict == "overfits"
             )
-        if lead <= TOLERANCE:
+        known, constant = found.training.score.value, found.training.baseline or 0.0
+        nothing = known - constant < TOLERANCE * (1 - constant)  # learned, of the training rows
+        if lead <= (0 if nothing else TOLERANCE):
             self.wrong["underfits, although the lead is within 2 points"].append(
                 found.verdict == "underfits"
             )

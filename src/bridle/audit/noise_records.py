@@ -154,8 +154,8 @@ def record_noises(model: nn.Module) -> dict[str, NoiseRecord]:
                 setattr(module, place, _RecordingNoise(noise, record))
     hosts = _hosts(model)
     for name, placed in named_noises(model).items():
-        noise: Any = placed.noise
-        record = NoiseRecord(_kind(noise), float(noise.keep_prob), hosts[id(placed)])
+        on_units = placed.noise
+        record = NoiseRecord(_kind(on_units), float(on_units.keep_prob), hosts[id(placed)])
         found[name] = record
-        placed.noise = _RecordingNoise(noise, record)  # type: ignore[assignment]
+        placed.noise = _RecordingNoise(on_units, record)  # type: ignore[assignment]
     return found

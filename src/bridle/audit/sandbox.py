@@ -19,7 +19,6 @@ from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.requests import forget
-from bridle.ops.sharding import is_sharded
 
 __all__ = ["Loss", "Sandbox", "needs_closure", "unwrap"]
 
@@ -93,9 +92,8 @@ class Sandbox:
             if isinstance(value, Tensor) and not value.is_leaf
         }
         memo |= {id(each): each for each in contexts(self.model)}
-        for parameter in self.model.parameters():
-            if is_sharded(parameter):  # copies act in the same processes
-                memo[id(parameter.device_mesh)] = parameter.device_mesh
+        meshes = [getattr(each, "device_mesh", None) for each in self.model.parameters()]
+        memo |= {id(mesh): mesh for mesh in meshes}  # copies act in the same processes
         try:
             model, optimizer = copy.deepcopy((self.model, self.optimizer), memo)
         except Exception as error:

@@ -65,10 +65,11 @@ def fit(
     """Fit a network to TABLE, and show whether it overfits and whether regularization helps.
 
     Without strength or training options, it searches for the best regularization and compares the
-    result with an unregularized network. With strength options, it trains a plain network and a
-    regularized one; only the given regularizers act. With training options alone, the regularized
-    network uses L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for classification
-    and 0.95 for regression.
+    result with an unregularized network. With strength options, it trains a plain network, one
+    with early stopping alone and a regularized one; only the given regularizers act, and early
+    stopping (--patience 0 turns it off). With training options alone, the regularized network
+    uses L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for classification and 0.95
+    for regression.
     """
     reading = r.options_of(
         missing,

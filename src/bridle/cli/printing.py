@@ -64,7 +64,7 @@ def _scores(networks: Sequence[Fitted], counts: Mapping[str, int]) -> list[tuple
         ("verdict", [each.verdict for each in judged]),
         (
             "exact zeros by layer",
-            [", ".join(f"{100 * zeros:.0f} %" for zeros in n.zeros) for n in networks],
+            [", ".join(f"{100 * zeros:.0f}" for zeros in n.zeros) + " %" for n in networks],
         ),
     ]
 
@@ -143,8 +143,8 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
             grid.add_row(part.name, _count(part), score, loss)
     if found.gap is not None:
         gap = estimate_text(found.gap.value, share=share)
-        part = f"gap, training − {found.gap.measured_on}"
-        grid.add_row(part, "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
+        label = f"gap, training − {found.gap.measured_on}"
+        grid.add_row(label, "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
     console.print(grid)
     for name, value in _measured(found):
         console.print(f"{name}: {value}", markup=False, highlight=False)

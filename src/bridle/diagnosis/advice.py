@@ -166,7 +166,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if not claims["does not overfit"].holds:
         undecided = _undecided(claims["overfits"], claims["does not overfit"])
         opening = ""
-    elif not found.references:
+    elif "does not underfit" not in claims:
         return [
             "it does not overfit; give the training rows (training=) to find out whether another "
             "learner predicts better"
@@ -174,9 +174,9 @@ def _to_tell(found: Diagnosis) -> list[str]:
     elif claims["does not underfit"].holds:
         return ["add columns: neither it nor another learner finds a way to predict the target"]
     else:
-        lead = max(found.references, key=lambda each: each.comparison.difference.value)
         undecided = _undecided(claims["underfits"], claims["does not underfit"])
-        opening = f"it does not overfit; to find out whether {lead.name} predicts better, "
+        other = undecided.null.partition(" leads ")[0]
+        opening = f"it does not overfit; to find out whether {other} predicts better, "
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     lines = []
     if new is not None and new.rows:

@@ -147,6 +147,9 @@ def _ruling(
     part = at or "held out"
     if measured.contaminated:
         return Ruling("cannot tell", "it was trained on many of these rows", None, part, ())
+    if at is None and known is not None and "held out" in measured.recorded:
+        reason = "the rows of the scores are not known, so the gap has no interval"
+        return Ruling("cannot tell", reason, None, part, ())
     new = None if at is None else measured.predicted[at].judged
     names = {each.name for each in references}
     others = [each for each in measured.rivals if each.name not in names]

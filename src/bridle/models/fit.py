@@ -278,12 +278,12 @@ def _describe(
 ) -> Fitted:
     test = judged["test"]
     rivals = [] if boosted is None else [Rival(BOOSTING, compare(test[member], boosted))]
-    if member in OTHER:
+    if member in OTHER and not np.array_equal(*history.train_loss[:, [PLAIN, REGULARIZED]].T):
         other = compare(test[member], test[1 - member])
         rivals.insert(0, Rival(OTHER[member], other))
-    parts = (judged[name][member] for name in ("training", "held out", "test"))
+    training, held_out = judged["training"][member], judged["held out"][member]
     return Fitted(
-        diagnosis=judge_gap(*parts, rivals=rivals),
+        diagnosis=judge_gap(training, held_out, test[member], rivals),
         test=test[member].interval(),
         zeros=tuple(float((w[member] == 0).double().mean()) for w in network.weights),
         epochs=int(history.epochs_kept[member]),

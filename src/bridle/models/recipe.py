@@ -112,7 +112,7 @@ DEFAULT_STRENGTHS = {
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. The plain and the regularized network share it.
+    """How to train. The networks of a fit share it.
 
     Attributes
     ----------
@@ -121,8 +121,9 @@ class Recipe:
     epochs : int
         Maximum number of epochs. The plain network is trained for all of them.
     patience : int, optional
-        Early stopping of the regularized network: it stops after this many epochs without a lower
-        held-out loss, and takes the weights of the lowest one. None turns early stopping off.
+        Early stopping of all networks but the plain one: a network stops after this many epochs
+        without a lower held-out loss, and takes the weights of the lowest one. None turns early
+        stopping off.
     learning_rate : float
         The learning rate of Adam.
     batch_size : int

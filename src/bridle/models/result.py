@@ -122,7 +122,8 @@ class FitResult:
             "cannot tell": "It is unclear whether the regularized network predicts new rows better",
         }[better]
         difference = estimate_text(self.comparison.difference, share=before.is_share, signed=True)
-        unit = "" if before.is_share else " R²"
+        unknown = math.isnan(self.comparison.difference.value)
+        unit = "" if before.is_share or unknown else " R²"
         last = f"{answer} ({difference}{unit} on the test set)."
         return " ".join([f"{opening}: {before.reason}.", *self.credits, last])
 

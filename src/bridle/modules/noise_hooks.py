@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 

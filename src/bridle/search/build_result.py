@@ -87,12 +87,11 @@ def build_result(
         "plain": held_out_outputs(data, plain_networks, plain_bins),
     }
     per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
+    y = data.y[data.scored]
     judged = {
         name: (
-            *(
-                judge_outputs(each[name], data.y[data.scored], classes=classes)
-                for each in (known, held_out)
-            ),
+            judge_outputs(known[name], y, classes=classes),
+            judge_outputs(held_out[name], y, classes=classes),
             test[name],
         )
         for name in known
@@ -160,9 +159,9 @@ def _fitted(
     per_epoch: float,
 ) -> Fitted:
     """Describe the networks of trials by their scores: training, held out and test."""
-    test = judged[-1]
+    training, held_out, test = judged
     return Fitted(
-        diagnosis=judge_gap(*judged, rivals=rivals),
+        diagnosis=judge_gap(training, held_out, test, rivals),
         test=test.interval(),
         zeros=zero_shares(trials),
         epochs=math.ceil(trials[0].steps[-1] / per_epoch),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,10 @@ def boosting_predictions(
             values = HistGradientBoostingRegressor(random_state=seed).fit(X, y).predict(X_new)
             return np.asarray(values, dtype=np.float64)
         model = HistGradientBoostingClassifier(random_state=seed, early_stopping=early_stopping)
-        model.fit(X, y)
+        with warnings.catch_warnings():
+            # a class of one row or two is the caller's matter
+            warnings.filterwarnings("ignore", message="The number of unique classes")
+            model.fit(X, y)
         shares = np.zeros((len(X_new), classes))
         shares[:, model.classes_] = model.predict_proba(X_new)
     return shares

@@ -26,7 +26,8 @@ def _number(value: float, digits: int, *, share: bool, signed: bool = False) -> 
     sign = "+" if signed else ""
     if not share and abs(value) >= _LONGEST:
         return f"{value:{sign}.2g}"
-    return f"{100 * value if share else value:{sign}.{digits}f}"
+    shown = round(100 * value if share else value, digits) + 0.0  # no "-0.0"
+    return f"{shown:{sign}.{digits}f}"
 
 
 def score_text(value: float, *, share: bool, signed: bool = False) -> str:

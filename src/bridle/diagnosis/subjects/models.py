@@ -160,7 +160,7 @@ def _selected(facts: Mapping[str, Any]) -> bool:
 
 def _rivals(facts: Mapping[str, Any]) -> tuple[Rival, ...]:
     """Return the comparisons with other learners on the test set that the model records."""
-    recorded = facts.get("fitted", {}).get("diagnosis", {}).get("rivals", ())
+    recorded = (facts.get("fitted") or {}).get("diagnosis", {}).get("rivals", ())
     return tuple(Rival.of(each) for each in recorded)
 
 

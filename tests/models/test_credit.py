@@ -1,0 +1,87 @@
+"""What a fit owes to early stopping, and what to its other regularizers."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bridle
+from bridle import Recipe, Strengths
+from bridle.models.credit import credit_of, lowering, regularizers_of
+from bridle.statistics import compare, judge_classes, judge_gap
+
+RECIPE = Recipe(hidden=(32, 32), epochs=60, patience=5, learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def table():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(300, 8))
+    y = np.where(X[:, 0] + X[:, 1] + 1.5 * random.normal(size=300) > 0, "yes", "no")
+    return pd.DataFrame(X).add_prefix("x").assign(y=y)
+
+
+@pytest.fixture(scope="module")
+def tiny(table):
+    return bridle.fit(table, "y", recipe=RECIPE, strengths=Strengths(l1=1e-12))
+
+
+def test_a_penalty_of_nothing_gets_no_credit(tiny):
+    first, second = tiny.credits
+    assert first.startswith("Early stopping alone lowers the gap by ")
+    assert second.startswith("Beyond that, L1 changes nothing that can be told")
+    assert first in tiny.verdict
+    assert second in tiny.verdict
+
+
+def test_early_stopping_alone_is_a_network_of_its_own(tiny):
+    assert tiny.stopped.epochs == tiny.plain.best_epoch == tiny.stopped.best_epoch
+    kept = tiny.history.train_score[tiny.stopped.epochs - 1, 0]
+    assert tiny.stopped.diagnosis.training.value == pytest.approx(kept)
+    assert tiny.early_stopping.difference.value == pytest.approx(
+        tiny.stopped.test.value - tiny.plain.test.value
+    )
+    assert tiny.beyond.difference.value == pytest.approx(
+        tiny.regularized.test.value - tiny.stopped.test.value
+    )
+
+
+def test_without_early_stopping_only_what_is_given_acts(table):
+    recipe = Recipe(hidden=(16,), epochs=5, patience=None)
+    found = bridle.fit(table, "y", recipe=recipe, strengths=Strengths(l1=1e-12))
+    assert found.stopped is found.beyond is found.early_stopping is None
+    assert found.regularized.epochs == found.plain.epochs == 5
+    assert len(found.credits) == 1
+    assert "L1 changes nothing that can be told" in found.credits[0]
+
+
+def test_no_strength_leaves_early_stopping_alone(table):
+    recipe = Recipe(hidden=(16,), epochs=5, patience=2)
+    found = bridle.fit(table, "y", recipe=recipe, strengths=Strengths())
+    assert found.regularized.test == found.stopped.test
+    assert len(found.credits) == 1
+
+
+def test_a_gap_changes_by_what_both_scores_change():
+    truth = np.arange(400) % 2
+
+    def judged(wrong):
+        codes = truth.copy()
+        codes[:wrong] = 1 - codes[:wrong]
+        return judge_classes(codes, truth)
+
+    before, after = judge_gap(judged(0), judged(100)), judge_gap(judged(20), judged(60))
+    comparison = compare(judged(100), judged(60))
+    found = lowering(before, after, comparison)
+    assert found.value == pytest.approx(before.gap.value - after.gap.value)
+    assert found.value - found.low == pytest.approx(
+        comparison.difference.value - comparison.difference.low
+    )
+    text = credit_of(["L1", "dropout"], before, after, comparison)
+    assert text.startswith("L1 and dropout lower the gap by 15.0 ± ")
+    assert "raise the test accuracy: +10.0 ± " in text
+
+
+def test_names_of_what_acts():
+    assert regularizers_of(Strengths()) == []
+    acting = Strengths(l2=1e-3, input_keep_prob=0.9, max_norm=3.0)
+    assert regularizers_of(acting) == ["L2", "input dropout", "max-norm"]
