@@ -19,6 +19,7 @@ from timing import interleaved
 from torch import nn
 
 from bridle import L1, L2, DropConnect, Dropout, Network, address_of, regularize, train_step
+from bridle.modules.regularize import Rules
 from bridle.ops import dropout as dropout_op
 from bridle.penalties import Penalty
 
