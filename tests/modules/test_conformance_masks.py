@@ -8,7 +8,8 @@ import shutil
 
 import pytest
 import torch
-from mask_features import CHECKPOINTS, COMPILED, NOISES, REFUSED, Reference, regularized, twice
+from mask_features import CHECKPOINTS, COMPILED, NOISES, Reference, regularized, twice
+from mask_refusals import REFUSED
 
 from bridle.errors import UsageError
 

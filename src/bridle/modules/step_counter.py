@@ -116,10 +116,18 @@ def _take_address(fresh: Tensor, serial: Tensor) -> tuple[Tensor, Tensor, Tensor
     the call, move it, or leave it out.
     """
     repeated = repeated_traced_address(_name_of, serial, fresh)
-    with _unseen():
-        if repeated is None:
-            return fresh.clone(), _following(fresh), serial.clone()
-        return repeated.clone(), fresh.clone(), serial + _ONE_REPLAY
+    if torch.is_inference_mode_enabled():
+        with _unseen():
+            return _results(repeated, fresh, serial)
+    return _results(repeated, fresh, serial)
+
+
+def _results(
+    repeated: Tensor | None, fresh: Tensor, serial: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    if repeated is None:
+        return fresh.clone(), _following(fresh), serial.clone()
+    return repeated.clone(), fresh.clone(), serial + _ONE_REPLAY
 
 
 @_take_address.register_fake
