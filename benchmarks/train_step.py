@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from itertools import cycle, pairwise
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,7 +20,6 @@ from timing import interleaved
 from torch import nn
 
 from bridle import L1, L2, DropConnect, Dropout, Network, address_of, regularize, train_step
-from bridle.modules.regularize import Rules
 from bridle.ops import dropout as dropout_op
 from bridle.penalties import Penalty
 
@@ -62,7 +62,7 @@ def module_step(*, noise: str, penalties: bool = False, compiled: bool) -> Step:
     """Return a step of a torch module with bridle's dropout, torch's own, or none."""
     model = _torch_model(dropout=noise == "torch")
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    rules: Rules = {nn.ReLU: Dropout(keep_prob=KEEP)} if noise == "bridle" else {}
+    rules: dict[Any, Any] = {nn.ReLU: Dropout(keep_prob=KEEP)} if noise == "bridle" else {}
     if penalties:
         rules |= {"*": [L1(L1_STRENGTH), L2(L2_STRENGTH)]}
     if rules:
