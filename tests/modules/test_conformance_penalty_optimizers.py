@@ -3,8 +3,6 @@
 The name of each case is ``<feature>-<column>`` of the conformance matrix.
 """
 
-import contextlib
-
 import pytest
 import torch
 from torch import nn
@@ -324,8 +322,6 @@ def test_the_audit_opens_accelerates_optimizer(cell):
 
 @cell("fabric-penalty")
 def test_fabric_steps_are_penalized(cell):
-    with contextlib.suppress(ImportError):
-        import lightning_fabric  # noqa: F401
     fabric = pytest.importorskip("lightning.fabric")
     model = network()
     prepared, optimizer = fabric.Fabric(accelerator="cpu", devices=1).setup(model, sgd(model))
