@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -83,9 +84,10 @@ def compare(replay: Replay, base: Gradients, *, confirm: bool = False) -> Differ
     flat = all(abs(pair.measured) < 1e-9 * pair.size for pair in clear)
     if len(wrong) < 2:
         worst = max(pair.off / pair.size for pair in clear)
+        bound = 10.0 ** math.ceil(math.log10(max(worst, 1e-12)))
         return Difference(
             evidence=f"in {len(clear)} directions, differences of the loss agree with the "
-            f"gradient within {worst:.1e} of its size",
+            f"gradient within {bound:.0e} of its size",
             is_flat=flat,
         )
     evidence = (
