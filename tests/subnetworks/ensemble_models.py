@@ -1,5 +1,6 @@
 """Modules with dropout in each of the ways that PyTorch programs write it."""
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -148,6 +149,10 @@ MODELS = {
     "gru": (lambda: Recurrent(nn.GRU, batch_first=True, bias=False), SEQUENCES),
     "rnn": (lambda: Recurrent(nn.RNN, nonlinearity="relu"), SEQUENCES),
 }
+
+
+def feature(name, *values):
+    return pytest.param(*values, id=f"predict-ensemble-{name}-noise")
 
 
 def build(name):

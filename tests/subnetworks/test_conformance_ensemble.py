@@ -2,25 +2,20 @@
 
 import copy
 import random
-import warnings
 
 import numpy as np
 import pytest
 import torch
-from ensemble_models import FLAT, MODELS, RATE, Attention, Functional, Gate, Shifted, build
+from ensemble_models import FLAT, MODELS, RATE, Attention, Functional, Gate, build, feature
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import bridle
-from bridle.errors import RegularizationWarning, UsageError
+from bridle.errors import UsageError
 from bridle.ops import address_of, dropout
 
 COUNT = 400
 REGRESSION = {"objective": "squared_error"}
-
-
-def feature(name, *values):
-    return pytest.param(*values, id=f"predict-ensemble-{name}-noise")
 
 
 def tensor_of(found):
@@ -205,55 +200,6 @@ def test_classes_on_a_given_axis_come_last(axis):
         bridle.predict_ensemble(model, X, k=5)
 
 
-def scripted():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch advises against scripts
-        return torch.jit.script(nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5)).eval())
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        feature("nothing-refused", nn.Linear(8, 3), "has no noise"),
-        feature("rate-0-refused", nn.Sequential(nn.Linear(8, 3), nn.Dropout(0)), "has no noise"),
-        feature("gate-refused", Shifted(), r"the model \(Shifted, dropout=0.3\) cannot be"),
-        feature(
-            "no-effect-refused",
-            nn.Sequential(nn.Dropout(0.5), nn.Threshold(1e9, 0.0)),
-            "gave the same outputs",
-        ),
-        feature(
-            "probabilities-refused",
-            nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5), nn.Softmax(-1)),
-            "are probabilities",
-        ),
-        feature(
-            "one-score-refused",
-            nn.Sequential(nn.Linear(8, 1), nn.Dropout(0.5)),
-            "without several classes",
-        ),
-        feature("lazy-refused", nn.Sequential(nn.LazyLinear(3), nn.Dropout(0.5)), "lazy"),
-        feature(
-            "scripted-refused",
-            scripted,
-            "TorchScript; give the module it was made from",
-        ),
-    ],
-)
-def test_what_has_no_spread_is_refused(model, message):
-    model = model() if model is scripted else model
-    with pytest.raises(UsageError, match=message):
-        bridle.predict_ensemble(model, torch.randn(6, 8), k=4)
-
-
-@pytest.mark.parametrize("name", [feature("part-warned", "0 ")])
-def test_dropout_that_cannot_be_switched_on_is_named(name):
-    model = nn.Sequential(Shifted(), nn.Dropout(0.1))
-    with pytest.warns(RegularizationWarning, match=rf"{name}\(Shifted, dropout=0.3\)") as warned:
-        bridle.predict_ensemble(model, torch.randn(6, 8), k=4)
-    assert warned[0].filename == __file__
-
-
 class Failing(nn.Module):
     def __init__(self):
         super().__init__()
@@ -348,21 +294,3 @@ def test_a_gate_is_opened_alone(gate):
     found = bridle.predict_ensemble(model, X, k=4)
     assert found.std.min() > 0
     assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        feature("batch-rows-refused", {"batch_rows": 5}, "batch_rows is for a bridle.Network"),
-        feature("k-refused", {"k": 0}, "give a count of subnetworks"),
-        feature("class-axis-refused", {"class_axis": 4}, "without several classes"),
-    ],
-)
-def test_invalid_arguments(options, message):
-    model = nn.Sequential(nn.Linear(8, 3), nn.Dropout(0.5))
-    with pytest.raises(UsageError, match=message):
-        bridle.predict_ensemble(model, torch.randn(FLAT), **options)
-    with pytest.raises(UsageError, match="X is a int"):
-        bridle.predict_ensemble(model, 3)
-    with pytest.raises(UsageError, match="no batches"):
-        bridle.predict_ensemble(model, [])

@@ -124,7 +124,8 @@ def _promises(model: nn.Module) -> Iterator[_Promise]:
             continue
         for name, value in vars(module).items():
             numeric = isinstance(value, int | float) and not isinstance(value, bool)
-            named = "drop" in name.lower() or name.lower() in _NAMES
+            # a norm or a dilation has these names, too, but is 1 or more
+            named = "drop" in name.lower() or (name.lower() in _NAMES and numeric and value < 1)
             if not (named and numeric and 0 < value <= 1):
                 continue
             if not (isinstance(module, nn.RNNBase) and module.num_layers == 1):
