@@ -57,7 +57,7 @@ def _number(value):
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(frame=tables(), dialect=st.sampled_from(DIALECTS))
 def test_any_dialect(tmp_path, frame, dialect):
