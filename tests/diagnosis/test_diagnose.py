@@ -215,7 +215,7 @@ def test_a_history_of_values_has_a_gap_without_interval():
 
 
 def test_a_history_of_several_needs_a_member(fitted):
-    with pytest.raises(UsageError, match="2 members and member is None"):
+    with pytest.raises(UsageError, match="3 members and member is None"):
         bridle.diagnose(fitted.history)
 
 

@@ -250,7 +250,7 @@ class GapDisplay:
         ----------
         history : History
             History of a training run, such as ``bridle.fit(...).history``. The members of that one
-            are the plain and the regularized network.
+            are the plain network, the regularized one, and the one with early stopping alone.
         member : int, default=0
             Index of the network.
         metric : {"loss", "score"}, default="loss"
