@@ -104,13 +104,11 @@ class Sandbox:
         for name, value in vars(self.optimizer).items():  # torch copies a part of them only
             if name not in vars(optimizer) and not callable(value):
                 setattr(optimizer, name, copy.deepcopy(value, memo))
-        forget(model.parameters())  # the copy need not warn of penalties that it lacks
-        for each in attachments_of(optimizer):
-            each.detach()
         for group, rests in zip(optimizer.param_groups, self.resting, strict=True):
             if rests:
                 rate, given = self._usual_rate(group), group["lr"]
                 group["lr"] = torch.full_like(given, rate) if isinstance(given, Tensor) else rate
+        forget(model.parameters())  # the copy need not warn of penalties that it lacks
         run_eagerly(model)
         if not model.training:
             model.train()
