@@ -84,21 +84,21 @@ def test_dropout_of_torch_under_a_low_memory_budget(budget, found, tmp_path):
     assert done.stdout.strip() == found
 
 
-def test_noise_that_compiled_code_leaves_out(monkeypatch):
+def test_noise_that_compiled_code_leaves_out():
     """By default torch reuses compiled code for a model that differs in its hooks alone."""
     model = mlp()
     receipt = bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5)})
     receipt.undo()  # the guards are set by now, as by any earlier call
-    monkeypatch.setattr(torch._dynamo.config, "skip_nnmodule_hook_guards", True)
-    torch._dynamo.reset()
-    fast = torch.compile(model, backend="aot_eager")
-    fast(X).sum().backward()
-    receipt = bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5)})
-    torch._dynamo.config.skip_nnmodule_hook_guards = True
-    acts = not torch.equal(fast(X), fast(X))
-    audited = bridle.audit(fast, sgd(fast), (X, Y))
-    assert audited.passed == acts
-    if not acts:
-        assert {kind for kind, _ in kinds(audited)} == {"noise inactive in training"}
-        assert "compile after bridle.regularize" in str(audited)
-    receipt.undo()
+    with torch._dynamo.config.patch(skip_nnmodule_hook_guards=True):
+        torch._dynamo.reset()
+        fast = torch.compile(model, backend="aot_eager")
+        fast(X).sum().backward()
+        receipt = bridle.regularize(model, {nn.ReLU: bridle.Dropout(keep_prob=0.5)})
+        torch._dynamo.config.skip_nnmodule_hook_guards = True
+        acts = not torch.equal(fast(X), fast(X))
+        audited = bridle.audit(fast, sgd(fast), (X, Y))
+        assert audited.passed == acts
+        if not acts:
+            assert {kind for kind, _ in kinds(audited)} == {"noise inactive in training"}
+            assert "compile after bridle.regularize" in str(audited)
+        receipt.undo()
