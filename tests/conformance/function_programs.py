@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import copy
+import io
+from contextlib import nullcontext
 
+import pytest
 import torch
-from torch import func
+from torch import func, nn
 from torch.nn import functional as F  # noqa: N812
 from training_program import KEEP, SEED, Program, WrittenOut
 
 import bridle
+from bridle.errors import RegularizationWarning, UsageError
+from bridle.modules.noise_hooks import noises_of
 from bridle.penalties import Penalty
 
 # ------------------------------------------------------------------ torch.func
@@ -115,6 +120,41 @@ class _SecondStream(WrittenOut):
         return 1
 
 
+class Joined(Program):
+    """A part with noise of its own, regularized before it became a part of the network."""
+
+    def prepare(self):
+        self.net.body.append(nn.Sequential(nn.Identity()))
+        if any(not isinstance(rule, Penalty) for rule in self.rules.values()):
+            bridle.regularize(self.net.body[2], {"0": bridle.Dropout(keep_prob=KEEP)}, seed=SEED)
+        self.regularize()
+
+    def state(self):
+        return super().state() | {"other": [each.counter.step for each in noises_of(self.net)]}
+
+    def load(self, state):
+        super().load(state)
+        for noise, step in zip(noises_of(self.net), state["other"], strict=True):
+            noise.counter.step = step
+
+    def written_out(self, rules):
+        return _TwoNoises(rules)
+
+
+class _TwoNoises(WrittenOut):
+    number = 0
+
+    def factor(self, *args, **kwargs):
+        passes = self.passes
+        self.number = 0
+        first = super().factor(*args, **kwargs)
+        self.passes, self.number = passes, 1
+        return first * super().factor(*args, **kwargs)
+
+    def stream(self):
+        return self.number
+
+
 # ------------------------------------------------------------------ copies
 
 
@@ -129,6 +169,52 @@ class DeepCopied(Program):
         self.model = self.net
 
 
+class Saved(Program):
+    """Model and optimizer are saved in one file, and what is loaded trains."""
+
+    def prepare(self):
+        self.regularize()
+        file = io.BytesIO()
+        torch.save((self.net, self.optimizer, self.receipt), file)
+        file.seek(0)
+        self.net, self.optimizer, self.receipt = torch.load(file, weights_only=False)
+        self.model = self.net
+
+
+class CopiedAlone(Program):
+    """The model is copied without its optimizer, which has the penalties."""
+
+    penalized = False
+
+    def prepare(self):
+        self.regularize()
+        self.net, self.receipt = copy.deepcopy((self.net, self.receipt))
+        self.optimizer = self.make_optimizer()
+        self.model = self.net
+
+    def update(self):
+        if not any(isinstance(rule, Penalty) for rule in self.rules.values()):
+            return super().update()
+        with pytest.warns(RegularizationWarning, match="penalties of .* are gone"):
+            super().update()
+        raise UsageError("warned: the penalties are gone")
+
+
+class Replaced(Program):
+    """``load_state_dict(assign=True)`` replaces the parameters that the optimizer has."""
+
+    penalized = False
+
+    def prepare(self):
+        self.regularize()
+        penalized = any(isinstance(rule, Penalty) for rule in self.rules.values())
+        state = {name: value.clone() for name, value in self.net.state_dict().items()}
+        with pytest.warns(RegularizationWarning) if penalized else nullcontext():
+            self.net.load_state_dict(state, assign=True)
+        if not penalized:
+            self.optimizer = self.make_optimizer()
+
+
 FUNCTIONS = {
     "torch.func.grad": FunctionGrad,
     "torch.func.vjp": FunctionVjp,
@@ -137,5 +223,10 @@ FUNCTIONS = {
     "torch.func.vmap of grad": FunctionVmap,
 }
 
-PLACES = {"two calls of regularize": TwoCalls}
-COPIES = {"deepcopy of model and optimizer": DeepCopied}
+PLACES = {"two calls of regularize": TwoCalls, "parts joined later": Joined}
+COPIES = {
+    "deepcopy of model and optimizer": DeepCopied,
+    "torch.save of model and optimizer": Saved,
+    "deepcopy of the model alone": CopiedAlone,
+    "load_state_dict(assign=True)": Replaced,
+}

@@ -21,6 +21,7 @@ from optimizer_programs import OPTIMIZERS
 from rank_programs import RANKS
 from training_program import CHECKS
 from weight_programs import LAYERS, RECOMPUTED
+from wrapped_programs import WRAPPED
 
 from bridle.errors import UsageError
 
@@ -37,6 +38,7 @@ SECTIONS = {
     "Places": PLACES,
     "Processes": RANKS,
     "Optimizers": OPTIMIZERS,
+    "Wrapped optimizers": WRAPPED,
     "Layers and their groups of weights": LAYERS,
     "Weights that are recomputed": RECOMPUTED,
     "Copies": COPIES,
@@ -47,6 +49,13 @@ REFUSED = {
     ("weight_norm", "penalty"): RECOMPUTED_PENALTY,
     ("spectral_norm", "penalty"): RECOMPUTED_PENALTY,
     ("orthogonal", "penalty"): RECOMPUTED_PENALTY,
+    ("complex weights", "penalty"): "penalties are functions of real floating-point weights",
+    ("LazyLinear", "penalty"): "has no shape yet: pass one batch through the model first",
+    ("Lookahead", "penalty"): "changes the weights after the step of SGD",
+    ("schedule-free", "penalty"): "do not survive: use mode='coupled'",
+    ("FSDP2 (fully_shard)", "audit"): "audit the model and its optimizer before fully_shard",
+    ("deepcopy of the model alone", "penalty"): "warned: the penalties are gone",
+    ("load_state_dict(assign=True)", "penalty"): "has been replaced",
 }
 """Where bridle refuses: the message, as a regular expression."""
 

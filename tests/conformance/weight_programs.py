@@ -7,7 +7,17 @@ from typing import ClassVar
 import torch
 from torch import nn
 from torch.nn.utils import parametrizations, prune
-from training_program import CLASSES, HIDDEN, INPUTS, KEEP, Net, Program, WrittenOut
+from training_program import (
+    CLASSES,
+    HIDDEN,
+    INPUTS,
+    KEEP,
+    RATE,
+    STRENGTH,
+    Net,
+    Program,
+    WrittenOut,
+)
 
 import bridle
 
@@ -177,11 +187,100 @@ class _LeftOver(_SameBuild):
         self.net.head.weight_orig[pruned] = before
 
 
+class Lazy(WeightNorm):
+    """``nn.LazyLinear`` before its first pass."""
+
+    def build(self):
+        net = Net()
+        net.head = nn.LazyLinear(CLASSES)
+        return net
+
+    def make_optimizer(self):
+        return torch.optim.SGD(self.net.parameters(), lr=RATE)
+
+    def prepare(self):
+        self.regularize()
+        torch.manual_seed(1)
+        self.net.eval()(torch.zeros(1, INPUTS))
+        self.net.train()
+
+    def written_out(self, rules):
+        return _LazyWritten(rules, self)
+
+
+class _LazyWritten(_SameBuild):
+    def build(self):
+        net = super().build()
+        torch.manual_seed(1)
+        net(torch.zeros(1, INPUTS))
+        return net
+
+
+class Complex(WeightNorm):
+    """A complex weight, whose real part is used."""
+
+    def build(self):
+        return _ComplexNet()
+
+    def written_out(self, rules):
+        return _WrittenComplex(rules, self)
+
+
+class _ComplexNet(Net):
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Linear(CLASSES, CLASSES, bias=False, dtype=torch.complex64)
+
+    def forward(self, x):
+        return self.gain(super().forward(x).to(torch.complex64)).real
+
+
+class _WrittenComplex(_SameBuild):
+    def forward(self, x):
+        hidden = self.net.body(x) * self.factor(len(x))
+        return self.net.gain(self.net.head(hidden).to(torch.complex64)).real
+
+
+class SparseGradient(MaxNormOfUnits):
+    """``nn.Embedding(sparse=True)``: the gradient is a sparse tensor."""
+
+    penalty: ClassVar[dict] = {"head.*": bridle.L1(STRENGTH)}
+    exact_zeros = True
+
+    def build(self):
+        net = _Embedding()
+        net.body[0].table.sparse = True
+        return net
+
+    def step(self, number):
+        step = super().step(number)
+        step.gradients = {n: g.to_dense() for n, g in step.gradients.items()}
+        return step
+
+    def written_out(self, rules):
+        return _SparseWritten(rules, self)
+
+
+class _SparseWritten(_SameBuild):
+    def prox(self, rate=0.1):
+        if self.penalized:
+            w = self.net.head.weight
+            w.copy_(w.sign() * (w.abs() - rate * STRENGTH).clamp(min=0))
+
+    def step(self, number, rows):
+        step = super().step(number, rows)
+        step.gradients = {n: g.to_dense() for n, g in step.gradients.items()}
+        return step
+
+
 LAYERS = {
     "MaxNorm, linear layers": MaxNormOfUnits,
     "MaxNorm, convolution": MaxNormOfFilters,
     "MaxNorm, embedding": MaxNormOfEmbeddings,
     "GroupLasso, convolution": GroupLassoOfFilters,
+    "sparse gradient": SparseGradient,
+    "complex weights": Complex,
+    "LazyLinear": Lazy,
 }
 RECOMPUTED = {
     "weight_norm": WeightNorm,

@@ -110,7 +110,7 @@ class _Original:
     def restore(self) -> None:
         """Set back what a loss that uses this model has changed."""
         for parameter, grad, version, kept in self._grads:
-            moved = kept is not None and grad is not None and not torch.equal(kept, grad)
+            moved = kept is not None and grad is not None and not _equal(kept, grad)
             if moved and grad is not None and kept is not None:
                 grad.copy_(kept)
             if moved or parameter.grad is not grad or parameter._version != version:
@@ -120,6 +120,10 @@ class _Original:
             if not torch.equal(buffer.nan_to_num(), kept.nan_to_num()):
                 self.was_used = True
                 buffer.copy_(kept)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.to_dense(), other.to_dense())  # sparse tensors are not compared
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from bridle.audit.records import Check, Finding
 from bridle.audit.replay import Replay
 from bridle.audit.sandbox import Sandbox
 from bridle.modules.noise_hooks import noises_of
+from bridle.modules.placed import named_noises
 
 __all__ = ["audit_gradients"]
 
@@ -30,8 +31,13 @@ def audit_gradients(sandbox: Sandbox, no_op: set[str]) -> Part:
     known to have no gradient.
     """
     part = Part()
-    if any(hasattr(parameter, "full_tensor") for parameter in sandbox.model.parameters()):
+    parameters = list(sandbox.model.parameters())
+    reason = None
+    if any(hasattr(parameter, "full_tensor") for parameter in parameters):
         reason = "the parameters are sharded: audit the model before it is sharded"
+    elif any(parameter.is_complex() for parameter in parameters):
+        reason = "differences of the loss are taken along real weights, and some are complex"
+    if reason is not None:
         part.checks.append(Check(f"{_CHECK} of the model", "not checked", reason))
         return part
     if is_compiled(sandbox.given, sandbox.model):
@@ -51,23 +57,23 @@ def _compiled(sandbox: Sandbox) -> Replay:
 def _compiled_noises(sandbox: Sandbox, replay: Replay, part: Part) -> None:
     """Find noise of bridle that compiled code leaves out: its steps are not counted."""
     replay.reset()
-    before = {placed.name: placed.counter.step for placed in noises_of(replay.model)}
+    before = {name: placed.counter.step for name, placed in named_noises(replay.model).items()}
     sandbox.loss_of(replay.runs)
-    still = [p for p in noises_of(replay.model) if p.counter.step == before[p.name]]
+    named = named_noises(replay.model)
+    still = [name for name, placed in named.items() if placed.counter.step == before[name]]
     if not still:
         return
     eager = Replay(sandbox)
     sandbox.loss_of(eager.model)
-    moved = {p.name for p in noises_of(eager.model) if p.counter.step != before[p.name]}
-    for placed in still:
-        if placed.name in moved:
+    named = named_noises(eager.model)
+    moved = {name for name, placed in named.items() if placed.counter.step != before[name]}
+    for name in still:
+        if name in moved:
             message = (
                 "does not run in the compiled model, which was compiled before the noise was "
                 "added: call torch.compiler.reset(), or compile after bridle.regularize"
             )
-            part.findings.append(
-                Finding("noise inactive in training", "fail", placed.name, message)
-            )
+            part.findings.append(Finding("noise inactive in training", "fail", name, message))
 
 
 def _examine(sandbox: Sandbox, replay: Replay, subject: str, part: Part, no_op: set[str]) -> None:
