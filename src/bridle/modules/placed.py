@@ -33,10 +33,6 @@ class Placed(Addressed):
     _turn: Turn = (0, 1, False)
     _part: str | None = None  # text, since compilers take differing numbers as variables
 
-    def __getstate__(self) -> dict[str, Any]:
-        # a file may be read where there are other processes
-        return {name: value for name, value in vars(self).items() if name != "_layout"}
-
     def turn(self) -> Turn:
         """Return what a training pass needs to know."""
         self.prepare()

@@ -84,6 +84,7 @@ class _ReplacedNoise(UnitNoise):
 
     def act_on(self, module: nn.Module) -> list[Any]:
         """Let the noise act in a module; return the handles of its hooks."""
+        self.module = module
         if isinstance(module, nn.MultiheadAttention):
             vars(module)["forward"] = AttentionForward(module, self)
             return []
