@@ -163,6 +163,7 @@ IMPOSSIBLE = {  # in torch itself, with or without a noise
     # RNNCell writes into what a selective checkpoint saves
     ("checkpoint-selective", "weight-drop"),
     ("checkpoint-selective-saves-all", "weight-drop"),
+    ("module-twice-in-checkpoint-selective", "weight-drop"),
 }
 
 

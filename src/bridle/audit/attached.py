@@ -27,6 +27,7 @@ class _Stages:
     def __init__(self, optimizer: torch.optim.Optimizer, watched: list[Tensor]) -> None:
         self.gradients: list[dict[int, Tensor]] = []
         self.weights: list[dict[int, Tensor]] = []
+        self.states: list[dict[int, dict[str, Any]]] = []
         self._optimizer = optimizer
         self._watched = watched
 
@@ -34,8 +35,10 @@ class _Stages:
         """Record what the hooks that are registered so far leave."""
         gradients: dict[int, Tensor] = {}
         weights: dict[int, Tensor] = {}
+        states: dict[int, dict[str, Any]] = {}
         self.gradients.append(gradients)
         self.weights.append(weights)
+        self.states.append(states)
 
         def record() -> None:
             if not gradients:  # of the first evaluation, if there are several
@@ -59,9 +62,17 @@ class _Stages:
 
         def after(*_: Any) -> None:
             weights.update((id(w), w.detach().clone()) for w in self._watched)
+            # a schedule-free step moves an iterate of the state, too
+            states.update((id(w), _copied(self._optimizer.state.get(w, {}))) for w in self._watched)
 
         self._optimizer.register_step_pre_hook(before)
         self._optimizer.register_step_post_hook(after)
+
+
+def _copied(state: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.clone() if isinstance(value, Tensor) else value for name, value in state.items()
+    }
 
 
 def attached_penalties(sandbox: Sandbox) -> Part:
@@ -168,11 +179,15 @@ def _one(
         before, after = stages.weights[place][key], stages.weights[place + 1][key]
         measured = before - after
         with torch.no_grad():
-            kept = weight.detach().clone()
+            kept, state = weight.detach().clone(), optimizer.state.get(weight)
             weight.copy_(before)
+            if state is not None:
+                optimizer.state[weight] = _copied(stages.states[place][key])
             apply_prox(optimizer, [weight], penalties, metric=attachment.metric)
             expected = before - weight.detach()
             weight.copy_(kept)
+            if state is not None:
+                optimizer.state[weight] = state
         slack = norm_of(before)
     route = "coupled" if attachment.mode == "coupled" else "prox"
     effect = effect_of(name, route, label, measured, expected)

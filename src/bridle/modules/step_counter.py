@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import _disable_current_modes, is_in_torch_dispatch_mode
 
 from bridle.modules.recomputation import repeated_address, repeated_traced_address
-from bridle.ops.transforms import unwrapped
+from bridle.ops.transforms import is_transformed, unwrapped
 
 __all__ = ["StepCounter"]
 
@@ -63,6 +63,10 @@ class StepCounter:
         if torch.compiler.is_compiling():
             if self.next_address.device != device:
                 self.next_address = self.next_address.to(device)
+            if is_transformed():  # the op has no rule for the tensors of a transform
+                address = self.next_address
+                self.next_address = unwrapped(address + torch.tensor([0, 0, 1], device=device))
+                return address
             taken = _take_address(self.next_address, self._serial)
             address, self.next_address, self._serial = taken
             return address
