@@ -107,7 +107,7 @@ def diagnose(
     >>> found.verdict
     'overfits'
     >>> found.evidence[0]
-    'accuracy 100.0 % in training, 73.3 % on held-out rows: a gap of 26.7 ± 5.0 points'
+    'accuracy 100.0 % in training, 73.3 % on held-out rows: a gap of 26.7 points (22.0 to 31.9)'
     """
     options = Options(
         member=member,

@@ -174,8 +174,9 @@ def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
     Examples
     --------
     >>> import numpy as np
-    >>> judge_values(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0])).value
-    0.5
+    >>> judged = judge_values(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    >>> print(f"{judged.value:.3f}")
+    0.500
     """
     _check_rows(values, truth)
     values, truth = values.astype(np.float64), truth.astype(np.float64)

@@ -63,8 +63,8 @@ def estimate_text(
 
     Examples
     --------
-    >>> estimate_text(Estimate(0.05, 0.02, 0.08), share=False)
-    '0.050 ± 0.030'
+    >>> estimate_text(Estimate(0.05, 0.03, 0.07), share=False)
+    '0.050 ± 0.020'
     >>> estimate_text(Estimate(0.255, 0.195, 0.325), share=True)
     '25.5 points (19.5 to 32.5)'
     >>> estimate_text(Estimate(float("nan"), float("nan"), float("nan")), share=True)
