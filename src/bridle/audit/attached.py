@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -75,6 +77,22 @@ def _copied(state: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@contextmanager
+def _at(start: dict[int, Tensor], optimizer: torch.optim.Optimizer) -> Iterator[None]:
+    """Let an optimizer's parameters have the values with which its step began."""
+    parameters = [w for group in optimizer.param_groups for w in group["params"]]
+    now = [w.detach().clone() for w in parameters]
+    with torch.no_grad():
+        for w in parameters:
+            w.copy_(start[id(w)])
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for w, value in zip(parameters, now, strict=True):
+                w.copy_(value)
+
+
 def attached_penalties(sandbox: Sandbox) -> Part:
     """Return the effect of each attached penalty on each parameter, and the findings."""
     part = Part()
@@ -88,7 +106,8 @@ def attached_penalties(sandbox: Sandbox) -> Part:
         for value in each.parameters.values()
         if id(value) in memo
     ]
-    start = {id(w): w.detach().clone() for w in watched}
+    stepped = [w for group in optimizer.param_groups for w in group["params"]]
+    start = {id(w): w.detach().clone() for w in (*watched, *stepped)}
     stages = _Stages(optimizer, watched)
     again = sandbox.attach(optimizer, model, memo, between=stages.add)
     try:
@@ -172,8 +191,9 @@ def _one(
         before, after = stages.gradients[place][key], stages.gradients[place + 1][key]
         measured = before - after if group.get("maximize") else after - before
         expected = torch.zeros_like(measured)
-        for penalty in penalties:
-            expected = expected + gradient_of(penalty, start[key])
+        with _at(start, optimizer):  # the gradient of a computed weight depends on all its sources
+            for penalty in penalties:
+                expected = expected + gradient_of(penalty, weight.detach())
         slack = norm_of(before)
     else:
         before, after = stages.weights[place][key], stages.weights[place + 1][key]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -139,6 +139,8 @@ def _unchanged(model: nn.Module, loss: Loss | None) -> Iterator[_Original]:
 
 def _default_loss(model: nn.Module, batch: Any) -> Tensor:
     try:
+        if isinstance(batch, Mapping):
+            raise TypeError
         X, y = batch
     except (TypeError, ValueError):
         raise UsageError(

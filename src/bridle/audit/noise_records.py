@@ -11,6 +11,7 @@ from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.modules.placed import named_noises
+from bridle.modules.streams import noises_in
 from bridle.networks.population import Network
 from bridle.noise import (
     AlphaDropout,
@@ -32,6 +33,8 @@ class _RecordingNoise:
         self._record = record
 
     def __getattr__(self, name: str) -> Any:
+        if name == "_noise":  # of a copy that is being made
+            raise AttributeError(name)
         return getattr(self._noise, name)
 
     def _record_pass(self, x: Tensor, y: Tensor, address: Tensor) -> None:
@@ -44,7 +47,8 @@ class _RecordingNoise:
         self._record.masks.append(self._noise.now(address).seen(x.detach(), y.detach()).cpu())
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
-        y: Tensor = self._noise.train(x, address, **options)
+        given, x = x, x.detach().clone()  # the noise may act in place
+        y: Tensor = self._noise.train(given, address, **options)
         if options.get("relu"):
             bias = options.get("bias")
             x = (x if bias is None else x + bias).relu()
@@ -110,12 +114,7 @@ class _DropoutWatch:
 
 def _hosts(model: nn.Module) -> dict[int, nn.Module]:
     """Return the module whose mode each noise of a model follows, by the noise's id."""
-    hosts: dict[int, nn.Module] = {}
-    for module in model.modules():
-        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-            owner = getattr(hook, "__self__", None)
-            hosts.setdefault(id(owner), getattr(owner, "host", module))
-    return hosts
+    return {id(noise): getattr(noise, "host", module) for module, noise in noises_in(model)}
 
 
 def _counterpart(module: _DropoutNd) -> Multiplier:
@@ -139,7 +138,8 @@ def record_noises(model: nn.Module) -> dict[str, NoiseRecord]:
     """Return a record for each noise of a model, by name. Forward passes fill the records."""
     found: dict[str, NoiseRecord] = {}
     for name, module in model.named_modules():
-        if isinstance(module, _DropoutNd) and 0 < module.p < 1:
+        replaced = "forward" in vars(module)  # by bridle, whose noise is recorded
+        if isinstance(module, _DropoutNd) and 0 < module.p < 1 and not replaced:
             record = found[name] = NoiseRecord(type(module).__name__, 1 - module.p, module)
             watch = _DropoutWatch(record, _counterpart(module))
             module.register_forward_pre_hook(watch.before, with_kwargs=True)

@@ -16,6 +16,8 @@ from bridle.audit.resting import Idle, modes, why_idle
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.weight_noises import check_weight_noises
 from bridle.modules.placed import layout_of
+from bridle.modules.requests import requested_noises
+from bridle.modules.streams import noises_in
 
 __all__ = ["audit_noises"]
 
@@ -58,6 +60,15 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
         if enough and _equal_on_every_rank(mask, model):
             message = "has the same mask on every rank: give each rank its own seed"
             part.findings.append(Finding("equal masks", "fail", name, message))
+    there = {id(noise) for _, noise in noises_in(model)}
+    for noise in requested_noises(model):
+        if id(noise) not in there:
+            message = (
+                "acts on nothing: the module that it was put on is not in the model any more; call "
+                "receipt.undo(), and regularize again"
+            )
+            name = f"{noise.where} {noise.name}"
+            part.findings.append(Finding("noise inactive in training", "fail", name, message))
     part.findings += check_weight_noises(sandbox)
     findings, checks = check_evaluation(sandbox)
     part.findings += findings

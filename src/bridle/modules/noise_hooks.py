@@ -236,8 +236,12 @@ class WeightNoise(_HookNoise):
 
 
 def noises_of(model: nn.Module) -> list[UnitNoise | WeightNoise]:
-    """Return the noises in a model, in the model's order."""
-    return [noise for _, noise in noises_in(model) if isinstance(noise, UnitNoise | WeightNoise)]
+    """Return the noises of a model's hooks, in the model's order."""
+    return [
+        noise
+        for _, noise in noises_in(model)
+        if isinstance(noise, UnitNoise | WeightNoise) and noise.where != "in"
+    ]
 
 
 def parameters_of(model: nn.Module) -> dict[str, nn.Parameter]:

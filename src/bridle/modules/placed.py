@@ -34,7 +34,18 @@ class Placed(Addressed):
     _part: str | None = None  # text, since compilers take differing numbers as variables
 
     def turn(self) -> Turn:
-        """Return what a training pass needs to know."""
+        """Return what a training pass needs to know.
+
+        Raises
+        ------
+        UsageError
+            If the pass is exported or traced by ``torch.jit``, which would keep one mask for good.
+        """
+        if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+            raise UsageError(
+                f"{self}: a model in training mode cannot be exported or traced, since the result "
+                "would have one mask for good: call model.eval() first"
+            )
         self.prepare()
         return self._turn
 

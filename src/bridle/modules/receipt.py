@@ -57,6 +57,8 @@ class Receipt:
         self.penalties = penalties_by_name(model, rules) if rules else {}
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
             requests_of(model).given.append(self.penalties)
+        if noises:
+            requests_of(model).noises.extend(noises)
         self.attachments: list[Attachment] = []
         self._rates = LearnedRates(noises)
         self._optimizers: list[str] = []
@@ -139,6 +141,8 @@ class Receipt:
             attached.detach()
         self._rates.remove()
         self.penalties.clear()
+        requests = requests_of(self._model)
+        requests.noises = [each for each in requests.noises if each not in self.noises]
         self._handles, self.noises, self._rules = [], [], {}
 
     def state_dict(self) -> dict[str, int | float]:

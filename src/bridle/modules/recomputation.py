@@ -56,8 +56,8 @@ class _Surroundings:
 
 
 @functools.cache
-def _marks() -> dict[CodeType, str]:
-    """Return the functions of torch to look for, by their code; empty if one is missing."""
+def _marks() -> dict[int, str]:
+    """Return torch's functions to look for, by the id of their code; empty if one is missing."""
     from torch.autograd.graph import _engine_run_backward
     from torch.utils import checkpoint as module
 
@@ -67,15 +67,16 @@ def _marks() -> dict[CodeType, str]:
     if len(unpack) != 1 or not {"frame", "gid"} <= {*unpack[0].co_freevars, *unpack[0].co_varnames}:
         return {}
     calls = getattr(module, "_checkpoint_impl", module.checkpoint)  # torch 2.15 and before
+    # by identity: code that a compiler has made may have constants without a hash
     marks = {
-        inspect.unwrap(calls).__code__: "checkpoint",
-        unpack[0]: "recompute",
-        inspect.unwrap(_engine_run_backward).__code__: "engine",
+        id(inspect.unwrap(calls).__code__): "checkpoint",
+        id(unpack[0]): "recompute",
+        id(inspect.unwrap(_engine_run_backward).__code__): "engine",
     }
     for name in ("apply", "apply_boxed"):
         method = getattr(BackwardCFunction, name, None)
         if method is not None:
-            marks[method.__code__] = "backward"
+            marks[id(method.__code__)] = "backward"
     return marks
 
 
@@ -125,7 +126,7 @@ def _surroundings() -> _Surroundings | None:
     around = _Surroundings()
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        mark = marks.get(frame.f_code)
+        mark = marks.get(id(frame.f_code))
         if mark is not None:
             if _look(around, mark, frame, task):
                 break

@@ -12,13 +12,13 @@ from bridle.errors import UsageError
 from bridle.modules.attachment import PenaltyRule
 from bridle.modules.computed_noise import ComputedWeightNoise
 from bridle.modules.effective import EffectiveWeight
-from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks, noises_of
+from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks
 from bridle.modules.placement import Before, Planned, check_places, plan
 from bridle.modules.ranks import Ranks
 from bridle.modules.receipt import Receipt
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
-from bridle.modules.streams import free_streams
+from bridle.modules.streams import free_streams, noises_in
 from bridle.noise import Multiplier
 from bridle.penalties import Annealed, Penalty
 
@@ -144,7 +144,7 @@ def _install(
 ) -> tuple[list[UnitNoise | WeightNoise], list[Any]]:
     if planned:
         let_compilers_see_hooks()
-    streams = free_streams(seed, noises_of(model))
+    streams = free_streams(seed, (noise for _, noise in noises_in(model)))
     noises: list[UnitNoise | WeightNoise] = []
     handles: list[Any] = []
     for ((where, name), (module, noise, place)), stream in zip(

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.attention_dropout import AttentionForward
-from bridle.modules.noise_hooks import UnitNoise, let_compilers_see_hooks, noises_of
+from bridle.modules.noise_hooks import UnitNoise, let_compilers_see_hooks
+from bridle.modules.streams import free_streams, noises_in
 from bridle.modules.torch_dropout import KINDS, addressed_dropout, make_noise
 from bridle.noise import Multiplier
 
@@ -215,7 +216,6 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
             chosen[name] = module
         elif reason:
             left[name] = reason
-    present = noises_of(model)
     again = [name for name, module in model.named_modules() if _is_replaced(module)]
     if again:
         raise UsageError(
@@ -229,11 +229,10 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
             "bridle.regularize(model, {...: bridle.Dropout(keep_prob=0.5)})"
         )
     let_compilers_see_hooks()
-    addresses = [noise.counter.next_address[:2].tolist() for noise in present]
-    first = max((stream + 1 for other, stream in addresses if other == seed), default=0)
+    streams = free_streams(seed, (noise for _, noise in noises_in(model)))
     noises: list[UnitNoise] = []
     handles: list[Any] = []
-    for stream, (name, module) in enumerate(chosen.items(), first):
+    for stream, (name, module) in zip(streams, chosen.items(), strict=False):
         where = "in" if isinstance(module, nn.MultiheadAttention) else "after"
         noise = _ReplacedNoise(name, TorchDropout(module), where=where, seed=seed, stream=stream)
         noises.append(noise)

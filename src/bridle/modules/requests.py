@@ -14,7 +14,14 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from bridle.errors import RegularizationWarning
 from bridle.modules.optimizers import groups_of, inside_of
 
-__all__ = ["Requests", "carried_by", "forget", "requested_penalties", "requests_of"]
+__all__ = [
+    "Requests",
+    "carried_by",
+    "forget",
+    "requested_noises",
+    "requested_penalties",
+    "requests_of",
+]
 
 Rules = Mapping[str, tuple[Any, ...]]
 
@@ -32,12 +39,15 @@ class Requests:
         Penalties of :func:`bridle.regularize`, by the parameter's name.
     attached : dict
         Penalties that act through an optimizer, by the parameter's name.
+    noises : list
+        The noises that were put on the model's modules.
     """
 
     def __init__(self, model: nn.Module) -> None:
         self.model = model
         self.given: list[Rules] = []
         self.attached: dict[str, tuple[Any, ...]] = {}
+        self.noises: list[Any] = []
         self._parameters: dict[str, nn.Parameter] = {}
         _alive.add(self)
 
@@ -133,6 +143,12 @@ def requested_penalties(model: nn.Module) -> dict[str, tuple[Any, ...]]:
         for rules in () if requests is None else (*requests.given, requests.attached):
             found |= {f"{path}.{name}" if path else name: each for name, each in rules.items()}
     return found
+
+
+def requested_noises(model: nn.Module) -> list[Any]:
+    """Return the noises that were put on a model's modules, also on those that it lost since."""
+    found = [_requests_on(module) for module in model.modules()]
+    return [noise for each in found if each is not None for noise in each.noises]
 
 
 def forget(parameters: Iterable[nn.Parameter]) -> None:

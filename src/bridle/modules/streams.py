@@ -125,8 +125,11 @@ def noises_in(model: nn.Module) -> Iterator[tuple[nn.Module, Addressed]]:
     """Yield each noise in a model, with the module it is on, in the model's order."""
     seen = set()
     for module in model.modules():
-        for hook in (*module._forward_pre_hooks.values(), *module._forward_hooks.values()):
-            owner = getattr(hook, "__self__", None)
+        hooks = (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+        owners = [getattr(hook, "__self__", None) for hook in hooks]
+        # a replaced attention module has its noise in its forward
+        owners.append(getattr(vars(module).get("forward"), "noise", None))
+        for owner in owners:
             if isinstance(owner, Addressed) and id(owner) not in seen:
                 seen.add(id(owner))
                 yield module, owner
