@@ -54,7 +54,7 @@ REFUSED = {
     ("Lookahead", "penalty"): "changes the weights after the step of SGD",
     ("schedule-free", "penalty"): "do not survive: use mode='coupled'",
     ("FSDP2 (fully_shard)", "audit"): "audit the model and its optimizer before fully_shard",
-    ("deepcopy of the model alone", "penalty"): "warned: the penalties are gone",
+    ("deepcopy of the model alone", "penalty"): r"\(a warning\) the penalties of .* are gone",
     ("load_state_dict(assign=True)", "penalty"): "has been replaced",
 }
 """Where bridle refuses: the message, as a regular expression."""

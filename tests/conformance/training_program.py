@@ -54,7 +54,10 @@ class Step:
 
 
 class Program:
-    """Plain eager training with SGD. Subclasses change what their name says."""
+    """Plain eager training with SGD.
+
+    Subclasses change what their name says.
+    """
 
     noise: ClassVar[dict] = NOISE
     penalty: ClassVar[dict] = PENALTY
