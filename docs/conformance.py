@@ -31,8 +31,8 @@ eager computation gives, in which the mask is a factor and the proximal step a f
 - *resume*: a run that is saved, built anew and continued equals one that goes through.
 
 **Refused** means that bridle raises an error, or warns where it says so, before it trains anything
-wrong. The sentences are below each table. The noise is `Dropout` after a ReLU and the penalty is `L1`, unless a row says
-otherwise.
+wrong. The sentences are below each table. The noise is `Dropout` after a ReLU and the penalty is
+`L1`, unless a row says otherwise.
 """
 
 
