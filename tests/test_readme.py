@@ -76,7 +76,7 @@ def test_commands_run_and_print(name, here, bridle):
 def _without(errors, printed):
     """Take the lines of standard error, which a terminal shows between, out of a block."""
     left = [_shape(line) for line in printed.splitlines()]
-    for line in errors.splitlines():
+    for line in filter(str.strip, errors.splitlines()):
         assert _shape(line) in left, line
         left.remove(_shape(line))
     return _shape("\n".join(left))

@@ -48,7 +48,7 @@ def diagnose(
     gap and every such lead are shown to be below 2 points. *Cannot tell*: none of these is shown.
     Other learners are the other network of a fit, the plain network of a search, and gradient
     boosting fitted to the same training rows. Each claim is tested one-sided at 2.5 %; see
-    :func:`bridle.diagnosis.claims_of`. ``benchmarks/verdicts.py`` measures the error rates in
+    :func:`bridle.statistics.claims_of`. ``benchmarks/verdicts.py`` measures the error rates in
     simulations with a known truth.
 
     Parameters
