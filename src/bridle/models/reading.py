@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
 import pandas as pd
@@ -58,9 +58,9 @@ class FitTable:
     notes: tuple[str, ...]
 
     @property
-    def marks(self) -> dict[str, str]:
-        """The marks of the table's numbers; JSON values."""
-        return {"decimal": self.read.marks.decimal, "thousands": self.read.marks.thousands}
+    def marks(self) -> dict[str, Any]:
+        """The marks and units of the table's numbers; JSON values."""
+        return {**asdict(self.read.marks), "units": self.read.units}
 
 
 def read_for_fit(
@@ -101,8 +101,20 @@ def read_for_model(
 ) -> ReadTable:
     """Read a table as a model reads it, whatever its cells look like."""
     stated: Mapping[str, Any] = (model.facts.get("table") or {}).get("marks") or {}
-    prior = Marks(str(stated.get("decimal", ".")), str(stated.get("thousands", "")))
-    return read_with_notes(table, reading, known=schema_of(model), prior=prior)
+    sep = stated.get("sep")  # earlier files do not have it
+    prior = Marks(
+        str(stated.get("decimal", ".")),
+        str(stated.get("thousands", "")),
+        None if sep is None else str(sep),
+    )
+    units = stated.get("units")
+    return read_with_notes(
+        table,
+        reading,
+        known=schema_of(model),
+        prior=prior,
+        units=units if isinstance(units, dict) else None,
+    )
 
 
 def rows_for_model(model: Reader, table: Table | ReadTable) -> tuple[pd.DataFrame, pd.Series[Any]]:

@@ -23,6 +23,7 @@ _MAX_WORDS = 3  # the most other words among dates
 _PLAIN = re.compile(PLAIN)
 _SAFE = re.compile(r"[\d.eE+\-\n]*", re.ASCII)  # Python's float takes more, such as 1_000
 _CODE = re.compile(r"[+-]?0\d+")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$")  # what may have a mark of thousands
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_DIGITS = 18  # that int64 holds for certain
 ISO_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
@@ -40,6 +41,7 @@ class Cells:
         self.given = missing
         self.rows = np.bincount(codes[codes >= 0], minlength=len(distinct))
         self.distinct = set(self.written)
+        self.unit = ""
         self.marked: tuple[str, ...] = tuple(each for each in missing if each in self.distinct)
 
     def absent(self, tokens: tuple[str, ...]) -> np.ndarray[Any, Any]:
@@ -70,8 +72,9 @@ class Cells:
             if self.count(chosen) < _NUMBERS * self.count(present):
                 return []
             found = self.written[chosen]
-        marked = [cell for cell in found if not cell.lstrip("+-").isdigit()]
-        return _sample(marked) or list(found[:1])
+        whole = {bool(cell.isdigit() and len(cell) > 3): cell for cell in found if _is_whole(cell)}
+        marked = [cell for cell in found if not _is_whole(cell)]
+        return [*_sample(marked), *whole.values()]
 
     def as_numbers(self, marks: Marks, notes: list[str]) -> pd.Series[Any] | None:
         """Return the column as numbers, or None if it is not one of numbers."""
@@ -98,6 +101,7 @@ class Cells:
                 "taken as missing"
             )
         self.marked += tuple(strange)
+        self.unit = next(iter(units), "")
         return self.typed(numbers, marks)
 
     def parsed(
@@ -127,7 +131,12 @@ class Cells:
         """Return numbers as whole ones if they are all written so, or None if they are too long."""
         used = np.unique(self.codes)
         present = numbers[used]
-        if used[0] >= 0 and np.isfinite(present).all() and (present == np.floor(present)).all():
+        if (
+            len(used)
+            and used[0] >= 0
+            and np.isfinite(present).all()
+            and (present == np.floor(present)).all()
+        ):
             cells = self.written[used]
             digits = [
                 cell if _WHOLE.fullmatch(cell) else (parse([cell], marks)[0] or ("", ""))[0]
@@ -206,9 +215,14 @@ def _sample(cells: list[str]) -> list[str]:
     """Return enough cells to find out the marks: all unusual ones, and some of the plain ones."""
     if len(cells) <= _SAMPLE:
         return cells
-    plain = _matches(cells, _PLAIN)
-    places = [*np.flatnonzero(~plain)[: 10 * _SAMPLE], *np.flatnonzero(plain)[:_SAMPLE]]
-    return [cells[at] for at in places]
+    plain, grouped = _matches(cells, _PLAIN), _matches(cells, _GROUPED)
+    chosen = [np.flatnonzero(~plain)[: 10 * _SAMPLE]]
+    chosen += [np.flatnonzero(plain & each)[:_SAMPLE] for each in (grouped, ~grouped)]
+    return [cells[at] for places in chosen for at in places]
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.lstrip("+-").isdigit()
 
 
 def _matches(cells: Iterable[str], pattern: re.Pattern[str]) -> np.ndarray[Any, Any]:
