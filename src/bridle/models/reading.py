@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError
@@ -77,6 +78,7 @@ def read_for_fit(
         If the table cannot be used.
     """
     read = read_with_notes(table, reading, target=target)
+    _check_finite(read.frame, drop)
     frame, notes = with_target(without_columns(read.frame, drop, target), target)
     features, truth = target_column(frame, target)
     if notes and truth.nunique() < 2:
@@ -89,6 +91,20 @@ def read_for_fit(
     told = [note for note in read.notes if not any(f" {name!r}" in note for name in left_out)]
     warned = warnings_on(features, truth, columns)
     return FitTable(features, truth, columns, read, (*told, *notes, *doubts, *warned))
+
+
+def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:
+    """Refuse infinite numbers; here, since the parts of a split no longer know the file's rows."""
+    for name, values in frame.items():
+        if name in drop or not pd.api.types.is_float_dtype(values.dtype):
+            continue
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            raise DataError(
+                f"column {name!r}, row {infinite[0] + 1}: the value is {numbers[infinite[0]]}; "
+                "replace infinite values or leave their cells empty"
+            )
 
 
 def schema_of(model: Reader) -> dict[str, Column]:

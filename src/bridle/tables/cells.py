@@ -12,12 +12,13 @@ import pandas as pd
 from bridle.tables.columns import MAX_CATEGORIES
 from bridle.tables.dates import date_format_of
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
-from bridle.tables.numbers import PLAIN, Marks, is_numberish, parse
+from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
 
 __all__ = ["Cells", "without"]
 
 _NUMBERS = 0.5  # the share of cells from which a column is one of numbers or dates
 _COMMON = 0.05  # the share of cells from which "none" or "NA" is a category
+_FEW = 5  # distinct amounts that may be the sizes of a ware
 _SAMPLE = 300  # cells of a column that tell which mark is the decimal one
 _MAX_WORDS = 3  # the most other words among dates
 _PLAIN = re.compile(PLAIN)
@@ -149,6 +150,28 @@ class Cells:
                 whole[used] = [int(each) for each in digits]
                 return self.spread(whole)
         return self.spread(numbers)
+
+    def amounts(self, notes: list[str]) -> None:
+        """Note that words look like numbers with a unit, or that most numbers are marked absent."""
+        gone = self.absent(MISSING_STRINGS)
+        present = self.count(~gone)
+        numbers = np.array([is_numberish(cell) for cell in self.written]) & ~gone
+        marks = [cell for cell in self.written[~gone & ~numbers] if is_mark(cell)]
+        if marks and numbers.sum() > 1 and numbers.sum() + len(marks) == (~gone).sum():
+            mark = max(marks, key=lambda each: self.count(self.written == each))
+            notes.append(
+                f"{self.count(numbers)} of {present} cells of {self.name!r} are numbers, and "
+                f"{mark!r} is in {self.count(self.written == mark)}; the column is read as text. "
+                "If it means a missing value, give --missing"
+            )
+            return
+        amounts = np.array([is_amount(cell) for cell in self.written]) & ~gone
+        odd = self.written[amounts & ~numbers]
+        if amounts.sum() > _FEW and len(odd) and self.count(amounts) >= _NUMBERS * present:
+            notes.append(
+                f"the cells of {self.name!r} look like numbers with a unit, such as {odd[0]!r}; "
+                "the column is read as text. Leave the unit out to use them as numbers"
+            )
 
     def as_dates(self, notes: list[str]) -> pd.Series[Any] | None:
         """Return ISO dates as dates, and other dates without words among them, or None."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bridle.errors import DataError
 
-__all__ = ["PLAIN", "Marks", "find_marks", "is_numberish", "parse"]
+__all__ = ["PLAIN", "Marks", "find_marks", "is_amount", "is_numberish", "parse"]
 
 PLAIN = r"^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|Infinity)\s*$"
 """A number that needs no interpretation."""
@@ -54,6 +54,22 @@ def is_numberish(cell: str) -> bool:
         return True
     found = _dress(cell)
     return found is not None and bool(_votes(found[0]))
+
+
+_AMOUNT = re.compile(
+    r"[<>≤≥~≈±]{0,2}\s*[+\-\u2212\u2013]?(?!0\d)(?:\d{1,3}(?:[.,'’]\d{3})+|\d+)(?:[.,]\d+)?\s*(?:[^\d\s.,:;/\-+][^\d:;]{0,14})?"
+)
+
+
+def is_amount(cell: str) -> bool:
+    """Return whether a cell is a number, a bound on one, or a number with words behind it.
+
+    Examples
+    --------
+    >>> [is_amount(cell) for cell in ("5 kg", "<5", "3.5 m/s", "2024-01-05", "A3", "05")]
+    [True, True, True, False, False, False]
+    """
+    return _AMOUNT.fullmatch(cell.strip()) is not None
 
 
 def _votes(core: str) -> set[str]:

@@ -105,7 +105,7 @@ def settle(
         units = {name: cells.unit for name, cells in columns.items() if cells.unit}
         done = _replaced(frame, as_known)
         bare = _without_percent(done, trained or {}, {**(typed_units or {}), **units})
-        return Settled(done, marks, notes=tuple([*_new_units(units, trained), *bare]), units=units)
+        return Settled(done, marks, notes=(*_new_units(units, trained), *bare), units=units)
     read: dict[str, Any] = {}
     notes: list[str] = []
     missing: dict[str, tuple[str, ...]] = {}
@@ -115,6 +115,8 @@ def settle(
         found = cells.as_numbers(marks, notes) if candidates[name] else None
         if found is None and name != target:
             found = cells.as_dates(notes)
+            if found is None and not candidates[name]:
+                cells.amounts(notes)
         if found is not None:
             read[name] = found
     absent = {token for name in read for token in columns[name].distinct if token in USUAL}
