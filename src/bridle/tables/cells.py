@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import MAX_CATEGORIES
-from bridle.tables.dates import date_format_of
+from bridle.tables.dates import are_months, date_format_of
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
 
@@ -64,6 +64,8 @@ class Cells:
         cells = self.written[present]
         if not len(cells) or any(_CODE.fullmatch(cell) for cell in cells):
             return []
+        if are_months(cells):
+            return []
         if _floats(cells) is not None:
             found = cells
         else:
@@ -76,6 +78,10 @@ class Cells:
         whole = {bool(cell.isdigit() and len(cell) > 3): cell for cell in found if _is_whole(cell)}
         marked = [cell for cell in found if not _is_whole(cell)]
         return [*_sample(marked), *whole.values()]
+
+    def months(self) -> bool:
+        """Return whether cells such as 01.2023 or 24.12 are months of years or days of months."""
+        return are_months(self.written[~self.absent(MISSING_STRINGS)])
 
     def as_numbers(self, marks: Marks, notes: list[str]) -> pd.Series[Any] | None:
         """Return the column as numbers, or None if it is not one of numbers."""
@@ -155,6 +161,12 @@ class Cells:
         """Note that words look like numbers with a unit, or that most numbers are marked absent."""
         gone = self.absent(MISSING_STRINGS)
         present = self.count(~gone)
+        if present and self.months():
+            notes.append(
+                f"the cells of {self.name!r} look like months or days, such as "
+                f"{self.written[~gone][0]!r}; the column is not read as numbers"
+            )
+            return
         numbers = np.array([is_numberish(cell) for cell in self.written]) & ~gone
         marks = [cell for cell in self.written[~gone & ~numbers] if is_mark(cell)]
         if marks and numbers.sum() > 1 and numbers.sum() + len(marks) == (~gone).sum():
@@ -165,7 +177,7 @@ class Cells:
                 "If it means a missing value, give --missing"
             )
             return
-        amounts = np.array([is_amount(cell) for cell in self.written]) & ~gone
+        amounts = numbers | (np.array([is_amount(cell) for cell in self.written]) & ~gone)
         odd = self.written[amounts & ~numbers]
         if amounts.sum() > _FEW and len(odd) and self.count(amounts) >= _NUMBERS * present:
             notes.append(

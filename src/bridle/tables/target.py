@@ -103,11 +103,13 @@ def _check_amounts(target: pd.Series[Any]) -> None:
     if isinstance(target.dtype, pd.CategoricalDtype) or target.nunique() <= MAX_CLASSES:
         return
     texts = as_strings(target)
-    amounts = texts.map(lambda text: text is not None and is_amount(text)).astype(bool)
-    if amounts.sum() < len(texts) / 2:
+    amounts = texts.map(
+        lambda text: text is not None and (is_amount(text) or is_numberish(text))
+    ).astype(bool)
+    if amounts.sum() < len(texts) / 2 or texts.str.fullmatch(r"0\d+").any():
         return
     odd = [text for text in texts if text is not None and not is_numberish(text)]
-    shown = f", but {odd[0]!r} is not one" if odd else " in several units"
+    shown = f", but {odd[0]!r} is not one" if odd else ", but not in one unit or form"
     if odd and is_amount(odd[0]) and odd[0][0].isdigit():
         shown = f" with a unit, such as {odd[0]!r}"
     raise DataError(
