@@ -111,3 +111,30 @@ def test_sql(bridle, table, tmp_path):
     assert bridle("fit", path, "--target", "y", *SHORT).code == 2
     query = ("--sql", "SELECT a, y FROM rows")
     assert bridle("fit", path, "--target", "y", *query, *SHORT).code == 0
+
+
+def test_units_and_marks_of_a_new_file(bridle, table, tmp_path):
+    model, new = tmp_path / "m.bridle", tmp_path / "new.csv"
+    table.assign(a=[f"{100 * v:.1f} %" for v in table["a"]]).to_csv(tmp_path / "t.csv", index=False)
+    bridle("fit", tmp_path / "t.csv", "--target", "y", "--out", model, *SHORT)
+    new.write_text("a,b\n15.5 %,1.5\n")
+    ran = bridle("predict", model, new)
+    assert (ran.code, "note:" in ran.err) == (0, False)
+    new.write_text("a,b\n15.5,1.5\n")
+    assert bridle("predict", model, new).err.count("taken as percent") == 1
+    new.write_text("a,b\n0.155,1.5\n")
+    ran = bridle("predict", model, new)
+    assert ran.code == 1
+    assert "column 'a' had numbers with '%' in training, but has none" in ran.err
+    new.write_text("a;b\n15.500 %;1.5\n16.125 %;2,5\n")
+    assert bridle("predict", model, new).code == 1
+    new.write_text("a;b\n15.500 %;1.125\n")
+    assert "give --decimal . or --decimal ," in bridle("predict", model, new).err
+    assert bridle("predict", model, new, "--decimal", ".").code == 0
+
+
+def test_a_target_with_units_is_refused(bridle, table, tmp_path):
+    table.assign(y=[f"{i} kg" for i in range(80)]).to_csv(tmp_path / "t.csv", index=False)
+    ran = bridle("fit", tmp_path / "t.csv", "--target", "y", *SHORT)
+    assert ran.code == 1
+    assert "the target 'y' looks like numbers with a unit, such as '0 kg'" in ran.err

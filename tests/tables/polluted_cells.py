@@ -195,3 +195,43 @@ numbers(
     ["10-20", "20-30", "10-20", "30-40", "20-30", "10-20", "30-40", "20-30"],
     ["10-20", "20-30", "10-20", "30-40", "20-30", "10-20", "30-40", "20-30"],
 )
+
+# thousands without a comma anywhere: 1.100 is 1100 or 1.1
+_thousands = ["500", "600", "700", "800", "900", "1.000", "1.100", "1.200"]
+for _name, _sep in {"tab": "\t", "pipe": "|", "comma": ",", "semicolon": ";"}.items():
+    numbers(f"numbers: whole, thousands points, {_name}", _thousands, None, _sep)
+numbers(
+    "numbers: millions with points, tab",
+    ["500", "1.000", "1.100", "900", "2.000.000", "800", "1.200", "5"],
+    [500, 1000, 1100, 900, 2000000, 800, 1200, 5],
+    "\t",
+)
+numbers(
+    "numbers: three decimals and a leading 0, tab",
+    ["0.125", "12.345", "7", "3.250", "1", "9.500", "2.125", "8"],
+    [0.125, 12.345, 7, 3.25, 1, 9.5, 2.125, 8],
+    "\t",
+)
+numbers(
+    "numbers: three decimals beside long whole numbers",
+    ["1500", "12.345", "7", "3.250", "1", "9.500", "2.125", "8"],
+    [1500, 12.345, 7, 3.25, 1, 9.5, 2.125, 8],
+)
+numbers(
+    "numbers: three decimals and exponents",
+    ["1.234e5", "2.125E-3", "7", "3.250e0", "1", "9.500e0", "2.125e0", "8"],
+    [123400.0, 0.002125, 7, 3.25, 1, 9.5, 2.125, 8],
+)
+numbers(
+    "cells: months of years",
+    [f"{v:02}.2023" for v in range(5, 13)],
+    [f"{v:02}.2023" for v in range(5, 13)],
+)
+numbers(
+    "cells: days of months",
+    [f"{v:02}.{w:02}" for v, w in zip(range(5, 13), range(1, 9), strict=True)],
+    [f"{v:02}.{w:02}" for v, w in zip(range(5, 13), range(1, 9), strict=True)],
+)
+numbers("cells: kilograms", [f"{v} kg" for v in range(8)], [f"{v} kg" for v in range(8)])
+_dashes = ["-", "1.5", "-", "2.5", "-", "-", "-", "3.5"]
+numbers("cells: mostly -, few numbers", _dashes, _dashes)

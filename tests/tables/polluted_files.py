@@ -143,6 +143,33 @@ add("separator: colon", text(TABLE, ":"))
 # before, between and after
 add("lines: comments at the top", "# exported 2024\n# by me\n" + text(TABLE))
 add("lines: comments between", text(TABLE).replace("Kiel", "# checked, twice, again\nKiel"))
+_remarks = ["# a", "b", "c", "# d", "e", "f", "# g", "h"]
+add("lines: rows that begin with #", text({"x": _remarks, "n": COUNT}), {"x": _remarks, "n": COUNT})
+add("lines: rows of texts that begin with #", text({"x": _remarks, "y": TOWN}), None)
+add(
+    "lines: # within quoted cells",
+    'note,n\n"a\n# b\nc",1\n"d\r\n# e",2\n"# f",3\n',
+    {"note": ["a\n# b\nc", "d\r\n# e", "# f"], "n": [1, 2, 3]},
+)
+add("lines: a quote that is never closed, and #", text(TABLE) + '# end\n"Ulm,1,2.5\n# end\n', None)
+add(
+    "lines: line separators of Unicode within cells",
+    "note,n\na\u2028# b,1\nc\u0085# d,2\n",
+    {"note": ["a\u2028# b", "c\u0085# d"], "n": [1, 2]},
+)
+add("lines: a comment as wide as the header", "# by, me, 2024\n" + text(TABLE))
+add("lines: a header that begins with #", "#" + text(TABLE))
+add(
+    "lines: a header of texts that begins with #",
+    "#x,y\na,b\nc,d\n",
+    {"x": ["a", "c"], "y": ["b", "d"]},
+)
+add("lines: a comment or a header of texts", "# x, y\na,b\nc,d\n", None)
+add(
+    "lines: a Markdown table",
+    "| town | count |\n|------|------:|\n| Ulm | 3 |\n| Bonn | 5 |\n",
+    {"town": ["Ulm", "Bonn"], "count": [3, 5]},
+)
 add("lines: preamble", "Towns and sizes\nexported 2024-01-05\n\n" + text(TABLE))
 add("lines: preamble padded with separators", "Towns and sizes,,\n,,\n" + text(TABLE))
 add("lines: a source at the end", text(TABLE) + "\nSource: the office\n")

@@ -51,6 +51,10 @@ NOTED = {
     "lines: comments at the top": "skipped: 2 comment lines that begin with '#'",
     "lines: preamble": "skipped before the header: 'Towns and sizes', 'exported 2024-01-05'",
     "lines: a source at the end": "skipped behind the rows: 'Source: the office'",
+    "lines: a Markdown table": "skipped: the line of dashes below the header",
+    "cells: kilograms": "the cells of 'x' look like numbers with a unit, such as '0 kg'",
+    "cells: mostly -, few numbers": "3 of 8 cells of 'x' are numbers, and '-' is in 5",
+    "cells: months of years": "the cells of 'x' look like months or days, such as '05.2023'",
     "cells: - among numbers": "7 of 8 cells of 'x' are numbers; '-' in 1 is taken as missing",
 }
 

@@ -28,7 +28,12 @@ Table = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress bar.")]
+Quiet = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Show neither a progress bar nor notes on how the table was read."
+    ),
+]
 ReportTo = Annotated[
     Path | None,
     typer.Option("--report", help="Write a report to this HTML file.", show_default=False),

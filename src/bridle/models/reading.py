@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError
@@ -58,9 +59,9 @@ class FitTable:
     notes: tuple[str, ...]
 
     @property
-    def marks(self) -> dict[str, str]:
-        """The marks of the table's numbers; JSON values."""
-        return {"decimal": self.read.marks.decimal, "thousands": self.read.marks.thousands}
+    def marks(self) -> dict[str, Any]:
+        """The marks and units of the table's numbers; JSON values."""
+        return {**asdict(self.read.marks), "units": self.read.units}
 
 
 def read_for_fit(
@@ -77,6 +78,7 @@ def read_for_fit(
         If the table cannot be used.
     """
     read = read_with_notes(table, reading, target=target)
+    _check_finite(read.frame, drop)
     frame, notes = with_target(without_columns(read.frame, drop, target), target)
     features, truth = target_column(frame, target)
     if notes and truth.nunique() < 2:
@@ -91,6 +93,20 @@ def read_for_fit(
     return FitTable(features, truth, columns, read, (*told, *notes, *doubts, *warned))
 
 
+def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:
+    """Refuse infinite numbers; here, since the parts of a split no longer know the file's rows."""
+    for name, values in frame.items():
+        if name in drop or not pd.api.types.is_float_dtype(values.dtype):
+            continue
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        infinite = np.flatnonzero(np.isinf(numbers))
+        if len(infinite):
+            raise DataError(
+                f"column {name!r}, row {infinite[0] + 1}: the value is {numbers[infinite[0]]}; "
+                "replace infinite values or leave their cells empty"
+            )
+
+
 def schema_of(model: Reader) -> dict[str, Column]:
     """Return the columns of a model by name, with its target."""
     return {**model.encoder.schema, model.target_name: model.target.column(model.target_name)}
@@ -101,8 +117,20 @@ def read_for_model(
 ) -> ReadTable:
     """Read a table as a model reads it, whatever its cells look like."""
     stated: Mapping[str, Any] = (model.facts.get("table") or {}).get("marks") or {}
-    prior = Marks(str(stated.get("decimal", ".")), str(stated.get("thousands", "")))
-    return read_with_notes(table, reading, known=schema_of(model), prior=prior)
+    sep = stated.get("sep")  # earlier files do not have it
+    prior = Marks(
+        str(stated.get("decimal", ".")),
+        str(stated.get("thousands", "")),
+        None if sep is None else str(sep),
+    )
+    units = stated.get("units")
+    return read_with_notes(
+        table,
+        reading,
+        known=schema_of(model),
+        prior=prior,
+        units=units if isinstance(units, dict) else None,
+    )
 
 
 def rows_for_model(model: Reader, table: Table | ReadTable) -> tuple[pd.DataFrame, pd.Series[Any]]:

@@ -158,7 +158,9 @@ def _split(
     frame, truth = given.frame, given.truth
     if test is not None:
         known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
-        read = read_with_notes(test, given.read.options, known=known, prior=given.read.marks)
+        read = read_with_notes(
+            test, given.read.options, known=known, prior=given.read.marks, units=given.read.units
+        )
         return (frame, truth), target_column(with_target(read.frame, target)[0], target)
     codes = ClassTarget.fit(truth).transform(truth) if task == "classification" else None
     rest, held = split_rows(len(truth), codes, seed)

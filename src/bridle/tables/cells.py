@@ -10,19 +10,21 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import MAX_CATEGORIES
-from bridle.tables.dates import date_format_of
+from bridle.tables.dates import are_months, date_format_of
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
-from bridle.tables.numbers import PLAIN, Marks, is_numberish, parse
+from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
 
 __all__ = ["Cells", "without"]
 
 _NUMBERS = 0.5  # the share of cells from which a column is one of numbers or dates
 _COMMON = 0.05  # the share of cells from which "none" or "NA" is a category
+_FEW = 5  # distinct amounts that may be the sizes of a ware
 _SAMPLE = 300  # cells of a column that tell which mark is the decimal one
 _MAX_WORDS = 3  # the most other words among dates
 _PLAIN = re.compile(PLAIN)
 _SAFE = re.compile(r"[\d.eE+\-\n]*", re.ASCII)  # Python's float takes more, such as 1_000
 _CODE = re.compile(r"[+-]?0\d+")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$")  # what may have a mark of thousands
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_DIGITS = 18  # that int64 holds for certain
 ISO_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
@@ -40,6 +42,7 @@ class Cells:
         self.given = missing
         self.rows = np.bincount(codes[codes >= 0], minlength=len(distinct))
         self.distinct = set(self.written)
+        self.unit = ""
         self.marked: tuple[str, ...] = tuple(each for each in missing if each in self.distinct)
 
     def absent(self, tokens: tuple[str, ...]) -> np.ndarray[Any, Any]:
@@ -61,6 +64,8 @@ class Cells:
         cells = self.written[present]
         if not len(cells) or any(_CODE.fullmatch(cell) for cell in cells):
             return []
+        if are_months(cells):
+            return []
         if _floats(cells) is not None:
             found = cells
         else:
@@ -70,8 +75,13 @@ class Cells:
             if self.count(chosen) < _NUMBERS * self.count(present):
                 return []
             found = self.written[chosen]
-        marked = [cell for cell in found if not cell.lstrip("+-").isdigit()]
-        return _sample(marked) or list(found[:1])
+        whole = {bool(cell.isdigit() and len(cell) > 3): cell for cell in found if _is_whole(cell)}
+        marked = [cell for cell in found if not _is_whole(cell)]
+        return [*_sample(marked), *whole.values()]
+
+    def months(self) -> bool:
+        """Return whether cells such as 01.2023 or 24.12 are months of years or days of months."""
+        return are_months(self.written[~self.absent(MISSING_STRINGS)])
 
     def as_numbers(self, marks: Marks, notes: list[str]) -> pd.Series[Any] | None:
         """Return the column as numbers, or None if it is not one of numbers."""
@@ -98,6 +108,7 @@ class Cells:
                 "taken as missing"
             )
         self.marked += tuple(strange)
+        self.unit = next(iter(units), "")
         return self.typed(numbers, marks)
 
     def parsed(
@@ -127,7 +138,12 @@ class Cells:
         """Return numbers as whole ones if they are all written so, or None if they are too long."""
         used = np.unique(self.codes)
         present = numbers[used]
-        if used[0] >= 0 and np.isfinite(present).all() and (present == np.floor(present)).all():
+        if (
+            len(used)
+            and used[0] >= 0
+            and np.isfinite(present).all()
+            and (present == np.floor(present)).all()
+        ):
             cells = self.written[used]
             digits = [
                 cell if _WHOLE.fullmatch(cell) else (parse([cell], marks)[0] or ("", ""))[0]
@@ -140,6 +156,34 @@ class Cells:
                 whole[used] = [int(each) for each in digits]
                 return self.spread(whole)
         return self.spread(numbers)
+
+    def amounts(self, notes: list[str]) -> None:
+        """Note that words look like numbers with a unit, or that most numbers are marked absent."""
+        gone = self.absent(MISSING_STRINGS)
+        present = self.count(~gone)
+        if present and self.months():
+            notes.append(
+                f"the cells of {self.name!r} look like months or days, such as "
+                f"{self.written[~gone][0]!r}; the column is not read as numbers"
+            )
+            return
+        numbers = np.array([is_numberish(cell) for cell in self.written]) & ~gone
+        marks = [cell for cell in self.written[~gone & ~numbers] if is_mark(cell)]
+        if marks and numbers.sum() > 1 and numbers.sum() + len(marks) == (~gone).sum():
+            mark = max(marks, key=lambda each: self.count(self.written == each))
+            notes.append(
+                f"{self.count(numbers)} of {present} cells of {self.name!r} are numbers, and "
+                f"{mark!r} is in {self.count(self.written == mark)}; the column is read as text. "
+                "If it means a missing value, give --missing"
+            )
+            return
+        amounts = numbers | (np.array([is_amount(cell) for cell in self.written]) & ~gone)
+        odd = self.written[amounts & ~numbers]
+        if amounts.sum() > _FEW and len(odd) and self.count(amounts) >= _NUMBERS * present:
+            notes.append(
+                f"the cells of {self.name!r} look like numbers with a unit, such as {odd[0]!r}; "
+                "the column is read as text. Leave the unit out to use them as numbers"
+            )
 
     def as_dates(self, notes: list[str]) -> pd.Series[Any] | None:
         """Return ISO dates as dates, and other dates without words among them, or None."""
@@ -206,9 +250,14 @@ def _sample(cells: list[str]) -> list[str]:
     """Return enough cells to find out the marks: all unusual ones, and some of the plain ones."""
     if len(cells) <= _SAMPLE:
         return cells
-    plain = _matches(cells, _PLAIN)
-    places = [*np.flatnonzero(~plain)[: 10 * _SAMPLE], *np.flatnonzero(plain)[:_SAMPLE]]
-    return [cells[at] for at in places]
+    plain, grouped = _matches(cells, _PLAIN), _matches(cells, _GROUPED)
+    chosen = [np.flatnonzero(~plain)[: 10 * _SAMPLE]]
+    chosen += [np.flatnonzero(plain & each)[:_SAMPLE] for each in (grouped, ~grouped)]
+    return [cells[at] for places in chosen for at in places]
+
+
+def _is_whole(cell: str) -> bool:
+    return cell.lstrip("+-").isdigit()
 
 
 def _matches(cells: Iterable[str], pattern: re.Pattern[str]) -> np.ndarray[Any, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError
-from bridle.tables.dates import date_format_of, parse_dates
+from bridle.tables.dates import are_months, date_format_of, parse_dates
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 
 __all__ = ["MAX_CATEGORIES", "Column", "as_dates", "as_levels", "as_numbers", "as_strings"]
@@ -140,8 +140,8 @@ def _column_of_strings(
 
 
 def _are_numbers(texts: pd.Series[Any]) -> bool:
-    """Return whether all strings are numbers; digits that begin with 0 are a code."""
-    if texts.str.fullmatch(r"[+-]?0\d+").any():
+    """Return whether all strings are numbers; 01067 is a code, and 01.2023 a month."""
+    if texts.str.fullmatch(r"[+-]?0\d+").any() or are_months(texts):
         return False
     return bool(pd.to_numeric(texts, errors="coerce").notna().all())
 

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["date_format_of", "other_reading", "parse_dates"]
+__all__ = ["are_months", "date_format_of", "other_reading", "parse_dates"]
 
+_MONTH = re.compile(
+    r"(?:0[1-9]|1[0-2])\.(?:19|20)\d\d$|(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])$"
+)
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+
+
+def are_months(cells: Iterable[str]) -> bool:
+    """Return whether all cells are months of years or all days of months, not decimal numbers.
+
+    Examples
+    --------
+    >>> are_months(["01.2023", "11.2024"]), are_months(["24.12", "01.02"]), are_months(["1.2"])
+    (True, True, False)
+    """
+    zeros = False
+    for cell in cells:
+        if not _MONTH.match(cell):
+            return False
+        zeros = zeros or cell[0] == "0"
+    return zeros
 
 
 def date_format_of(texts: pd.Series[Any], given: str | None = None) -> str | None:

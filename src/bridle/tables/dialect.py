@@ -10,7 +10,7 @@ from typing import Any
 
 from bridle.errors import DataError
 
-__all__ = ["SEPARATORS", "Dialect", "find_dialect"]
+__all__ = ["SEPARATORS", "Dialect", "check_quotes", "find_dialect"]
 
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe", " ": "blank"}
 _RARE = "~^\x01\x1f¦:"
@@ -47,9 +47,11 @@ class Dialect:
 
 
 def find_dialect(
-    text: str, name: str, sep: str | None, known: frozenset[str] = frozenset()
+    text: str, name: str, sep: str | None, comment: str, known: frozenset[str] = frozenset()
 ) -> tuple[Dialect, str]:
     """Return a text's dialect, and the text without a ``sep=`` line.
+
+    Lines that may be comments say nothing of the dialect.
 
     The separator is the one that splits the header into the columns that a model asks for. Without
     a model, clevercsv finds it: the dialect in which rows have the same length and cells are of a
@@ -58,7 +60,7 @@ def find_dialect(
     Raises
     ------
     DataError
-        If there is no separator, or a quote is not closed.
+        If there is no separator.
     """
     stated = _SEP_LINE.match(text)
     if stated:
@@ -66,6 +68,8 @@ def find_dialect(
         sep = sep or stated[1]
     sample = text if len(text) <= _SAMPLE else text[: text.rfind("\n", 0, _SAMPLE) + 1]
     sample = sample or text[:_SAMPLE]
+    bare = re.sub(rf"(?m)^{re.escape(comment)}[^\r\n]*(?:\r\n?|\n|\Z)", "", sample)
+    sample = bare if bare.strip() else sample
     found = None if sep else _of_header(sample, known)
     if found is None:
         found = _detected("".join(line for line in sample.splitlines(True) if line.strip()), sep)
@@ -76,8 +80,6 @@ def find_dialect(
             f"{name} has no separator that splits its lines into columns; give --sep, or a table "
             "with two columns or more"
         )
-    if found.quote in text:
-        _check_quotes(text, name, found)
     return found, text
 
 
@@ -117,7 +119,7 @@ def _unusual(sample: str) -> Dialect | None:
     return None
 
 
-def _check_quotes(text: str, name: str, dialect: Dialect) -> None:
+def check_quotes(text: str, name: str, dialect: Dialect) -> None:
     """Raise an error if a quoted cell goes on behind its closing quote, or is never closed."""
     records = dialect.records(text, strict=True)
     began = 1

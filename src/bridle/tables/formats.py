@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
 import json
 import sqlite3
@@ -214,12 +215,14 @@ def _excel_column(values: pd.Series[Any]) -> pd.Series[Any]:
         return pd.Series(values.tolist())
     if kinds == {bool} and values.notna().all():
         return values.astype(bool)
-    if str in kinds and kinds & {int, float}:  # a number in a column of texts
+    if str in kinds and kinds & {int, float, dt.datetime, dt.date}:  # in a column of texts
         return values.map(lambda v: v if v is None or isinstance(v, bool) else _as_written(v))
     return values
 
 
 def _as_written(value: Any) -> str:
+    if isinstance(value, dt.datetime):
+        return str(value) if value.time() != dt.time() else str(value.date())
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 

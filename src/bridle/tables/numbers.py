@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bridle.errors import DataError
 
-__all__ = ["PLAIN", "Marks", "find_marks", "is_numberish", "parse"]
+__all__ = ["PLAIN", "Marks", "find_marks", "is_amount", "is_numberish", "parse"]
 
 PLAIN = r"^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|Infinity)\s*$"
 """A number that needs no interpretation."""
@@ -17,6 +17,7 @@ PLAIN = r"^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|Infinity)\s*$"
 _BLANKS = " \u00a0\u202f\u2009"
 _CODES = "EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|INR|CAD|AUD"
 _SIGNS = "$€£¥₹₽₩₺₫₴₦฿"
+_SAME = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "INR": "₹"}
 _UNIT = rf"(?:[{_SIGNS}]|(?:{_CODES})(?![A-Za-z])|%)"
 _DRESS = re.compile(
     rf"^(?P<open>\()?(?P<a>[+\-\u2212\u2013])?[{_BLANKS}]*(?P<before>{_UNIT})?[{_BLANKS}]*"
@@ -37,7 +38,8 @@ def _dress(cell: str) -> tuple[str, str, bool] | None:
     if len(signs) > 1 or len(units) > 1 or (found["open"] and signs):
         return None
     negative = bool(found["open"]) or (bool(signs) and signs[0] != "+")
-    return found["core"].strip(_BLANKS), (units or [""])[0], negative
+    unit = (units or [""])[0]
+    return found["core"].strip(_BLANKS), _SAME.get(unit, unit), negative
 
 
 def is_numberish(cell: str) -> bool:
@@ -54,6 +56,22 @@ def is_numberish(cell: str) -> bool:
     return found is not None and bool(_votes(found[0]))
 
 
+_AMOUNT = re.compile(
+    r"[<>≤≥~≈±]{0,2}\s*[+\-\u2212\u2013]?(?!0\d)(?:\d{1,3}(?:[.,'’]\d{3})+|\d+)(?:[.,]\d+)?\s*(?:[^\d\s.,:;/\-+][^\d:;]{0,14})?"
+)
+
+
+def is_amount(cell: str) -> bool:
+    """Return whether a cell is a number, a bound on one, or a number with words behind it.
+
+    Examples
+    --------
+    >>> [is_amount(cell) for cell in ("5 kg", "<5", "3.5 m/s", "2024-01-05", "A3", "05")]
+    [True, True, True, False, False, False]
+    """
+    return _AMOUNT.fullmatch(cell.strip()) is not None
+
+
 def _votes(core: str) -> set[str]:
     """Return what the marks of a number can mean: the decimal marks that it allows."""
     digits = core.split("e")[0].split("E")[0]
@@ -64,6 +82,8 @@ def _votes(core: str) -> set[str]:
             mark = digits[-1] if digits[-1] in ".," else next((m for m in ".," if m in digits), "")
             return {mark} if mark else {".", ","}
     found = set()
+    if digits != core and sum(map(digits.count, ".,")) == 1:
+        return {"." if "." in digits else ","}  # no one writes thousands before an exponent
     for decimal, group in ((".", ","), (",", ".")):
         whole, _, rest = digits.partition(decimal)
         fits = rest.isdigit() or not rest
@@ -83,12 +103,14 @@ class Marks:
     decimal : {".", ","}
     thousands : str
         The mark between groups of three digits, or "".
-    notes : tuple of str
+    sep : str or None
+        The separator of the file; "" for a table of another format; None if no number of the file
+        has a mark, so that the file says nothing of its marks.
     """
 
     decimal: str = "."
     thousands: str = ""
-    notes: tuple[str, ...] = ()
+    sep: str | None = None
 
 
 def find_marks(
@@ -109,7 +131,8 @@ def find_marks(
     decimal, thousands : str or None
         What was given.
     prior : Marks or None
-        The marks of the table that a model was fitted to; they decide where the file does not.
+        The marks of the table that a model was fitted to. They decide where the file does not, if
+        the file has the same separator and no other marks.
 
     Raises
     ------
@@ -120,6 +143,8 @@ def find_marks(
     example: dict[str, tuple[str, str]] = {}
     doubtful: list[tuple[str, str]] = []
     grouping: Counter[str] = Counter()
+    whole: set[str] = set()
+    long: set[str] = set()
     for name, cells in columns.items():
         for cell in cells:
             found = _dress(cell)
@@ -129,6 +154,8 @@ def find_marks(
             allowed = _votes(core)
             grouping.update(mark for mark in _BLANKS + "'’" if mark in core)
             if not ("." in core or "," in core):
+                if core.isdigit():
+                    (whole if len(core) < 4 else long).add(name)
                 continue
             if len(allowed) == 1:
                 (one,) = allowed
@@ -137,7 +164,11 @@ def find_marks(
             elif allowed:
                 doubtful.append((name, cell))
     if decimal is None:
-        decimal = _decided(votes, example, doubtful, sep, prior, thousands)
+        decimal = _of_thousands(thousands) or _of_votes(votes, example)
+    if decimal is None:
+        # beside 100 and 900, 1.100 may be eleven hundred; beside 1100, it is not
+        grouped = [(name, cell) for name, cell in doubtful if name in whole - long]
+        decimal = _of_form(doubtful, sep, prior, grouped)
     if thousands is None:
         other = "," if decimal == "." else "."
         groups = any(other in cell for _, cell in doubtful)
@@ -147,33 +178,43 @@ def find_marks(
             for cell in cells
         )
         thousands = other if groups else next(iter(grouping), "")
-    return Marks(decimal, thousands)
+    return Marks(decimal, thousands, sep if votes or doubtful else None)
 
 
-def _decided(
-    votes: Counter[str],
-    example: dict[str, tuple[str, str]],
-    doubtful: list[tuple[str, str]],
-    sep: str,
-    prior: Marks | None,
-    thousands: str | None,
-) -> str:
+def _of_thousands(thousands: str | None) -> str | None:
     if thousands in (".", ","):
         return "," if thousands == "." else "."
+    return None
+
+
+def _of_votes(votes: Counter[str], example: dict[str, tuple[str, str]]) -> str | None:
+    """Return the decimal mark by the numbers that can mean one thing only."""
     if votes["."] and votes[","]:
         (a, one), (b, other) = example["."], example[","]
         raise DataError(
             f"column {a!r} has {one!r} and column {b!r} has {other!r}: it is not clear which mark "
             "is the decimal one; give --decimal . or --decimal ,"
         )
-    if votes["."] or votes[","]:
-        return "." if votes["."] else ","
-    if not doubtful or prior is not None:
-        return "." if prior is None else prior.decimal
-    points = all("." in cell for _, cell in doubtful)
-    if points and sep != ";":
+    return next((mark for mark in ".," if votes[mark]), None)
+
+
+def _of_form(
+    doubtful: list[tuple[str, str]],
+    sep: str,
+    prior: Marks | None,
+    grouped: list[tuple[str, str]],
+) -> str:
+    """Return the decimal mark of numbers that can all mean two things, such as 1.234."""
+    if not doubtful:
         return "."
-    name, cell = doubtful[0]
+    used = {mark for _, cell in doubtful for mark in ".," if mark in cell}
+    if prior is not None and prior.sep == sep and used <= {prior.decimal, prior.thousands}:
+        return prior.decimal
+    # a cell with a comma would be quoted in a file of commas; elsewhere a model may object
+    agrees = sep == "," or prior is None or prior.decimal == "."
+    if used == {"."} and sep != ";" and agrees and not grouped:
+        return "."
+    name, cell = (grouped or doubtful)[0]
     core = (_dress(cell) or (cell,))[0]
     raise DataError(
         f"column {name!r}: {cell!r} can mean {core.replace(',', '.')} or "

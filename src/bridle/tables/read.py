@@ -43,6 +43,8 @@ class ReadTable:
     notes : tuple of str
         What was skipped, or taken in one of several ways.
     options : ReadOptions
+    units : dict of str to str
+        The unit of each column of numbers that has one, such as "%".
     """
 
     frame: pd.DataFrame
@@ -51,6 +53,7 @@ class ReadTable:
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     options: ReadOptions = field(default=ReadOptions())
+    units: dict[str, str] = field(default_factory=dict)
 
     @property
     def line(self) -> str:
@@ -105,6 +108,7 @@ def read_with_notes(
     target: str | None = None,
     known: Mapping[str, Column] | None = None,
     prior: Marks | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> ReadTable:
     """Read a table, and tell how.
 
@@ -119,20 +123,32 @@ def read_with_notes(
         like.
     prior : Marks, optional
         The marks of the numbers that the model was fitted to.
+    units : mapping of str to str, optional
+        The units of the numbers that the model was fitted to, by column.
 
     Raises
     ------
     DataError
-        As for :func:`read_table`.
+        As for :func:`read_table`; or if a column has another unit than in training.
     """
     if isinstance(source, ReadTable):
         if known is None:
             return source
-        again = settle(source.frame, source.options, known=known, prior=source.marks, typed=True)
-        return replace(source, frame=again.frame)
+        again = settle(
+            source.frame,
+            source.options,
+            sep=source.marks.sep or "",
+            known=known,
+            prior=source.marks,
+            typed=True,
+            trained=units,
+            typed_units=source.units,
+        )
+        told = tuple(dict.fromkeys((*source.notes, *again.notes)))
+        return replace(source, frame=again.frame, notes=told)
     options = ReadOptions() if options is None else options
     names = frozenset(known or ())
-    sep = ","
+    sep = ""
     signs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     if isinstance(source, (str, os.PathLike)):
@@ -145,7 +161,14 @@ def read_with_notes(
         name, frame = "the table", from_frame_like(source).reset_index(drop=True)
     checked = _checked(frame, name)
     done = settle(
-        checked, options, sep=sep, target=target, known=known, prior=prior, typed=not signs
+        checked,
+        options,
+        sep=sep,
+        target=target,
+        known=known,
+        prior=prior,
+        typed=not signs,
+        trained=units,
     )
     if isinstance(source, (str, os.PathLike)) and signs:
         marks = [] if done.marks.decimal == "." else ["decimal comma"]
@@ -153,7 +176,7 @@ def read_with_notes(
             marks.append(f"thousands {done.marks.thousands!r}")
         signs = (signs[0], *marks, *signs[1:])
     told = (*notes, *done.notes)
-    return ReadTable(done.frame, signs, done.marks, done.missing, told, options)
+    return ReadTable(done.frame, signs, done.marks, done.missing, told, options, done.units)
 
 
 def _from_file(

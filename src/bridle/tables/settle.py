@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bridle.errors import DataError
 from bridle.tables.cells import Cells, without
 from bridle.tables.columns import Column
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL
@@ -30,12 +31,15 @@ class Settled:
     missing : dict of str to tuple of str
         Other strings than the usual ones that mean a missing value, by column.
     notes : tuple of str
+    units : dict of str to str
+        The unit of each column that has one, such as "%".
     """
 
     frame: pd.DataFrame
     marks: Marks = field(default=Marks())
     missing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    units: dict[str, str] = field(default_factory=dict)
 
 
 def settle(
@@ -47,6 +51,8 @@ def settle(
     known: Mapping[str, Column] | None = None,
     prior: Marks | None = None,
     typed: bool = False,
+    trained: Mapping[str, str] | None = None,
+    typed_units: Mapping[str, str] | None = None,
 ) -> Settled:
     """Decide the types of columns of strings, or read them as a model's columns.
 
@@ -65,11 +71,15 @@ def settle(
         The marks of the table that the model was fitted to.
     typed : bool
         Whether the table is of a format with types, in which a target of strings is one of strings.
+    trained : mapping of str to str, optional
+        The units of a model's columns; None if they are not known.
+    typed_units : mapping of str to str, optional
+        The units of columns that are numbers already.
 
     Raises
     ------
     DataError
-        If a number can mean two things.
+        If a number can mean two things, or a column has another unit than in training.
     """
     columns = {
         str(name): Cells(frame[name], options.missing)
@@ -89,8 +99,13 @@ def settle(
         prior,
     )
     if known is not None:
-        as_known = {name: _known(cells, known[name], marks) for name, cells in columns.items()}
-        return Settled(_replaced(frame, as_known), marks)
+        as_known = {
+            name: _known(cells, known[name], marks, trained) for name, cells in columns.items()
+        }
+        units = {name: cells.unit for name, cells in columns.items() if cells.unit}
+        done = _replaced(frame, as_known)
+        bare = _without_percent(done, trained or {}, {**(typed_units or {}), **units})
+        return Settled(done, marks, notes=(*_new_units(units, trained), *bare), units=units)
     read: dict[str, Any] = {}
     notes: list[str] = []
     missing: dict[str, tuple[str, ...]] = {}
@@ -100,6 +115,8 @@ def settle(
         found = cells.as_numbers(marks, notes) if candidates[name] else None
         if found is None and name != target:
             found = cells.as_dates(notes)
+            if found is None and not candidates[name]:
+                cells.amounts(notes)
         if found is not None:
             read[name] = found
     absent = {token for name in read for token in columns[name].distinct if token in USUAL}
@@ -107,7 +124,8 @@ def settle(
         if name not in read:
             read[name] = cells.as_words(absent, notes, is_target=name == target)
     missing = {name: cells.marked for name, cells in columns.items() if cells.marked}
-    return Settled(_replaced(frame, read), marks, missing, tuple(notes))
+    units = {name: cells.unit for name, cells in columns.items() if cells.unit}
+    return Settled(_replaced(frame, read), marks, missing, tuple(notes), units)
 
 
 def _replaced(frame: pd.DataFrame, columns: Mapping[str, pd.Series[Any]]) -> pd.DataFrame:
@@ -126,11 +144,71 @@ def _is_strings(values: pd.Series[Any]) -> bool:
     return all(isinstance(value, str) for value in values[values.notna()])
 
 
-def _known(cells: Cells, column: Column, marks: Marks) -> pd.Series[Any]:
+def _check_units(name: str, units: set[str], trained: Mapping[str, str]) -> None:
+    """Raise an error if numbers have another unit than in training, or percent and none."""
+    had = trained.get(name, "")
+    for unit in sorted(units - {had, ""}):
+        if had or unit == "%":
+            was = f"{had!r}" if had else "no unit"
+            raise DataError(
+                f"column {name!r} has numbers with {unit!r}, but had {was} in training; convert "
+                "them, and write them as in training"
+            )
+    if had == "%" and units == {"", "%"}:
+        raise DataError(
+            f"column {name!r} has numbers with '%' and without; write all of them with '%', as in "
+            "training"
+        )
+
+
+def _new_units(units: Mapping[str, str], trained: Mapping[str, str] | None) -> list[str]:
+    """Return notes on units where there was none in training."""
+    return [
+        f"{name!r} has numbers with {unit!r}, but had no unit in training; they are taken as they "
+        "are"
+        for name, unit in units.items()
+        if trained is not None and name not in trained
+    ]
+
+
+def _without_percent(
+    frame: pd.DataFrame, trained: Mapping[str, str], units: Mapping[str, str]
+) -> list[str]:
+    """Return notes on numbers without the percent sign that they had in training.
+
+    Raises
+    ------
+    DataError
+        If they look like shares: all are between -1 and 1.
+    """
+    found = []
+    for name, had in trained.items():
+        if had != "%" or name not in frame.columns or units.get(name) == "%":
+            continue
+        values: pd.Series[Any] = frame[name]
+        if not pd.api.types.is_numeric_dtype(values.dtype) or not values.notna().any():
+            continue
+        if values.abs().max() <= 1:
+            raise DataError(
+                f"column {name!r} had numbers with '%' in training, but has none, and all are "
+                f"between -1 and 1; write them in percent with the sign, such as '15 %' for 0.15"
+            )
+        found.append(
+            f"{name!r} had numbers with '%' in training; those without it are taken as percent"
+        )
+    return found
+
+
+def _known(
+    cells: Cells, column: Column, marks: Marks, trained: Mapping[str, str] | None
+) -> pd.Series[Any]:
     """Return a column as the model reads it; what does not fit stays a string."""
     if column.kind == "number":
         gone = cells.absent((*MISSING_STRINGS, *column.missing))
-        numbers, others, _ = cells.parsed(marks, gone)
+        numbers, others, units = cells.parsed(marks, gone)
+        if trained is not None:
+            _check_units(column.name, units, trained)
+        cells.unit = next(iter(units - {""}), "")
         if not others.any():
             typed = cells.typed(numbers, marks)
             return cells.spread(numbers) if typed is None else typed

@@ -10,6 +10,7 @@ import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.columns import Column, as_strings
+from bridle.tables.numbers import is_amount, is_numberish
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
 
@@ -76,6 +77,12 @@ def infer_task(target: pd.Series[Any]) -> str:
     str
         "classification" or "regression".
 
+    Raises
+    ------
+    DataError
+        If there are more than 20 distinct strings, and half of them look like numbers, such as
+        "5 kg" or "<5".
+
     Examples
     --------
     >>> import pandas as pd
@@ -84,10 +91,32 @@ def infer_task(target: pd.Series[Any]) -> str:
     """
     numeric = pd.api.types.is_numeric_dtype(target.dtype)
     if not numeric or pd.api.types.is_bool_dtype(target.dtype):
+        _check_amounts(target)
         return "classification"
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
     return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
+
+
+def _check_amounts(target: pd.Series[Any]) -> None:
+    """Refuse many strings that look like numbers with a unit: they are hardly classes."""
+    if isinstance(target.dtype, pd.CategoricalDtype) or target.nunique() <= MAX_CLASSES:
+        return
+    texts = as_strings(target)
+    amounts = texts.map(
+        lambda text: text is not None and (is_amount(text) or is_numberish(text))
+    ).astype(bool)
+    if amounts.sum() < len(texts) / 2 or texts.str.fullmatch(r"0\d+").any():
+        return
+    odd = [text for text in texts if text is not None and not is_numberish(text)]
+    shown = f", but {odd[0]!r} is not one" if odd else ", but not in one unit or form"
+    if odd and is_amount(odd[0]) and odd[0][0].isdigit():
+        shown = f" with a unit, such as {odd[0]!r}"
+    raise DataError(
+        f"the target {target.name!r} looks like numbers{shown}: {target.nunique()} classes would "
+        "be many; write plain numbers, or give --task classification (in Python: "
+        "task='classification') to use them as classes"
+    )
 
 
 @dataclass(frozen=True)

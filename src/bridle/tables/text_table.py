@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from bridle.errors import DataError
+from bridle.tables.comments import without_comments, without_dashes
 from bridle.tables.decode import decode
-from bridle.tables.dialect import SEPARATORS, Dialect, find_dialect
+from bridle.tables.dialect import SEPARATORS, Dialect, check_quotes, find_dialect
 from bridle.tables.layout import Layout, find_layout
 from bridle.tables.numbers import is_numberish
 from bridle.tables.options import ReadOptions
@@ -64,8 +65,11 @@ def read_text_table(
         If the text is no table, or it is not clear how to read it.
     """
     text, encoding = decode(raw, name, packed=packed, encoding=options.encoding)
-    text, comments = _without_comments(text, options.comment)
-    dialect, text = find_dialect(text, name, options.sep, known)
+    dialect, text = find_dialect(text, name, options.sep, options.comment or "#", known)
+    text, comments = without_comments(text, dialect, name, options.comment, known)
+    if dialect.quote in text:
+        check_quotes(text, name, dialect)
+    text, dashes = without_dashes(text)
     if dialect.sep == " " and dialect.quote not in text:
         text = re.sub(" +", " ", re.sub(r"(?m)^ +| +$", "", text))
     layout = find_layout(text, dialect, name, options.header, known)
@@ -73,40 +77,8 @@ def read_text_table(
     signs = [f"separator {SEPARATORS.get(dialect.sep, repr(dialect.sep))}", encoding]
     if not layout.has_header:
         signs.append("no header line: the columns are column1, column2 …")
-    notes = [*comments, *layout.notes, *footer, *_total(frame)]
+    notes = [*comments, *dashes, *layout.notes, *footer, *_total(frame)]
     return TextTable(frame, dialect.sep, tuple(signs), tuple(notes))
-
-
-def _without_comments(text: str, comment: str | None) -> tuple[str, list[str]]:
-    """Return a text without its comment lines; a first one can be the header."""
-    if comment is None and not re.search(r"(?m)^#", text):
-        return text, []
-    lines = text.splitlines(keepends=True)
-    start = comment or "#"
-    if comment is None:
-        opening = next((at for at, line in enumerate(lines) if not line.startswith("#")), 0)
-        header = lines[opening - 1] if opening else ""
-        body = lines[opening] if opening < len(lines) else ""
-        counts = [(header.count(mark), body.count(mark)) for mark in ",;\t|"]
-        if any(a == b > 0 for a, b in counts) and _holds_numbers(body):
-            lines[opening - 1] = header.lstrip("# ")
-    # "#1" is a value, "# note" is not
-    known = re.compile(re.escape(start) if comment else r"#(?:\s|#|!|$)|#.*")
-    inside = re.compile(re.escape(start) if comment else r"#(?:\s|#|!|$)")
-    kept, dropped, began = [], 0, False
-    for line in lines:
-        if (inside if began else known).match(line):
-            dropped += 1
-        else:
-            began = began or bool(line.strip())
-            kept.append(line)
-    if not dropped:
-        return "".join(kept), []
-    return "".join(kept), [f"skipped: {dropped} comment lines that begin with {start!r}"]
-
-
-def _holds_numbers(line: str) -> bool:
-    return any(re.fullmatch(r'"?-?[\d.,]+"?', cell.strip()) for cell in re.split("[,;\t|]", line))
 
 
 def _rows(text: str, dialect: Dialect, layout: Layout, name: str) -> tuple[pd.DataFrame, list[str]]:
