@@ -113,7 +113,7 @@ def prepare_table(
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"
-        else ValueTarget.fit(searched[1])
+        else values_target(searched[1], searched[1])
     )
     y = torch.from_numpy(coding.transform(searched[1]))
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0

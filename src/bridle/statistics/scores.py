@@ -30,6 +30,9 @@ SAME = 0.01
 """Scores that differ by less are the same for practical purposes."""
 
 _Z = float(norm.ppf(0.975))
+FEWEST = 4
+"""An interval of R², or of a difference of R², needs as many rows: two or three say nothing."""
+
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
 
 
@@ -90,9 +93,10 @@ class Judged:
         """Return the score with its 95 % confidence interval for the population of rows.
 
         Accuracy has Wilson's interval (1927). R² has the interval of log(1 - R²), the logarithm of
-        a ratio of means: a bootstrap-t, or Student's t if that is wider.
+        a ratio of means: a bootstrap-t, or Student's t if that is wider. With fewer than 4 rows the
+        interval of R² is undefined, NaN.
         """
-        if not self.defined:
+        if not self.has_interval:
             return Estimate(self.value, math.nan, math.nan)
         if self.is_share:
             test = binomtest(int(self.rows.sum()), len(self.rows))
@@ -107,6 +111,11 @@ class Judged:
     def defined(self) -> bool:
         """Whether the score is defined; R² is not if all true values are equal."""
         return not math.isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the score is defined, and R² has 4 rows or more."""
+        return self.defined and (self.is_share or len(self.rows) >= FEWEST)
 
     @cached_property
     def studentized(self) -> Studentized:
@@ -244,7 +253,7 @@ class Comparison:
 
     For accuracy the probabilities assume that the true difference is normally distributed around
     the measured one; for R² they come from a bootstrap-t. "Same" is a difference below one point.
-    They are NaN if a score is undefined.
+    They are NaN if a score is undefined, or if there are fewer than 4 rows for R².
 
     Attributes
     ----------
@@ -330,6 +339,9 @@ def compare(first: Judged, second: Judged) -> Comparison:
 
 def _compare_values(first: Judged, second: Judged) -> Comparison:
     """Compare two R² by the paired differences of the squared errors."""
+    if not first.has_interval:
+        nan = math.nan
+        return Comparison(Estimate(second.value - first.value, nan, nan), nan, nan, nan)
     found = difference_of_ratios(first.rows - second.rows, first.spread)
     if found.error == 0:
         better, worse = float(found.value > SAME), float(found.value < -SAME)

@@ -113,12 +113,14 @@ def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
     for name, given in (("training", training), ("test", test)):
         if given is not None:
             parts[name] = _columns(model, given, name)
-    share = share_of_known_rows(recorded, frame, truth)
+    share, sampled = share_of_known_rows(recorded, frame, truth), len(recorded.get("sample", ()))
     if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
         return _Tables(parts)
+    known = share * recorded.get("trained_on", 0)
+    about = f"{known:,.0f}" if sampled >= recorded["trained_on"] else f"about {known:,.0f}"
     note = (
-        f"the table has {100 * share:.0f} % of a sample of the rows that the model was "
-        "trained on; its scores are too good and cannot show the gap"
+        f"{about} of the {len(truth):,} rows of this table are rows that the model was trained on, "
+        "so the gap cannot be judged: give rows that it has not seen"
     )
     return _Tables(parts, contaminated=True, notes=(note,))
 
