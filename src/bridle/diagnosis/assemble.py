@@ -146,7 +146,8 @@ def _ruling(
         known = measured.predicted["training"].judged
     part = at or "held out"
     if measured.contaminated:
-        return Ruling("cannot tell", "the model was trained on rows of this table, so the gap cannot be judged", None, part, ())
+        reason = "the model was trained on rows of this table, so the gap cannot be judged"
+        return Ruling("cannot tell", reason, None, part, ())
     if at is None and known is not None and "held out" in measured.recorded:
         reason = "the rows of the scores are not known, so the gap has no interval"
         return Ruling("cannot tell", reason, None, part, ())

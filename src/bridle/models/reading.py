@@ -117,7 +117,8 @@ def values_target(training: pd.Series[Any], every: pd.Series[Any]) -> ValueTarge
         are equal in single precision.
     """
     coding = ValueTarget.fit(training)
-    seen, exact = coding.transform(every), every.to_numpy(dtype=np.float64)
+    seen = ValueTarget.fit(every).transform(every)  # whichever part has the outlier
+    exact = every.to_numpy(dtype=np.float64)
     before, after = len(np.unique(exact)), len(np.unique(seen))
     if 2 * after >= before:
         return coding

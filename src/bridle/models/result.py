@@ -131,7 +131,7 @@ class FitResult:
         if regularizers_of(self.strengths) or self.stopped is None:
             others["the regularized network"] = self.regularized
         plain = self.plain.diagnosis
-        found = {}
+        found: dict[str, str] = {}
         for name, each in others.items():
             if each is None or each.diagnosis.reason in (plain.reason, *found.values()):
                 continue

@@ -319,9 +319,9 @@ def compare(first: Judged, second: Judged) -> Comparison:
             f"cannot pair {len(first.rows)} rows of {first.score_name} with "
             f"{len(second.rows)} rows of {second.score_name}; score both on the same rows"
         )
-    if not (first.defined and second.defined):
+    if not (first.has_interval and second.has_interval):
         nan = math.nan
-        return Comparison(Estimate(nan, nan, nan), nan, nan, nan)
+        return Comparison(Estimate(second.value - first.value, nan, nan), nan, nan, nan)
     if not first.is_share:
         return _compare_values(first, second)
     count = len(first.rows)
@@ -339,9 +339,6 @@ def compare(first: Judged, second: Judged) -> Comparison:
 
 def _compare_values(first: Judged, second: Judged) -> Comparison:
     """Compare two R² by the paired differences of the squared errors."""
-    if not first.has_interval:
-        nan = math.nan
-        return Comparison(Estimate(second.value - first.value, nan, nan), nan, nan, nan)
     found = difference_of_ratios(first.rows - second.rows, first.spread)
     if found.error == 0:
         better, worse = float(found.value > SAME), float(found.value < -SAME)

@@ -173,8 +173,7 @@ def opening_of(who: str, verdict: Verdict, reason: str, claims: Sequence[Claim])
 
 def _too_few(rows: int, part: str) -> str:
     return (
-        f"{rows} {part} rows are too few: R² has an interval from {FEWEST} rows on; "
-        "give more rows"
+        f"{rows} {part} rows are too few: R² has an interval from {FEWEST} rows on; give more rows"
     )
 
 

@@ -116,7 +116,7 @@ def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
     share, sampled = share_of_known_rows(recorded, frame, truth), len(recorded.get("sample", ()))
     if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
         return _Tables(parts)
-    known = share * recorded.get("trained_on", 0)
+    known = min(share * recorded["trained_on"], len(truth))
     about = f"{known:,.0f}" if sampled >= recorded["trained_on"] else f"about {known:,.0f}"
     note = (
         f"{about} of the {len(truth):,} rows of this table are rows that the model was trained on, "
