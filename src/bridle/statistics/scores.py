@@ -30,9 +30,7 @@ SAME = 0.01
 """Scores that differ by less are the same for practical purposes."""
 
 _Z = float(norm.ppf(0.975))
-FEWEST = 4
-"""An interval of R², or of a difference of R², needs as many rows: two or three say nothing."""
-
+FEWEST = 4  # rows that an interval of R² needs: two or three say nothing
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
 
 
@@ -93,8 +91,7 @@ class Judged:
         """Return the score with its 95 % confidence interval for the population of rows.
 
         Accuracy has Wilson's interval (1927). R² has the interval of log(1 - R²), the logarithm of
-        a ratio of means: a bootstrap-t, or Student's t if that is wider. With fewer than 4 rows the
-        interval of R² is undefined, NaN.
+        a ratio of means: a bootstrap-t, or Student's t if that is wider; NaN below 4 rows.
         """
         if not self.has_interval:
             return Estimate(self.value, math.nan, math.nan)
@@ -262,7 +259,8 @@ class Comparison:
     better, same, worse : float
         The probabilities that the second is better, the same for practical purposes, or worse.
     answer : {"better", "same", "worse", "cannot tell"}
-        The outcome whose probability is 0.95 or more.
+        The outcome whose probability is 0.95 or more, if the interval agrees: it is above 0, within
+        one point of 0, or below 0. Otherwise "cannot tell".
     discordant : tuple of int, optional
         For accuracy: the rows that only the second predicts correctly, and those that only the
         first does.
@@ -276,9 +274,11 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """The outcome whose probability is 0.95 or more, or "cannot tell"."""
-        for outcome in ("better", "same", "worse"):
-            if getattr(self, outcome) >= 0.95:
+        """The outcome whose probability is 0.95 or more and that the interval shows too."""
+        low, high = self.difference.low, self.difference.high
+        shown = {"better": low > 0, "same": -SAME <= low <= high <= SAME, "worse": high < 0}
+        for outcome, agrees in shown.items():
+            if agrees and getattr(self, outcome) >= 0.95:
                 return outcome
         return "cannot tell"
 

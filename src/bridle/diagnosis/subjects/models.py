@@ -117,10 +117,10 @@ def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
     if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
         return _Tables(parts)
     known = min(share * recorded["trained_on"], len(truth))
-    about = f"{known:,.0f}" if sampled >= recorded["trained_on"] else f"about {known:,.0f}"
     note = (
-        f"{about} of the {len(truth):,} rows of this table are rows that the model was trained on, "
-        "so the gap cannot be judged: give rows that it has not seen"
+        f"about {known:,.0f} of the {len(truth):,} rows of this table are rows that the model was "
+        f"trained on ({share * sampled:.0f} of a sample of {sampled} of its training rows are "
+        "here), so the gap cannot be judged; give rows that it has not seen"
     )
     return _Tables(parts, contaminated=True, notes=(note,))
 
