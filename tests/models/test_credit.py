@@ -1,11 +1,14 @@
 """What a fit owes to early stopping, and what to its other regularizers."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bridle
 from bridle import Recipe, Strengths
+from bridle.errors import DataError
 from bridle.models.credit import credit_of, lowering, regularizers_of
 from bridle.statistics import compare, judge_classes, judge_gap
 
@@ -79,6 +82,49 @@ def test_a_gap_changes_by_what_both_scores_change():
     text = credit_of(["L1", "dropout"], before, after, comparison)
     assert text.startswith("L1 and dropout lower the gap by 15.0 ± ")
     assert "raise the test accuracy: +10.0 ± " in text
+
+
+def test_networks_that_are_the_same_name_the_tolerance(table):
+    numbers = table.assign(y=table["x0"] + 0.01 * table["x1"])
+    recipe = Recipe(hidden=(), epochs=60, learning_rate=0.05)
+    found = bridle.fit(numbers, "y", recipe=recipe, strengths=Strengths(l2=1e-6))
+    assert found.comparison.answer == "same"
+    assert (
+        "as well as the plain one: the difference is less than 0.01, which counts as the same ("
+        in (found.verdict)
+    )
+
+
+def test_a_verdict_of_another_network_has_its_reason_once(table):
+    recipe = Recipe(hidden=(32,), epochs=60, learning_rate=0.01)
+    found = bridle.fit(table, "y", recipe=recipe, strengths=Strengths(l1=10.0))
+    assert found.regularized.diagnosis.reason.startswith("it has learned next to nothing")
+    assert found.verdict.count(found.regularized.diagnosis.reason) == 1
+    assert "the regularized network" in found.verdict
+
+
+def test_an_outlier_that_hides_the_other_values_is_named(table):
+    hidden = table.assign(y=np.where(np.arange(300) == 7, 1e12, table["x0"]))
+    with pytest.raises(DataError, match=r"has the outlier 1e\+12.*of 300 distinct values, \d"):
+        bridle.fit(hidden, "y", recipe=Recipe(epochs=1))
+    far = table.assign(y=np.where(np.arange(300) == 7, 1e4, table["x0"]))
+    assert bridle.fit(far, "y", recipe=Recipe(epochs=1)).verdict
+    assert bridle.fit(
+        table.assign(y=1e9 + 1e-3 * table["x0"]), "y", recipe=Recipe(epochs=1)
+    ).verdict
+
+
+def test_ten_rows_are_too_few_to_judge_a_regression(table):
+    few = table.head(10).assign(y=2 * table["x0"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        found = bridle.fit(few, "y", recipe=Recipe(epochs=5))
+        said = bridle.diagnose(found, shuffled_labels=False)
+    assert found.verdict.startswith("Cannot tell about the plain network: 2 test rows are too few")
+    assert "e+" not in found.verdict
+    assert found.to_dict()["plain"]["diagnosis"]["gap"]["low"] is None
+    assert said.verdict == "cannot tell"
+    assert "2 are too few for an interval of R²" in said.advice[0]
 
 
 def test_names_of_what_acts():

@@ -1,13 +1,27 @@
 """The one rule of the verdict, on predictions whose right verdict is known."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
+from judged_cases import counts
+from scipy import stats
 
-from bridle.statistics import Rival, compare, judge_classes, judge_values, rule
+from bridle.statistics import (
+    Claim,
+    Rival,
+    claims_of,
+    compare,
+    judge_classes,
+    judge_gap,
+    judge_values,
+    rule,
+)
+from bridle.statistics.claims import LEVEL, gap_of, lead_of
 from bridle.statistics.scores import Estimate, undefined_values
-from bridle.statistics.wording import estimate_text
+from bridle.statistics.verdict import NOTHING, opening_of
+from bridle.statistics.wording import TOLERANCE, estimate_text
 
 
 def predicted(truth, wrong):
@@ -106,6 +120,123 @@ def test_an_interval_and_a_verdict_never_contradict():
                 assert found.gap.low > 0.02
             elif found.verdict == "fine":
                 assert found.gap.high < 0.02
+
+
+@pytest.mark.parametrize("rows", [2, 20, 97, 200, 300])
+@pytest.mark.parametrize("known", [0.01, 0.6, 0.985, 1.0])
+def test_a_claim_about_the_gap_holds_where_its_interval_is_beyond_the_tolerance(rows, known):
+    for right in range(rows + 1):
+        new = counts(right, rows)
+        gap = gap_of(known, new)
+        holds = {each.claim: each.holds for each in claims_of(known, new, [])}
+        assert holds["overfits"] == (gap.low > TOLERANCE)
+        assert holds["does not overfit"] == (gap.high < TOLERANCE)
+        assert gap.low <= gap.value <= gap.high
+
+
+@pytest.mark.parametrize("rows", [20, 100, 200, 500])
+def test_no_claim_about_the_gap_is_wrong_more_often_than_its_level(rows):
+    """By enumeration, at the true score where the gap is just the tolerance."""
+    for known in (0.9, 0.95, 1.0):
+        chances = stats.binom.pmf(np.arange(rows + 1), rows, known - TOLERANCE)
+        gaps = [gap_of(known, counts(right, rows)) for right in range(rows + 1)]
+        above = np.array([each.low > TOLERANCE for each in gaps])
+        below = np.array([each.high < TOLERANCE for each in gaps])
+        assert chances[above].sum() <= LEVEL
+        assert chances[below].sum() <= LEVEL
+
+
+def test_a_gap_of_r2_holds_where_its_interval_is_beyond_the_tolerance(rng):
+    seen = set()
+    for _ in range(150):
+        truth = rng.normal(size=60)
+        new = judge_values(truth + 0.3 * rng.normal(size=60), truth)
+        for known in (new.value + 0.02, new.value + 0.05, new.value - 0.01):
+            gap = gap_of(known, new)
+            holds = {each.claim: each.holds for each in claims_of(known, new, [])}
+            assert holds["overfits"] == (gap.low > TOLERANCE)
+            assert holds["does not overfit"] == (gap.high < TOLERANCE)
+            seen.add((holds["overfits"], holds["does not overfit"]))
+    assert len(seen) == 3
+
+
+def test_a_gap_that_wilson_alone_would_show_is_not_written_as_shown():
+    found = judge_gap(counts(600, 600), counts(192, 200))
+    assert found.verdict == "cannot tell"
+    assert "4.0 points (1.7 to 7.7): it may be above or below 2 points" in found.reason
+    tiny = judge_gap(counts(6, 6), counts(1, 2))
+    assert tiny.gap.low < 0.02 < tiny.gap.high
+    assert tiny.evidence.endswith("a gap of 50.0 points (1.3 to 90.5)")
+
+
+def test_the_interval_of_a_lead_that_is_not_shown_contains_the_tolerance():
+    truth = np.arange(400) % 2
+    new = predicted(truth, 80)
+    unshown = 0
+    for better in range(40, 80):
+        for count in (1, 3):
+            others = [rival(new, predicted(truth, better), f"learner {n}") for n in range(count)]
+            lead = lead_of(others[0], count)
+            (claim,) = (each for each in claims_of(0.8, new, others) if each.claim == "underfits")
+            assert claim.holds == (lead.low > TOLERANCE)
+            unshown += lead.low != others[0].comparison.difference.low
+    assert unshown  # the two differ somewhere
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_two_or_three_rows_have_no_interval_of_r2(rows, rng):
+    truth = rng.normal(size=40)
+    known = judge_values(truth + 0.1 * rng.normal(size=40), truth)
+    new = judge_values(truth[:rows] + 0.3, truth[:rows])
+    other = judge_values(truth[:rows] + 0.1, truth[:rows])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = judge_gap(known, new, None, [rival(new, other)])
+    assert found.verdict == "cannot tell"
+    assert found.reason.startswith(f"{rows} held out rows are too few")
+    assert math.isfinite(found.gap.value)
+    assert math.isnan(found.gap.low)
+    assert "e+" not in found.evidence
+    assert found.rivals[0].comparison.answer == "cannot tell"
+
+
+def test_few_rows_are_compared_without_a_warning(rng):
+    """A bootstrap sample of few rows may have no spread: its estimate is infinitely far."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for rows in range(2, 9):
+            for _ in range(20):
+                truth = rng.normal(size=rows)
+                first, second = (judge_values(truth + rng.normal(size=rows), truth) for _ in "12")
+                found = compare(first, second)
+                assert math.isfinite(found.difference.value)
+                first.interval()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason", "holds", "said"),
+    [
+        ("underfits", "", [], "The plain network underfits"),
+        ("fine", "", [], "The plain network is fine"),
+        ("cannot tell", "R² is undefined: …", [], "Cannot tell about the plain network"),
+        ("cannot tell", "the gap …", [False], "It is unclear whether the plain network overfits"),
+        ("cannot tell", "the gap …", [True], "It is unclear whether the plain network underfits"),
+        ("cannot tell", f"{NOTHING}: …", [True], "Cannot tell about the plain network"),
+    ],
+)
+def test_the_opening_says_what_cannot_be_told(verdict, reason, holds, said):
+    claims = [Claim("does not overfit", "", 0.0 if each else 1.0, LEVEL) for each in holds]
+    assert opening_of("the plain network", verdict, reason, claims) == said
+
+
+def test_learning_nothing_comes_before_a_lead_and_after_a_gap():
+    """The order of the conditions in the guide."""
+    truth = np.arange(2000) % 2
+    constant = judge_classes(truth * 0, truth)
+    nobody = rule(constant, constant, [rival(constant, constant)])
+    assert nobody.verdict == "cannot tell"
+    worse = judge_classes(np.where(np.arange(2000) < 900, truth, 1 - truth), truth)
+    assert rule(constant, worse, [rival(worse, worse)]).verdict == "overfits"
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,25 @@ def test_bad_input_is_named():
         judge_values(np.zeros(4), np.full(4, 2.0))
     with pytest.raises(UsageError, match="cannot pair"):
         compare(counts(3, 5), counts(3, 6))
+
+
+def test_an_answer_never_contradicts_its_interval(rng):
+    answers = set()
+    for rows in (6, 20, 200, 2000):
+        truth = np.arange(rows) % 2
+        for wrong in range(0, rows // 2, max(1, rows // 50)):
+            codes = truth.copy()
+            codes[: wrong // 3] = 1 - codes[: wrong // 3]
+            worst = np.where(np.arange(rows) < rows - wrong, truth, 1 - truth)
+            pairs = [(judge_classes(codes, truth), judge_classes(worst, truth))]
+            values = rng.standard_cauchy(rows)
+            first, second = (values + rng.normal(size=rows) * s for s in (1, 1 + wrong / rows))
+            pairs.append((judge_values(first, values), judge_values(second, values)))
+            for pair in pairs:
+                found = compare(*pair)
+                answers.add(found.answer)
+                low, high = found.difference.low, found.difference.high
+                assert found.answer != "better" or low > 0
+                assert found.answer != "worse" or high < 0
+                assert found.answer != "same" or max(-low, high) <= 0.01
+    assert {"same", "worse", "cannot tell"} <= answers

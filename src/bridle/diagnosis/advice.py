@@ -161,6 +161,9 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if found.gap is None:
         return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
+        few = _too_few_rows(found)
+        if few:
+            return [f"use more new rows: {few} are too few for an interval of R²"]
         return ["give new rows that it was not trained on, whose target has several values"]
     claims = {each.claim: each for each in found.claims}
     if not claims["does not overfit"].holds:
@@ -184,6 +187,16 @@ def _to_tell(found: Diagnosis) -> list[str]:
         lines.append(opening + _more_rows(new.rows, need, found.gap.measured_on))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
+
+
+def _too_few_rows(found: Diagnosis) -> int:
+    """Return the number of new rows if R² is defined, but has no interval; else 0."""
+    if found.gap is None or found.gap.standard_error is None:
+        return 0
+    new = found.held_out if found.gap.measured_on == "held out" else found.test
+    if new is None or math.isnan(new.score.value) or not math.isnan(new.score.low):
+        return 0
+    return new.rows or 0
 
 
 def _undecided(first: Claim, second: Claim) -> Claim:

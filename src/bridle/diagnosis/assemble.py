@@ -18,7 +18,7 @@ from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstR
 from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
 from bridle.errors import UsageError
-from bridle.statistics.claims import Rival
+from bridle.statistics.claims import Rival, gap_of
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
 from bridle.statistics.scores import Estimate, Judged, compare, gap_between
 from bridle.statistics.verdict import Ruling, rule
@@ -146,7 +146,8 @@ def _ruling(
         known = measured.predicted["training"].judged
     part = at or "held out"
     if measured.contaminated:
-        return Ruling("cannot tell", "it was trained on many of these rows", None, part, ())
+        reason = "the model was trained on rows of this table, so the gap cannot be judged"
+        return Ruling("cannot tell", reason, None, part, ())
     if at is None and known is not None and "held out" in measured.recorded:
         reason = "the rows of the scores are not known, so the gap has no interval"
         return Ruling("cannot tell", reason, None, part, ())
@@ -181,9 +182,7 @@ def _gap_of_scores(training: Part, held_out: Part | None) -> Gap | None:
 
 def _gap(measured: Measurements, training: Part, at: str) -> Gap:
     new = measured.predicted[at]
-    held = new.judged.interval()
-    score = training.score.value
-    value = Estimate(score - held.value, score - held.high, score - held.low)
+    value = gap_of(training.score.value, new.judged)
     folds = measured.fold_gaps or _fold_gaps(measured)
     loss = None
     if training.loss is not None and new.losses is not None:

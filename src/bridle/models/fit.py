@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from bridle.errors import DataError, UsageError, did_you_mean
-from bridle.models.reading import FitTable, read_for_fit
+from bridle.models.reading import FitTable, read_for_fit, values_target
 from bridle.models.recipe import (
     DEFAULT_STRENGTHS,
     Recipe,
@@ -185,7 +185,7 @@ def encoders_of(
     classes = ClassTarget.fit(truth) if task == "classification" else None
     rows = three_parts(len(truth), classes.transform(truth) if classes else None, seed)
     encoder = TableEncoder().fit(given.frame.iloc[rows["training"]], given.columns)
-    return rows, encoder, classes or ValueTarget.fit(truth.iloc[rows["training"]])
+    return rows, encoder, classes or values_target(truth.iloc[rows["training"]], truth)
 
 
 def _train(

@@ -20,7 +20,14 @@ from bridle.tables.schema import columns_of, with_target
 from bridle.tables.target import ClassTarget, ValueTarget, target_column
 from bridle.tables.warnings import warnings_on
 
-__all__ = ["FitTable", "read_for_fit", "read_for_model", "rows_for_model", "schema_of"]
+__all__ = [
+    "FitTable",
+    "read_for_fit",
+    "read_for_model",
+    "rows_for_model",
+    "schema_of",
+    "values_target",
+]
 
 
 class Reader(Protocol):
@@ -105,6 +112,37 @@ def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:
                 f"column {name!r}, row {infinite[0] + 1}: the value is {numbers[infinite[0]]}; "
                 "replace infinite values or leave their cells empty"
             )
+
+
+def values_target(training: pd.Series[Any], every: pd.Series[Any]) -> ValueTarget:
+    """Return the target of a regression, fitted to the training rows.
+
+    Networks compute in single precision. An outlier that is millions of times as far from the mean
+    as the other values makes them equal after standardization. Such a target is refused.
+
+    Parameters
+    ----------
+    training, every : Series
+        The target of the training rows, and of all rows.
+
+    Raises
+    ------
+    DataError
+        If the target is not numerical, not finite or constant, or if most of its distinct values
+        are equal in single precision.
+    """
+    coding = ValueTarget.fit(training)
+    seen = ValueTarget.fit(every).transform(every)  # whichever part has the outlier
+    exact = every.to_numpy(dtype=np.float64)
+    before, after = len(np.unique(exact)), len(np.unique(seen))
+    if 2 * after >= before:
+        return coding
+    outlier = exact[np.abs(exact - np.median(exact)).argmax()]
+    raise DataError(
+        f"the target {every.name!r} has the outlier {outlier:g}. Beside it, other values are equal "
+        f"in single precision (float32): of {before:,} distinct values, {after:,} remain. Correct "
+        "that value, or leave out its row"
+    )
 
 
 def schema_of(model: Reader) -> dict[str, Column]:

@@ -16,7 +16,8 @@ from bridle.networks.population import Network
 from bridle.statistics import GapJudgement
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
-from bridle.statistics.wording import estimate_text
+from bridle.statistics.verdict import NOTHING, opening_of
+from bridle.statistics.wording import estimate_text, same_text
 
 __all__ = ["FitResult", "Fitted"]
 
@@ -105,17 +106,12 @@ class FitResult:
     def verdict(self) -> str:
         """Sentences: whether the plain network overfits, and what each regularizer did."""
         before = self.plain.diagnosis
-        opening = {
-            "overfits": "The plain network overfits",
-            "underfits": "The plain network underfits",
-            "fine": "The plain network is fine",
-            "cannot tell": "It is unclear whether the plain network overfits",
-        }[before.verdict]
         better = self.comparison.answer
         blame = better == "worse" and (self.beyond is None or self.beyond.answer == "worse")
         answer = {
             "better": "The regularized network predicts new rows better",
-            "same": "The regularized network predicts new rows as well as the plain one",
+            "same": "The regularized network predicts new rows as well as the plain one: the "
+            f"difference is less than {same_text(share=before.is_share)}, which counts as the same",
             "worse": "Try weaker strengths: the regularized network predicts new rows worse"
             if blame
             else "The regularized network predicts new rows worse",
@@ -125,14 +121,31 @@ class FitResult:
         unknown = math.isnan(self.comparison.difference.value)
         unit = "" if before.is_share or unknown else " R²"
         last = f"{answer} ({difference}{unit} on the test set)."
-        return " ".join([f"{opening}: {before.reason}.", *self.credits, last])
+        opening = _said("the plain network", before)
+        return " ".join([opening, *self.credits, *self._other_verdicts, last])
+
+    @property
+    def _other_verdicts(self) -> tuple[str, ...]:
+        """Why the other networks overfit or underfit, or have learned nothing: a sentence each."""
+        others = {"the network with early stopping alone": self.stopped}
+        if regularizers_of(self.strengths) or self.stopped is None:
+            others["the regularized network"] = self.regularized
+        plain = self.plain.diagnosis
+        found: dict[str, str] = {}
+        for name, each in others.items():
+            if each is None or each.diagnosis.reason in (plain.reason, *found.values()):
+                continue
+            told = each.diagnosis.verdict in ("overfits", "underfits")
+            if told or each.diagnosis.reason.startswith(NOTHING):
+                found[_said(name, each.diagnosis)] = each.diagnosis.reason
+        return tuple(found)
 
     @property
     def credits(self) -> tuple[str, ...]:
         """What early stopping alone did, and what the other regularizers added: a sentence each."""
         names, plain = regularizers_of(self.strengths), self.plain.diagnosis
         after = self.regularized.diagnosis
-        if not all(math.isfinite(each.gap.value) for each in (plain, after)):
+        if not all(math.isfinite(each.gap.margin) for each in (plain, after)):
             return ()
         if self.stopped is None or self.early_stopping is None or self.beyond is None:
             return (credit_of(names, plain, after, self.comparison),) if names else ()
@@ -159,6 +172,10 @@ class FitResult:
             "notes": list(self.notes),
             "facts": self.model.facts,
         }
+
+
+def _said(who: str, found: GapJudgement) -> str:
+    return f"{opening_of(who, found.verdict, found.reason, found.claims)}: {found.reason}."
 
 
 def _compared(comparison: Comparison | None) -> dict[str, Any] | None:

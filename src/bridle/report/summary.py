@@ -11,6 +11,8 @@ from bridle.report.records import Tile
 from bridle.search import SearchResult
 from bridle.search.result import PERCENT_SCORINGS
 from bridle.statistics.scores import Comparison, Estimate
+from bridle.statistics.verdict import opening_of
+from bridle.statistics.wording import same_text
 
 __all__ = [
     "advice_of",
@@ -25,19 +27,6 @@ __all__ = [
 FIRST = 4
 """How many pieces of evidence the summary shows; a later section has the rest."""
 
-PLAIN_SAYS = {
-    "overfits": "The plain network overfits",
-    "underfits": "The plain network underfits",
-    "fine": "The plain network is fine",
-    "cannot tell": "It is unclear whether the plain network overfits",
-}
-MODEL_SAYS = {
-    "overfits": "The model overfits",
-    "underfits": "The model underfits",
-    "fine": "The model is fine: it neither overfits nor underfits",
-    "cannot tell": "It is unclear whether the model overfits",
-}
-
 
 def headline_of(inputs: ReportInputs) -> str:
     """Return the verdict in a few words."""
@@ -46,25 +35,31 @@ def headline_of(inputs: ReportInputs) -> str:
     if inputs.search is not None:
         return _search_headline(inputs.search)
     if inputs.diagnosis is not None:
-        return f"{MODEL_SAYS[inputs.diagnosis.verdict]}."
+        return f"{_says('the model', inputs.diagnosis)}."
     if inputs.audit is not None:
         return "All regularizers act." if inputs.audit.passed else "The audit failed."
     return "The course of training."
+
+
+def _says(who: str, found: Diagnosis) -> str:
+    fine = ": it neither overfits nor underfits" if found.verdict == "fine" else ""
+    return opening_of(who, found.verdict, found.reason, found.claims) + fine
 
 
 def _fit_headline(result: FitResult) -> str:
     networks = {"plain": result.plain, "with early stopping alone": result.stopped}
     if regularizers_of(result.strengths) or result.stopped is None:
         networks["with all regularizers"] = result.regularized
-    share = result.plain.diagnosis.is_share
+    plain = result.plain.diagnosis
+    share = plain.is_share
     gaps = [
         f"{score_text(each.diagnosis.gap.value, share=share).replace(' %', ' points')} {name}"
         for name, each in networks.items()
         if each is not None
     ]
-    against = result.plain.diagnosis.measured_on
+    against = plain.measured_on
     return (
-        f"{PLAIN_SAYS[result.plain.diagnosis.verdict]}. "
+        f"{opening_of('the plain network', plain.verdict, plain.reason, plain.claims)}. "
         f"The gap, training minus {against}, is {joined(gaps)}."
     )
 
@@ -99,8 +94,9 @@ def _on_new_rows(comparison: Comparison, share: bool) -> str:
     size = gap_text(comparison.difference, share=share, signed=True)
     return {
         "better": f"The regularized network predicts new rows better: {size} on the test set.",
-        "same": "The regularized network predicts new rows as well as the plain one: "
-        f"{size} on the test set.",
+        "same": "The regularized network predicts new rows as well as the plain one: the "
+        f"difference is less than {same_text(share=share)}, which counts as the same "
+        f"({size} on the test set).",
         "worse": "But the regularized network predicts new rows worse: "
         f"{size} on the test set. Try weaker strengths.",
         "cannot tell": "It is unclear whether the regularized network predicts new rows better: "
@@ -144,13 +140,9 @@ def evidence_title_of(inputs: ReportInputs) -> str:
     if inputs.diagnosis is None or (inputs.fit is None and inputs.search is None):
         return "The evidence"
     network = f"the {inputs.chosen_name} network"
-    title = {
-        "overfits": f"{network} still overfits",
-        "underfits": f"{network} underfits",
-        "fine": f"{network} is fine: it neither overfits nor underfits",
-        "cannot tell": f"it is unclear whether {network} overfits",
-    }[inputs.diagnosis.verdict]
-    return title[0].upper() + title[1:]
+    if inputs.diagnosis.verdict == "overfits":
+        return f"{network[0].upper()}{network[1:]} still overfits"
+    return _says(network, inputs.diagnosis)
 
 
 def advice_of(inputs: ReportInputs) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import DataError
-from bridle.models.reading import FitTable
+from bridle.models.reading import FitTable, values_target
 from bridle.models.split import split_rows
 from bridle.search.comparison import boosting_outputs
 from bridle.search.data import SearchData, fold_of_rows
@@ -113,7 +113,7 @@ def prepare_table(
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"
-        else ValueTarget.fit(searched[1])
+        else values_target(searched[1], pd.concat([searched[1], tested[1]]))
     )
     y = torch.from_numpy(coding.transform(searched[1]))
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0

@@ -7,11 +7,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from scipy.stats import binomtest, norm
+
 from bridle.statistics.intervals import p_value_above, p_value_below, p_values_of_lead
 from bridle.statistics.scores import Comparison, Estimate, Judged
 from bridle.statistics.wording import TOLERANCE, tolerance_text
 
-__all__ = ["LEVEL", "Claim", "Compared", "Rival", "Verdict", "claims_of", "verdict_of"]
+__all__ = [
+    "LEVEL",
+    "Claim",
+    "Compared",
+    "Rival",
+    "Verdict",
+    "claims_of",
+    "gap_of",
+    "lead_of",
+    "verdict_of",
+]
 
 Verdict = Literal["overfits", "underfits", "fine", "cannot tell"]
 """The possible verdicts of a diagnosis."""
@@ -127,7 +139,7 @@ def claims_of(
     does not overfit 1.000
     """
     claims: list[Claim] = []
-    if new is None or not new.defined:
+    if new is None or not new.has_interval:
         return ()
     if training_score is not None:
         bound = training_score - TOLERANCE
@@ -143,6 +155,55 @@ def claims_of(
         claims.append(Claim("underfits", at_most, tested[least][0], LEVEL / len(references)))
         claims.append(Claim("does not underfit", at_least, tested[most][1], LEVEL))
     return tuple(claims)
+
+
+def gap_of(training_score: float, new: Judged) -> Estimate:
+    """Return the gap, training score minus score on new rows, with its 95 % interval.
+
+    The claims about the gap are the inversion of this interval: the gap is shown to be above the
+    tolerance if and only if the interval is above it, and likewise below. The ends are those of the
+    score's interval, mirrored. For accuracy the exact test must reject too. If an end of Wilson's
+    interval is beyond the tolerance but the exact test does not reject, the end of the exact
+    interval (Clopper & Pearson 1934) is used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from bridle.statistics import judge_classes
+    >>> truth = np.arange(200) % 2
+    >>> gap = gap_of(1.0, judge_classes(np.where(np.arange(200) < 8, 1 - truth, truth), truth))
+    >>> f"{gap.value:.3f} from {gap.low:.3f} to {gap.high:.3f}"
+    '0.040 from 0.017 to 0.077'
+    """
+    held = new.interval()
+    low, high = training_score - held.high, training_score - held.low
+    bound = training_score - TOLERANCE
+    above = low > TOLERANCE and p_value_below(new, bound) > LEVEL
+    below = high < TOLERANCE and p_value_above(new, bound) > LEVEL
+    if new.is_share and (above or below):
+        test = binomtest(int(new.rows.sum()), len(new.rows))
+        exact = test.proportion_ci(method="exact")
+        if above:
+            low = min(training_score - float(exact.high), TOLERANCE)
+        else:
+            high = max(training_score - float(exact.low), TOLERANCE)
+    return Estimate(training_score - held.value, low, high)
+
+
+def lead_of(reference: Compared, count: int) -> Estimate:
+    """Return the lead of one of ``count`` references, with the interval that its claims invert.
+
+    It is the 95 % interval of the comparison. If that is above the tolerance, but the claim does
+    not hold, the lower end is that of the claim's own level, 2.5 % / ``count``; or 0 if McNemar's
+    exact test does not show that there is a lead at all.
+    """
+    found, level = reference.comparison.difference, LEVEL / count
+    low = found.low
+    if low > TOLERANCE and p_values_of_lead(reference.comparison, TOLERANCE)[0] > level:
+        low = found.value - (found.value - low) * float(norm.isf(level) / norm.isf(LEVEL))
+        if low > TOLERANCE:
+            low = 0.0
+    return Estimate(found.value, low, found.high)
 
 
 def _null_hypotheses(judged: Judged, text: str) -> tuple[str, str]:

@@ -124,8 +124,8 @@ def p_value_below(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or above.
 
     Accuracy has the exact binomial test, whose error rate is at most the level, and the test that
-    Wilson's interval comes from; the larger p-value counts, so that the two never disagree. R² has
-    the test that its interval comes from.
+    Wilson's interval comes from; the larger p-value counts. :func:`bridle.statistics.claims.gap_of`
+    is the interval that this test inverts. R² has the test that its interval comes from.
     """
     if judged.is_share:
         right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
@@ -139,6 +139,8 @@ def p_value_above(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or below."""
     if judged.is_share:
         right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
+        if bound < 0:
+            return 0.0  # no share is below 0
         p_value = float(binom.sf(right - 1, rows, share))
         return max(p_value, float(norm.sf(_standing(judged, share))))
     if not judged.defined:

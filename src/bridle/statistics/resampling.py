@@ -21,6 +21,8 @@ _SEED = 0x5EED
 _WIDEST = 3.0
 """The bootstrap's quantiles are cut off at this multiple of Student's: few rows, long tails."""
 
+_FARTHEST = 1e9  # of a studentized estimate: a bootstrap sample may have no spread
+
 
 @dataclass(frozen=True, eq=False)
 class Studentized:
@@ -108,13 +110,13 @@ def _studentized(
     for start in range(0, RESAMPLES, _AT_ONCE):
         weights = _weights(rows, random, min(_AT_ONCE, RESAMPLES - start))
         a, b, aa, ab, bb = (weights @ moments / weights.sum(1, keepdims=True)).T
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = a / b
             variance = (aa - 2 * ratio * ab + ratio**2 * bb) / b**2
             if log:
                 ratio, variance = np.log(ratio), variance / ratio**2
             draws = (ratio - value) / np.sqrt(np.maximum(variance, 0) / (rows - 1))
-        found.append(np.nan_to_num(draws, nan=0.0))
+        found.append(np.nan_to_num(draws, nan=0.0, posinf=_FARTHEST, neginf=-_FARTHEST))
     return Studentized(value, error, freedom, np.sort(np.concatenate(found)))
 
 

@@ -30,6 +30,7 @@ SAME = 0.01
 """Scores that differ by less are the same for practical purposes."""
 
 _Z = float(norm.ppf(0.975))
+FEWEST = 4  # rows that an interval of R² needs: two or three say nothing
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
 
 
@@ -90,9 +91,9 @@ class Judged:
         """Return the score with its 95 % confidence interval for the population of rows.
 
         Accuracy has Wilson's interval (1927). R² has the interval of log(1 - R²), the logarithm of
-        a ratio of means: a bootstrap-t, or Student's t if that is wider.
+        a ratio of means: a bootstrap-t, or Student's t if that is wider; NaN below 4 rows.
         """
-        if not self.defined:
+        if not self.has_interval:
             return Estimate(self.value, math.nan, math.nan)
         if self.is_share:
             test = binomtest(int(self.rows.sum()), len(self.rows))
@@ -107,6 +108,11 @@ class Judged:
     def defined(self) -> bool:
         """Whether the score is defined; R² is not if all true values are equal."""
         return not math.isnan(self.value)
+
+    @property
+    def has_interval(self) -> bool:
+        """Whether the score is defined, and R² has 4 rows or more."""
+        return self.defined and (self.is_share or len(self.rows) >= FEWEST)
 
     @cached_property
     def studentized(self) -> Studentized:
@@ -244,7 +250,7 @@ class Comparison:
 
     For accuracy the probabilities assume that the true difference is normally distributed around
     the measured one; for R² they come from a bootstrap-t. "Same" is a difference below one point.
-    They are NaN if a score is undefined.
+    They are NaN if a score is undefined, or if there are fewer than 4 rows for R².
 
     Attributes
     ----------
@@ -253,7 +259,8 @@ class Comparison:
     better, same, worse : float
         The probabilities that the second is better, the same for practical purposes, or worse.
     answer : {"better", "same", "worse", "cannot tell"}
-        The outcome whose probability is 0.95 or more.
+        The outcome whose probability is 0.95 or more, if the interval agrees: it is above 0, within
+        one point of 0, or below 0. Otherwise "cannot tell".
     discordant : tuple of int, optional
         For accuracy: the rows that only the second predicts correctly, and those that only the
         first does.
@@ -267,9 +274,11 @@ class Comparison:
 
     @property
     def answer(self) -> str:
-        """The outcome whose probability is 0.95 or more, or "cannot tell"."""
-        for outcome in ("better", "same", "worse"):
-            if getattr(self, outcome) >= 0.95:
+        """The outcome whose probability is 0.95 or more and that the interval shows too."""
+        low, high = self.difference.low, self.difference.high
+        shown = {"better": low > 0, "same": -SAME <= low <= high <= SAME, "worse": high < 0}
+        for outcome, agrees in shown.items():
+            if agrees and getattr(self, outcome) >= 0.95:
                 return outcome
         return "cannot tell"
 
@@ -310,9 +319,9 @@ def compare(first: Judged, second: Judged) -> Comparison:
             f"cannot pair {len(first.rows)} rows of {first.score_name} with "
             f"{len(second.rows)} rows of {second.score_name}; score both on the same rows"
         )
-    if not (first.defined and second.defined):
+    if not (first.has_interval and second.has_interval):
         nan = math.nan
-        return Comparison(Estimate(nan, nan, nan), nan, nan, nan)
+        return Comparison(Estimate(second.value - first.value, nan, nan), nan, nan, nan)
     if not first.is_share:
         return _compare_values(first, second)
     count = len(first.rows)

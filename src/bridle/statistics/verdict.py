@@ -5,14 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bridle.statistics.claims import LEVEL, Claim, Compared, Verdict, claims_of, verdict_of
+from bridle.statistics.claims import (
+    LEVEL,
+    Claim,
+    Compared,
+    Verdict,
+    claims_of,
+    gap_of,
+    lead_of,
+    verdict_of,
+)
 from bridle.statistics.intervals import p_values_of_lead
-from bridle.statistics.scores import Estimate, Judged
+from bridle.statistics.scores import FEWEST, Estimate, Judged
 from bridle.statistics.wording import TOLERANCE, estimate_text, score_text, tolerance_text
 
-__all__ = ["Ruling", "rule"]
+__all__ = ["Ruling", "opening_of", "rule"]
 
 CONSTANT = "the best constant prediction"
+NOTHING = "it has learned next to nothing"
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,7 @@ class Ruling:
         One line.
     gap : Estimate, optional
         The training score minus the score on new rows, with its 95 % interval. None if one of the
-        two scores is unknown or undefined.
+        two scores is unknown or undefined. The ends are NaN if the rows are too few.
     part : str
         The new rows: "held out", "test" or "new".
     claims : tuple of Claim
@@ -53,7 +63,8 @@ def rule(
     three additions:
 
     - If a score is undefined, the verdict is *cannot tell*: R² if all true values are equal, and
-      accuracy if the new rows have one class, but the training rows several.
+      accuracy if the new rows have one class, but the training rows several. The same holds if R²
+      has fewer than 4 new rows, because it then has no interval.
     - A model has *learned nothing* if it removes less than 2 % of the errors that the best constant
       prediction makes on the training rows. It underfits if no reference is given, or if a
       reference is shown to be better at all. Otherwise the verdict is *cannot tell*, since the
@@ -93,8 +104,11 @@ def rule(
     undefined = _undefined(judged, new, part)
     if undefined:
         return Ruling("cannot tell", undefined, None, part, ())
+    if new is not None and not new.has_interval:
+        gap = None if score is None else gap_of(score, new)
+        return Ruling("cannot tell", _too_few(len(new.rows), part), gap, part, ())
     claims = claims_of(score, new, references)
-    gap = None if score is None or new is None else _gap(score, new)
+    gap = None if score is None or new is None else gap_of(score, new)
     share = new is not None and new.is_share
     verdict = verdict_of(claims)
     lead = _better(references)
@@ -123,14 +137,44 @@ def rule(
     elif not references:
         reason = f"{numbers}, below {size}, but it was compared with no other learner"
     else:
-        text = _lead_text(_first(references), share=share)
+        text = _lead_text(_first(references), share=share, count=len(references))
         reason = f"{numbers}, below {size}, but {text}: that may be above or below {size}"
     return Ruling(verdict, reason, gap, part, claims)
 
 
-def _gap(score: float, new: Judged) -> Estimate:
-    held = new.interval()
-    return Estimate(score - held.value, score - held.high, score - held.low)
+def opening_of(who: str, verdict: Verdict, reason: str, claims: Sequence[Claim]) -> str:
+    """Return a verdict in words, or what cannot be told: the beginning of a sentence.
+
+    Parameters
+    ----------
+    who : str
+        For example "the plain network".
+    verdict, reason, claims
+        Of a :class:`Ruling`, or of what it was recorded in.
+
+    Examples
+    --------
+    >>> opening_of("the model", "overfits", "", ())
+    'The model overfits'
+    >>> opening_of("the model", "cannot tell", "R² is undefined", ())
+    'Cannot tell about the model'
+    """
+    holds = {each.claim for each in claims if each.holds}
+    if verdict != "cannot tell":
+        said = f"{who} is fine" if verdict == "fine" else f"{who} {verdict}"
+    elif not claims or reason.startswith(NOTHING):
+        said = f"cannot tell about {who}"
+    elif "does not overfit" in holds:
+        said = f"it is unclear whether {who} underfits"
+    else:
+        said = f"it is unclear whether {who} overfits"
+    return said[:1].upper() + said[1:]
+
+
+def _too_few(rows: int, part: str) -> str:
+    return (
+        f"{rows} {part} rows are too few: R² has an interval from {FEWEST} rows on; give more rows"
+    )
 
 
 def _undefined(training: Judged | None, new: Judged | None, part: str) -> str:
@@ -167,8 +211,8 @@ def _first(references: Sequence[Compared]) -> Compared:
     return max(references, key=lambda each: each.comparison.difference.value)
 
 
-def _lead_text(lead: Compared, *, share: bool) -> str:
-    difference = estimate_text(lead.comparison.difference, share=share, signed=True)
+def _lead_text(lead: Compared, *, share: bool, count: int = 1) -> str:
+    difference = estimate_text(lead_of(lead, count), share=share, signed=True)
     return f"{lead.name} scores {difference} on the same rows"
 
 
@@ -180,7 +224,7 @@ def _learned_nothing(
     own, constant = (
         score_text(each, share=share) + unit for each in (training.value, training.baseline)
     )
-    text = f"it has learned next to nothing: {own} in training, {CONSTANT} {constant}"
+    text = f"{NOTHING}: {own} in training, {CONSTANT} {constant}"
     if lead is not None:
         return f"{text}; {_lead_text(lead, share=share)}"
     if not references:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 
-from bridle.statistics.scores import Estimate
+from bridle.statistics.scores import SAME, Estimate
 
 __all__ = [
     "TOLERANCE",
     "estimate_text",
     "interval_text",
     "margin_text",
+    "same_text",
     "score_text",
     "tolerance_text",
 ]
@@ -145,3 +146,14 @@ def tolerance_text(*, share: bool) -> str:
     ('2 points', '0.02')
     """
     return f"{100 * TOLERANCE:g} points" if share else f"{TOLERANCE:g}"
+
+
+def same_text(*, share: bool) -> str:
+    """Return the difference below which two scores count as the same, with its unit.
+
+    Examples
+    --------
+    >>> same_text(share=True), same_text(share=False)
+    ('1 point', '0.01')
+    """
+    return f"{100 * SAME:g} point" if share else f"{SAME:g}"

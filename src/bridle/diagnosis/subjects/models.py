@@ -113,12 +113,14 @@ def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
     for name, given in (("training", training), ("test", test)):
         if given is not None:
             parts[name] = _columns(model, given, name)
-    share = share_of_known_rows(recorded, frame, truth)
+    share, sampled = share_of_known_rows(recorded, frame, truth), len(recorded.get("sample", ()))
     if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
         return _Tables(parts)
+    known = min(share * recorded["trained_on"], len(truth))
     note = (
-        f"the table has {100 * share:.0f} % of a sample of the rows that the model was "
-        "trained on; its scores are too good and cannot show the gap"
+        f"about {known:,.0f} of the {len(truth):,} rows of this table are rows that the model was "
+        f"trained on ({share * sampled:.0f} of a sample of {sampled} of its training rows are "
+        "here), so the gap cannot be judged; give rows that it has not seen"
     )
     return _Tables(parts, contaminated=True, notes=(note,))
 
