@@ -28,7 +28,7 @@ from bridle.errors import UsageError
 # warnings of torch's own: its default compiler imports what it deprecates, and reads .grad of every
 # input where a compiled model has a graph break
 pytestmark = [
-    pytest.mark.filterwarnings(r"ignore:`torch\.jit\..*deprecated:DeprecationWarning"),
+    pytest.mark.filterwarnings(r"ignore:`torch\.jit\..*deprecated"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
 ]
 
