@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from bridle.audit.effects import dense
 from bridle.audit.gradients import audit_gradients
 from bridle.audit.noises import audit_noises
 from bridle.audit.penalties import audit_penalties
@@ -110,7 +111,9 @@ class _Original:
     def restore(self) -> None:
         """Set back what a loss that uses this model has changed."""
         for parameter, grad, version, kept in self._grads:
-            moved = kept is not None and grad is not None and not _equal(kept, grad)
+            moved = (
+                kept is not None and grad is not None and not torch.equal(dense(kept), dense(grad))
+            )
             if moved and grad is not None and kept is not None:
                 grad.copy_(kept)
             if moved or parameter.grad is not grad or parameter._version != version:
@@ -120,10 +123,6 @@ class _Original:
             if not torch.equal(buffer.nan_to_num(), kept.nan_to_num()):
                 self.was_used = True
                 buffer.copy_(kept)
-
-
-def _equal(one: Tensor, other: Tensor) -> bool:
-    return torch.equal(one.to_dense(), other.to_dense())  # sparse tensors are not compared
 
 
 @contextmanager

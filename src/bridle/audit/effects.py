@@ -10,7 +10,7 @@ from torch import Tensor
 from bridle.audit.records import Check, Effect, Finding
 from bridle.ops.sharding import full_of
 
-__all__ = ["ADAMS", "Part", "effect_of", "l2_inside_adam", "norm_of"]
+__all__ = ["ADAMS", "Part", "dense", "effect_of", "l2_inside_adam", "norm_of"]
 
 ADAMS = (
     torch.optim.Adam,
@@ -32,6 +32,11 @@ class Part:
     findings: list[Finding] = field(default_factory=list)
     l2: list[tuple[str, str]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+
+
+def dense(gradient: Tensor) -> Tensor:
+    """Return a gradient with all its entries, those of an embedding's sparse one, too."""
+    return gradient if gradient.layout == torch.strided else gradient.to_dense()
 
 
 def norm_of(tensor: Tensor) -> float:

@@ -16,6 +16,7 @@ from bridle.audit.replay import Replay
 from bridle.audit.sandbox import Sandbox
 from bridle.modules.noise_hooks import noises_of
 from bridle.modules.placed import named_noises
+from bridle.ops.sharding import is_sharded
 
 __all__ = ["audit_gradients"]
 
@@ -33,7 +34,7 @@ def audit_gradients(sandbox: Sandbox, no_op: set[str]) -> Part:
     part = Part()
     parameters = list(sandbox.model.parameters())
     reason = None
-    if any(hasattr(parameter, "full_tensor") for parameter in parameters):
+    if any(map(is_sharded, parameters)):
         reason = "the parameters are sharded: audit the model before it is sharded"
     elif any(parameter.is_complex() for parameter in parameters):
         reason = "differences of the loss are taken along real weights, and some are complex"

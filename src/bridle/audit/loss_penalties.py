@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam, norm_of
+from bridle.audit.effects import ADAMS, Part, dense, effect_of, l2_inside_adam, norm_of
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.snapshot import Snapshot
@@ -89,7 +89,7 @@ class _Fixed:
         if loss.requires_grad:
             loss.backward()
         self.gradients = {
-            name: None if p.grad is None else _dense(p.grad.detach())
+            name: None if p.grad is None else dense(p.grad.detach())
             for name, p in self.parameters.items()
         }
 
@@ -110,10 +110,6 @@ class _Fixed:
             values.append(float(self._loss()))
         parameter.copy_(kept)
         return (values[0] - values[1]) / (2 * by)
-
-
-def _dense(gradient: Tensor) -> Tensor:
-    return gradient.to_dense() if gradient.layout != torch.strided else gradient
 
 
 def loss_penalties(sandbox: Sandbox) -> Part:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
+from bridle.audit.effects import dense
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.snapshot import Snapshot
 
@@ -169,9 +170,7 @@ class Replay:
         found = {
             name: torch.zeros_like(value)
             if value.grad is None
-            else (value.grad if value.grad.layout == torch.strided else value.grad.to_dense())
-            .detach()
-            .clone()
+            else dense(value.grad).detach().clone()
             for name, value in self.parameters.items()
         }
         if not all(bool(torch.isfinite(each).all()) for each in found.values()):
