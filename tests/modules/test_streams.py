@@ -78,10 +78,13 @@ def test_a_copy_in_evaluation_changes_no_masks():
 
 
 def test_models_in_threads_have_the_masks_of_independent_fits():
+    models = [net() for _ in range(4)]  # torch's generator, which threads share, draws the weights
     found = {}
 
     def fit(number):
-        model, _ = two_calls()
+        model = models[number]
+        for name in ("0.1", "1.1"):
+            bridle.regularize(model, {name: DROP})
         found[number] = [model(X) for _ in range(20)]
 
     threads = [threading.Thread(target=fit, args=(number,)) for number in range(4)]
@@ -90,6 +93,7 @@ def test_models_in_threads_have_the_masks_of_independent_fits():
     for thread in threads:
         thread.join()
     expected = [by_hand(net(), (0, 1), step) for step in range(20)]
+    assert sorted(found) == [0, 1, 2, 3]
     for outputs in found.values():
         assert all(torch.equal(a, b) for a, b in zip(outputs, expected, strict=True))
 
