@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ __all__ = ["Studentized", "difference_of_ratios", "log_ratio"]
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 RESAMPLES = 999
+_AT_ONCE = 111  # a divisor of RESAMPLES
 _FEW_ROWS = 1000
-_AT_ONCE = 111
 _SEED = 0x5EED
 _WIDEST = 3.0
 """The bootstrap's quantiles are cut off at this multiple of Student's: few rows, long tails."""
@@ -83,15 +84,25 @@ class Studentized:
         return min(found, 0.025) if holds else max(found, float(np.nextafter(0.025, 1)))
 
 
-def _weights(rows: int, random: np.random.Generator, count: int) -> FloatArray:
-    """Return how often each row is in each bootstrap sample, ``[count, rows]``.
+def _weights(rows: int) -> Iterator[FloatArray]:
+    """Yield how often each row is in each bootstrap sample, a few samples ``[count, rows]`` a time.
 
     From 1000 rows on, the counts are Poisson, which is the same in the limit and much faster.
     """
     if rows < _FEW_ROWS:
-        return random.multinomial(rows, np.full(rows, 1 / rows), size=count).astype(np.float64)
+        yield from np.array_split(_counts(rows).astype(np.float64), RESAMPLES // _AT_ONCE)
+        return
+    random = np.random.default_rng(_SEED)
     table = poisson.ppf((np.arange(2**16) + 0.5) / 2**16, 1).astype(np.float64)
-    return table[random.integers(2**16, size=(count, rows), dtype=np.uint16)]
+    for _ in range(RESAMPLES // _AT_ONCE):
+        yield table[random.integers(2**16, size=(_AT_ONCE, rows), dtype=np.uint16)]
+
+
+@lru_cache(maxsize=8)
+def _counts(rows: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
+    """Return the multinomial counts ``[resamples, rows]``: the same for all of these rows."""
+    random = np.random.default_rng(_SEED)
+    return random.multinomial(rows, np.full(rows, 1 / rows), size=RESAMPLES).astype(np.uint16)
 
 
 def _studentized(
@@ -106,9 +117,8 @@ def _studentized(
     kurtosis = float((influence**4).mean()) / square**2
     freedom = min(rows - 1, max(1.0, 2 * rows / max(kurtosis - 1, 1e-9)))
     moments = np.stack([top, bottom, top * top, top * bottom, bottom * bottom], axis=1)
-    random, found = np.random.default_rng(_SEED), []
-    for start in range(0, RESAMPLES, _AT_ONCE):
-        weights = _weights(rows, random, min(_AT_ONCE, RESAMPLES - start))
+    found = []
+    for weights in _weights(rows):
         a, b, aa, ab, bb = (weights @ moments / weights.sum(1, keepdims=True)).T
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             ratio = a / b
