@@ -272,11 +272,11 @@ def test_proximal_steps_reach_scikit_learns_solution(name, optimizer):
     w = torch.nn.Parameter(torch.zeros(12, dtype=torch.float64))
     steps, rate, metric = (3000, 0.3, "euclidean")
     if optimizer == "Adam":
-        steps, rate, metric = (20000, 0.01, "adaptive")
+        steps, rate, metric = (8000, 0.01, "adaptive")
     torch_optimizer = getattr(torch.optim, optimizer)([w], lr=rate)
     for step in range(steps):
         if optimizer == "Adam":
-            torch_optimizer.param_groups[0]["lr"] = rate * 0.5 ** (step // 2000)
+            torch_optimizer.param_groups[0]["lr"] = rate * 0.5 ** (step // 800)
         torch_optimizer.zero_grad()
         ((Xt @ w - yt).square().mean() / 2).backward()
         torch_optimizer.step()

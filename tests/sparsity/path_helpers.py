@@ -1,5 +1,6 @@
 """Losses, models and a network's path for the tests of λ paths."""
 
+import numpy as np
 import torch
 from sklearn.datasets import load_diabetes, load_digits
 from torch import nn
@@ -22,7 +23,7 @@ def accuracy(model, batch):
 
 
 def linear():
-    model = nn.Linear(10, 1, dtype=torch.float64)
+    model = nn.Linear(8, 1, dtype=torch.float64)
     nn.init.zeros_(model.weight)
     nn.init.zeros_(model.bias)
     return model
@@ -46,8 +47,13 @@ def digits_path(digits, model=None, **settings):
 
 
 def diabetes_arrays():
-    """Return scikit-learn's diabetes table, standardized."""
+    """Return scikit-learn's diabetes table, standardized.
+
+    Two columns of blood serum are left out: the others nearly give them, and gradient descent takes
+    tens of thousands of steps.
+    """
     X, y = load_diabetes(return_X_y=True)
+    X = np.delete(X, [4, 5], axis=1)
     X = (X - X.mean(0)) / X.std(0)
     y = (y - y.mean()) / y.std()
     return X, y

@@ -83,7 +83,7 @@ def test_attached_sgd_ends_where_the_optimality_conditions_hold(
     sgd = torch.optim.SGD(model.parameters(), lr=rate, momentum=momentum)
     penalty = ElasticNet(l1=l1, l2=l2) if l2 else L1(l1)
     attach(sgd, {"*": penalty}, model=model)
-    for _ in range(1500 if momentum else 6000):
+    for _ in range(600):
         sgd.zero_grad()
         half_squares(model, rows).backward()
         sgd.step()
@@ -184,7 +184,7 @@ def test_adam_in_its_own_metric(rows):
         rows,
         loss=half_squares,
         strengths=[0.05],
-        epochs=3000,
+        epochs=1200,
         metric="adaptive",
         optimizer=lambda parameters: torch.optim.Adam(parameters, lr=1e-2),
     )
