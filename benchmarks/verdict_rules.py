@@ -36,6 +36,7 @@ from verdicts import said_of
 
 from bridle import Network, predict
 from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.wording import TOLERANCE
 
 SIZES = (100, 300, 1000, 4000, 20_000)
@@ -109,7 +110,7 @@ def verdicts_of(
     }
 
 
-def predictions(rows: Rows):  # noqa: ANN201
+def predictions(rows: Rows) -> Predictions:
     """Return rows as bridle's predictions."""
     y = torch.from_numpy(rows.y)
     outputs = rows.said if rows.classification else rows.said[:, None]

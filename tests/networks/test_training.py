@@ -207,6 +207,23 @@ def test_regularizers_do_what_the_article_says(digits):
     assert dropped_gap[-1, 0] < gap[-1, 0]
 
 
+def test_without_training_curves_the_network_is_the_same(digits):
+    found = {}
+    for curves in (True, False):
+        network = Network([64, 16, 10], hidden_noise=Dropout(keep_prob=0.5))
+        history = train(
+            network, *digits, penalties=[L1(1e-3)], epochs=3, patience=1, training_curves=curves
+        )
+        found[curves] = network, history
+    (network, history), (other, short) = found[True], found[False]
+    assert all(torch.equal(a, b) for a, b in zip(network.weights, other.weights, strict=True))
+    for name in ("held_out_loss", "held_out_score", "epochs_kept"):
+        assert np.array_equal(getattr(history, name), getattr(short, name))
+    for name in ("train_loss", "train_score", "noise", "penalty"):
+        assert np.isfinite(getattr(history, name)).all()
+        assert np.isnan(getattr(short, name)).all()
+
+
 def test_any_torch_optimizer(digits):
     training, held_out = digits
     for name in ("SGD", "Adam", "AdamW", "Adagrad", "RMSprop"):

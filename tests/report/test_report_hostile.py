@@ -26,7 +26,7 @@ OVERRIDE = "\u202eexe.gnp"
 @pytest.fixture(scope="module")
 def hostile():
     rng = np.random.default_rng(0)
-    wide = {f"column {at} {'w' * 280}": rng.normal(size=60) for at in range(4994)}
+    wide = {f"column {at} {'w' * 280}": rng.normal(size=60) for at in range(1494)}
     first = rng.normal(size=60)
     columns = {
         SCRIPT: first,

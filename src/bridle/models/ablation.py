@@ -161,6 +161,7 @@ def _train(
         patience=[recipe.patience if each.role in stop_early else None for each in members],
         seed=seed,
         on_epoch=on_epoch,
+        training_curves=False,
     )
 
 

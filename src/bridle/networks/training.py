@@ -9,9 +9,10 @@ import torch
 from torch import Tensor
 
 from bridle.errors import TrainingError, UsageError
+from bridle.networks.evaluation import evaluate_epoch, evaluate_held_out, history_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective, objective_of
-from bridle.networks.population import Network, predict
+from bridle.networks.population import Network
 from bridle.networks.shared_masks import can_compact, compacted
 from bridle.networks.stopping import BestWeights
 from bridle.penalties import (
@@ -24,8 +25,6 @@ from bridle.penalties import (
 )
 
 __all__ = ["train", "train_step"]
-
-_ROWS_AT_ONCE = 4096  # bounds the memory of a pass with noise on
 
 
 def train_step(
@@ -129,38 +128,6 @@ def _check_shared(
         )
 
 
-@torch.no_grad()
-def _evaluate(
-    network: Network, data: Dataset, objective: Objective, *, noise: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Return the mean loss and the score of each member, float64 ``[members]``."""
-    outputs = _noisy_outputs(network, data.X) if noise else predict(network, data.X)
-    rows = objective.loss(outputs, data.y).double()
-    weighted = rows if data.weight is None else rows * data.weight
-    return weighted.mean(1), objective.score(outputs, data.y).double()
-
-
-def _noisy_outputs(network: Network, X: Tensor) -> Tensor:
-    """Return the outputs with noise on, in parts that have the masks of the whole batch."""
-    rows = torch.arange(X.shape[0])
-    parts = zip(X.split(_ROWS_AT_ONCE), rows.split(_ROWS_AT_ONCE), strict=True)
-    return torch.cat([network(part, noise=True, rows=index) for part, index in parts], dim=1)
-
-
-@torch.no_grad()
-def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
-    """Return R(w) of each member, float64 ``[members]``."""
-    total = torch.zeros(network.members, dtype=torch.float64)
-    for penalty in penalties:
-        for weight in network.weights:
-            # a strength that is one number gives one value for the whole tensor
-            value = penalty.value(weight.double())
-            if value.ndim == 0 and network.members > 1:
-                value = torch.stack([penalty.value(part.double()) for part in weight])
-            total += value
-    return total
-
-
 def train(
     network: Network,
     training: Dataset,
@@ -177,6 +144,7 @@ def train(
     patience: int | Sequence[int | None] | None = None,
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
+    training_curves: bool = True,
 ) -> History:
     """Train every member of a network, and return the learning curves.
 
@@ -206,6 +174,9 @@ def train(
         Seed of the shuffles.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch; the first epoch is 1.
+    training_curves : bool
+        With False the history has NaN for the training loss, its score, the noise and the penalty,
+        and an epoch takes less time: only the held-out rows are evaluated after it.
 
     Returns
     -------
@@ -257,9 +228,14 @@ def train(
                 mode=mode,
                 metric=metric or "euclidean",
             )
-        acting = at_step(penalties, network.steps)
-        curves.append(_evaluate_epoch(network, training, held_out, fitted, acting))
-        if not curves[-1][:2].isfinite().all():
+        if training_curves:
+            acting = at_step(penalties, network.steps)
+            curves.append(evaluate_epoch(network, training, held_out, fitted, acting))
+            losses = curves[-1][:2]
+        else:
+            curves.append(evaluate_held_out(network, held_out, fitted))
+            losses = curves[-1][1]
+        if not losses.isfinite().all():
             raise TrainingError(
                 f"the loss is not a finite number after epoch {epoch}; "
                 f"use a lower learning rate than {optimizer.param_groups[0]['lr']:g}"
@@ -271,25 +247,7 @@ def train(
             break
     best.restore()
     network.eval()
-    return _history(curves, best, fitted, (training.X.shape[0], held_out.X.shape[0]))
-
-
-def _history(
-    curves: Sequence[Tensor], best: BestWeights, objective: Objective, rows: tuple[int, int]
-) -> History:
-    """Return the history of epochs that :func:`_evaluate_epoch` evaluated."""
-    columns = torch.stack(list(curves), dim=1).numpy()
-    return History(
-        train_loss=columns[0],
-        held_out_loss=columns[1],
-        train_score=columns[2],
-        held_out_score=columns[3],
-        noise=columns[4],
-        penalty=columns[5],
-        epochs_kept=best.epoch.numpy(),
-        score_name=objective.score_name,
-        rows=rows,
-    )
+    return history_of(curves, best, fitted, (training.X.shape[0], held_out.X.shape[0]))
 
 
 def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None:
@@ -311,28 +269,3 @@ def _default_metric(network: Network, penalties: Sequence[Penalty]) -> str:
 def _batch(data: Dataset, rows: Tensor) -> tuple[Tensor, ...]:
     batch = (data.X[rows], data.y[rows])
     return batch if data.weight is None else (*batch, data.weight[rows])
-
-
-def _evaluate_epoch(
-    network: Network,
-    training: Dataset,
-    held_out: Dataset,
-    objective: Objective,
-    penalties: Sequence[Penalty],
-) -> Tensor:
-    """Return losses, scores, noise and penalty after an epoch, float64 ``[6, members]``."""
-    train_loss, train_score = _evaluate(network, training, objective)
-    held_out_loss, held_out_score = _evaluate(network, held_out, objective)
-    noise = torch.zeros_like(train_loss)
-    if network.has_noise:
-        noise = _evaluate(network, training, objective, noise=True)[0] - train_loss
-    return torch.stack(
-        [
-            train_loss,
-            held_out_loss,
-            train_score,
-            held_out_score,
-            noise,
-            _penalty(network, penalties),
-        ]
-    )
