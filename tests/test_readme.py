@@ -20,6 +20,8 @@ RULE = re.compile(r"[━─]+")
 PAGES = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("docs/**/*.md")))]
 EVERYTHING = [*PAGES, "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", "examples/README.md"]
 
+NEEDS = {"docs/guides/export.md": ("onnx", "onnxruntime")}  # packages besides the usual ones
+
 
 def _text(name):
     return (ROOT / name).read_text(encoding="utf-8")
@@ -40,6 +42,11 @@ def _shape(text):
     return " ".join(RULE.sub("─", NUMBER.sub("#", text)).split())
 
 
+def _need(name):
+    for package in NEEDS.get(name, ()):
+        pytest.importorskip(package)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch):
     """Work in an empty folder that has the repository's examples."""
@@ -50,6 +57,7 @@ def here(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", [name for name in PAGES if _own_blocks(name)])
 def test_blocks_run_and_print(name, here):
+    _need(name)
     namespace = {}
     for code, printed in _blocks(name):
         out = io.StringIO()
@@ -60,6 +68,7 @@ def test_blocks_run_and_print(name, here):
 
 @pytest.mark.parametrize("name", [name for name in PAGES if CONSOLE.search(_text(name))])
 def test_commands_run_and_print(name, here, bridle):
+    _need(name)
     for block in CONSOLE.findall(_text(name)):
         for command, printed in COMMAND.findall(block):
             program, *arguments = shlex.split(command)

@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import hashlib
 import json
 import struct
 from pathlib import Path
@@ -37,13 +38,15 @@ def _header(path):
 
 
 def _rewrite(path, change):
-    """Change the JSON document in the file's header, and write the file again."""
+    """Change the JSON document in the file's header, and write the file again, as if saved so."""
     header, body = _header(path)
     document = json.loads(header["__metadata__"]["bridle"])
     change(document)
-    header["__metadata__"]["bridle"] = json.dumps(document)
-    packed = json.dumps(header).encode()
-    path.write_bytes(struct.pack("<Q", len(packed)) + packed + body)
+    header["__metadata__"] |= {"bridle": json.dumps(document), "sha256": "0" * 64}
+    packed = json.dumps(header, separators=(",", ":")).encode()
+    content = struct.pack("<Q", len(packed)) + packed + body
+    digest = hashlib.sha256(content).hexdigest()
+    path.write_bytes(content.replace(b"0" * 64, digest.encode(), 1))
 
 
 def test_loaded_model_predicts_the_same_bits(model, path):
@@ -140,6 +143,45 @@ def test_truncated_at_any_place(path, length):
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(bridle.ModelFileError, match="not a complete bridle model"):
         bridle.load(path)
+
+
+def test_every_flipped_bit_is_found(path):
+    """In the header, in each tensor, and in the checksum itself; none gives another prediction."""
+    whole = path.read_bytes()
+    (length,) = struct.unpack("<Q", whole[:8])
+    marks = [b'"version', b'\\"version', b'"sha256"', b'"F32"', b"data_offsets", b"categories"]
+    places = {*range(16), *range(8, len(whole), len(whole) // 40), length + 7, len(whole) - 1}
+    for mark in marks:
+        at = whole.find(mark)
+        places |= set(range(at, at + 12)) if at >= 0 else set()
+    at = whole.index(b'"sha256":"') + len(b'"sha256":"')
+    places |= {at, at + 63, at + 64}
+    for place in sorted(places):
+        for bit in (0, 5):
+            flipped = bytearray(whole)
+            flipped[place] ^= 1 << bit
+            path.write_bytes(flipped)
+            with pytest.raises(bridle.ModelFileError) as caught:
+                bridle.load(path)
+            assert str(path) in str(caught.value)
+            assert "\n" not in str(caught.value)
+
+
+def test_damage_that_stays_readable_is_named(path):
+    whole = bytearray(path.read_bytes())
+    whole[-3] ^= 1  # in the last tensor
+    path.write_bytes(whole)
+    with pytest.raises(bridle.ModelFileError, match="is damaged: its checksum is not that of"):
+        bridle.load(path)
+
+
+def test_files_from_before_the_checksum_are_read(model, path):
+    header, body = _header(path)
+    document = json.loads(header["__metadata__"].pop("bridle")) | {"version": 1}
+    header["__metadata__"] = {"bridle": json.dumps(document)}
+    packed = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(packed)) + packed + body)
+    assert bridle.load(path).predict(CREDIT).equals(model.predict(CREDIT))
 
 
 def test_foreign_files(path, tmp_path):

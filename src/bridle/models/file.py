@@ -2,15 +2,14 @@
 
 The file contains no code, and loading it executes nothing: tensors are raw numbers, and the
 document states shapes, categories, centers and scales. Writing is atomic: the file at the path is
-either the old one or the complete new one.
+either the old one or the complete new one. A checksum of the whole file is in its header, so that a
+damaged file is never taken for another model.
 """
 
 from __future__ import annotations
 
-import contextlib
+import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from itertools import pairwise
 from os import PathLike
@@ -18,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors, save
 from torch import Tensor
 
-from bridle.errors import BridleError, DataError, ModelFileError, UsageError
+from bridle.errors import BridleError, ModelFileError, UsageError
+from bridle.models.atomic_write import write_atomically
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network
 from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Multiplier
@@ -31,8 +31,11 @@ from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 __all__ = ["FORMAT_VERSION", "from_state", "load", "save_model", "state_of", "write_atomically"]
 
 FORMAT = "bridle model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_UNCHECKED_VERSION = 1  # its files have no checksum
 _KEY = "bridle"
+_CHECKSUM = "sha256"
+_NO_CHECKSUM = "0" * 64  # in its place while the checksum is computed
 _NOISES: dict[str, Any] = {
     "hidden_noise": Dropout,
     "input_noise": Dropout,
@@ -40,61 +43,6 @@ _NOISES: dict[str, Any] = {
 }
 _OPTIONS = ("shared", "per_example")
 _OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # their kind is stored
-
-
-def write_atomically(path: str | PathLike[str], content: bytes) -> None:
-    """Write a file completely or not at all.
-
-    The content is written to a temporary file in the same folder and synced to disk. That file
-    then replaces the path in one step. If anything fails, the old file is unchanged.
-
-    Parameters
-    ----------
-    path : path
-        Its folder must exist.
-    content : bytes
-
-    Raises
-    ------
-    DataError
-        If the folder does not exist, or the file cannot be written.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> path = Path(tempfile.mkdtemp()) / "x.txt"
-    >>> write_atomically(path, b"whole")
-    >>> path.read_bytes()
-    b'whole'
-    """
-    target = Path(path).resolve()  # a link stays, and its target is written
-    if target.is_dir():
-        raise DataError(f"cannot write {target}: it is a folder; give the name of a file")
-    temporary: str | None = None
-    try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mode = 0o666 & ~_umask()
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(target)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        raise DataError(
-            f"cannot write {target}: {error.strerror or error}; nothing was changed: "
-            "give another path or free some space"
-        ) from error
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def save_model(model: TableModel, path: str | PathLike[str]) -> None:
@@ -123,7 +71,19 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     """
     document, tensors = state_of(model)
     header = json.dumps(document, allow_nan=False)
-    write_atomically(path, save(tensors, metadata={_KEY: header}))
+    blank = save(tensors, metadata={_KEY: header, _CHECKSUM: _NO_CHECKSUM})
+    write_atomically(path, _with_checksum(blank, _NO_CHECKSUM, _checksum(blank)))
+
+
+def _checksum(content: bytes) -> str:
+    """Return the SHA-256 of a file that has zeros in the place of its checksum."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _with_checksum(content: bytes, old: str, new: str) -> bytes:
+    """Return a file with another checksum in the place of the old one."""
+    before, after = (f'"{_CHECKSUM}":"{each}"'.encode() for each in (old, new))
+    return content.replace(before, after, 1)
 
 
 def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -181,7 +141,7 @@ def load(path: str | PathLike[str]) -> TableModel:
     ------
     ModelFileError
         If the file does not exist, is truncated or damaged, is no bridle model, or has another
-        format version.
+        format version. A checksum in the file finds a single flipped bit.
 
     Examples
     --------
@@ -202,11 +162,11 @@ def load(path: str | PathLike[str]) -> TableModel:
 
 def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     try:
-        with safe_open(source, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        content = source.read_bytes()
+        tensors = load_tensors(content)
+        metadata = _metadata(content)
         document = json.loads(metadata.get(_KEY, "null"))
-    except (SafetensorError, OSError, ValueError) as error:
+    except (SafetensorError, OSError, ValueError, LookupError, AssertionError) as error:
         raise ModelFileError(
             f"{source} is not a complete bridle model ({error}); "
             "give a file that `bridle fit --out` wrote"
@@ -216,12 +176,26 @@ def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
             f"{source} is a safetensors file, but not a bridle model; "
             "give a file that `bridle fit --out` wrote"
         )
-    if document.get("version") != FORMAT_VERSION:
+    version = document.get("version")
+    if version not in (_UNCHECKED_VERSION, FORMAT_VERSION):
         raise ModelFileError(
-            f"{source} has format version {document.get('version')}, but this version of bridle "
-            f"reads format {FORMAT_VERSION}; install the version that wrote it"
+            f"{source} has format version {version}, but this version of bridle reads format "
+            f"{FORMAT_VERSION}; install the version that wrote it"
         )
+    if version != _UNCHECKED_VERSION:
+        stated = metadata.get(_CHECKSUM, "")
+        if _checksum(_with_checksum(content, stated, _NO_CHECKSUM)) != stated:
+            raise ModelFileError(
+                f"{source} is damaged: its checksum is not that of its content; copy the file "
+                "again, or fit the model again"
+            )
     return document, tensors
+
+
+def _metadata(content: bytes) -> dict[str, str]:
+    """Return the texts in the header of a safetensors file."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(content[8 : 8 + length]).get("__metadata__") or {}
 
 
 def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.models.atomic_write import write_atomically
 from bridle.models.reading import read_for_model
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
@@ -163,6 +164,51 @@ class TableModel:
             doubt = -torch.xlogy(mean, mean).sum(-1) - own
             table["mutual_information"] = doubt.clamp(min=0).numpy()
         return table
+
+    def to_onnx(self, path: str | PathLike[str] | None = None) -> Any:
+        """Return the model as an ONNX graph, and write it to a file.
+
+        The graph has the table's transformers in it. It needs neither bridle nor torch to run. Each
+        column of :attr:`encoder` is an input ``[rows]`` of that name:
+
+        - numbers are doubles, and NaN is a missing value;
+        - dates are doubles: the seconds since 1970-01-01 in UTC, and NaN is a missing value;
+        - categories, booleans and texts are strings, and "" is a missing value.
+
+        The outputs are ``prediction`` ``[rows]`` and, for classification, ``probabilities``
+        ``[rows, classes]``, double, in the order of the classes. If a column has such a name, the
+        output's name ends in ``_2``. They equal those of :meth:`predict` up to rounding. A row with
+        an infinite number, which :meth:`predict` refuses, or a date after the year 9999, has the
+        prediction NaN (a class that is a string is "", an integer is the lowest int64) and
+        probabilities of NaN.
+
+        The metadata have the version of bridle, the task, the target's name, and as JSON the
+        classes and the columns. The graph has the operators of opset 20. A model with a column of
+        free text also has operators of onnxruntime, and runs there only.
+
+        Parameters
+        ----------
+        path : path, optional
+            Where to write it; the customary extension is ``.onnx``.
+
+        Returns
+        -------
+        onnx.ModelProto
+
+        Raises
+        ------
+        UsageError
+            If the package onnx is not installed, or the model cannot be exported: a column has no
+            name, or the weights are larger than an ONNX file can be.
+        DataError
+            If the file cannot be written.
+        """
+        from bridle.models.export.onnx_model import to_onnx
+
+        made = to_onnx(self)
+        if path is not None:
+            write_atomically(path, made.SerializeToString(deterministic=True))
+        return made
 
     def subnetwork(self, k: int, *, member: int = 0) -> TableModel:
         """Return the model of one subnetwork; see :meth:`bridle.Network.subnetwork`.

@@ -1,0 +1,40 @@
+"""``bridle export``: writes a model with its table's transformers in another format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from bridle.cli.options import Model
+from bridle.cli.report_output import check_folder
+from bridle.errors import UsageError
+
+__all__ = ["export"]
+
+
+def export(
+    model: Model,
+    onnx: Annotated[
+        Path,
+        typer.Option("--onnx", help="Write the model to this ONNX file.", show_default=False),
+    ],
+) -> None:
+    """Write MODEL as an ONNX graph that goes from the cells of a table to predictions.
+
+    Each column is an input of its own: numbers as doubles, dates as seconds since 1970, and
+    categories, booleans and texts as strings. It needs the package onnx: `pip install
+    'bridle[onnx]'`.
+    """
+    from bridle.models.file import load
+
+    check_folder(onnx)
+    if onnx.exists() and model.exists() and onnx.samefile(model):
+        raise UsageError(f"--onnx is {str(onnx)!r}, which is the model itself; give another file")
+    loaded = load(model)
+    made = loaded.to_onnx(onnx)
+    inputs, outputs = ([each.name for each in of] for of in (made.graph.input, made.graph.output))
+    told = f"{onnx}: {len(inputs)} inputs, and the outputs {', '.join(outputs)}"
+    Console(stderr=True).print(f"ONNX model written to {told}")

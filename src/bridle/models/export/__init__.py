@@ -1,0 +1,1 @@
+"""Export of a model with its table's transformers to other formats: ONNX."""

@@ -1,0 +1,233 @@
+"""The columns of a table as inputs of a graph, and the features that their encoder makes."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bridle.errors import UsageError
+from bridle.models.export.graph import Graph
+from bridle.models.export.texts import padded, text_features
+from bridle.tables.bins import PiecewiseLinear
+from bridle.tables.columns import Column, as_levels
+from bridle.tables.encoder import CLIP, TableEncoder
+from bridle.tables.encoders import MISSING, date_encoder_of, levels_of, one_hot_of
+from bridle.tables.missing import ALWAYS, USUAL
+
+__all__ = ["add_features"]
+
+_HUGE, _FAR = 1e300, 1e9  # as the encoder cuts off before it divides, and after
+_DAY = 86_400.0
+_LAST_SECOND = 253_402_300_800.0  # the end of the year 9999; milliseconds are beyond it
+# for each date part that goes round: dates that have each of its values, from `first` on
+_PROBES = {
+    "month": (1, pd.to_datetime([f"2000-{month:02}-01" for month in range(1, 13)])),
+    "day": (1, pd.to_datetime([f"2000-01-{day:02}" for day in range(1, 32)])),
+    "weekday": (1, pd.to_datetime([f"2024-01-{day:02}" for day in range(1, 8)])),
+    "hour": (0, pd.to_datetime([f"2000-01-01 {hour:02}:00" for hour in range(24)])),
+}
+
+
+def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
+    """Add an input for each column, and the features of the encoder.
+
+    Returns
+    -------
+    tuple
+        The features, float32 ``[rows, features]``; and whether a row is refused, bool
+        ``[rows, 1]``, or None if there are neither numbers nor dates.
+
+    Raises
+    ------
+    UsageError
+        If a column cannot be exported.
+    """
+    columns = [column for column in encoder.schema.values() if column.kind != "constant"]
+    for column in columns:
+        if not column.name:
+            raise UsageError("a column has no name, and an input needs one; name it, and fit again")
+    texts = {
+        c.name: graph.input(c.name, strings=True) for c in columns if c.kind in ("category", "text")
+    }
+    numeric = [column for column in columns if column.kind in ("number", "date")]
+    blocks, refused, scaled = [], None, ""
+    arrays = encoder.state()[1]
+    if numeric:
+        table = graph.side_by_side([graph.input(c.name, strings=False) for c in numeric])
+        refused = _any_refused(graph, table, numeric)
+        plain = [at for at, column in enumerate(numeric) if column.kind == "number"]
+        parts = [graph.columns(table, plain, len(numeric))] if plain else []
+        for at, column in enumerate(numeric):
+            if column.kind == "date":
+                seconds = graph.columns(table, [at], len(numeric))
+                parts.append(_date_parts(graph, seconds, column))
+        scaled = _scaled(graph, graph.joined(parts), arrays["center"], arrays["scale"])
+        blocks.append(scaled)
+        gaps = [at for at, column in enumerate(numeric) if column.has_missing]
+        if gaps:
+            blocks.append(graph.node("IsNaN", graph.columns(table, gaps, len(numeric))))
+    blocks += [_one_hot(graph, texts[c.name], c) for c in columns if c.kind == "category"]
+    for index, column in enumerate(c for c in columns if c.kind == "text"):
+        learned = {
+            name.removeprefix(f"text.{index}."): array
+            for name, array in arrays.items()
+            if name.startswith(f"text.{index}.")
+        }
+        absent = (*ALWAYS, *USUAL, *column.missing)
+        blocks.append(text_features(graph, texts[column.name], absent, **learned))
+    if "bins.edges" in arrays and len(arrays["bins.columns"]):
+        bins = PiecewiseLinear.from_arrays(
+            arrays["bins.columns"],
+            arrays["bins.counts"],
+            arrays["bins.edges"],
+            width=encoder.numbers,
+        )
+        blocks.append(_binned(graph, scaled, bins))
+    return graph.joined([graph.cast(block, np.float32) for block in blocks]), refused
+
+
+def _any_refused(graph: Graph, numbers: str, columns: list[Column]) -> str:
+    """Return whether a row has an infinite number, or a date that is hardly in seconds."""
+    limits = [_LAST_SECOND if column.kind == "date" else np.inf for column in columns]
+    size = graph.node("Abs", numbers)
+    strange = graph.node("GreaterOrEqual", size, graph.constant(limits, np.float64))
+    worst = graph.node(
+        "ReduceMax", graph.cast(strange, np.float32), graph.constant([1], np.int64), keepdims=1
+    )
+    return graph.cast(worst, np.bool_)
+
+
+def _scaled(graph: Graph, numbers: str, center: Any, scale: Any) -> str:
+    """Center, divide and clip numbers; missing values become 0, the median."""
+    absent = graph.node("IsNaN", numbers)
+    none = graph.constant(0.0, np.float64)
+    present = graph.node("Where", absent, none, numbers)
+    moved = graph.node("Sub", _within(graph, present, _HUGE), graph.constant(center, np.float64))
+    z = _within(graph, graph.node("Div", moved, graph.constant(scale, np.float64)), _FAR)
+    share = graph.node("Div", z, graph.constant(CLIP, np.float64))
+    square = graph.node("Mul", share, share)
+    under = graph.node("Sqrt", graph.node("Add", square, graph.constant(1.0, np.float64)))
+    return graph.node("Where", absent, none, graph.node("Div", z, under))
+
+
+def _within(graph: Graph, numbers: str, limit: float) -> str:
+    low, high = (graph.constant(sign * limit, np.float64) for sign in (-1, 1))
+    return graph.node("Clip", numbers, low, high)
+
+
+def _binned(graph: Graph, scaled: str, bins: PiecewiseLinear) -> str:
+    """Add :class:`PiecewiseLinear`, whose bounds are what it makes of numbers far off."""
+    widths = [len(edges) - 1 for edges in bins.edges]
+    chosen = graph.constant(np.repeat(bins.columns, widths), np.int64)
+    starts = np.concatenate([edges[:-1] for edges in bins.edges])
+    lengths = np.concatenate([np.diff(edges) for edges in bins.edges])
+    low, high = bins.transform(np.repeat([[-1e12], [1e12]], max(bins.columns) + 1, axis=1))
+    place = graph.node("Gather", scaled, chosen, axis=1)
+    place = graph.node("Sub", place, graph.constant(starts, np.float64))
+    place = graph.node("Div", place, graph.constant(lengths, np.float64))
+    place = graph.node("Max", place, graph.constant(low, np.float64))
+    return graph.node("Min", place, graph.constant(high, np.float64))
+
+
+def _one_hot(graph: Graph, texts: str, column: Column) -> str:
+    """Add one column for each category; an unknown one is all zeros."""
+    found = graph.column(graph.looked_up(texts, _codes(column), -1))
+    every = graph.constant(np.arange(len(levels_of(column)))[None], np.int64)
+    return graph.node("Equal", found, every)
+
+
+def _codes(column: Column) -> dict[str, int]:
+    """Return the place of each string that is a category or a missing value, as it is read."""
+    cells = [*column.categories, *ALWAYS, *USUAL, *column.missing, MISSING]
+    cells += [f"{level}.0" for level in column.categories if level.lstrip("-").isdigit()]
+    if {level.lower() for level in column.categories} <= {"true", "false"}:
+        for word in ("true", "false"):
+            cells += ["".join(each) for each in product(*zip(word, word.upper(), strict=True))]
+        cells += ["1", "0", "1.0", "0.0"]
+    distinct = pd.Series(list(dict.fromkeys(cells)), dtype=object, name=column.name)
+    encoder = one_hot_of([column])
+    if encoder is None:
+        raise AssertionError(column.name)
+    levels = as_levels(distinct, column).fillna(MISSING)
+    hot = encoder.transform(np.array([levels], dtype=object).T)
+    codes = np.where(hot.any(axis=1), hot.argmax(axis=1), -1)
+    return {
+        written: int(code)
+        for cell, code in zip(distinct, codes, strict=True)
+        if code >= 0
+        for written in padded(cell)
+    }
+
+
+def _date_parts(graph: Graph, seconds: str, column: Column) -> str:
+    """Add the parts of dates that skrub's encoder makes, from seconds since 1970."""
+    absent = graph.node("IsNaN", seconds)
+    known = graph.node("Where", absent, graph.constant(0.0, np.float64), seconds)
+    clock = _Clock(graph, known)
+    encoder = date_encoder_of(column)
+    blocks = []
+    for name in encoder.get_feature_names_out():
+        part = name.removeprefix(f"{column.name}_")
+        unit = part.split("_")[0]
+        if part == "year":
+            blocks.append(clock.year)
+        elif part == "total_seconds":
+            blocks.append(graph.cast(graph.cast(known, np.float32), np.float64))
+        elif unit in _PROBES:
+            first, dates = _PROBES[unit]
+            made = encoder.transform(pd.Series(dates, name=column.name))
+            table = graph.constant(made[name].to_numpy(), np.float64)
+            value = graph.node("Sub", getattr(clock, unit), graph.constant(first, np.float64))
+            blocks.append(graph.node("Gather", table, graph.cast(value, np.int64)))
+        else:
+            raise UsageError(
+                f"column {column.name!r} has dates, and its feature {name!r} cannot be exported: "
+                "this version of skrub makes parts of dates that bridle does not know"
+            )
+    return graph.node("Where", absent, graph.constant(np.nan, np.float64), graph.joined(blocks))
+
+
+class _Clock:
+    """The year, month, day, weekday and hour of seconds since 1970, as doubles.
+
+    Years start in March, so that a leap day is the last one: a cycle of 400 years has 146,097 days.
+    """
+
+    def __init__(self, graph: Graph, seconds: str) -> None:
+        self._graph = graph
+        days = self._floor(seconds, _DAY)
+        rest = self._of("Sub", seconds, self._of("Mul", days, _DAY))
+        self.hour = self._floor(rest, 3600.0)
+        self.weekday = self._of("Add", self._rest(self._of("Add", days, 3.0), 7.0), 1.0)
+        shifted = self._of("Add", days, 719_468.0)  # from March of the year 0 on
+        cycle = self._floor(shifted, 146_097.0)
+        at = self._of("Sub", shifted, self._of("Mul", cycle, 146_097.0))
+        leaps = self._of("Sub", self._floor(at, 36_524.0), self._floor(at, 1460.0))
+        leaps = self._of("Sub", leaps, self._floor(at, 146_096.0))
+        year = self._floor(self._of("Add", at, leaps), 365.0)
+        start = self._of("Add", self._of("Mul", year, 365.0), self._floor(year, 4.0))
+        start = self._of("Sub", start, self._floor(year, 100.0))
+        of_year = self._of("Sub", at, start)
+        fifths = self._of("Add", self._of("Mul", of_year, 5.0), 2.0)
+        month = self._floor(fifths, 153.0)  # 0 is March; five months have 153 days
+        before = self._floor(self._of("Add", self._of("Mul", month, 153.0), 2.0), 5.0)
+        self.day = self._of("Add", self._of("Sub", of_year, before), 1.0)
+        late = self._floor(month, 10.0)  # January and February are of the next year
+        self.month = self._of("Add", month, 3.0)
+        self.month = self._of("Sub", self.month, self._of("Mul", late, 12.0))
+        years = self._of("Add", year, self._of("Mul", cycle, 400.0))
+        self.year = self._of("Add", years, late)
+
+    def _of(self, operator: str, value: str, other: str | float) -> str:
+        if isinstance(other, float):
+            other = self._graph.constant(other, np.float64)
+        return self._graph.node(operator, value, other)
+
+    def _floor(self, value: str, by: float) -> str:
+        return self._graph.node("Floor", self._of("Div", value, by))
+
+    def _rest(self, value: str, by: float) -> str:
+        return self._of("Sub", value, self._of("Mul", self._floor(value, by), by))
