@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from bridle.cli import reading as r
 from bridle.cli.options import AsJson, Model, Quiet, Table
-from bridle.errors import UsageError
+from bridle.errors import DataError, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from bridle.tables.options import ReadOptions
 
 __all__ = ["predict"]
 
@@ -29,6 +34,17 @@ def predict(
             show_default=False,
         ),
     ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of TABLE to write before the predictions; can be given several times.",
+            show_default=False,
+        ),
+    ] = None,
+    append: Annotated[
+        bool, typer.Option("--append", help="Write all columns of TABLE before the predictions.")
+    ] = False,
     subnetworks: Annotated[
         int | None,
         typer.Option(
@@ -48,11 +64,14 @@ def predict(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Predict the target for each row of TABLE: a class with probabilities, or a number."""
-    from bridle.models.file import load, write_atomically
+    """Predict the target for each row of TABLE: a class with probabilities, or a number.
 
+    The columns that --keep and --append write are as TABLE has them.
+    """
     if out is not None and out.suffix not in (".csv", ".parquet"):
         raise UsageError(f"cannot write {str(out)!r}: --out must end in .csv or .parquet")
+    if keep and append:
+        raise UsageError("--append writes all columns, so --keep has nothing to add; give one")
     reading = r.options_of(
         missing,
         sep=sep,
@@ -65,15 +84,77 @@ def predict(
         sheet=sheet,
         sql=sql,
     )
-    loaded = load(model)
-    read = r.read_as_model(loaded, table, reading)
-    predictions = loaded.predict(read, subnetworks=subnetworks)
-    r.tell(read.line, predictions.attrs["notes"], quiet=quiet or as_json)
+    found, line = _predicted(model, table, reading, subnetworks, None if append else keep or [])
+    r.tell(line, found.attrs.pop("notes"), quiet=quiet or as_json)
     if out is not None:
-        content = predictions.to_csv(index=False).encode()
-        write_atomically(out, content if out.suffix == ".csv" else predictions.to_parquet())
-        Console(stderr=True).print(f"{len(predictions)} predictions written to {out}")
+        _write(found, out)
+        typer.echo(f"{len(found)} predictions written to {out}", err=True)
     elif as_json:
-        print(json.dumps(predictions.to_dict(orient="records"), ensure_ascii=False))  # noqa: T201
+        _print_json(found)
     else:
-        sys.stdout.write(predictions.to_csv(index=False))
+        sys.stdout.write(found.to_csv(index=False))
+
+
+def _predicted(
+    path: Path,
+    table: Path,
+    reading: ReadOptions,
+    subnetworks: int | None,
+    keep: Sequence[str] | None,
+) -> tuple[pd.DataFrame, str]:
+    """Return the predictions with the kept columns, None for all, and how the table was read."""
+    if subnetworks is None:
+        from bridle.models.stored import load_predictor  # without torch
+
+        stored = load_predictor(path)
+        read = r.read_as_model(stored, table, reading)
+        predictions = stored.predict(read)
+    else:
+        from bridle.models.file import load
+
+        loaded = load(path)
+        read = r.read_as_model(loaded, table, reading)
+        predictions = loaded.predict(read, subnetworks=subnetworks)
+    written = read.frame if read.written is None else read.written
+    return _beside(written, predictions, keep, table), read.line
+
+
+def _beside(
+    written: pd.DataFrame, predictions: pd.DataFrame, keep: Sequence[str] | None, table: Path
+) -> pd.DataFrame:
+    """Return columns of the table beside the predictions."""
+    names = list(written.columns) if keep is None else list(dict.fromkeys(keep))
+    for name in names:
+        if name not in written.columns:
+            hint = did_you_mean(name, written.columns)
+            raise DataError(f"{table} has no column {name!r} to keep; {hint}")
+        if name in predictions.columns:
+            advice = "choose others with --keep" if keep is None else "leave it out"
+            raise DataError(
+                f"{table} has a column {name!r}, as the predictions do; rename it, or {advice}"
+            )
+    found = predictions.copy(deep=False)
+    for place, name in enumerate(names):
+        found.insert(place, name, written[name].array)
+    found.attrs = predictions.attrs
+    return found
+
+
+def _write(found: pd.DataFrame, out: Path) -> None:
+    from bridle.models.atomic_write import write_atomically
+
+    if out.suffix == ".csv":
+        write_atomically(out, found.to_csv(index=False).encode())
+        return
+    for name in found.columns:
+        values = found[name]
+        if values.dtype == object and len({type(value) for value in values[values.notna()]}) > 1:
+            found[name] = values.map(lambda v: None if v is None else str(v))
+    write_atomically(out, found.to_parquet(index=False))
+
+
+def _print_json(found: pd.DataFrame) -> None:
+    import json
+
+    rows = found.astype(object).where(found.notna(), None).to_dict(orient="records")
+    print(json.dumps(rows, ensure_ascii=False, default=str))  # noqa: T201

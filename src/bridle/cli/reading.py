@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from bridle.models.predictor import Predictor
     from bridle.models.table_model import TableModel
     from bridle.tables.options import ReadOptions
     from bridle.tables.read import ReadTable
@@ -67,7 +68,7 @@ def options_of(missing: Sequence[str] | None, **given: Any) -> ReadOptions:
     return ReadOptions(missing=tuple(missing or ()), **given)
 
 
-def read_as_model(model: TableModel, table: Path, options: ReadOptions) -> ReadTable:
+def read_as_model(model: TableModel | Predictor, table: Path, options: ReadOptions) -> ReadTable:
     """Read a table as a model reads it."""
     from bridle.models.reading import read_for_model
 

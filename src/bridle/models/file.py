@@ -8,7 +8,6 @@ damaged file is never taken for another model.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 from itertools import pairwise
@@ -17,12 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load as load_tensors, save
+from safetensors.torch import save
 from torch import Tensor
 
 from bridle.errors import BridleError, ModelFileError, UsageError
 from bridle.models.atomic_write import write_atomically
+from bridle.models.container import (
+    FORMAT,
+    FORMAT_VERSION,
+    metadata_of,
+    read_container,
+    with_checksum,
+)
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network
 from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Multiplier
@@ -30,12 +35,6 @@ from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 
 __all__ = ["FORMAT_VERSION", "from_state", "load", "save_model", "state_of", "write_atomically"]
 
-FORMAT = "bridle model"
-FORMAT_VERSION = 2
-_UNCHECKED_VERSION = 1  # its files have no checksum
-_KEY = "bridle"
-_CHECKSUM = "sha256"
-_NO_CHECKSUM = "0" * 64  # in its place while the checksum is computed
 _NOISES: dict[str, Any] = {
     "hidden_noise": Dropout,
     "input_noise": Dropout,
@@ -71,19 +70,7 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     """
     document, tensors = state_of(model)
     header = json.dumps(document, allow_nan=False)
-    blank = save(tensors, metadata={_KEY: header, _CHECKSUM: _NO_CHECKSUM})
-    write_atomically(path, _with_checksum(blank, _NO_CHECKSUM, _checksum(blank)))
-
-
-def _checksum(content: bytes) -> str:
-    """Return the SHA-256 of a file that has zeros in the place of its checksum."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def _with_checksum(content: bytes, old: str, new: str) -> bytes:
-    """Return a file with another checksum in the place of the old one."""
-    before, after = (f'"{_CHECKSUM}":"{each}"'.encode() for each in (old, new))
-    return content.replace(before, after, 1)
+    write_atomically(path, with_checksum(save(tensors, metadata=metadata_of(header))))
 
 
 def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
@@ -152,50 +139,9 @@ def load(path: str | PathLike[str]) -> TableModel:
     bridle.errors.ModelFileError: absent.bridle is not a file; give the path of a model that ...
     """
     source = Path(path)
-    if not source.is_file():
-        raise ModelFileError(
-            f"{source} is not a file; give the path of a model that `bridle fit --out` wrote"
-        )
-    document, tensors = _read(source)
+    document, arrays = read_container(source)
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return _checked(source, lambda: from_state(document, tensors))
-
-
-def _read(source: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    try:
-        content = source.read_bytes()
-        tensors = load_tensors(content)
-        metadata = _metadata(content)
-        document = json.loads(metadata.get(_KEY, "null"))
-    except (SafetensorError, OSError, ValueError, LookupError, AssertionError) as error:
-        raise ModelFileError(
-            f"{source} is not a complete bridle model ({error}); "
-            "give a file that `bridle fit --out` wrote"
-        ) from error
-    if not isinstance(document, dict) or document.get("format") != FORMAT:
-        raise ModelFileError(
-            f"{source} is a safetensors file, but not a bridle model; "
-            "give a file that `bridle fit --out` wrote"
-        )
-    version = document.get("version")
-    if version not in (_UNCHECKED_VERSION, FORMAT_VERSION):
-        raise ModelFileError(
-            f"{source} has format version {version}, but this version of bridle reads format "
-            f"{FORMAT_VERSION}; install the version that wrote it"
-        )
-    if version != _UNCHECKED_VERSION:
-        stated = metadata.get(_CHECKSUM, "")
-        if _checksum(_with_checksum(content, stated, _NO_CHECKSUM)) != stated:
-            raise ModelFileError(
-                f"{source} is damaged: its checksum is not that of its content; copy the file "
-                "again, or fit the model again"
-            )
-    return document, tensors
-
-
-def _metadata(content: bytes) -> dict[str, str]:
-    """Return the texts in the header of a safetensors file."""
-    length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length]).get("__metadata__") or {}
 
 
 def _checked(source: Path, build: Callable[[], TableModel]) -> TableModel:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import train_test_split
 
 from bridle.errors import DataError, UsageError, did_you_mean
 
@@ -56,6 +55,8 @@ def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, A
 def _two_parts(
     rows: np.ndarray[Any, Any], codes: Any, second: int, seed: int
 ) -> list[np.ndarray[Any, Any]]:
+    from sklearn.model_selection import train_test_split  # takes seconds to import
+
     groups = None
     if codes is not None:
         # a class of one row cannot be in both parts, so it is treated as part of the largest class

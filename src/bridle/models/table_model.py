@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from os import PathLike
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,13 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.models.atomic_write import write_atomically
-from bridle.models.reading import read_for_model
+from bridle.models.predictor import Predictor, Rows, named
+from bridle.networks.array_forward import array_network
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
 from bridle.subnetworks import predict_ensemble
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
-from bridle.tables.read import ReadTable
+from bridle.tables.options import ReadOptions
 
 __all__ = ["TableModel"]
 
@@ -74,27 +75,45 @@ class TableModel:
         """The objective for the task."""
         return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
 
+    @cached_property
+    def predictor(self) -> Predictor:
+        """What reads rows for :meth:`predict`; prepared once."""
+        return Predictor(self.encoder, self.target, self.target_name, self.facts, self._outputs)
+
+    def _outputs(self, features: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
+        arrays = array_network(self.network)
+        if arrays is not None:
+            return arrays.predict(features)
+        return predict(self.network, torch.from_numpy(features)).cpu().numpy()
+
     def predict(
         self,
-        table: str | PathLike[str] | pd.DataFrame | ReadTable,
+        table: Rows,
         *,
         subnetworks: int | None = None,
+        reading: ReadOptions | None = None,
     ) -> pd.DataFrame:
         """Predict the target of each row.
 
         Parameters
         ----------
-        table : path or DataFrame
-            It must have the columns that the model was trained on, in any order. Other columns
-            are ignored. Each column is read as it was in training, whatever its cells look like.
+        table : path, DataFrame, dict, list of dicts, Series or array
+            A path or a table in memory, as :func:`bridle.fit` takes them. It must have the columns
+            that the model was fitted to, in any order. Other columns are ignored. Each column is
+            read as it was in training, whatever its cells look like. One row can also be a dict or
+            a Series, by the columns' names, and several rows a list of them. A two-dimensional
+            array or a list of lists must have the columns in their order in training.
         subnetworks : int, optional
             Average this many subnetworks of each network instead, and return their standard
             deviation too; see :func:`bridle.predict_ensemble`.
+        reading : bridle.tables.ReadOptions, optional
+            How to read a file, where its own signs are overruled.
 
         Returns
         -------
         DataFrame
-            One row per row of the table. ``prediction`` is the class, or the predicted value. For
+            One row per row of the table, with its index if it is a pandas DataFrame.
+            ``prediction`` is the class, or the predicted value. For
             classification there is also ``probability_<class>``, float64; the probabilities sum
             to one. With ``subnetworks`` there is also their standard deviation. For regression it
             is ``std``, in the target's units. For classification it is ``std_<class>``, and there
@@ -105,7 +124,8 @@ class TableModel:
         Raises
         ------
         DataError
-            If the table cannot be read or lacks a column.
+            If the table cannot be read or lacks a column, or if an array has another number of
+            columns.
         UsageError
             If ``subnetworks`` is below 1, or the network has no noise.
 
@@ -116,47 +136,71 @@ class TableModel:
         >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=20)).model
         >>> model.predict(table).columns.tolist()
         ['prediction', 'probability_no', 'probability_yes']
+        >>> model.predict({"x": 39})["prediction"].item()
+        'yes'
         >>> model.predict(table, subnetworks=50).columns.tolist()[3:]
         ['std_no', 'std_yes', 'mutual_information']
         """
-        read = read_for_model(self, table)
-        notes = list(read.notes)
-        features = torch.from_numpy(self.encoder.transform(read.frame, notes))
-        found = self._predicted(features, subnetworks)
-        found.attrs["notes"] = notes
+        if subnetworks is None:
+            return self.predictor.predict(table, reading)
+        encoded = self.predictor.encode(table, reading)
+        found = self._predict_ensemble(torch.from_numpy(encoded.features), subnetworks)
+        found.index = encoded.index
+        found.attrs["notes"] = encoded.notes
         return found
 
-    def _predicted(self, features: Tensor, subnetworks: int | None) -> pd.DataFrame:
-        if subnetworks is not None:
-            return self._predict_ensemble(features, subnetworks)
-        outputs = predict(self.network, features).double()
-        if isinstance(self.target, ValueTarget):
-            return self._named(outputs[..., 0].mean(0))
-        return self._named(outputs.softmax(-1).mean(0))
+    def predict_proba(
+        self, table: Rows, *, reading: ReadOptions | None = None
+    ) -> pd.DataFrame | np.ndarray[Any, np.dtype[np.float64]]:
+        """Predict the probability of each class.
 
-    def _named(self, found: Tensor) -> pd.DataFrame:
-        """Return predictions ``[rows]``, or probabilities ``[rows, classes]``, as a table."""
-        if isinstance(self.target, ValueTarget):
-            return pd.DataFrame({"prediction": self.target.inverse(found.numpy())})
-        columns = {
-            f"probability_{name}": found[:, code].numpy()
-            for code, name in enumerate(self.target.classes)
-        }
-        codes = np.argmax(found.numpy(), axis=1)
-        return pd.DataFrame({"prediction": self.target.inverse(codes), **columns})
+        Parameters
+        ----------
+        table : path, DataFrame, dict, list of dicts, Series or array
+            As for :meth:`predict`.
+        reading : bridle.tables.ReadOptions, optional
+            As for :meth:`predict`.
+
+        Returns
+        -------
+        DataFrame or ndarray
+            float64 ``[rows, classes]``. For an array or a list of lists it is an array, with the
+            classes in the order of ``model.target.classes``. Otherwise it is a DataFrame whose
+            columns are the classes; its index and ``attrs`` are those of :meth:`predict`.
+
+        Raises
+        ------
+        DataError
+            As for :meth:`predict`.
+        UsageError
+            If the task is regression.
+
+        Examples
+        --------
+        >>> import pandas as pd, bridle
+        >>> table = pd.DataFrame({"x": range(40), "y": ["no"] * 20 + ["yes"] * 20})
+        >>> model = bridle.fit(table, target="y", recipe=bridle.Recipe(epochs=20)).model
+        >>> model.predict_proba(table).columns.tolist()
+        ['no', 'yes']
+        >>> model.predict_proba([[0], [39]]).round()
+        array([[1., 0.],
+               [0., 1.]])
+        """
+        return self.predictor.predict_proba(table, reading)
 
     def _predict_ensemble(self, features: Tensor, subnetworks: int) -> pd.DataFrame:
         found = predict_ensemble(
             self.network, features, k=subnetworks, objective=self.objective.name
         )
+        index = pd.RangeIndex(len(features))
         # members and their subnetworks are one ensemble
         mean = found.mean.mean(0)
         std = (found.std.square().mean(0) + found.mean.var(0, correction=0)).sqrt()
         if isinstance(self.target, ValueTarget):
-            table = self._named(mean[:, 0])
+            table = named(self.target, mean[:, 0].numpy(), index)
             table["std"] = std[:, 0].numpy() * self.target.scale
             return table
-        table = self._named(mean)
+        table = named(self.target, mean.numpy(), index)
         for code, name in enumerate(self.target.classes):
             table[f"std_{name}"] = std[:, code].numpy()
         if found.entropy is not None and found.mutual_information is not None:

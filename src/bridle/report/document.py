@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
-from bridle.models.file import write_atomically
+from bridle.models.atomic_write import write_atomically
 from bridle.report.export import files_of
 from bridle.report.page import page_of
 from bridle.report.records import Content

@@ -20,7 +20,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from bridle.errors import DataError, UsageError
-from bridle.models.file import write_atomically
+from bridle.models.atomic_write import write_atomically
 from bridle.search.data import SearchData
 from bridle.search.job import Job, Runner, TrialResult
 from bridle.search.plan import Plan

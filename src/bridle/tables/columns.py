@@ -14,7 +14,7 @@ from bridle.tables.dates import are_months, date_format_of, parse_dates
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 
 __all__ = ["MAX_CATEGORIES", "Column", "as_dates", "as_levels", "as_numbers", "as_strings"]
-__all__ += ["column_of", "restricted"]
+__all__ += ["column_of", "level_of", "restricted", "text_of"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
@@ -193,13 +193,14 @@ def as_strings(values: pd.Series[Any]) -> pd.Series[Any]:
     """
     missing = values.isna().to_numpy()
     texts = [
-        None if absent else _text(value)
+        None if absent else text_of(value)
         for value, absent in zip(values.tolist(), missing, strict=True)
     ]
     return pd.Series(texts, index=values.index, name=values.name, dtype=object)
 
 
-def _text(value: Any) -> str | None:
+def text_of(value: Any) -> str | None:
+    """Return a value that is not missing as a stripped string; None if that means a missing one."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value).strip()
@@ -214,11 +215,21 @@ def as_levels(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     texts = as_strings(values)
     known = set(column.categories)
     gone = {*USUAL, *column.missing} - known
-    replaced = {text: _level(text, known, gone) for text in texts[texts.notna()].unique()}
+    replaced = {text: level_of(text, known, gone) for text in texts[texts.notna()].unique()}
     return texts.map(lambda text: None if text is None else replaced[text]).astype(object)
 
 
-def _level(text: str, known: set[str], gone: set[str]) -> str | None:
+def level_of(text: str, known: set[str], gone: set[str]) -> str | None:
+    """Return the category of a stripped string, or None if it means a missing value.
+
+    Parameters
+    ----------
+    text : str
+    known : set of str
+        The categories of the column.
+    gone : set of str
+        The other strings that mean a missing value.
+    """
     if text in known:
         return text
     if text in gone:

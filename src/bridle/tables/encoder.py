@@ -12,24 +12,20 @@ import pandas as pd
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.bins import PiecewiseLinear
 from bridle.tables.columns import Column, column_of, restricted
+from bridle.tables.date_features import date_features
 from bridle.tables.encoders import (
-    MISSING,
     FloatArray,
     center_of,
-    date_encoder_of,
-    levels_of,
-    one_hot_of,
+    names_of,
     read_columns,
     safe_scale,
-    scaler_of,
 )
+from bridle.tables.levels import LevelsReader
 from bridle.tables.remarks import remarks_on
 from bridle.tables.text import TextFeatures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sklearn.preprocessing import OneHotEncoder, RobustScaler
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["TableEncoder"]
 
@@ -79,8 +75,9 @@ class TableEncoder:
 
     def __init__(self) -> None:
         self._all: tuple[Column, ...] = ()
-        self._scaler: RobustScaler | None = None
-        self._one_hot: OneHotEncoder | None = None
+        self._center: FloatArray = np.zeros(0)
+        self._scale: FloatArray = np.zeros(0)
+        self.levels: dict[str, LevelsReader] = {}  # of the categorical columns
         self._texts: dict[str, TextFeatures] = {}
         self._bins: PiecewiseLinear | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
@@ -144,14 +141,12 @@ class TableEncoder:
         self._texts = {
             column.name: TextFeatures.fit(frame[column.name])[0] for column in self._of("text")
         }
-        read = read_columns(frame, self._all)
+        read = read_columns(frame, self._of("number", "date"), {})
         numbers = self._numbers(read, len(frame))
         names = [column.name for column in self._of("number")]
         self._ranges = {n: (float(np.nanmin(read[n])), float(np.nanmax(read[n]))) for n in names}
-        if numbers.shape[1]:
-            center = center_of(numbers)
-            self._scaler = scaler_of(center, safe_scale(numbers))
-        self._one_hot = one_hot_of(self._of("category"))
+        self._center, self._scale = center_of(numbers), safe_scale(numbers)
+        self.levels = {column.name: LevelsReader(column) for column in self._of("category")}
         self.feature_names = self._names()
         return self
 
@@ -177,15 +172,24 @@ class TableEncoder:
         ('age', 'age[-0.949,0)', 'age[0,0.949)')
         """
         made = copy(self)
-        scaled = self._scaled(read_columns(frame, self._all), len(frame)) if bins else None
-        made._bins = None if scaled is None else PiecewiseLinear.fit(scaled, bins)
+        if bins:
+            read = read_columns(frame, self._of("number", "date"), {})
+            scaled = self.scaled(self._numbers(read, len(frame)))
+            made._bins = PiecewiseLinear.fit(scaled, bins)
+        else:
+            made._bins = None
         made.feature_names = made._names()
         return made
 
     @property
     def numbers(self) -> int:
         """The number of numerical features, which can also be encoded in bins."""
-        return 0 if self._scaler is None else len(self._scaler.center_)
+        return len(self._center)
+
+    @property
+    def ranges(self) -> Mapping[str, tuple[float, float]]:
+        """The lowest and the highest value of each numerical column in training."""
+        return self._ranges
 
     def transform(
         self, frame: pd.DataFrame, notes: list[str] | None = None
@@ -214,65 +218,65 @@ class TableEncoder:
         if absent:
             hint = did_you_mean(absent[0], frame.columns)
             raise DataError(f"the table lacks the column {_listed(absent)}; {hint}")
-        out = np.zeros((len(frame), len(self.feature_names)), dtype=np.float32)
         if not len(frame):
-            return out
-        read = read_columns(frame, self._all)
+            return np.zeros((0, len(self.feature_names)), dtype=np.float32)
+        read = read_columns(frame, self._all, self.levels)
         if notes is not None:
-            notes += remarks_on(frame, self._all, read, self._ranges)
-        numbers = self._scaled(read, len(frame))
-        blocks = [numbers, self._missing(read, len(frame)), self._categories(read, len(frame))]
-        blocks += [
-            self._texts[column.name].transform(frame[column.name]) for column in self._of("text")
-        ]
-        if self._bins is not None:
-            blocks.append(self._bins.transform(numbers))
-        np.concatenate(blocks, axis=1, out=out, casting="same_kind")
+            notes += remarks_on(self._all, read, self._ranges, frame)
+        read |= {name: text.transform(frame[name]) for name, text in self._texts.items()}
+        return self.encoded(read, len(frame))
+
+    def encoded(self, read: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Encode columns that are read: float64, dates, :class:`Levels`, or features of texts."""
+        out = np.zeros((rows, len(self.feature_names)), dtype=np.float32)
+        numbers = self.scaled(self._numbers(read, rows))
+        out[:, : numbers.shape[1]] = numbers
+        at = numbers.shape[1]
+        for column in self._of("number", "date"):
+            if column.has_missing:
+                out[:, at] = pd.isna(read[column.name])
+                at += 1
+        for name, reader in self.levels.items():
+            codes = read[name].codes
+            known = np.flatnonzero(codes >= 0)
+            out[known, at + codes[known]] = 1
+            at += reader.count
+        for name, text in self._texts.items():
+            out[:, at : at + text.count] = read[name]
+            at += text.count
+        self.fill_bins(out, numbers)
         return out
+
+    def fill_bins(self, out: np.ndarray[Any, Any], numbers: FloatArray) -> None:
+        """Write the bins of scaled numbers to the last features, if there are any."""
+        if self._bins is not None and self._bins.count:
+            out[:, -self._bins.count :] = self._bins.transform(numbers)
+
+    def scaled(self, numbers: FloatArray) -> FloatArray:
+        """Return numbers ``[rows, numbers]`` centered, scaled and smoothly clipped, without NaN."""
+        # numbers near the largest float must not overflow in between
+        found = np.clip(numbers, -1e300, 1e300)
+        found -= self._center
+        found /= self._scale
+        np.clip(found, -1e9, 1e9, out=found)
+        found /= np.sqrt(1 + np.square(found / CLIP))
+        found[np.isnan(found)] = 0.0
+        return found
 
     def _of(self, *kinds: str) -> list[Column]:
         return [column for column in self._all if column.kind in kinds]
 
-    def _numbers(self, read: dict[str, Any], rows: int) -> FloatArray:
+    def _numbers(self, read: Mapping[str, Any], rows: int) -> FloatArray:
         """Return numerical and date columns as float64, with NaN for missing values."""
         blocks = [read[column.name][:, None] for column in self._of("number")]
-        for column in self._of("date"):
-            dates = date_encoder_of(column).transform(read[column.name].rename(column.name))
-            blocks.append(dates.to_numpy(dtype=np.float64))
+        blocks += [date_features(read[column.name]) for column in self._of("date")]
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((rows, 0))
 
-    def _scaled(self, read: dict[str, Any], rows: int) -> FloatArray:
-        numbers = self._numbers(read, rows)
-        if self._scaler is None:
-            return numbers
-        # numbers near the largest float must not overflow in between
-        scaled = np.clip(self._scaler.transform(np.clip(numbers, -1e300, 1e300)), -1e9, 1e9)
-        return np.nan_to_num(scaled / np.sqrt(1 + np.square(scaled / CLIP)), nan=0.0)
-
-    def _missing(self, read: dict[str, Any], rows: int) -> FloatArray:
-        columns = [column for column in self._of("number", "date") if column.has_missing]
-        blocks = [np.asarray(pd.isna(read[column.name])) for column in columns]
-        return np.array(blocks, dtype=np.float64).T.reshape(rows, len(columns))
-
-    def _categories(self, read: dict[str, Any], rows: int) -> FloatArray:
-        if self._one_hot is None:
-            return np.zeros((rows, 0))
-        texts = [read[column.name].fillna(MISSING) for column in self._of("category")]
-        return self._one_hot.transform(np.array(texts, dtype=object).T)
-
     def _names(self) -> tuple[str, ...]:
-        names = [column.name for column in self._of("number")]
-        for column in self._of("date"):
-            names += date_encoder_of(column).get_feature_names_out()
-        numbers = list(names)
-        names += [f"{c.name}={MISSING}" for c in self._of("number", "date") if c.has_missing]
-        for column in self._of("category"):
-            names += [f"{column.name}={category}" for category in levels_of(column)]
-        for column in self._of("text"):
-            names += [f"{column.name}~{i}" for i in range(self._texts[column.name].count)]
-        if self._bins is not None:
-            names = names + self._bins.names(numbers)
-        return tuple(names)
+        texts = {name: text.count for name, text in self._texts.items()}
+        numbers, others = names_of(self._all, texts)
+        bins = [] if self._bins is None else self._bins.names(numbers)
+        return (*numbers, *others, *bins)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Return the fitted state as JSON values and named arrays; no objects of other libraries.
@@ -284,8 +288,8 @@ class TableEncoder:
         """
         columns = [column.state() for column in self._all]
         arrays: dict[str, np.ndarray[Any, Any]] = {}
-        if self._scaler is not None:
-            arrays |= {"center": self._scaler.center_, "scale": self._scaler.scale_}
+        if self.numbers:
+            arrays |= {"center": self._center, "scale": self._scale}
         if self._ranges:
             arrays["ranges"] = np.array(list(self._ranges.values()))
         for index, features in enumerate(self._texts.values()):
@@ -309,7 +313,7 @@ class TableEncoder:
             raise ModelFileError("the state of the table's columns is missing; fit the model again")
         encoder = cls()
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
-        encoder._one_hot = one_hot_of(encoder._of("category"))
+        encoder.levels = {column.name: LevelsReader(column) for column in encoder._of("category")}
         for index, column in enumerate(encoder._of("text")):
             encoder._texts[column.name] = TextFeatures(
                 **{
@@ -319,7 +323,7 @@ class TableEncoder:
                 limit=arrays.get(f"text.{index}.limit"),
             )
         if encoder._of("number", "date"):
-            encoder._scaler = scaler_of(_array(arrays, "center"), _array(arrays, "scale"))
+            encoder._center, encoder._scale = _array(arrays, "center"), _array(arrays, "scale")
         numbers = [column.name for column in encoder._of("number")]
         if "ranges" in arrays and arrays["ranges"].shape == (len(numbers), 2):
             found = arrays["ranges"].tolist()  # earlier files do not have them

@@ -1,59 +1,51 @@
-"""scikit-learn's and skrub's encoders, built from what a table's encoder has learned."""
+"""The parts of a table's encoder: reading columns, centers, scales, and names of categories."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.preprocessing import OneHotEncoder, RobustScaler
 
-from bridle.tables.columns import Column, as_dates, as_levels, as_numbers
+from bridle.tables.columns import Column, as_dates, as_numbers
+from bridle.tables.date_features import date_feature_names
+from bridle.tables.levels import LevelsReader
 
-if TYPE_CHECKING:
-    from skrub import DatetimeEncoder
-
-__all__ = [
-    "MISSING",
-    "FloatArray",
-    "center_of",
-    "date_encoder_of",
-    "levels_of",
-    "one_hot_of",
-    "read_columns",
-    "safe_scale",
-    "scaler_of",
-]
+__all__ = ["FloatArray", "center_of", "names_of", "read_columns", "safe_scale"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 MISSING = "(missing)"
 
 
-def read_columns(frame: pd.DataFrame, columns: Iterable[Column]) -> dict[str, Any]:
-    """Return the values of each column but the texts: float64, dates, or categories."""
+def read_columns(
+    frame: pd.DataFrame, columns: Iterable[Column], levels: Mapping[str, LevelsReader]
+) -> dict[str, Any]:
+    """Return the values of each column but the texts: float64, dates, or codes of categories.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    columns : iterable of Column
+    levels : mapping of str to LevelsReader
+        For the categorical columns that are wanted.
+    """
     read: dict[str, Any] = {}
     for column in columns:
         if column.kind == "number":
             read[column.name] = as_numbers(frame[column.name], column.missing)
         elif column.kind == "date":
             read[column.name] = as_dates(frame[column.name], column.date_format)
-        elif column.kind == "category":
-            read[column.name] = as_levels(frame[column.name], column)
+        elif column.name in levels:
+            read[column.name] = levels[column.name].read(frame[column.name])
     return read
 
 
 def center_of(numbers: FloatArray) -> FloatArray:
     """Return the median of each column."""
-    return RobustScaler(with_scaling=False).fit(numbers).center_
-
-
-def scaler_of(center: FloatArray, scale: FloatArray) -> RobustScaler:
-    """Build a scaler with these centers and scales."""
-    scaler = RobustScaler()
-    scaler.center_, scaler.scale_ = center, scale
-    scaler.n_features_in_ = len(center)
-    return scaler
+    # nanmedian works column by column, which is slow
+    median = np.nanmedian if np.isnan(numbers).any() else np.median
+    return np.asarray(median(numbers, axis=0))
 
 
 def safe_scale(numbers: FloatArray) -> FloatArray:
@@ -66,28 +58,24 @@ def safe_scale(numbers: FloatArray) -> FloatArray:
     return np.where(scale > 0, scale, 1.0)
 
 
-def levels_of(column: Column) -> list[str]:
-    """Return a categorical column's categories, and a missing value as one if there was any."""
-    return [*column.categories, MISSING] if column.has_missing else list(column.categories)
+def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[str], list[str]]:
+    """Return the names of the numerical features, and of the others but the bins, in their order.
 
-
-def one_hot_of(columns: list[Column]) -> OneHotEncoder | None:
-    """Build an encoder with these columns' categories."""
-    if not columns:
-        return None
-    levels = [np.array(levels_of(column), dtype=object) for column in columns]
-    encoder = OneHotEncoder(categories=levels, handle_unknown="ignore", sparse_output=False)
-    return encoder.fit(np.array([[level[0] for level in levels]], dtype=object))
-
-
-def date_encoder_of(column: Column) -> DatetimeEncoder:
-    """Return skrub's encoder for one column; its fit only learns the column's name."""
-    from skrub import DatetimeEncoder  # takes seconds to import
-
-    encoder = DatetimeEncoder(
-        resolution="hour" if column.has_time else "day",
-        add_weekday=True,
-        periodic_encoding="circular",
-    )
-    days = pd.Series(pd.to_datetime(["2000-01-01", "2000-01-02"]), name=column.name)
-    return encoder.fit(days)
+    Parameters
+    ----------
+    columns : iterable of Column
+    texts : mapping of str to int
+        The number of features of each column of texts.
+    """
+    columns = tuple(columns)
+    numbers = [column.name for column in columns if column.kind == "number"]
+    for column in columns:
+        numbers += date_feature_names(column.name) if column.kind == "date" else []
+    measured = [column for column in columns if column.kind in ("number", "date")]
+    others = [f"{column.name}={MISSING}" for column in measured if column.has_missing]
+    for column in (column for column in columns if column.kind == "category"):
+        others += [f"{column.name}={category}" for category in column.categories]
+        others += [f"{column.name}={MISSING}"] if column.has_missing else []
+    for name, count in texts.items():
+        others += [f"{name}~{i}" for i in range(count)]
+    return numbers, others

@@ -170,7 +170,7 @@ def _excel(path: Path, options: ReadOptions) -> pd.DataFrame:
         ) from error
     with closing(book):
         cells = {
-            sheet.title: [list(row) for row in sheet.iter_rows(values_only=True)]
+            sheet.title: [list(map(_cell, row)) for row in sheet.iter_rows(values_only=True)]
             for sheet in book.worksheets
         }
     filled = {
@@ -192,7 +192,9 @@ def _excel(path: Path, options: ReadOptions) -> pd.DataFrame:
 
 def _from_cells(rows: list[list[Any]], name: str, options: ReadOptions) -> pd.DataFrame:
     """Return a frame from the cells of a sheet: a header line, and rows."""
-    rows = [row for row in rows if any(value is not None for value in row)]
+    filled = [at for at, row in enumerate(rows) if any(value is not None for value in row)]
+    empty = filled[-1] - filled[0] + 1 - len(filled)  # those behind the rows are only formatted
+    rows = [rows[at] for at in filled]
     used = [at for at in range(max(map(len, rows))) if any(row[at] is not None for row in rows)]
     rows = [[row[at] for at in used] for row in rows]
     names = [f"column{at + 1}" for at in range(len(used))]
@@ -206,7 +208,15 @@ def _from_cells(rows: list[list[Any]], name: str, options: ReadOptions) -> pd.Da
     columns = {at: pd.Series([row[at] for row in rows], dtype=object) for at in range(len(names))}
     frame = pd.DataFrame({at: _excel_column(values) for at, values in columns.items()})
     frame.columns = pd.Index(names)
+    if empty:
+        plural = "s" if empty > 1 else ""
+        frame.attrs["notes"] = [f"left out: {empty} empty row{plural} between the others"]
     return frame
+
+
+def _cell(value: Any) -> Any:
+    """Return a cell's value, None if it has blanks only."""
+    return None if isinstance(value, str) and not value.strip() else value
 
 
 def _excel_column(values: pd.Series[Any]) -> pd.Series[Any]:

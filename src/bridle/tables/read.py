@@ -45,6 +45,8 @@ class ReadTable:
     options : ReadOptions
     units : dict of str to str
         The unit of each column of numbers that has one, such as "%".
+    written : DataFrame, optional
+        The columns as the file has them, without types if it has none. Only for a model's table.
     """
 
     frame: pd.DataFrame
@@ -54,6 +56,7 @@ class ReadTable:
     notes: tuple[str, ...] = ()
     options: ReadOptions = field(default=ReadOptions())
     units: dict[str, str] = field(default_factory=dict)
+    written: pd.DataFrame | None = None
 
     @property
     def line(self) -> str:
@@ -157,6 +160,8 @@ def read_with_notes(
         frame = found.frame if isinstance(found, TextTable) else found
         if isinstance(found, TextTable):
             sep, signs, notes = found.sep, found.signs, found.notes
+        frame, empty = _without_empty_end(frame)
+        notes = (*notes, *frame.attrs.pop("notes", ()), *empty)
     else:  # a DataFrame, or what can be made one
         name, frame = "the table", from_frame_like(source).reset_index(drop=True)
     checked = _checked(frame, name)
@@ -176,7 +181,10 @@ def read_with_notes(
             marks.append(f"thousands {done.marks.thousands!r}")
         signs = (signs[0], *marks, *signs[1:])
     told = (*notes, *done.notes)
-    return ReadTable(done.frame, signs, done.marks, done.missing, told, options, done.units)
+    written = checked if known is not None else None
+    return ReadTable(
+        done.frame, signs, done.marks, done.missing, told, options, done.units, written
+    )
 
 
 def _from_file(
@@ -199,6 +207,22 @@ def _from_file(
         raise DataError(f"{path} cannot be opened ({error}); check the file") from error
     packed = path.suffix.lower() == ".gz"
     return read_text_table(raw, str(path), options, packed=packed, known=known)
+
+
+def _without_empty_end(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out rows without any cell at the end, as spreadsheets write them, and say so."""
+    rows = len(frame)
+    while rows and frame.shape[1] > 1 and all(map(_is_blank, frame.iloc[rows - 1])):
+        rows -= 1
+    count = len(frame) - rows
+    if not rows or not count:
+        return frame, []
+    note = f"left out: {count} empty row{'s' if count > 1 else ''} at the end"
+    return frame.iloc[:rows], [note]
+
+
+def _is_blank(value: Any) -> bool:
+    return not value.strip() if isinstance(value, str) else bool(pd.isna(value) is True)
 
 
 def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:

@@ -15,41 +15,41 @@ __all__ = ["remarks_on"]
 
 
 def remarks_on(
-    frame: pd.DataFrame,
     columns: Iterable[Column],
     read: Mapping[str, Any],
     ranges: Mapping[str, tuple[float, float]],
+    frame: pd.DataFrame | None = None,
 ) -> list[str]:
     """Return remarks on cells that are new, far outside the training range, or not readable.
 
     Parameters
     ----------
-    frame : DataFrame
     columns : iterable of Column
-    read : mapping of str to array or Series
+    read : mapping of str to array, Series or Levels
         The values of each column, as the encoder read them.
     ranges : mapping of str to (float, float)
         The lowest and the highest value in training.
+    frame : DataFrame, optional
+        The cells, if some can be strings where numbers or dates are asked for.
     """
     found: list[str] = []
     for column in columns:
         if column.kind == "category":
-            found += _new_categories(column, read[column.name])
-        elif column.kind in ("number", "date"):
+            found += _new_categories(column.name, read[column.name].new)
+        elif frame is not None and column.kind in ("number", "date"):
             found += _unread(column, frame[column.name], read[column.name])
         if column.name in ranges and column.kind == "number":
             found += _far(column.name, read[column.name], *ranges[column.name])
     return found
 
 
-def _new_categories(column: Column, levels: pd.Series[Any]) -> list[str]:
-    new = levels[levels.notna() & ~levels.isin(column.categories)]
-    if not len(new):
+def _new_categories(name: str, new: Mapping[str, int]) -> list[str]:
+    if not new:
         return []
-    names = sorted(new.unique())
+    names = sorted(new)
     shown = ", ".join(map(repr, names[:3])) + (" …" if len(names) > 3 else "")
     plural = "categories" if len(names) > 1 else "category"
-    return [f"{column.name!r} has {len(names)} new {plural} in {_rows(len(new))}: {shown}"]
+    return [f"{name!r} has {len(names)} new {plural} in {_rows(sum(new.values()))}: {shown}"]
 
 
 def _unread(column: Column, values: pd.Series[Any], read: Any) -> list[str]:

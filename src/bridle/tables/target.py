@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -180,7 +181,15 @@ class ClassTarget:
 
     def inverse(self, codes: np.ndarray[Any, Any]) -> pd.Series[Any]:
         """Return the class of each code, ``[rows]``."""
-        return pd.Series([self.classes[code] for code in codes], dtype=self._dtype())
+        return pd.Series(self.decode(codes))
+
+    def decode(self, codes: np.ndarray[Any, Any]) -> Any:
+        """Return the class of each code as an array of pandas, ``[rows]``."""
+        return self._labels.take(codes)
+
+    @cached_property
+    def _labels(self) -> Any:
+        return pd.Series(list(self.classes), dtype=self._dtype()).array
 
     def column(self, name: str) -> Column:
         """Return the target as a column, by which a table is read as in training."""

@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer
 
 from bridle.errors import ModelFileError
 from bridle.tables.columns import as_strings
@@ -54,6 +52,9 @@ class TextFeatures:
     @classmethod
     def fit(cls, texts: pd.Series[Any]) -> tuple[TextFeatures, FloatArray]:
         """Fit the features to a column, and return them with their values for it."""
+        from sklearn.decomposition import TruncatedSVD  # takes seconds to import
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         hashed = _hashed(texts)
         weighting = TfidfTransformer().fit(hashed)
         weighted = weighting.transform(hashed)
@@ -68,6 +69,8 @@ class TextFeatures:
 
     def transform(self, texts: pd.Series[Any]) -> FloatArray:
         """Return float64 ``[rows, count]``; a missing value is a row of zeros."""
+        from sklearn.feature_extraction.text import TfidfTransformer
+
         weighting = TfidfTransformer()
         weighting.idf_ = self.idf
         return self._project(weighting.transform(_hashed(texts)))
@@ -88,6 +91,8 @@ class TextFeatures:
 
 
 def _hashed(texts: pd.Series[Any]) -> Any:
+    from sklearn.feature_extraction.text import HashingVectorizer
+
     hashing = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
     )

@@ -1,0 +1,88 @@
+"""Load a model only to predict with it, in NumPy: importing torch takes longer than predicting."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bridle.errors import BridleError
+from bridle.models.container import read_container
+from bridle.models.predictor import Predictor
+from bridle.networks.array_forward import ARRAY_ACTIVATIONS, ArrayNetwork
+from bridle.tables.encoder import TableEncoder
+from bridle.tables.target import ClassTarget, ValueTarget
+
+__all__ = ["load_predictor"]
+
+Arrays = dict[str, np.ndarray[Any, Any]]
+_NOISES = ("hidden_noise", "input_noise", "weight_noise")
+
+
+def load_predictor(path: str | PathLike[str]) -> Predictor:
+    """Read a model file for prediction.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Predictor
+        Its predictions are those of :func:`bridle.load`.
+
+    Raises
+    ------
+    ModelFileError
+        As for :func:`bridle.load`.
+    """
+    source = Path(path)
+    document, arrays = read_container(source)
+    try:
+        return _built(document, arrays)
+    except (BridleError, LookupError, TypeError, ValueError, AttributeError):
+        from bridle.models.file import load  # reads what is not plain, and names what is damaged
+
+        return load(source).predictor
+
+
+def _built(document: dict[str, Any], arrays: Arrays) -> Predictor:
+    """Build the predictor of a plain network; raise an error for anything else."""
+    network = _network(document["network"], arrays)
+    prefix = "encoder."
+    learned = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+    encoder = TableEncoder.from_state(document["encoder"], learned)
+    kinds: dict[str, type[ClassTarget] | type[ValueTarget]] = {
+        "classification": ClassTarget,
+        "regression": ValueTarget,
+    }
+    target = kinds[document["task"]].from_state(document["target"])
+    outputs = len(target.classes) if isinstance(target, ClassTarget) else 1
+    _require(network.weights[0].shape[1] == len(encoder.feature_names))
+    _require(network.weights[-1].shape[2] == outputs)
+    _require(isinstance(document["target_name"], str) and isinstance(document["facts"], dict))
+    return Predictor(encoder, target, document["target_name"], document["facts"], network.predict)
+
+
+def _network(stated: dict[str, Any], arrays: Arrays) -> ArrayNetwork:
+    sizes, members = stated["sizes"], len(arrays["network.seeds"])
+    noises = [stated[name] for name in _NOISES]
+    _require(all(noise is None or noise["scaling"] == "inverted" for noise in noises))
+    _require(stated["activation"] in ARRAY_ACTIVATIONS)
+    layers = list(enumerate(pairwise(sizes)))
+    weights = [arrays[f"network.weights.{layer}"] for layer, _ in layers]
+    biases = [arrays[f"network.biases.{layer}"] for layer, _ in layers]
+    for (_, (fan_in, fan_out)), weight, bias in zip(layers, weights, biases, strict=True):
+        _require(weight.shape == (members, fan_in, fan_out))
+        _require(bias.shape == (members, 1, fan_out))
+    for array in (*weights, *biases):
+        _require(stated["dtype"] in ("float32", "float64") and array.dtype == stated["dtype"])
+    return ArrayNetwork(weights, biases, stated["activation"])
+
+
+def _require(fine: bool) -> None:
+    if not fine:
+        raise ValueError
