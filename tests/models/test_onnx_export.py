@@ -225,11 +225,6 @@ def test_without_onnx_the_command_to_install_it_is_told(monkeypatch):
 def test_what_cannot_be_exported_is_named(monkeypatch):
     with pytest.raises(UsageError, match="a column has no name, and an input needs one"):
         model_of(PLAIN.rename(columns={"gap": ""}), TARGETS["values"]).to_onnx()
-    dated = PLAIN.assign(day=TABLE["day"])
-    model = model_of(dated, TARGETS["values"])
-    monkeypatch.delitem(columns._PROBES, "weekday")
-    with pytest.raises(UsageError, match="column 'day' has dates, and its feature 'day_weekday"):
-        model.to_onnx()
     monkeypatch.setattr(graph, "_MAX_BYTES", 1000)
     with pytest.raises(UsageError, match="GiB of weights, and an ONNX file at most 2"):
         model_of(PLAIN, TARGETS["values"]).to_onnx()

@@ -81,7 +81,10 @@ def read_container(source: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[A
             f"{source} has format version {version}, but this version of bridle reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"
         )
-    if version != _UNCHECKED_VERSION:
+    if version == _UNCHECKED_VERSION:
+        for column in document["encoder"]["columns"]:
+            column["has_time"] = False  # the hour was no feature then
+    else:
         stated = metadata.get(_CHECKSUM, "")
         blank = _replaced(content, stated, _NO_CHECKSUM)
         if hashlib.sha256(blank).hexdigest() != stated:

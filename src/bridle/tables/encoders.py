@@ -12,7 +12,15 @@ from bridle.tables.columns import Column, as_dates, as_numbers
 from bridle.tables.date_features import date_feature_names
 from bridle.tables.levels import LevelsReader
 
-__all__ = ["FloatArray", "center_of", "names_of", "read_columns", "safe_scale"]
+__all__ = [
+    "MISSING",
+    "FloatArray",
+    "center_of",
+    "levels_of",
+    "names_of",
+    "read_columns",
+    "safe_scale",
+]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 MISSING = "(missing)"
@@ -58,6 +66,11 @@ def safe_scale(numbers: FloatArray) -> FloatArray:
     return np.where(scale > 0, scale, 1.0)
 
 
+def levels_of(column: Column) -> list[str]:
+    """Return a categorical column's categories, and a missing value as one if there was any."""
+    return [*column.categories, MISSING] if column.has_missing else list(column.categories)
+
+
 def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[str], list[str]]:
     """Return the names of the numerical features, and of the others but the bins, in their order.
 
@@ -69,13 +82,12 @@ def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[
     """
     columns = tuple(columns)
     numbers = [column.name for column in columns if column.kind == "number"]
-    for column in columns:
-        numbers += date_feature_names(column.name) if column.kind == "date" else []
+    for column in (column for column in columns if column.kind == "date"):
+        numbers += date_feature_names(column.name, has_time=column.has_time)
     measured = [column for column in columns if column.kind in ("number", "date")]
     others = [f"{column.name}={MISSING}" for column in measured if column.has_missing]
     for column in (column for column in columns if column.kind == "category"):
-        others += [f"{column.name}={category}" for category in column.categories]
-        others += [f"{column.name}={MISSING}"] if column.has_missing else []
+        others += [f"{column.name}={level}" for level in levels_of(column)]
     for name, count in texts.items():
         others += [f"{name}~{i}" for i in range(count)]
     return numbers, others

@@ -12,9 +12,11 @@ from bridle.errors import UsageError
 from bridle.models.export.graph import Graph
 from bridle.models.export.texts import padded, text_features
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column, as_levels
+from bridle.tables.columns import Column
+from bridle.tables.date_features import date_feature_names, date_features
 from bridle.tables.encoder import CLIP, TableEncoder
-from bridle.tables.encoders import MISSING, date_encoder_of, levels_of, one_hot_of
+from bridle.tables.encoders import levels_of
+from bridle.tables.levels import LevelsReader
 from bridle.tables.missing import ALWAYS, USUAL
 
 __all__ = ["add_features"]
@@ -141,19 +143,14 @@ def _one_hot(graph: Graph, texts: str, column: Column) -> str:
 
 def _codes(column: Column) -> dict[str, int]:
     """Return the place of each string that is a category or a missing value, as it is read."""
-    cells = [*column.categories, *ALWAYS, *USUAL, *column.missing, MISSING]
+    cells = [*column.categories, *ALWAYS, *USUAL, *column.missing]
     cells += [f"{level}.0" for level in column.categories if level.lstrip("-").isdigit()]
     if {level.lower() for level in column.categories} <= {"true", "false"}:
         for word in ("true", "false"):
             cells += ["".join(each) for each in product(*zip(word, word.upper(), strict=True))]
         cells += ["1", "0", "1.0", "0.0"]
     distinct = pd.Series(list(dict.fromkeys(cells)), dtype=object, name=column.name)
-    encoder = one_hot_of([column])
-    if encoder is None:
-        raise AssertionError(column.name)
-    levels = as_levels(distinct, column).fillna(MISSING)
-    hot = encoder.transform(np.array([levels], dtype=object).T)
-    codes = np.where(hot.any(axis=1), hot.argmax(axis=1), -1)
+    codes = LevelsReader(column).read(distinct).codes
     return {
         written: int(code)
         for cell, code in zip(distinct, codes, strict=True)
@@ -163,30 +160,24 @@ def _codes(column: Column) -> dict[str, int]:
 
 
 def _date_parts(graph: Graph, seconds: str, column: Column) -> str:
-    """Add the parts of dates that skrub's encoder makes, from seconds since 1970."""
+    """Add the features of dates, from seconds since 1970."""
     absent = graph.node("IsNaN", seconds)
     known = graph.node("Where", absent, graph.constant(0.0, np.float64), seconds)
     clock = _Clock(graph, known)
-    encoder = date_encoder_of(column)
+    names = date_feature_names("", has_time=column.has_time)
     blocks = []
-    for name in encoder.get_feature_names_out():
-        part = name.removeprefix(f"{column.name}_")
-        unit = part.split("_")[0]
-        if part == "year":
+    for at, name in enumerate(names):
+        unit = name.split("_")[1]
+        if unit == "year":
             blocks.append(clock.year)
-        elif part == "total_seconds":
+        elif unit == "total":
             blocks.append(graph.cast(graph.cast(known, np.float32), np.float64))
-        elif unit in _PROBES:
+        else:
             first, dates = _PROBES[unit]
-            made = encoder.transform(pd.Series(dates, name=column.name))
-            table = graph.constant(made[name].to_numpy(), np.float64)
+            made = date_features(pd.Series(dates), has_time=column.has_time)[:, at]
+            table = graph.constant(made, np.float64)
             value = graph.node("Sub", getattr(clock, unit), graph.constant(first, np.float64))
             blocks.append(graph.node("Gather", table, graph.cast(value, np.int64)))
-        else:
-            raise UsageError(
-                f"column {column.name!r} has dates, and its feature {name!r} cannot be exported: "
-                "this version of skrub makes parts of dates that bridle does not know"
-            )
     return graph.node("Where", absent, graph.constant(np.nan, np.float64), graph.joined(blocks))
 
 
