@@ -37,6 +37,9 @@ def test_what_is_wrong_with_the_call_is_2(bridle, model, tmp_path):
     ran = bridle("export", model, "--onnx", tmp_path / "absent" / "x.onnx")
     assert ran.code == 2
     assert "there is no folder" in ran.err
+    ran = bridle("export", model, "--onnx", tmp_path)
+    assert ran.code == 2
+    assert "which is a folder; name a file" in ran.err
     ran = bridle("export", model, "--onnx", model)
     assert ran.code == 2
     assert "which is the model itself; give another file" in ran.err
@@ -54,4 +57,3 @@ def test_what_is_wrong_with_the_file_is_1(bridle, model, tmp_path):
     assert ran.code == 1
     assert "is damaged: its checksum is not that of its content" in ran.err
     assert not (tmp_path / "x.onnx").exists()
-    assert bridle("export", model, "--onnx", tmp_path).code == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -18,10 +18,22 @@ from bridle.version import __version__
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+"""The exit code of a program that was interrupted, by the convention of shells."""
+
+NOTHING_DONE = "interrupted before there was a result, so nothing was written; run it again"
+
+EXAMPLES = {
+    "fit": "bridle fit table.csv --target column",
+    "predict": "bridle predict model.bridle table.csv",
+    "diagnose": "bridle diagnose model.bridle table.csv",
+    "audit": "bridle audit model.bridle",
+}
+"""A call of each command that needs arguments, to end the message about a wrong call."""
+
 app = typer.Typer(
     name="bridle",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode="markdown",  # wraps the paragraphs of a docstring
     pretty_exceptions_enable=False,
     help="Find out whether a neural network overfits, and regularize it.",
@@ -45,9 +57,43 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line. An error of bridle is printed as one line with an exit code."""
+    """Run the command line. An error is printed as one line with an exit code."""
     try:
-        app()
+        code = app(standalone_mode=False)
     except BridleError as error:
-        print(f"bridle: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+        _leave(str(error), _code_of(error))
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _leave_with_usage(error)
+    if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
+        # forgets an interrupted import, for which Python would end by the signal instead
+        exec("")  # noqa: S102
+        _leave(NOTHING_DONE, INTERRUPTED)
+    sys.exit(code)
+
+
+def _code_of(error: BridleError) -> int:
+    """Return 2 if the call is wrong, 130 if the user interrupted it, else 1."""
+    if isinstance(error, UsageError):
+        return 2
+    return INTERRUPTED if isinstance(error.__cause__, KeyboardInterrupt) else 1
+
+
+def _leave_with_usage(error: Any) -> NoReturn:
+    """Report an error that typer found in the command line."""
+    context, message = getattr(error, "ctx", None), error.format_message()
+    command = context.command_path if context is not None else "bridle"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        error.show()
+        sys.exit(error.exit_code)
+    name = command.split()[-1]
+    way = f"for example: {EXAMPLES[name]}" if name in EXAMPLES else "see bridle --help"
+    if "option" in message.lower() and "missing" not in message.lower():
+        way = f"see {command} --help"
+    _leave(f"{' '.join(message.split()).rstrip('.')}; {way}", error.exit_code)
+
+
+def _leave(message: str, code: int) -> NoReturn:
+    print(f"bridle: {message}", file=sys.stderr)  # noqa: T201
+    sys.exit(code)

@@ -54,6 +54,8 @@ def audit(
     )
     loaded = load(model)
     read = None if table is None else r.read_as_model(loaded, table, reading)
+    if read is not None:
+        r.tell(read.line, read.notes, quiet=True)
     audited = audit_model(loaded, read)
     if as_json:
         print(json.dumps(audited.to_dict(), ensure_ascii=False))  # noqa: T201

@@ -71,10 +71,11 @@ def diagnose(
     )
     loaded = load(model)
     read = r.read_as_model(loaded, table, reading)
+    known = None if training is None else r.read_as_model(loaded, training, reading)
     found = diagnose_model(
         loaded,
         read,
-        training=None if training is None else r.read_as_model(loaded, training, reading),
+        training=known,
         reference=refit,
         shuffled_labels=refit,
         seed=seed,
@@ -83,5 +84,6 @@ def diagnose(
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
     else:
         show_diagnosis(found, Console())
-    r.tell(read.line, read.notes, quiet=quiet or as_json)
+    told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
+    r.tell(read.line, told, quiet=quiet or as_json)
     output.write(found, read, quiet=quiet or as_json, model=loaded)

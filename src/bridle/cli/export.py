@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bridle.cli.options import Model
-from bridle.cli.report_output import check_folder
 from bridle.errors import UsageError
 
 __all__ = ["export"]
@@ -28,9 +26,14 @@ def export(
     categories, booleans and texts as strings. It needs the package onnx: `pip install
     'bridle[onnx]'`.
     """
+    from rich.console import Console
+
+    from bridle.cli.report_output import check_folder
     from bridle.models.file import load
 
     check_folder(onnx)
+    if onnx.is_dir():
+        raise UsageError(f"--onnx is {str(onnx)!r}, which is a folder; name a file")
     if onnx.exists() and model.exists() and onnx.samefile(model):
         raise UsageError(f"--onnx is {str(onnx)!r}, which is the model itself; give another file")
     loaded = load(model)

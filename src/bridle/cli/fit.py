@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from bridle.cli import fit_options as o, reading as r
 from bridle.cli.options import AsJson, FiguresTo, Out, Quiet, ReportTo, Table, WithAblation
-from bridle.cli.parsing import hidden_of, strengths_of
+from bridle.cli.parsing import hidden_of
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print, search_and_print
 from bridle.errors import UsageError
@@ -40,14 +41,14 @@ def fit(
     budget: o.Budget = None,
     configurations: o.Configurations = None,
     scoring: o.Scoring = None,
-    answer: o.Answer = "ensemble",
-    folds: o.Folds = 5,
+    answer: o.Answer = None,
+    folds: o.Folds = None,
     test: o.TestTable = None,
     run: o.Run = None,
     resume: o.Resume = False,
-    engine: o.Engine = "local",
-    workers: o.Workers = 1,
-    device: o.Device = "auto",
+    engine: o.Engine = None,
+    workers: o.Workers = None,
+    device: o.Device = None,
     memory: o.Memory = None,
     sep: r.Sep = None,
     decimal: r.DecimalMark = None,
@@ -92,7 +93,6 @@ def fit(
         drop_connect_keep_prob=drop_connect_keep_prob,
         max_norm=max_norm,
     )
-    strengths = strengths_of(**regularizers)
     shape = None if hidden is None else hidden_of(hidden)
     training = _given(
         patience=patience,
@@ -104,27 +104,32 @@ def fit(
         budget=budget,
         configurations=configurations,
         scoring=scoring,
+        answer=answer,
+        folds=folds,
         test=test,
         run=run,
         resume=resume or None,
+        engine=engine,
+        workers=workers,
+        device=device,
+        memory=memory,
     )
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
     common |= {"as_json": as_json, "quiet": quiet}
     if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
+        _check_run(run, resume=resume)
         common |= {} if shape is None else {"hidden": (shape,)}
-        common |= {"budget": budget, "configurations": configurations, "scoring": scoring}
-        common |= {"test": test, "directory": run, "resume": resume, "folds": folds}
-        common |= {"answer": answer, "epochs": epochs, "engine": engine, "workers": workers}
-        search_and_print(*where, device=device, memory=memory, **common)
+        searching |= {"directory": searching.pop("run", None), "epochs": epochs}
+        common |= searching
+        search_and_print(*where, **common)
         return
-    from bridle.models.recipe import Recipe
+    from bridle.models.words import settings_of
 
-    recipe = _given(hidden=shape, epochs=epochs) | training
-    if patience == 0:
-        recipe["patience"] = None
-    fit_and_print(*where, strengths=strengths, recipe=Recipe(**recipe), **common)
+    words = regularizers | training | _given(hidden=shape, epochs=epochs)
+    common["strengths"], common["recipe"] = settings_of(words)  # before the table is read
+    fit_and_print(*where, **common)
 
 
 def _given(**options: Any) -> dict[str, Any]:
@@ -140,8 +145,18 @@ def _option(name: str) -> str:
 def _is_search(searching: list[str], fixed: list[str], *, any_shape: bool) -> bool:
     """Return whether to search; options of the search exclude those of a fit without one."""
     if searching and fixed:
+        starts = "starts" if len(searching) == 1 else "start"
         raise UsageError(
-            f"{_option(searching[0])} starts a search, but {', '.join(map(_option, fixed))} "
-            "cannot be used in a search; leave out one of the two"
+            f"{_listed(searching)} {starts} a search, but {_listed(fixed)} cannot be used in a "
+            "search; leave out one of the two"
         )
     return bool(searching) or not (fixed or any_shape)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(map(_option, names))
+
+
+def _check_run(run: Path | None, *, resume: bool) -> None:
+    if resume and run is None:
+        raise UsageError("--resume needs the directory of the search; give it with --run")

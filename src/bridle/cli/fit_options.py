@@ -110,19 +110,19 @@ Scoring = Annotated[
     str | None, _search("Score to select by. Default: accuracy for classification, else r2.")
 ]
 Answer = Annotated[
-    str,
+    str | None,
     _search(
         "Final model: ensemble (of the best configurations), best (the best configuration), or "
-        "refit (the best configuration, refitted on all rows)."
+        "refit (the best configuration, refitted on all rows). Default: ensemble."
     ),
 ]
-Folds = Annotated[int, _search("Number of cross-validation folds.")]
+Folds = Annotated[int | None, _search("Number of cross-validation folds. Default: 5.")]
 TestTable = Annotated[Path | None, _search("Table with your own test rows.", "--test")]
 Run = Annotated[Path | None, _search("Directory in which to record the search.")]
 Resume = Annotated[bool, _search("Continue the search recorded in --run.")]
-Engine = Annotated[str, _search("Where to run: local, dask, ray or joblib.")]
-Workers = Annotated[int, _search("Number of processes, for the local engine.")]
-Device = Annotated[str, _search("auto, cpu or cuda.")]
+Engine = Annotated[str | None, _search("Where to run: local, dask, ray or joblib. Default: local.")]
+Workers = Annotated[int | None, _search("Number of processes, for the local engine. Default: 1.")]
+Device = Annotated[str | None, _search("auto, cpu or cuda. Default: auto.")]
 Memory = Annotated[
     str | None,
     _search("Memory limit for the networks trained at once. Default: 2GB, on a GPU 8GB."),

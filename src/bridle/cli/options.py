@@ -18,10 +18,13 @@ __all__ = [
     "WithAblation",
 ]
 
-Model = Annotated[Path, typer.Argument(help="Model file, written by `bridle fit --out`.")]
+Model = Annotated[
+    Path, typer.Argument(metavar="MODEL", help="Model file, written by `bridle fit --out`.")
+]
 Table = Annotated[
     Path,
     typer.Argument(
+        metavar="TABLE",
         help="Table file: CSV and the like, Parquet, Arrow, JSON lines, Excel, DuckDB or SQLite; "
         "'-' is standard input.",
         show_default=False,
@@ -31,7 +34,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 Quiet = Annotated[
     bool,
     typer.Option(
-        "--quiet", "-q", help="Show neither a progress bar nor notes on how the table was read."
+        "--quiet",
+        "-q",
+        help="Show neither a progress bar nor how the table was read. Notes on what is doubtful "
+        "are always shown.",
     ),
 ]
 ReportTo = Annotated[

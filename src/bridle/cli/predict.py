@@ -72,6 +72,8 @@ def predict(
         raise UsageError(f"cannot write {str(out)!r}: --out must end in .csv or .parquet")
     if keep and append:
         raise UsageError("--append writes all columns, so --keep has nothing to add; give one")
+    if out is not None and as_json:
+        raise UsageError("--json prints the predictions and --out writes them; give one of them")
     reading = r.options_of(
         missing,
         sep=sep,

@@ -76,7 +76,9 @@ def read_as_model(model: TableModel | Predictor, table: Path, options: ReadOptio
 
 
 def tell(line: str, notes: Sequence[str] = (), *, quiet: bool) -> None:
-    """Print what was understood of a table, and remarks on it, on standard error."""
-    if quiet:
-        return
-    sys.stderr.write("".join(f"{each}\n" for each in (line, *(f"note: {n}" for n in notes))))
+    """Print what was understood of a table, and remarks on it, on standard error.
+
+    The remarks are on what is doubtful, so they are printed even if ``quiet``.
+    """
+    lines = [*([] if quiet else [line]), *(f"note: {note}" for note in notes)]
+    sys.stderr.write("".join(f"{each}\n" for each in lines))

@@ -48,6 +48,7 @@ class ReportOutput:
         from bridle.report.write import full_report
 
         command = shlex.join(["bridle", *sys.argv[1:]])
+        ended: list[str] = []
         with epoch_bar("reporting", shown=not quiet) as on_epoch:
             report = full_report(
                 result,
@@ -55,8 +56,12 @@ class ReportOutput:
                 ablation=self.ablation,
                 command=command,
                 on_epoch=on_epoch,
+                on_interrupt=ended.append,
                 **options,
             )
+        if ended:
+            left = f"interrupted: the report is without the {ended[0]} and what follows it"
+            Console(stderr=True).print(left)
         if self.page is not None:
             report.save(self.page)
             Console(stderr=True).print(f"report written to {self.page}")

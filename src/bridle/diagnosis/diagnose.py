@@ -59,11 +59,11 @@ def diagnose(
         :class:`bridle.Network`, or another torch module that returns logits (for regression,
         predictions); a function from inputs to classes, probabilities, logits or predictions.
     data
-        New rows. For a TableModel: a table (path or DataFrame) with the target. If it is the table
-        that the model was fitted to, it is split again into the same parts. For the result of a
-        fit or a search: optionally its table, to show the values of the worst-predicted rows. For
-        an estimator, a module or a function: ``(X, y)``, where ``y`` ``[rows]`` holds class labels
-        (strings or integers) or, for regression, floats.
+        New rows. For a TableModel: a table (path or DataFrame) with the target, or ``(X, y)``. If
+        it is the table that the model was fitted to, it is split again into the same parts. For
+        the result of a fit or a search: optionally its table, to show the values of the
+        worst-predicted rows. For an estimator, a module or a function: ``(X, y)``, where ``y``
+        ``[rows]`` holds class labels (strings or integers) or, for regression, floats.
     training, test
         The training rows, and further new rows, in the same form as ``data``. Without training
         rows there is no gap, unless the model file records its training score.

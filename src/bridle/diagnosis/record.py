@@ -10,13 +10,15 @@ from bridle.diagnosis.curves import Curves
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
 from bridle.statistics import Claim, Verdict
+from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
+from bridle.statistics.wording import estimate_text
 
 __all__ = ["Diagnosis"]
 
 
-@dataclass(frozen=True)
-class Diagnosis:
+@dataclass(frozen=True, repr=False)
+class Diagnosis(HasCard):
     """Whether a model overfits, with all measurements behind the verdict.
 
     A measurement that is not available for a model is None or empty.
@@ -94,6 +96,30 @@ class Diagnosis:
     def is_share(self) -> bool:
         """Whether the score is a share of rows, which is shown in per cent."""
         return self.score_name == "accuracy"
+
+    def _card(self) -> Card:
+        share = self.is_share
+        rows = [
+            (
+                f"{part.name} {self.score_name}",
+                estimate_text(part.score, share=share, unit=" %" if share else ""),
+            )
+            for part in (self.training, self.held_out, self.test)
+            if part is not None
+        ]
+        if self.gap is not None:
+            rows.append(("gap", estimate_text(self.gap.value, share=share)))
+        if self.layers:
+            zeros = [f"{100 * each.zeros / max(1, each.weights):.0f}" for each in self.layers]
+            rows.append(("exact zeros by layer", ", ".join(zeros) + " %"))
+        rows += [("try", line) for line in self.advice[:2]]
+        rows += [("note", note) for note in self.notes]
+        return Card(
+            f"Diagnosis of {self.subject} ({self.task}): {self.verdict}",
+            rows,
+            f"{self.verdict}: {self.reason}",
+            "found.evidence, found.advice, bridle.write_report(found, path)",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as plain JSON values; a non-finite number becomes None."""

@@ -12,7 +12,7 @@ import torch
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
 from bridle.models.fit import judge_members, with_class_weights
-from bridle.models.reading import rows_for_model
+from bridle.models.reading import Rows, rows_for_model
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
@@ -23,7 +23,6 @@ from bridle.networks.training import train
 from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare
 from bridle.tables import ClassTarget
-from bridle.tables.read import ReadTable, Table
 
 __all__ = ["ablate"]
 
@@ -42,7 +41,7 @@ LABELS = {
 
 def ablate(
     model: TableModel,
-    table: Table | ReadTable,
+    table: Rows,
     *,
     rows: int = 2000,
     steps: int = 600,
@@ -62,7 +61,7 @@ def ablate(
     model : TableModel
         A model of :func:`bridle.fit` or :func:`bridle.search`. Of a search's hyperparameters only
         the six strengths of :class:`bridle.Strengths` are used.
-    table : path or DataFrame
+    table : path, DataFrame or (X, y)
         The table that it was fitted to.
     rows : int
         Maximum number of training rows; at most half as many are held out. If a part has more rows,
@@ -222,7 +221,7 @@ def _members(own: Strengths, default: Strengths, factors: Sequence[float]) -> li
 
 
 def _parts(
-    model: TableModel, table: Table | ReadTable, seed: int, rows: int, recipe: Recipe
+    model: TableModel, table: Rows, seed: int, rows: int, recipe: Recipe
 ) -> dict[str, Dataset]:
     features, truth = rows_for_model(model, table)
     codes = model.target.transform(truth)

@@ -9,10 +9,13 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.models.recipe import Strengths
+from bridle.models.result import counts_text
 from bridle.networks.population import Network
 from bridle.statistics import GapJudgement
+from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison
+from bridle.statistics.wording import estimate_text
 
 __all__ = ["Ablated", "Ablation"]
 
@@ -48,9 +51,19 @@ class Ablated:
     zeros: float
     epochs: int
 
+    @property
+    def line(self) -> str:
+        """The held-out score, the gap, and whether it is better than the plain network."""
+        found = self.judgement
+        share = found.is_share
+        score = estimate_text(found.held_out, share=share, unit=" %" if share else "")
+        line = f"held-out {score}, gap {estimate_text(found.gap, share=share)}, "
+        line += f"zeros {100 * self.zeros:.0f} %"
+        return line if self.role == "plain" else f"{line}, {self.against_plain.answer}"
 
-@dataclass(frozen=True, eq=False)
-class Ablation:
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ablation(HasCard):
     """The result of :func:`bridle.ablate`.
 
     Attributes
@@ -89,6 +102,15 @@ class Ablation:
             known = ", ".join(map(repr, labels))
             raise UsageError(f"no network has the label {label!r}; the labels are {known}")
         return [w[labels.index(label)].detach() for w in self.population.weights]
+
+    def _card(self) -> Card:
+        shown = self.of("plain", "early stopping", "alone", "together")
+        return Card(
+            f"Ablation: {len(self.networks)} networks scored by {self.score_name}, "
+            f"{counts_text(self.rows)}, at most {self.epochs} epochs",
+            [(each.label, each.line) for each in shown],
+            next_steps="ablation.of('L1 path'), ablation.weights(label), ablation.to_dict()",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: everything but the weights."""

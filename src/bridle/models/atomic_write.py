@@ -52,10 +52,12 @@ def write_atomically(path: str | PathLike[str], content: bytes) -> None:
         mode = 0o666 & ~_umask()
         Path(temporary).chmod(mode)
         Path(temporary).replace(target)
-    except OSError as error:
+    except BaseException as error:  # an interrupt too leaves no part of a file
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
+        if not isinstance(error, OSError):
+            raise
         raise DataError(
             f"cannot write {target}: {error.strerror or error}; nothing was changed: "
             "give another path or free some space"

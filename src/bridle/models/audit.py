@@ -10,20 +10,19 @@ from torch import Tensor, nn
 
 from bridle.audit import Audit, audit
 from bridle.errors import DataError, UsageError
-from bridle.models.reading import read_for_model
+from bridle.models.reading import Rows, read_for_model
 from bridle.models.recipe import Strengths, penalties_of
 from bridle.models.table_model import TableModel
 from bridle.modules.attach import attach
 from bridle.networks.population import Network
 from bridle.tables import ClassTarget
-from bridle.tables.read import ReadTable, Table
 
 __all__ = ["audit_model"]
 
 _ROWS = 256
 
 
-def audit_model(model: TableModel, table: Table | ReadTable | None = None) -> Audit:
+def audit_model(model: TableModel, table: Rows | None = None) -> Audit:
     """Audit the regularizers that a model was trained with; see :func:`bridle.audit`.
 
     The optimizer and the penalties are rebuilt from the strengths that the model states. They then
@@ -32,7 +31,7 @@ def audit_model(model: TableModel, table: Table | ReadTable | None = None) -> Au
     Parameters
     ----------
     model : TableModel
-    table : path or DataFrame, optional
+    table : path, DataFrame or (X, y), optional
         Rows for the steps, with the target column; at most 256 are used. Default: random numbers,
         which show the effect of the regularizers as well.
 
@@ -89,7 +88,7 @@ def _random_rows(model: TableModel) -> tuple[Tensor, Tensor]:
     return X, torch.randn(_ROWS, generator=generator)
 
 
-def _rows(model: TableModel, table: Table | ReadTable) -> tuple[Tensor, Tensor]:
+def _rows(model: TableModel, table: Rows) -> tuple[Tensor, Tensor]:
     frame, target = read_for_model(model, table).frame, model.target_name
     if target not in frame.columns:
         raise DataError(f"the table lacks the column {target!r}, the model's target; add it")

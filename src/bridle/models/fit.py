@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from bridle.models.recipe import (
 from bridle.models.result import FitResult, Fitted
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
+from bridle.models.words import FitWords, settings_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
@@ -43,7 +44,7 @@ from bridle.tables import (
     facts_of_table,
     infer_task,
 )
-from bridle.tables.read import ReadTable, Table
+from bridle.tables.arrays import Features, Target, table_of
 from bridle.version import __version__
 
 __all__ = ["encoders_of", "fit", "judge_members", "with_class_weights"]
@@ -56,8 +57,8 @@ OTHER = {PLAIN: "the regularized network", REGULARIZED: "the plain network"}
 
 
 def fit(
-    table: Table | ReadTable,
-    target: str,
+    table: Features,
+    target: Target = None,
     *,
     task: str = "auto",
     strengths: Strengths | None = None,
@@ -66,6 +67,7 @@ def fit(
     reading: ReadOptions | None = None,
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
+    **words: Unpack[FitWords],
 ) -> FitResult:
     """Fit a plain and a regularized network to a table, and compare them.
 
@@ -78,12 +80,14 @@ def fit(
 
     Parameters
     ----------
-    table : path or DataFrame
+    table : path, DataFrame or array
         A file or a DataFrame; see :func:`bridle.tables.read_table`. Columns may be numerical,
         categorical, boolean, dates or text, and may have missing values. Rows without a target are
-        left out.
-    target : str
-        The column to predict.
+        left out. Or features ``X`` ``[rows, features]``: an array, a list of rows, a Series or a
+        tensor; the columns of an array are named "0", "1" and so on.
+    target : str, int or array
+        The name of the column to predict, or the target ``y``: an array, a list, a Series or a
+        tensor with a label (a string, a number or a boolean) or a value for each row.
     task : {"auto", "classification", "regression"}
         "auto" is classification if the target is text, boolean, or whole numbers with few distinct
         values.
@@ -100,15 +104,21 @@ def fit(
         The seed of the split, the weights, the batches and the masks; 0 or more.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch.
+    **words
+        The fields of ``strengths`` and ``recipe`` by their own names, such as ``l1=1e-4`` and
+        ``epochs=30``, in place of those two. Also ``drop_prob``, in place of ``keep_prob``. As on
+        the command line, ``patience=0`` turns early stopping off.
 
     Returns
     -------
     FitResult
+        A KeyboardInterrupt after the first epoch ends the training. The result then has the
+        networks of the epochs until then, and ``result.interrupted`` is true.
 
     Raises
     ------
     UsageError
-        If an argument is out of range.
+        If an argument is unknown or out of range, or ``y`` has not one value for each row.
     DataError
         If the table cannot be used.
     TrainingError
@@ -123,12 +133,16 @@ def fit(
     {'training': 60, 'held out': 20, 'test': 20}
     >>> result.regularized.test.value > 0.8
     True
+    >>> X, y = [[x] for x in range(100)], [x > 50 for x in range(100)]
+    >>> bridle.fit(X, y, l1=1e-4, epochs=20).model.target.classes
+    (False, True)
     """
-    recipe = Recipe() if recipe is None else recipe
+    strengths, recipe = settings_of(words, strengths, recipe)
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
+    table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading)
     frame, truth = given.frame, given.truth
     task = infer_task(truth) if task == "auto" else task
@@ -172,7 +186,7 @@ def fit(
         population=population,
         data=data,
         places=rows,
-        notes=(*given.notes, *encoder.notes),
+        notes=(*given.notes, *encoder.notes, *_interruption(history, recipe)),
         reading=given.read.line,
     )
 
@@ -214,6 +228,16 @@ def _train(
         patience=[None, *[recipe.patience] * (len(members) - 1)],
         seed=seed,
         on_epoch=on_epoch,
+        keep_interrupted=True,
+    )
+
+
+def _interruption(history: History, recipe: Recipe) -> tuple[str, ...]:
+    if not history.interrupted:
+        return ()
+    return (
+        f"interrupted after epoch {len(history.train_loss)} of {recipe.epochs}: the networks are "
+        "the best of the epochs until then",
     )
 
 

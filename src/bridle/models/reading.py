@@ -11,6 +11,7 @@ import pandas as pd
 
 from bridle.errors import DataError
 from bridle.models.split import without_columns
+from bridle.tables.arrays import table_of
 from bridle.tables.columns import Column
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.numbers import Marks
@@ -22,12 +23,17 @@ from bridle.tables.warnings import warnings_on
 
 __all__ = [
     "FitTable",
+    "Rows",
     "read_for_fit",
     "read_for_model",
     "rows_for_model",
     "schema_of",
     "values_target",
 ]
+
+
+Rows = Table | ReadTable | tuple[Any, Any]
+"""A table, or ``(X, y)``."""
 
 
 class Reader(Protocol):
@@ -84,6 +90,7 @@ def read_for_fit(
     DataError
         If the table cannot be used.
     """
+    drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     read = read_with_notes(table, reading, target=target)
     _check_finite(read.frame, drop)
     frame, notes = with_target(without_columns(read.frame, drop, target), target)
@@ -150,10 +157,10 @@ def schema_of(model: Reader) -> dict[str, Column]:
     return {**model.encoder.schema, model.target_name: model.target.column(model.target_name)}
 
 
-def read_for_model(
-    model: Reader, table: Table | ReadTable, reading: ReadOptions | None = None
-) -> ReadTable:
-    """Read a table as a model reads it, whatever its cells look like."""
+def read_for_model(model: Reader, table: Rows, reading: ReadOptions | None = None) -> ReadTable:
+    """Read a table, or ``(X, y)``, as a model reads it, whatever its cells look like."""
+    if isinstance(table, tuple) and len(table) == 2:
+        table = table_of(*table, name=model.target_name)[0]
     stated: Mapping[str, Any] = (model.facts.get("table") or {}).get("marks") or {}
     sep = stated.get("sep")  # earlier files do not have it
     prior = Marks(
@@ -171,7 +178,7 @@ def read_for_model(
     )
 
 
-def rows_for_model(model: Reader, table: Table | ReadTable) -> tuple[pd.DataFrame, pd.Series[Any]]:
+def rows_for_model(model: Reader, table: Rows) -> tuple[pd.DataFrame, pd.Series[Any]]:
     """Return the features and the target of the rows that have a target.
 
     Raises

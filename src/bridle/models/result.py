@@ -14,12 +14,13 @@ from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
 from bridle.networks.population import Network
 from bridle.statistics import GapJudgement
+from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
 from bridle.statistics.verdict import NOTHING, opening_of
 from bridle.statistics.wording import estimate_text, same_text
 
-__all__ = ["FitResult", "Fitted"]
+__all__ = ["FitResult", "Fitted", "counts_text", "fitted_text"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Fitted:
         return dict(json_values(asdict(self)))
 
 
-@dataclass(frozen=True, eq=False)
-class FitResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class FitResult(HasCard):
     """The result of :func:`bridle.fit`.
 
     Attributes
@@ -101,6 +102,11 @@ class FitResult:
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     notes: tuple[str, ...] = field(default=())
     reading: str = ""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether a KeyboardInterrupt ended the training."""
+        return self.history.interrupted
 
     @property
     def verdict(self) -> str:
@@ -156,6 +162,24 @@ class FitResult:
             found.append(credit_of(names, stopped, after, self.beyond, opening=opening))
         return tuple(found)
 
+    def _card(self) -> Card:
+        networks = {"plain": self.plain, "early stopping": self.stopped}
+        networks["regularized"] = self.regularized
+        rows = [(name, fitted_text(each)) for name, each in networks.items() if each is not None]
+        share = self.plain.diagnosis.is_share
+        difference = estimate_text(self.comparison.difference, share=share, signed=True)
+        told = f"{difference}, regularized − plain, on new rows: {self.comparison.answer}"
+        rows.append(("difference", told))
+        rows += [("note", note) for note in self.notes]
+        return Card(
+            f"Fit of {self.model.target_name!r} ({self.model.task}, scored by "
+            f"{self.plain.diagnosis.score_name}), {counts_text(self.rows)}",
+            rows,
+            self.verdict,
+            "result.model.predict(table), bridle.diagnose(result), "
+            "bridle.save_model(result.model, path)",
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: everything but the model, the history and the rows."""
         return {
@@ -168,10 +192,27 @@ class FitResult:
             "comparison": _compared(self.comparison),
             "early_stopping": _compared(self.early_stopping),
             "beyond": _compared(self.beyond),
+            "interrupted": self.interrupted,
             "verdict": self.verdict,
             "notes": list(self.notes),
             "facts": self.model.facts,
         }
+
+
+def fitted_text(fitted: Fitted) -> str:
+    """Return the scores of a network in one line."""
+    found = fitted.diagnosis
+    unit = " %" if found.is_share else ""
+    score = estimate_text(fitted.test, share=found.is_share, unit=unit)
+    gap = estimate_text(found.gap, share=found.is_share)
+    zeros = ", ".join(f"{100 * each:.0f}" for each in fitted.zeros)
+    return f"{found.verdict}, test {score}, gap {gap}, zeros {zeros} %"
+
+
+def counts_text(rows: dict[str, int]) -> str:
+    """Return the numbers of rows of each part, in words."""
+    parts = [f"{count:,} {name.replace(' ', '-')}" for name, count in rows.items()]
+    return f"{', '.join(parts[:-1])} and {parts[-1]} rows"
 
 
 def _said(who: str, found: GapJudgement) -> str:

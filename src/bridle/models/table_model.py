@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,9 @@ from bridle.models.predictor import Predictor, Rows, named
 from bridle.networks.array_forward import array_network
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
+from bridle.statistics.card import Card, HasCard, one_line
+from bridle.statistics.scores import Estimate
+from bridle.statistics.wording import estimate_text
 from bridle.subnetworks import predict_ensemble
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 from bridle.tables.options import ReadOptions
@@ -25,8 +29,8 @@ from bridle.tables.options import ReadOptions
 __all__ = ["TableModel"]
 
 
-@dataclass(frozen=True, eq=False)
-class TableModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class TableModel(HasCard):
     """A trained network with its encoders, which predicts the target of a table's rows.
 
     Attributes
@@ -253,6 +257,39 @@ class TableModel:
         if path is not None:
             write_atomically(path, made.SerializeToString(deterministic=True))
         return made
+
+    def _card(self) -> Card:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in self.encoder.summary().items())
+        weights = [weight.detach() for weight in self.network.weights]
+        zeros = [f"{100 * float((each == 0).double().mean()):.0f}" for each in weights]
+        sizes = "-".join(map(str, self.network.sizes))
+        many = f"{self.network.members} networks {sizes}, averaged"
+        rows = [
+            ("columns", f"{len(self.encoder.columns)} ({kinds})"),
+            ("network", sizes if self.network.members == 1 else many),
+            ("exact zeros by layer", ", ".join(zeros) + " %"),
+        ]
+        if isinstance(self.target, ClassTarget):
+            shown = ", ".join(one_line(repr(name), 40) for name in self.target.classes[:20])
+            more = len(self.target.classes) - 20
+            rows.insert(0, ("classes", shown + (f" and {more} more" if more > 0 else "")))
+        fitted = self.facts.get("fitted") or {}
+        if "test" in fitted and None not in fitted["test"].values():
+            found, share = fitted["diagnosis"], self.task == "classification"
+            score = Estimate(**fitted["test"])
+            told = estimate_text(score, share=share, unit=" %" if share else "")
+            rows.append((f"test {'accuracy' if share else 'R²'}", told))
+            rows.append(("verdict of its fit", str(found["verdict"])))
+        if "strengths" in self.facts:
+            acting = {n: v for n, v in self.facts["strengths"].items() if v not in (0.0, 1.0, None)}
+            strengths = ", ".join(f"{name} {value:.3g}" for name, value in acting.items())
+            rows.append(("strengths", strengths or "none"))
+        return Card(
+            f"Model of {self.target_name!r} ({self.task})",
+            rows,
+            next_steps="model.predict(table), bridle.diagnose(model, table), "
+            "bridle.save_model(model, path)",
+        )
 
     def subnetwork(self, k: int, *, member: int = 0) -> TableModel:
         """Return the model of one subnetwork; see :meth:`bridle.Network.subnetwork`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ def evaluate_epoch(
 
 
 def history_of(
-    curves: Sequence[Tensor], best: BestWeights, objective: Objective, rows: tuple[int, int]
+    curves: Sequence[Tensor], best: BestWeights, objective: Objective, **others: Any
 ) -> History:
     """Return the history of epochs that :func:`evaluate_epoch` evaluated."""
     columns = torch.stack(list(curves), dim=1).numpy()
@@ -96,5 +97,5 @@ def history_of(
         penalty=columns[5],
         epochs_kept=best.epoch.numpy(),
         score_name=objective.score_name,
-        rows=rows,
+        **others,
     )

@@ -74,6 +74,8 @@ class History:
         "accuracy" or "R²".
     rows : tuple of int
         The numbers of training and held-out rows.
+    interrupted : bool
+        Whether a KeyboardInterrupt ended the training.
     """
 
     train_loss: FloatArray
@@ -85,6 +87,7 @@ class History:
     epochs_kept: np.ndarray[Any, np.dtype[np.int64]]
     score_name: str
     rows: tuple[int, int]
+    interrupted: bool = False
 
     @property
     def reported_loss(self) -> FloatArray:

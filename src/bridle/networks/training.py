@@ -145,6 +145,7 @@ def train(
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
     training_curves: bool = True,
+    keep_interrupted: bool = False,
 ) -> History:
     """Train every member of a network, and return the learning curves.
 
@@ -177,6 +178,8 @@ def train(
     training_curves : bool
         With False the history has NaN for the training loss, its score, the noise and the penalty,
         and an epoch takes less time: only the held-out rows are evaluated after it.
+    keep_interrupted : bool
+        End the training at a KeyboardInterrupt after the first epoch, instead of raising it.
 
     Returns
     -------
@@ -216,38 +219,46 @@ def train(
     shuffle = torch.Generator().manual_seed(seed)
     curves: list[Tensor] = []
     network.train()
-    for epoch in range(1, epochs + 1):
-        order = torch.randperm(training.X.shape[0], generator=shuffle)
-        for rows in order.split(batch_size):
-            train_step(
-                network,
-                _batch(training, rows),
-                optimizer=optimizer,
-                objective=fitted,
-                penalties=penalties,
-                mode=mode,
-                metric=metric or "euclidean",
-            )
-        if training_curves:
-            acting = at_step(penalties, network.steps)
-            curves.append(evaluate_epoch(network, training, held_out, fitted, acting))
-            losses = curves[-1][:2]
-        else:
-            curves.append(evaluate_held_out(network, held_out, fitted))
-            losses = curves[-1][1]
-        if not losses.isfinite().all():
-            raise TrainingError(
-                f"the loss is not a finite number after epoch {epoch}; "
-                f"use a lower learning rate than {optimizer.param_groups[0]['lr']:g}"
-            )
-        finished = best.update(epoch, curves[-1][1])
-        if on_epoch is not None:
-            on_epoch(epoch, epochs)
-        if finished:
-            break
+    interrupted = False
+    try:
+        for epoch in range(1, epochs + 1):
+            order = torch.randperm(training.X.shape[0], generator=shuffle)
+            for rows in order.split(batch_size):
+                train_step(
+                    network,
+                    _batch(training, rows),
+                    optimizer=optimizer,
+                    objective=fitted,
+                    penalties=penalties,
+                    mode=mode,
+                    metric=metric or "euclidean",
+                )
+            if training_curves:
+                acting = at_step(penalties, network.steps)
+                found = evaluate_epoch(network, training, held_out, fitted, acting)
+                losses = found[:2]
+            else:
+                found = evaluate_held_out(network, held_out, fitted)
+                losses = found[1]
+            if not losses.isfinite().all():
+                raise TrainingError(
+                    f"the loss is not a finite number after epoch {epoch}; "
+                    f"use a lower learning rate than {optimizer.param_groups[0]['lr']:g}"
+                )
+            curves.append(found)
+            finished = best.update(epoch, found[1])
+            if on_epoch is not None:
+                on_epoch(epoch, epochs)
+            if finished:
+                break
+    except KeyboardInterrupt:
+        if not keep_interrupted or not int(best.epoch.min()):
+            raise
+        interrupted = True
     best.restore()
     network.eval()
-    return history_of(curves, best, fitted, (training.X.shape[0], held_out.X.shape[0]))
+    rows_of = (training.X.shape[0], held_out.X.shape[0])
+    return history_of(curves, best, fitted, rows=rows_of, interrupted=interrupted)
 
 
 def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None:

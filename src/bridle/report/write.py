@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from os import PathLike
-
-import pandas as pd
+from typing import Any
 
 from bridle.diagnosis import Diagnosis, diagnose
 from bridle.errors import UsageError
 from bridle.models.ablation import ablate
 from bridle.models.audit import audit_model
-from bridle.models.reading import rows_for_model
+from bridle.models.reading import Rows, rows_for_model
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.report.compose import Reportable, report_of
@@ -21,14 +20,12 @@ from bridle.tables import fingerprint
 
 __all__ = ["full_report", "write_report"]
 
-Table = str | PathLike[str] | pd.DataFrame
-
 
 def write_report(
     result: Reportable,
     path: str | PathLike[str],
     *,
-    table: Table | None = None,
+    table: Rows | None = None,
     figures: str | PathLike[str] | None = None,
     model: TableModel | None = None,
     ablation: bool = True,
@@ -44,7 +41,7 @@ def write_report(
     result : FitResult, SearchResult, Diagnosis, History, LambdaPath or Audit
     path : path
         The page to write. Its folder must exist. The file is written atomically.
-    table : path or DataFrame, optional
+    table : path, DataFrame or (X, y), optional
         The table that was fitted (for a fit or a search), or diagnosed (for a diagnosis).
     figures : path, optional
         A folder; every figure is written there as PNG and SVG.
@@ -90,19 +87,20 @@ def write_report(
 
 def full_report(
     result: FitResult | SearchResult | Diagnosis,
-    table: Table,
+    table: Rows,
     *,
     model: TableModel | None = None,
     ablation: bool = True,
     command: str = "",
     on_epoch: Callable[[int, int], None] | None = None,
+    on_interrupt: Callable[[str], None] | None = None,
 ) -> Report:
     """Diagnose, audit and ablate a fitted model, and build its report.
 
     Parameters
     ----------
     result : FitResult, SearchResult or Diagnosis
-    table : path or DataFrame
+    table : path, DataFrame or (X, y)
         The table that was fitted; for a diagnosis, the table that was diagnosed.
     model : TableModel, optional
         The model that was diagnosed; only for a diagnosis.
@@ -113,22 +111,32 @@ def full_report(
         The command that was run.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch of the ablation.
+    on_interrupt : callable, optional
+        Called with the name of the measurement that a KeyboardInterrupt ended. The report is then
+        built from the others. Without it, the interrupt is raised.
     """
     own = model if isinstance(result, Diagnosis) else result.model
-    diagnosis = result if isinstance(result, Diagnosis) else diagnose(result, table)
     audited = own if own is not None and "strengths" in own.facts else None
-    ablated = audited is not None and ablation and _was_fitted_to(audited, table)
-    return report_of(
-        result,
-        model=own,
-        diagnosis=diagnosis,
-        audit=None if audited is None else audit_model(audited, table),
-        ablation=ablate(audited, table, on_epoch=on_epoch) if audited and ablated else None,
-        command=command,
-    )
+    measurements: dict[str, Callable[[], Any]] = {}
+    if not isinstance(result, Diagnosis):
+        measurements["diagnosis"] = lambda: diagnose(result, table)
+    if audited is not None:
+        measurements["audit"] = lambda: audit_model(audited, table)
+        if ablation and _was_fitted_to(audited, table):
+            measurements["ablation"] = lambda: ablate(audited, table, on_epoch=on_epoch)
+    done: dict[str, Any] = {}
+    for name, measure in measurements.items():
+        try:
+            done[name] = measure()
+        except KeyboardInterrupt:
+            if on_interrupt is None:
+                raise
+            on_interrupt(name)
+            break
+    return report_of(result, model=own, command=command, **done)
 
 
-def _was_fitted_to(model: TableModel, table: Table) -> bool:
+def _was_fitted_to(model: TableModel, table: Rows) -> bool:
     """Return whether a model was fitted to this table."""
     frame, truth = rows_for_model(model, table)
     columns = list(model.encoder.columns)

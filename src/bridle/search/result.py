@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from bridle.models.result import Fitted
+from bridle.models.result import Fitted, counts_text, fitted_text
 from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
+from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
 from bridle.statistics.wording import estimate_text
@@ -51,8 +52,8 @@ class ScoredRows:
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
 
 
-@dataclass(frozen=True, eq=False)
-class SearchResult:
+@dataclass(frozen=True, eq=False, repr=False)
+class SearchResult(HasCard):
     """The result of :func:`bridle.search`.
 
     Attributes
@@ -173,6 +174,31 @@ class SearchResult:
         elif self.answer == "refit":
             model += ", refitted on all rows,"
         return f"The {model} is {' and '.join(parts)}, by {score} on the test set."
+
+    def _card(self) -> Card:
+        score = f"{self.validation_score:.4g} in cross-validation"
+        test = f"{self.test_score.value:.4g} ({self.test_score.low:.4g} to "
+        test += f"{self.test_score.high:.4g}) on the test set"
+        used = {name: each for name, each in self.configuration.to_dict().items() if each}
+        used = {name: each for name, each in used.items() if each not in (1.0, math.inf)}
+        values = {n: f"{v:.3g}" if isinstance(v, float) else str(v) for n, v in used.items()}
+        acting = [f"{name} {value}" for name, value in values.items()]
+        rows = [
+            ("plain", fitted_text(self.plain)),
+            ("chosen", fitted_text(self.chosen)),
+            (self.scoring, f"{score}, {test}"),
+            ("best", ", ".join(acting)),
+        ]
+        rows += [("interrupted", "this is the best result so far")] if self.interrupted else []
+        rows += [("note", note) for note in self.notes]
+        return Card(
+            f"Search for {self.model.target_name!r} ({self.model.task}): {self.considered} "
+            f"configurations in {self.seconds:.0f} s, {counts_text(self.rows)}",
+            rows,
+            self.verdict,
+            "found.model.predict(table), bridle.diagnose(found), "
+            "bridle.save_model(found.model, path)",
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values: everything but the model, the tables and the rows."""

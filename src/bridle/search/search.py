@@ -23,6 +23,7 @@ from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress
 from bridle.search.trial import PLAIN_ID
 from bridle.tables import ReadOptions, infer_task
+from bridle.tables.arrays import Features, Target, table_of
 
 __all__ = ["search"]
 
@@ -30,10 +31,10 @@ FOLDS = 5
 
 
 def search(
-    table: Table,
-    target: str,
+    table: Features,
+    target: Target = None,
     *,
-    test: Table | None = None,
+    test: Table | tuple[Features, Target] | None = None,
     task: str = "auto",
     budget: float | str | None = None,
     configurations: int | None = None,
@@ -67,10 +68,11 @@ def search(
 
     Parameters
     ----------
-    table : path or DataFrame
-    target : str
-        The column to predict.
-    test : path or DataFrame, optional
+    table : path, DataFrame or array
+        A table, or features ``X``; see :func:`bridle.fit`.
+    target : str, int or array
+        The name of the column to predict, or the target ``y`` with a value for each row.
+    test : path, DataFrame or (X, y), optional
         Other rows to test on. Default: a fifth of the table.
     task : {"auto", "classification", "regression"}
     budget : float or str, optional
@@ -157,12 +159,13 @@ def search(
     settings = SearchSettings(
         "", budget, configurations, epochs, answer, seed, engine, workers, memory
     )
+    table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading)
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     prepared = prepare_table(
         given,
-        test,
+        table_of(*test, reading, name=target)[0] if isinstance(test, tuple) else test,
         target=target,
         task=task,
         folds=folds,
@@ -181,7 +184,14 @@ def search(
         on_progress=on_progress,
     )
     best = best_trials(halving, answer)
-    result = build_result(halving, best, prepared, answer)
+    try:
+        result = build_result(halving, best, prepared, answer)
+    except KeyboardInterrupt:
+        if answer != "refit":
+            raise
+        halving.interrupted = True  # the networks of the folds are there already
+        best = best_trials(halving, "best")
+        result = build_result(halving, best, prepared, "best")
     if run_directory is not None:
         # an interrupted search may be resumed, from any trial that can still be promoted
         keep = None if result.interrupted else {PLAIN_ID, *(each.id for each in best)}

@@ -142,17 +142,18 @@ class SuccessiveHalving:
         TrainingError
             If no trial gave finite outputs, or none was evaluated before the interrupt.
         """
+        cause: KeyboardInterrupt | None = None
         try:
             for rung in range(len(self.plan.steps)):
                 self._run_rung(rung)
-        except KeyboardInterrupt:
-            self.interrupted = True
+        except KeyboardInterrupt as interrupt:
+            self.interrupted, cause = True, interrupt
         evaluated = [each for each in self.trials.values() if each.scores]
         if self.interrupted and not evaluated:
             raise TrainingError(
                 "the search was interrupted before any configuration was evaluated, so there is no "
                 "model; run it again"
-            )
+            ) from cause
         if not self.ranked():
             raise TrainingError(
                 f"none of {len(evaluated)} configurations gave finite outputs; "

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import MAX_CATEGORIES
-from bridle.tables.dates import are_months, date_format_of
+from bridle.tables.dates import are_months, date_format_of, fits_compact
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
 
@@ -82,6 +82,12 @@ class Cells:
     def months(self) -> bool:
         """Return whether cells such as 01.2023 or 24.12 are months of years or days of months."""
         return are_months(self.written[~self.absent(MISSING_STRINGS)])
+
+    def are_compact_dates(self, form: str | None) -> bool:
+        """Return whether all cells are dates of a form of digits only, such as 20240113."""
+        return form is not None and fits_compact(
+            pd.Series(self.written[~self.absent(MISSING_STRINGS)], dtype=object), form
+        )
 
     def as_numbers(self, marks: Marks, notes: list[str]) -> pd.Series[Any] | None:
         """Return the column as numbers, or None if it is not one of numbers."""

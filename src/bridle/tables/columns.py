@@ -10,7 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError
-from bridle.tables.dates import are_months, date_format_of, parse_dates
+from bridle.tables.dates import (
+    are_months,
+    date_format_of,
+    exchanged_form,
+    fits_compact,
+    parse_dates,
+)
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 
 __all__ = ["MAX_CATEGORIES", "Column", "as_dates", "as_levels", "as_numbers", "as_strings"]
@@ -119,7 +125,8 @@ def _column_of_strings(
     present = texts[texts.notna()]
     if found_kind is None:
         numbers = present[~present.isin(USUAL)]
-        if len(numbers) and _are_numbers(numbers):
+        dated = fits_compact(numbers, date_format)
+        if len(numbers) and not dated and _are_numbers(numbers):
             return _or_constant(Column(name, "number", len(numbers) < len(texts)), numbers)
     missing = len(present) < len(texts)
     distinct = present.unique()
@@ -289,7 +296,7 @@ def as_dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
     Raises
     ------
     DataError
-        If there are values, and none is a date.
+        If there are values, and none is a date; or if day and month are exchanged.
     """
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values
@@ -306,5 +313,10 @@ def as_dates(values: pd.Series[Any], date_format: str | None) -> pd.Series[Any]:
         raise DataError(
             f"column {values.name!r}, row {at + 1}: {texts.iloc[at]!r} is not a date{form}, and "
             "no other cell is, but the column had dates in training; correct the dates"
+        )
+    if dates.isna().any() and (other := exchanged_form(texts[present], date_format)) is not None:
+        raise DataError(
+            f"the dates of {values.name!r} are of the form {other}, but had the form "
+            f"{date_format} in training; write them as in training, or give --date-format {other}"
         )
     return dates

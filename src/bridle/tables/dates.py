@@ -6,14 +6,25 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-__all__ = ["are_months", "date_format_of", "other_reading", "parse_dates"]
+__all__ = ["are_months", "compact_form", "date_format_of", "digits_as", "exchanged_form"]
+__all__ += ["fits_compact", "is_compact", "looks_dated", "other_reading", "parse_dates"]
 
 _MONTH = re.compile(
     r"(?:0[1-9]|1[0-2])\.(?:19|20)\d\d$|(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])$"
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+_COMPACT = {8: "%Y%m%d", 6: "%Y%m", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
+_YEARS = (1900, 2100)  # of numbers that are taken for dates
+_NAME = r"(?:jan|feb|mar|mär|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
+_DATED = re.compile(
+    r"\d{4}([-./])\d{1,2}\1\d{1,2}(?![-./]?\d)|\d{1,2}([-./])\d{1,2}\2(?:\d{4}|\d\d)(?![-./]?\d)"
+    rf"|\d{{1,2}}\.?[ /-]?{_NAME},?[ /-]?\d{{2,4}}\b|{_NAME} \d{{1,2}}(?:st|nd|rd|th)?,? \d{{4}}\b"
+    r"|\d{1,2}:\d\d(?::\d\d)?\b",
+    re.IGNORECASE,
+)
 
 
 def are_months(cells: Iterable[str]) -> bool:
@@ -77,13 +88,108 @@ def other_reading(texts: pd.Series[Any], written: str | None) -> str | None:
     >>> other_reading(pd.Series(["05/13/2024"]), "%m/%d/%Y") is None
     True
     """
+    swapped = _exchanged(written)
+    distinct = pd.Series(texts.astype(str).unique(), dtype=object)
+    return swapped if swapped is not None and _all_fit(distinct, swapped) else None
+
+
+def looks_dated(cell: str) -> bool:
+    """Return whether a string begins like a date or a time of day.
+
+    Examples
+    --------
+    >>> [looks_dated(cell) for cell in ("2024-01-13", "13. Jan 2024", "9:30", "5 kg", "1.2.3")]
+    [True, True, True, False, False]
+    """
+    return _DATED.match(cell) is not None
+
+
+def is_compact(form: str | None) -> bool:
+    """Return whether dates of a form are digits only, such as 20240113.
+
+    Examples
+    --------
+    >>> is_compact("%Y%m%d"), is_compact("%d.%m.%Y"), is_compact(None)
+    (True, False, False)
+    """
+    return form is not None and re.fullmatch(r"(?:%[YymdHMSj])+", form) is not None
+
+
+def compact_form(values: pd.Series[Any]) -> str | None:
+    """Return the form of dates that whole numbers look like, such as 20240113; else None.
+
+    Examples
+    --------
+    >>> compact_form(pd.Series([20240113, 20231231])), compact_form(pd.Series([20240113, 20241301]))
+    ('%Y%m%d', None)
+    """
+    present = values.dropna()
+    numbers = present.to_numpy(dtype=np.float64)
+    if len(np.unique(numbers)) < 2 or not np.isfinite(numbers).all():
+        return None
+    for digits, form in _COMPACT.items():
+        year = 10 ** (digits - 4)
+        if (numbers < _YEARS[0] * year).any() or (numbers >= (_YEARS[1] + 1) * year).any():
+            continue
+        if (numbers != np.floor(numbers)).any():
+            return None
+        return form if _all_fit(digits_as(present).drop_duplicates(), form) else None
+    return None
+
+
+def fits_compact(texts: pd.Series[Any], form: str | None) -> bool:
+    """Return whether all strings are dates of a form of digits only, of years from 1900 to 2100.
+
+    Examples
+    --------
+    >>> fits_compact(pd.Series(["20240113"]), "%Y%m%d"), fits_compact(pd.Series(["7"]), "%Y%m%d")
+    (True, False)
+    """
+    if form is None or not is_compact(form) or not len(texts):
+        return False
+    distinct = pd.Series(texts.astype(str).unique(), dtype=object)
+    if not distinct.str.fullmatch(r"\d+").all():
+        return False
+    years = pd.to_datetime(distinct, format=form, errors="coerce", utc=True).dt.year
+    return bool(years.between(*_YEARS).all())
+
+
+def exchanged_form(texts: pd.Series[Any], written: str | None) -> str | None:
+    """Return the form with day and month exchanged, if strings have only that one.
+
+    Some strings must have only the exchanged form, and none only the given one.
+
+    Examples
+    --------
+    >>> exchanged_form(pd.Series(["05/01/2024", "31/01/2024"]), "%m/%d/%Y")
+    '%d/%m/%Y'
+    >>> exchanged_form(pd.Series(["01/31/2024", "31/01/2024"]), "%m/%d/%Y") is None
+    True
+    """
+    swapped = _exchanged(written)
+    if swapped is None:
+        return None
+    distinct = pd.Series(texts.dropna().astype(str).unique(), dtype=object)
+    has, other = (
+        pd.to_datetime(distinct, format=form, errors="coerce", utc=True).notna()
+        for form in (written, swapped)
+    )
+    return swapped if (other & ~has).any() and not (has & ~other).any() else None
+
+
+def _exchanged(written: str | None) -> str | None:
+    """Return a form with day and month exchanged, or None if no one writes dates so."""
     if written is None or "%d" not in written or "%m" not in written:
         return None
     if written.startswith("%Y"):
         return None  # year, month, day is the only order in use
-    swapped = written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
-    distinct = pd.Series(texts.astype(str).unique(), dtype=object)
-    return swapped if _all_fit(distinct, swapped) else None
+    return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+
+
+def digits_as(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return whole numbers as strings of digits, and None for missing values."""
+    texts = [None if pd.isna(value) else str(int(value)) for value in values]
+    return pd.Series(texts, index=values.index, name=values.name, dtype=object)
 
 
 def _all_fit(texts: pd.Series[Any], written: str) -> bool:

@@ -269,10 +269,7 @@ class TableEncoder:
     def _numbers(self, read: Mapping[str, Any], rows: int) -> FloatArray:
         """Return numerical and date columns as float64, with NaN for missing values."""
         blocks = [read[column.name][:, None] for column in self._of("number")]
-        blocks += [
-            date_features(read[column.name], has_time=column.has_time)
-            for column in self._of("date")
-        ]
+        blocks += [date_features(read[c.name], has_time=c.has_time) for c in self._of("date")]
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((rows, 0))
 
     def _names(self) -> tuple[str, ...]:

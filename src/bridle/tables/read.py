@@ -182,6 +182,8 @@ def read_with_notes(
         signs = (signs[0], *marks, *signs[1:])
     told = (*notes, *done.notes)
     written = checked if known is not None else None
+    if known is not None:  # dates are in the form of the model now, and may be read again
+        options = replace(options, date_format=None)
     return ReadTable(
         done.frame, signs, done.marks, done.missing, told, options, done.units, written
     )

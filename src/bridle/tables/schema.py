@@ -9,7 +9,7 @@ import pandas as pd
 
 from bridle.errors import DataError
 from bridle.tables.columns import Column, as_strings, column_of
-from bridle.tables.dates import other_reading
+from bridle.tables.dates import compact_form, other_reading
 from bridle.tables.missing import ALWAYS
 
 __all__ = ["columns_of", "with_target"]
@@ -47,6 +47,15 @@ def columns_of(
                 notes.append(
                     f"the dates of {column.name!r} are read as {column.date_format}, but can also "
                     f"be {other}; give --date-format to settle it"
+                )
+        elif column.kind == "number" and pd.api.types.is_numeric_dtype(frame[name].dtype):
+            form = compact_form(frame[name])
+            if form is not None:
+                example = int(frame[name].dropna().iloc[0])
+                notes.append(
+                    f"the numbers of {column.name!r} look like dates of the form {form}, such as "
+                    f"{example}, but are read as numbers; give --date-format {form} to read them "
+                    "as dates"
                 )
     return tuple(found), notes
 

@@ -12,6 +12,7 @@ import pandas as pd
 from bridle.errors import DataError
 from bridle.tables.cells import Cells, without
 from bridle.tables.columns import Column
+from bridle.tables.dates import digits_as, fits_compact, is_compact
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL
 from bridle.tables.numbers import Marks, find_marks
 from bridle.tables.options import ReadOptions
@@ -81,6 +82,8 @@ def settle(
     DataError
         If a number can mean two things, or a column has another unit than in training.
     """
+    compact = options.date_format if is_compact(options.date_format) else None
+    frame = _with_digits(frame, compact, target, known)
     columns = {
         str(name): Cells(frame[name], options.missing)
         for name in frame.columns
@@ -100,7 +103,8 @@ def settle(
     )
     if known is not None:
         as_known = {
-            name: _known(cells, known[name], marks, trained) for name, cells in columns.items()
+            name: _known(cells, known[name], marks, trained, options.date_format)
+            for name, cells in columns.items()
         }
         units = {name: cells.unit for name, cells in columns.items() if cells.unit}
         done = _replaced(frame, as_known)
@@ -111,6 +115,9 @@ def settle(
     missing: dict[str, tuple[str, ...]] = {}
     for name, cells in columns.items():
         if name == target and typed:
+            continue
+        if name != target and cells.are_compact_dates(compact):
+            notes.append(f"{name!r} is read as dates of the form {compact}")
             continue
         found = cells.as_numbers(marks, notes) if candidates[name] else None
         if found is None and name != target:
@@ -199,8 +206,37 @@ def _without_percent(
     return found
 
 
+def _with_digits(
+    frame: pd.DataFrame,
+    compact: str | None,
+    target: str | None,
+    known: Mapping[str, Column] | None,
+) -> pd.DataFrame:
+    """Return a frame in which numbers that are dates, such as 20240113, are strings of digits."""
+    if known is None:
+        forms = {str(name): compact for name in frame.columns if str(name) != target}
+    else:
+        dates = [each for each in known.values() if each.kind == "date"]
+        forms = {each.name: compact or each.date_format for each in dates}
+    digits = {}
+    for name in [name for name, form in forms.items() if is_compact(form) and name in frame]:
+        values: pd.Series[Any] = frame[name]
+        if not pd.api.types.is_numeric_dtype(values.dtype):
+            continue
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        if (numbers[~np.isnan(numbers)] % 1 == 0).all():
+            texts = digits_as(values)
+            if fits_compact(texts.dropna(), forms[name]):
+                digits[name] = texts
+    return _replaced(frame, digits)
+
+
 def _known(
-    cells: Cells, column: Column, marks: Marks, trained: Mapping[str, str] | None
+    cells: Cells,
+    column: Column,
+    marks: Marks,
+    trained: Mapping[str, str] | None,
+    date_format: str | None,
 ) -> pd.Series[Any]:
     """Return a column as the model reads it; what does not fit stays a string."""
     if column.kind == "number":
@@ -219,6 +255,11 @@ def _known(
     gone = cells.absent((*ALWAYS, *column.missing))
     gone |= np.array([cell in USUAL and cell not in kept for cell in cells.written])
     texts = without(cells.written, gone)
+    if column.kind == "date" and date_format is not None:
+        series = pd.Series(texts, dtype=object)
+        dates = pd.to_datetime(series, format=date_format, errors="coerce", utc=True)
+        own = dates.dt.strftime(column.date_format or "%Y-%m-%dT%H:%M:%S.%f")
+        texts = np.array(own.where(dates.notna(), series), dtype=object)
     if column.kind == "date" and column.date_format is None:
         series = pd.Series(texts, dtype=object)
         dates = pd.to_datetime(series, format="ISO8601", errors="coerce", utc=True)

@@ -11,12 +11,9 @@ import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.columns import Column, as_strings
-from bridle.tables.numbers import is_amount, is_numberish
+from bridle.tables.target_checks import MAX_CLASSES, check_amounts, check_dates
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
-
-MAX_CLASSES = 20
-"""With more distinct whole numbers the task is regression, not classification."""
 
 ClassLabel = str | int | bool | float
 
@@ -82,7 +79,8 @@ def infer_task(target: pd.Series[Any]) -> str:
     ------
     DataError
         If there are more than 20 distinct strings, and half of them look like numbers, such as
-        "5 kg" or "<5".
+        "5 kg" or "<5"; or if there are more than 20 distinct dates, also as numbers such as
+        20240113.
 
     Examples
     --------
@@ -91,33 +89,13 @@ def infer_task(target: pd.Series[Any]) -> str:
     ('classification', 'regression')
     """
     numeric = pd.api.types.is_numeric_dtype(target.dtype)
+    check_dates(target)
     if not numeric or pd.api.types.is_bool_dtype(target.dtype):
-        _check_amounts(target)
+        check_amounts(target)
         return "classification"
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
     return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
-
-
-def _check_amounts(target: pd.Series[Any]) -> None:
-    """Refuse many strings that look like numbers with a unit: they are hardly classes."""
-    if isinstance(target.dtype, pd.CategoricalDtype) or target.nunique() <= MAX_CLASSES:
-        return
-    texts = as_strings(target)
-    amounts = texts.map(
-        lambda text: text is not None and (is_amount(text) or is_numberish(text))
-    ).astype(bool)
-    if amounts.sum() < len(texts) / 2 or texts.str.fullmatch(r"0\d+").any():
-        return
-    odd = [text for text in texts if text is not None and not is_numberish(text)]
-    shown = f", but {odd[0]!r} is not one" if odd else ", but not in one unit or form"
-    if odd and is_amount(odd[0]) and odd[0][0].isdigit():
-        shown = f" with a unit, such as {odd[0]!r}"
-    raise DataError(
-        f"the target {target.name!r} looks like numbers{shown}: {target.nunique()} classes would "
-        "be many; write plain numbers, or give --task classification (in Python: "
-        "task='classification') to use them as classes"
-    )
 
 
 @dataclass(frozen=True)
@@ -339,7 +317,8 @@ def _numeric(target: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     if not pd.api.types.is_numeric_dtype(target.dtype):
         raise DataError(
             f"the target {target.name!r} has {str(target.iloc[0])!r}, which is not a number; "
-            "use --task classification (in Python: task='classification')"
+            "convert it to numbers, or use --task classification (in Python: "
+            "task='classification')"
         )
     _check_finite(target)
     return target.to_numpy(dtype=np.float64)

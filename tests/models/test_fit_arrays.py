@@ -1,0 +1,195 @@
+"""`bridle.fit(X, y)`: arrays, lists, frames and Series of any labels, and settings by words."""
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+import torch
+from scipy import sparse
+
+import bridle
+from bridle.tables.arrays import table_of
+
+QUICK = {"hidden": (4,), "epochs": 1}
+ROWS = 40
+
+
+@pytest.fixture(scope="module", name="X")
+def _features():
+    return np.random.default_rng(0).normal(size=(ROWS, 3))
+
+
+LABELS = {
+    "strings": ["no", "yes"],
+    "digits": ["1", "2"],
+    "codes": ["01", "02"],
+    "integers": [3, 7],
+    "booleans": [False, True],
+    "floats": [0.5, 1.5],
+}
+
+
+@pytest.mark.parametrize("kind", LABELS)
+@pytest.mark.parametrize("form", [list, np.array, pd.Series, lambda y: np.array(y, dtype=object)])
+def test_labels_come_back_as_they_were_given(X, kind, form):
+    y = LABELS[kind] * (ROWS // 2)
+    model = bridle.fit(X, form(y), task="classification", **QUICK).model
+    assert model.target.classes == tuple(LABELS[kind])
+    predicted = model.predict(pd.DataFrame(X))["prediction"]
+    assert {type(value) for value in predicted.tolist()} == {type(LABELS[kind][0])}
+
+
+FORMS = {
+    "list": lambda X: X.tolist(),
+    "frame": pd.DataFrame,
+    "tensor": torch.tensor,
+    "sparse": sparse.csr_matrix,
+    "polars": lambda X: pl.DataFrame(X, schema=["0", "1", "2"]),
+    "rows by name": lambda X: [dict(zip("012", row, strict=True)) for row in X.tolist()],
+    "columns by name": lambda X: dict(zip("012", X.T, strict=True)),
+    "records": lambda X: np.rec.fromarrays(list(X.T), names=["0", "1", "2"]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_features_of_any_form_are_the_same_table(X, form):
+    y = ["a", "b"] * (ROWS // 2)
+    made, name = table_of(FORMS[form](X), y)
+    right, _ = table_of(X, y)
+    assert name == "target"
+    pd.testing.assert_frame_equal(
+        made.set_axis([*"012", "y"], axis=1), right.set_axis([*"012", "y"], axis=1)
+    )
+
+
+def test_each_column_of_a_list_keeps_its_type():
+    made, _ = table_of([[1, "a", 0.5], [2, "b", 1.5]], [True, False])
+    assert [made[name].dtype.kind for name in (0, 2, "target")] == ["i", "f", "b"]
+    assert made[1].tolist() == ["a", "b"]
+
+
+def _found(*given):
+    found = bridle.fit(*given, **QUICK).to_dict()
+    found["facts"]["table"].pop("marks")  # a file's separator is known
+    return found
+
+
+def test_both_are_the_table_with_that_target(X, tmp_path):
+    y = pd.Series(np.where(X[:, 0] > 0, "yes", "no"), name="label")
+    frame = pd.DataFrame(X, columns=["a", "b", "c"])
+    table = frame.assign(label=y)
+    path = tmp_path / "features.csv"
+    frame.to_csv(path, index=False)
+    scores = [
+        _found(*given)
+        for given in (
+            (table, "label"),
+            (frame, y),
+            (path, y),
+            (frame, pl.Series("label", y.tolist())),
+        )
+    ]
+    assert scores[0] == scores[1] == scores[2] == scores[3]
+
+
+def test_columns_named_by_numbers(X):
+    frame = pd.DataFrame(np.c_[X, X[:, 0] > 0])
+    model = bridle.fit(frame, 3, **QUICK).model
+    assert (model.target_name, model.encoder.columns) == ("3", ("0", "1", "2"))
+    assert bridle.fit(frame, frame.columns[3], drop=[1], **QUICK).model.encoder.columns == (
+        "0",
+        "2",
+    )
+    by_string = model.predict(frame.rename(columns=str))
+    assert model.predict(frame).equals(by_string)
+    assert model.predict(frame[[2, 0, 1]]).equals(by_string)
+
+
+def test_what_follows_takes_both(X):
+    y = np.where(X[:, 0] > 0, "yes", "no")
+    result = bridle.fit(X, y, **QUICK)
+    quick = {"reference": False, "shuffled_labels": False, "masks": 0}
+    told = bridle.diagnose(result.model, (X, y), **quick).notes
+    assert told == (
+        "this is the table that the model was fitted to; it was split into the same parts",
+    )
+    assert bridle.audit_model(result.model, (X, y)).passed
+    assert bridle.ablate(result.model, (X, y), factors=[1], steps=2).rows["training"] == 24
+
+
+def test_a_search_takes_both_and_a_test_part(X):
+    y = pd.Series(np.where(X[:, 0] > 0, "yes", "no"), name="label")
+    options = {"configurations": 9, "epochs": 1, "hidden": [(4,)], "folds": 2}
+    found = bridle.search(X, y, test=(X[:10], y[:10].to_numpy()), **options)
+    assert (found.rows, found.model.target_name) == ({"searched": ROWS, "test": 10}, "label")
+
+
+def _y():
+    return ["a", "b"] * (ROWS // 2)
+
+
+REFUSED = {
+    "lengths": (lambda X: (X, _y()[1:]), "X has 40 rows, but y has 39 values"),
+    "one dimension": (lambda X: (X[:, 0], _y()), r"such as X.reshape\(-1, 1\)"),
+    "three dimensions": (lambda X: (X[None], _y()), r"it must be \[rows, features\]"),
+    "ragged": (lambda _: ([[1, 2], [3]] * 20, _y()), "the rows of X have 1 to 2 values"),
+    "several targets": (lambda X: (X, X[:, :2]), r"y has the shape \[40, 2\]"),
+    "nested": (lambda X: (X, [[1]] * 40), r"y has \[1\] in a row"),
+    "no target": (lambda X: (X,), r"fit\(X, y\)"),
+    "y is a bool": (lambda X: (X, True), "the target is True"),
+    "mixed labels": (lambda X: (X, ["a", 1] * 20), r"several types \(int, str\)"),
+    "strange labels": (lambda X: (X, [object()] * 40), "values of the type object"),
+    "complex": (lambda X: (X * 1j, _y()), "the dtype complex128"),
+    "target among the features": (
+        lambda X: (pd.DataFrame(X), pd.Series(X[:, 1], name=1)),
+        "X has a column 1, which is the name of y",
+    ),
+    "rows in another order": (
+        lambda X: (pd.DataFrame(X), pd.Series(_y()).sample(frac=1, random_state=0)),
+        "the indexes of X and y differ",
+    ),
+    "rows of another part": (
+        lambda X: (pd.DataFrame(X, index=range(5, 45)), pd.Series(_y(), index=range(2, 42))),
+        "the indexes of X and y differ",
+    ),
+    "no such column": (lambda X: (X, "y"), "no column 'y' for the target; there are: '0'"),
+    "names that are equal": (
+        lambda X: (pd.DataFrame(X, columns=[1, "1", 2]), _y()),
+        "several columns named '1'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_unclear_is_refused(X, case):
+    given, message = REFUSED[case]
+    with pytest.raises((bridle.UsageError, bridle.DataError), match=message):
+        bridle.fit(*given(X), **QUICK)
+
+
+def test_words_are_the_fields_of_strengths_and_recipe(X):
+    y = _y()
+    strengths = bridle.Strengths(l1=1e-2, l2=1e-1, keep_prob=0.75, max_norm=1.0)
+    recipe = bridle.Recipe(hidden=(4,), epochs=3, patience=None, learning_rate=0.01)
+    one = bridle.fit(X, y, strengths=strengths, recipe=recipe)
+    words = {"l1": 1e-2, "l2": 1e-1, "drop_prob": 0.25, "max_norm": 1.0}
+    words |= {"hidden": (4,), "epochs": 3, "patience": 0, "learning_rate": 0.01}
+    assert bridle.fit(X, y, **words).to_dict() == one.to_dict()
+
+
+WORDS = {
+    "both": ({"strengths": bridle.Strengths(), "l1": 1e-4}, "strengths= and l1= are given"),
+    "both recipes": ({"recipe": bridle.Recipe(), "epochs": 3}, "recipe= and epochs= are given"),
+    "keep and drop": ({"keep_prob": 0.5, "drop_prob": 0.5}, "exactly one"),
+    "typing error": ({"keep_porb": 0.5}, "no argument 'keep_porb'; did you mean 'keep_prob'"),
+    "another one": ({"epoch": 3}, "did you mean 'epochs'"),
+    "of the whole call": ({"sead": 3}, "did you mean 'seed'"),
+    "out of range": ({"keep_prob": 1.5}, "keep_prob is 1.5; it must be above 0 and at most 1"),
+}
+
+
+@pytest.mark.parametrize("case", WORDS)
+def test_words_that_cannot_be_meant(X, case):
+    words, message = WORDS[case]
+    with pytest.raises(bridle.UsageError, match=message):
+        bridle.fit(X, _y(), **words)
