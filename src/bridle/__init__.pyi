@@ -4,7 +4,9 @@ from .audit import (
 )
 from .diagnosis import (
     Diagnosis as Diagnosis,
+    LearningCurve as LearningCurve,
     diagnose as diagnose,
+    learning_curve as learning_curve,
 )
 from .dialects import (
     DIALECTS as DIALECTS,

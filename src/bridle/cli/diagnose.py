@@ -29,6 +29,13 @@ def diagnose(
             help="Also train on shuffled labels, and train gradient boosting, to compare."
         ),
     ] = True,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Also train on fewer rows, to find out whether more rows would help.",
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     report: ReportTo = None,
     figures: FiguresTo = None,
@@ -78,6 +85,7 @@ def diagnose(
         training=known,
         reference=refit,
         shuffled_labels=refit,
+        learning_curve=learning_curve,
         seed=seed,
     )
     if as_json:

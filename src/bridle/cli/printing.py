@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from rich.console import Console
 from rich.table import Table as Grid
 
-from bridle.diagnosis import Diagnosis, Part
+from bridle.diagnosis import Diagnosis, LearningCurve, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
 from bridle.search import SearchResult
@@ -146,6 +146,8 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
         label = f"gap, training − {found.gap.measured_on}"
         grid.add_row(label, "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
     console.print(grid)
+    if found.learning_curve is not None:
+        _show_learning_curve(found.learning_curve, console)
     for name, value in _measured(found):
         console.print(f"{name}: {value}", markup=False, highlight=False)
     console.print(f"verdict: {found.verdict}", markup=False, highlight=False, style="bold")
@@ -162,6 +164,21 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
 
 def _count(part: Part) -> str:
     return "" if part.rows is None else f"{part.rows:,}"
+
+
+def _show_learning_curve(curve: LearningCurve, console: Console) -> None:
+    share = curve.is_share
+    unit = " %" if share else ""
+    grid = Grid(title="scores by training rows", title_justify="left")
+    for heading in ("training rows", f"training {curve.score_name}", f"test {curve.score_name}"):
+        grid.add_column(heading, justify="right")
+    for point in curve.points:
+        training = score_text(point.training, share=share)
+        score = estimate_text(point.test, share=share, unit=unit)
+        grid.add_row(f"{point.rows:,}", training + unit, score)
+    console.print(grid)
+    for note in curve.notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
 
 
 def _number(estimate: Estimate) -> str:

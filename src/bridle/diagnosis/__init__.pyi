@@ -1,6 +1,7 @@
 from .calibration import Bin as Bin, Calibration as Calibration
 from .curves import Curves as Curves
 from .diagnose import diagnose as diagnose
+from .learning_curve import learning_curve as learning_curve
 from .network_state import (
     LayerState as LayerState,
     ShuffledLabels as ShuffledLabels,
@@ -14,3 +15,7 @@ from .performance import (
     WorstRow as WorstRow,
 )
 from .record import Diagnosis as Diagnosis
+from .row_curve import (
+    LearningCurve as LearningCurve,
+    LearningCurvePoint as LearningCurvePoint,
+)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 
-from scipy.stats import norm
-
 from bridle.diagnosis.record import Diagnosis
+from bridle.diagnosis.row_curve import change_text, needed_rows, needed_text
 from bridle.statistics.claims import Claim
 from bridle.statistics.wording import estimate_text, score_text
 
@@ -14,7 +13,6 @@ __all__ = ["advice_of", "evidence_of"]
 
 _MANY_PARAMETERS = 10.0
 _MISCALIBRATED = 0.05
-_MOST_ROWS = 10**6
 
 
 def evidence_of(found: Diagnosis) -> tuple[str, ...]:
@@ -71,6 +69,8 @@ def _of_curves(found: Diagnosis) -> list[str]:
 
 def _of_the_rest(found: Diagnosis) -> list[str]:
     lines = []
+    if (curve := found.learning_curve) is not None:
+        lines.append(curve.sentence[0].lower() + curve.sentence[1:])
     if (shuffled := found.shuffled_labels) is not None:
         lines.append(f"trained on shuffled labels, it memorizes {shuffled.memorised:.0%} of them")
     if (chosen := found.selection) is not None:
@@ -137,7 +137,8 @@ def _against_overfitting(found: Diagnosis) -> list[str]:
         )
     better = [each for each in found.references if each.comparison.answer == "better"]
     lines += [f"consider {each.name}, which predicts new rows better" for each in better]
-    lines.append("collect more training rows, if possible")
+    if found.learning_curve is None or found.learning_curve.answer == "cannot tell":
+        lines.append("collect more training rows, if possible")
     return lines
 
 
@@ -183,7 +184,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     lines = []
     if new is not None and new.rows:
-        need = _needed(new.rows, undecided)
+        need = needed_rows(new.rows, undecided.p_value, undecided.level)
         lines.append(opening + _more_rows(new.rows, need, found.gap.measured_on))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
@@ -204,28 +205,20 @@ def _undecided(first: Claim, second: Claim) -> Claim:
     return min(first, second, key=lambda each: each.p_value / each.level)
 
 
-def _needed(rows: int, claim: Claim) -> float:
-    """Return how many rows would show a claim: a standing grows with the square root of rows."""
-    standing = float(norm.isf(claim.p_value))
-    return rows * (float(norm.isf(claim.level)) / standing) ** 2 if standing > 0 else math.inf
-
-
 def _more_rows(rows: int, need: float, part: str) -> str:
-    wanted = f"about {_rounded(need)}" if need < _MOST_ROWS else "far more than a million"
     return (
         f"use more new rows: there are {rows} ({part}), and a difference of this size needs "
-        f"{wanted}"
+        f"{needed_text(need)}"
     )
-
-
-def _rounded(count: float) -> str:
-    digits = max(0, int(math.log10(max(count, 1))) - 1)
-    return f"{math.ceil(count / 10**digits) * 10**digits:,}"
 
 
 def _besides(found: Diagnosis) -> list[str]:
     """Return advice that does not depend on the verdict."""
     lines = []
+    curve = found.learning_curve
+    if curve is not None and curve.answer == "would help":
+        moved = change_text(curve.points, curve.change, curve.score_name, curve.answer)
+        lines.append(f"collect more training rows: {moved}")
     if (fit := found.calibration) is not None and fit.p_value < _MISCALIBRATED:
         if fit.overconfidence.low > 0:
             lines.append(

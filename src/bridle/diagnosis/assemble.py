@@ -17,6 +17,7 @@ from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetwor
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
 from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
+from bridle.diagnosis.row_curve import LearningCurve
 from bridle.errors import UsageError
 from bridle.statistics.claims import Rival, gap_of
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
@@ -83,6 +84,7 @@ class Measurements:
     layers: tuple[LayerState, ...] = ()
     subnetworks: Subnetworks | None = None
     selection: Selection | None = None
+    learning_curve: LearningCurve | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
@@ -124,6 +126,7 @@ def assemble(measured: Measurements) -> Diagnosis:
         layers=measured.layers,
         subnetworks=measured.subnetworks,
         selection=measured.selection,
+        learning_curve=measured.learning_curve,
         references=references,
         worst=() if new is None or at is None else _worst(measured, new, at),
         claims=ruling.claims,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -9,6 +10,7 @@ import pandas as pd
 from torch import nn
 
 from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.learning_curve import learning_curve as curve_over_rows
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.subjects.arrays import is_estimator, measure_arrays
 from bridle.diagnosis.subjects.fits import measure_fit
@@ -34,6 +36,7 @@ def diagnose(
     member: int | None = None,
     reference: bool = True,
     shuffled_labels: bool = True,
+    learning_curve: bool = False,
     folds: int | None = None,
     masks: int = 64,
     worst: int = 10,
@@ -74,6 +77,9 @@ def diagnose(
         comparison.
     shuffled_labels : bool
         Also train the model on permuted targets, if possible, on at most 10,000 rows.
+    learning_curve : bool
+        Also train the model on fewer rows, to find out whether more rows would help; see
+        :func:`bridle.learning_curve`. This takes as long as a few dozen fits.
     folds : int, optional
         For an estimator: number of cross-validation folds of the training rows, on which clones
         are fitted to measure the gap.
@@ -118,7 +124,12 @@ def diagnose(
         worst=worst,
         seed=seed,
     )
-    return assemble(_material(subject, data, training, test, options))
+    measured = _material(subject, data, training, test, options)
+    if learning_curve:
+        rows = None if isinstance(subject, FitResult) else data
+        curve = curve_over_rows(subject, rows, training=training, seed=seed)
+        measured = replace(measured, learning_curve=curve)
+    return assemble(measured)
 
 
 def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Measurements:

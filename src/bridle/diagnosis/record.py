@@ -9,6 +9,7 @@ from bridle.diagnosis.calibration import Calibration
 from bridle.diagnosis.curves import Curves
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
+from bridle.diagnosis.row_curve import LearningCurve
 from bridle.statistics import Claim, Verdict
 from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
@@ -46,6 +47,8 @@ class Diagnosis(HasCard):
     layers : tuple of LayerState
     subnetworks : Subnetworks, optional
         For networks with noise.
+    learning_curve : LearningCurve, optional
+        Scores against the number of training rows, if it was asked for.
     selection : Selection, optional
         For models selected among several configurations.
     references : tuple of Reference
@@ -82,6 +85,7 @@ class Diagnosis(HasCard):
     layers: tuple[LayerState, ...] = ()
     subnetworks: Subnetworks | None = None
     selection: Selection | None = None
+    learning_curve: LearningCurve | None = None
     references: tuple[Reference, ...] = ()
     worst: tuple[WorstRow, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -7,11 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight
 
 from bridle.errors import UsageError
 from bridle.estimators.lbfgs import LbfgsTraining
 from bridle.estimators.stochastic import StochasticTraining
+from bridle.estimators.weights import as_sample_weight, weights_in
 
 __all__ = ["BaseMLP", "supports_partial_fit"]
 
@@ -46,18 +46,19 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
         reset = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         labels = y
         X, y = self._encode_targets(X, y, incremental, reset=reset)
-        weight = None if sample_weight is None else _check_sample_weight(sample_weight, X)
-        weight = self._combined_weights(labels, weight)
+        weight = self._combined_weights(labels, as_sample_weight(sample_weight, X))
+        if not reset:
+            self._check_same_network(tuple(map(int, hidden)), y.shape[1])
         self.n_outputs_ = y.shape[1]
         units = [X.shape[1], *(int(size) for size in hidden), self.n_outputs_]
         self._random_state = check_random_state(self.random_state)
         if reset:
             self._initialize(units, X.dtype)
         else:
-            self.densify()
+            self._continue()
         network = self._to_perceptron()
         if weight is not None:
-            weight = weight.astype(self.coefs_[0].dtype, copy=False)
+            weight = weights_in(weight, self.coefs_[0].dtype)
         if self.solver == "lbfgs":
             self._fit_lbfgs(network, X, y, weight)
         else:
@@ -71,7 +72,20 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
             )
         return self
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
+    def _check_same_network(self, hidden: tuple[int, ...], outputs: int) -> None:
+        """Raise UsageError if further training needs a network of another shape."""
+        known = getattr(self, "_hidden_sizes", hidden)
+        now = self._out_activation()
+        changed = None
+        if hidden != known:
+            changed = f"hidden_layer_sizes is {hidden}, and was {known}"
+        elif outputs != self.n_outputs_:
+            changed = f"y has {outputs} outputs, and had {self.n_outputs_}"
+        elif now != self.out_activation_:
+            changed = f"the loss needs the output {now!r}, and was fitted with "
+            changed += repr(self.out_activation_)
+        if changed:
+            raise UsageError(
+                f"{changed}, in the fit that this one continues; keep it as it was, or start a "
+                "new network with fit and warm_start=False"
+            )

@@ -59,7 +59,8 @@ class MLPClassifier(ClassLabels):
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the previous fit.
+        Whether ``fit`` continues from the previous fit. The solver may change, the sizes of the
+        network may not.
     momentum : float, default=0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
@@ -91,8 +92,10 @@ class MLPClassifier(ClassLabels):
         DropConnect: probability of keeping a weight.
     max_norm : float or None, default=None
         Upper bound on the Euclidean norm of the weights that enter a unit.
-    class_weight : dict, "balanced" or None, default=None
-        Weight of each class. "balanced" uses rows / (classes × rows of the class).
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        Weight of each class; 1 for a class that the dict does not name. "balanced" uses
+        rows / (classes × rows of the class). For multilabel targets, a list with a dict of the
+        weights of 0 and 1 for each label, or "balanced"; a row has the product over its labels.
     keep_stages : bool, default=False
         Whether to keep the weights after each epoch, for the ``staged_*`` methods.
     device : {"cpu", "cuda", "auto"}, default="cpu"
@@ -140,8 +143,15 @@ class MLPClassifier(ClassLabels):
     mask_seed_ : int
         Seed in the address of every mask.
     encoder_ : TableEncoder
-        Encoder of a DataFrame with non-numerical columns or missing values; see
-        :class:`bridle.tables.TableEncoder`. A purely numerical DataFrame is used as it is.
+        Encoder of a DataFrame with non-numerical columns; see
+        :class:`bridle.tables.TableEncoder`. Numerical input has none.
+    imputed_values_ : array ``[features]``
+        What replaces a missing value: the feature's mean over the rows of the first call. Not
+        with ``encoder_``.
+    indicated_features_ : int array
+        Features with missing values in the first call. Each has a missing indicator, a further
+        input after the features. A value that is missing in another feature is imputed without
+        an indicator. Not with ``encoder_``.
     n_features_in_ : int
         Number of features in ``fit``.
     feature_names_in_ : array of str
@@ -165,7 +175,7 @@ class MLPClassifier(ClassLabels):
     """
 
     _parameter_constraints = BaseMLP._parameter_constraints | {
-        "class_weight": [dict, StrOptions({"balanced"}), None]
+        "class_weight": [dict, list, StrOptions({"balanced"}), None]
     }
 
     def __init__(
@@ -242,11 +252,13 @@ class MLPClassifier(ClassLabels):
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
-            Training samples.
+            Training samples. Missing values (NaN) are imputed; see ``imputed_values_``.
         y : array ``[rows]`` or ``[rows, labels]``
             Class labels, or a 0/1 indicator matrix for multilabel classification.
         sample_weight : array ``[rows]``, default=None
-            Weight of each row.
+            Weight of each row, 0 or more. A batch whose weights are all zero is left out. If
+            ``early_stopping`` would train on or hold out rows of zero weight only, both parts
+            are taken from the other rows.
 
         Returns
         -------
@@ -263,7 +275,7 @@ class MLPClassifier(ClassLabels):
         Parameters
         ----------
         X, y, sample_weight
-            As in :meth:`fit`.
+            As in :meth:`fit`. The first call decides how missing values are imputed.
         classes : array, default=None
             All class labels. Required in the first call, optional afterwards.
 
@@ -327,19 +339,3 @@ class MLPClassifier(ClassLabels):
         """
         for outputs in self._staged_outputs(X):
             yield self._probabilities(outputs)
-
-    def decision_function(self, X: Any) -> Array:
-        """Return the network's outputs before softmax or the logistic function.
-
-        Returns
-        -------
-        array ``[rows, classes]``
-            For two classes the scores of the second, ``[rows]``.
-        """
-        scores = self._predicted_scores(X)
-        return scores.ravel() if self.n_outputs_ == 1 else scores
-
-    def predict_log_proba(self, X: Any) -> Array:
-        """Return the logarithm of :meth:`predict_proba`."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))

@@ -101,8 +101,8 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
     Raises
     ------
     UsageError
-        If the estimator is of another class, if it has an encoder for tables, or if it is not
-        fitted and has a regularizer that scikit-learn does not support.
+        If the estimator is of another class, if it has an encoder for tables or missing indicators,
+        or if it is not fitted and has a regularizer that scikit-learn does not support.
 
     Warns
     -----
@@ -127,6 +127,12 @@ def to_sklearn(estimator: MLPClassifier | MLPRegressor) -> Any:
             "the estimator was fitted on a DataFrame with non-numerical columns or missing values, "
             "which scikit-learn's estimator does not accept; transform the table with "
             "estimator.encoder_ and fit again"
+        )
+    if len(getattr(estimator, "indicated_features_", ())):
+        raise UsageError(
+            "the estimator was fitted with missing values, so its network has missing indicators "
+            "as further inputs, which scikit-learn's estimator does not accept; impute the missing "
+            "values and fit again"
         )
     params = estimator.get_params(deep=False)
     defaults = type(estimator)().get_params(deep=False)

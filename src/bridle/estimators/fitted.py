@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.params import MLPParams
 from bridle.estimators.perceptron import Masks, Perceptron
+from bridle.estimators.tensors import tensor_of
 from bridle.networks.population import Network
 from bridle.noise import DropConnect, Dropout
 from bridle.sparsity.compaction import compact
@@ -20,6 +21,16 @@ from bridle.sparsity.compaction import compact
 __all__ = ["FittedMLP"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_HISTORY = (
+    "loss_curve_",
+    "_epochs",
+    "_no_improvement_count",
+    "best_loss_",
+    "validation_scores_",
+    "validation_loss_curve_",
+    "best_validation_score_",
+)
+"""Attributes that training by epochs sets, and "lbfgs" does not."""
 
 
 class FittedMLP(MLPParams):
@@ -41,6 +52,7 @@ class FittedMLP(MLPParams):
     mask_seed_: int
     _random_state: np.random.RandomState
     _no_improvement_count: int
+    _hidden_sizes: tuple[int, ...]  # of the network as it was initialized
     _steps: int  # training steps so far: the step in the next mask's address
     _epochs: list[tuple[float, ...]]  # one record per epoch, for history_
 
@@ -63,9 +75,21 @@ class FittedMLP(MLPParams):
         self.mask_seed_ = self._steps = 0
         if self._masks().any:
             self.mask_seed_ = int(self._random_state.randint(np.iinfo(np.int32).max))
-        self.__dict__.pop("stages_", None)
+        self._hidden_sizes = tuple(units[1:-1])
+        for name in (*_HISTORY, "stages_", "_optimizer"):
+            self.__dict__.pop(name, None)
+        if self.solver != "lbfgs":
+            self._start_history()
+
+    def _continue(self) -> None:
+        """Prepare for further training; the solver may have changed since."""
+        self.densify()
         if self.solver == "lbfgs":
-            return
+            self.__dict__.pop("_optimizer", None)
+        elif not hasattr(self, "loss_curve_"):
+            self._start_history()
+
+    def _start_history(self) -> None:
         self.loss_curve_, self._epochs = [], []
         self._no_improvement_count = 0
         self.best_loss_ = None if self.early_stopping else np.inf
@@ -98,9 +122,10 @@ class FittedMLP(MLPParams):
     def coef_(self) -> Any:
         """Weights of the first layer, ``[units, features]``.
 
-        ``SelectFromModel`` and ``RFE`` rank the features by them.
+        ``SelectFromModel`` and ``RFE`` rank the features by them. Missing indicators are left out.
         """
-        return self.coefs_[0].T
+        indicators = len(getattr(self, "indicated_features_", ()))
+        return self.coefs_[0][: self.coefs_[0].shape[0] - indicators].T
 
     def _masks(self) -> Masks:
         return Masks(
@@ -123,9 +148,9 @@ class FittedMLP(MLPParams):
         """Return a network with the fitted parameters."""
         network = self._empty_perceptron()
         for to, value in zip(network.weights, self.coefs_, strict=True):
-            to.copy_(torch.from_numpy(np.ascontiguousarray(_dense(value))))
+            to.copy_(tensor_of(_dense(value)))
         for to, value in zip(network.biases, self.intercepts_, strict=True):
-            to.copy_(torch.from_numpy(np.ascontiguousarray(value)))
+            to.copy_(tensor_of(value))
         return network
 
     def _store_parameters(self, network: Perceptron) -> None:
@@ -205,7 +230,8 @@ class FittedMLP(MLPParams):
         Returns
         -------
         Network
-            In evaluation mode, with the dtype of ``coefs_`` (float32 or float64).
+            In evaluation mode, with the dtype of ``coefs_`` (float32 or float64). Its inputs
+            are the features, followed by the missing indicators of ``indicated_features_``.
 
         Raises
         ------

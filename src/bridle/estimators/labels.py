@@ -8,12 +8,12 @@ import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import compute_sample_weight
 from sklearn.utils.multiclass import type_of_target, unique_labels
 from sklearn.utils.validation import column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP
+from bridle.estimators.weights import class_weights_of_rows
 
 __all__ = ["ClassLabels"]
 
@@ -29,6 +29,11 @@ class ClassLabels(ClassifierMixin, BaseMLP):
 
     def _set_classes(self, y: Any, classes: Any) -> None:
         """Set ``classes_`` in the first call of ``partial_fit``; check it in later ones."""
+        if isinstance(self.class_weight, str):
+            raise UsageError(
+                "class_weight is 'balanced', which needs all rows, and partial_fit has a part of "
+                "them; pass a dict with the weight of each class"
+            )
         known = getattr(self, "classes_", None)
         if known is None and classes is None:
             raise UsageError("classes must be passed on the first call to partial_fit")
@@ -82,7 +87,8 @@ class ClassLabels(ClassifierMixin, BaseMLP):
     def _combined_weights(self, y: Any, sample_weight: Array | None) -> Array | None:
         if self.class_weight is None:
             return sample_weight
-        weight: Array = compute_sample_weight(self.class_weight, y)
+        multilabel = self._label_binarizer.y_type_.startswith("multilabel")
+        weight = class_weights_of_rows(self.class_weight, y, self.classes_, multilabel)
         return weight if sample_weight is None else weight * sample_weight
 
     def _out_activation(self) -> str:
@@ -95,6 +101,27 @@ class ClassLabels(ClassifierMixin, BaseMLP):
         flat = outputs.ravel() if self.n_outputs_ == 1 else outputs
         labels: Array = self._label_binarizer.inverse_transform(flat)
         return labels
+
+    def decision_function(self, X: Any) -> Array:
+        """Return the network's outputs before softmax or the logistic function.
+
+        Returns
+        -------
+        array ``[rows, classes]``
+            For two classes the scores of the second, ``[rows]``.
+        """
+        scores = self._predicted_scores(X)
+        return scores.ravel() if self.n_outputs_ == 1 else scores
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """Return the logarithm of :meth:`predict_proba`."""
+        with np.errstate(divide="ignore"):
+            logs: Array = np.log(self.predict_proba(X))
+        return logs
+
+    def predict_proba(self, X: Any, return_std: bool = False) -> Any:
+        """Return the probability of each class."""
+        raise NotImplementedError
 
     def _score_predictions(self, y: Any, predictions: Array, sample_weight: Any) -> float:
         return float(accuracy_score(y, predictions, sample_weight=sample_weight))

@@ -13,6 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from bridle.estimators.fitted import FittedMLP
 from bridle.estimators.perceptron import Masks, Perceptron
 from bridle.estimators.prediction import row_loader
+from bridle.estimators.tensors import tensor_of
 
 __all__ = ["LbfgsTraining"]
 
@@ -30,7 +31,7 @@ class LbfgsTraining(FittedMLP):
         penalized = network.flat[: network.penalized]
 
         def loss_and_gradient(flat: Array) -> tuple[float, Array]:
-            network.flat.copy_(torch.from_numpy(flat))
+            network.flat.copy_(tensor_of(flat))
             loss = network.step_gradient(rows, target, weights, Masks(), 0)
             network.gradient[: network.penalized].add_(penalized, alpha=strength)
             value = float(loss) + 0.5 * strength * float(penalized.dot(penalized))
@@ -45,7 +46,7 @@ class LbfgsTraining(FittedMLP):
         )
         self.n_iter_ = min(int(result.nit), self.max_iter)
         self.loss_ = float(result.fun)
-        network.flat.copy_(torch.from_numpy(result.x))
+        network.flat.copy_(tensor_of(result.x))
         if result.status:
             warnings.warn(
                 f"lbfgs stopped after {result.nit} iterations before it converged "

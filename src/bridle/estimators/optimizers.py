@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bridle.estimators.perceptron import Perceptron
+from bridle.estimators.tensors import tensor_of
 from bridle.ops.stepping import adam_pass
 
 __all__ = ["SOLVERS", "AdamOptimizer", "SGDOptimizer"]
@@ -33,11 +34,15 @@ class AdamOptimizer:
         self.moment: Array = np.zeros((1, count), dtype)
         self.square: Array = np.zeros((1, count), dtype)
 
+    def continue_from(self, previous: AdamOptimizer) -> None:
+        """Take over the moments of an optimizer, but not its settings."""
+        self.t, self.moment, self.square = previous.t, previous.moment, previous.square
+
     def load_state(self, network: Perceptron) -> None:
         """Copy the moments to the device of the parameters."""
         device = network.flat.device
-        self._moment = torch.from_numpy(self.moment).to(device)
-        self._square = torch.from_numpy(self.square).to(device)
+        self._moment = tensor_of(self.moment).to(device)
+        self._square = tensor_of(self.square).to(device)
 
     def save_state(self) -> None:
         """Copy the moments back to NumPy arrays."""
@@ -97,9 +102,15 @@ class SGDOptimizer:
         )
         self.velocity: Array = np.zeros(count, dtype)
 
+    def continue_from(self, previous: SGDOptimizer) -> None:
+        """Take over the velocity of an optimizer, and its rate if the schedule is the same."""
+        self.velocity = previous.velocity
+        if (self.rate, self.schedule) == (previous.rate, previous.schedule):
+            self.learning_rate = previous.learning_rate
+
     def load_state(self, network: Perceptron) -> None:
         """Copy the velocity to the device of the parameters."""
-        self._velocity = torch.from_numpy(self.velocity).to(network.flat.device)
+        self._velocity = tensor_of(self.velocity).to(network.flat.device)
 
     def save_state(self) -> None:
         """Copy the velocity back to a NumPy array."""

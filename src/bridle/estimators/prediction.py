@@ -14,6 +14,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.fitted import FittedMLP
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.tensors import tensor_of
 from bridle.estimators.validation import ValidatedInput
 from bridle.subnetworks import subnetwork_scores
 
@@ -38,7 +39,7 @@ def row_loader(X: Any, like: Tensor) -> Callable[[Tensor], Tensor]:
             return torch.from_numpy(part).to(like)
 
         return load_sparse
-    dense = torch.from_numpy(np.ascontiguousarray(X)).to(like)
+    dense = tensor_of(X).to(like)
     buffer = dense.new_empty(0, dense.shape[1])
 
     def load_dense(indices: Tensor) -> Tensor:

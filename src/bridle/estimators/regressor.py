@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
+from sklearn.metrics import mean_squared_error, r2_score
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, column_or_1d
@@ -58,7 +58,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     verbose : bool or int, default=False
         Whether to print the loss of each epoch.
     warm_start : bool, default=False
-        Whether ``fit`` continues from the previous fit.
+        Whether ``fit`` continues from the previous fit. The solver may change, the sizes of the
+        network may not.
     momentum : float, default=0.9
         Momentum of "sgd".
     nesterovs_momentum : bool, default=True
@@ -111,7 +112,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_loss_ : float or None
         Lowest loss; None with ``early_stopping``.
     validation_scores_ : list of float or None
-        R² on the held-out rows after each epoch, with ``early_stopping``.
+        R² on the held-out rows after each epoch, with ``early_stopping``. If their targets are all
+        equal, R² is not defined, and it is the negative mean squared error.
     best_validation_score_ : float or None
         Highest validation score, with ``early_stopping``.
     validation_loss_curve_ : list of float or None
@@ -136,8 +138,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     mask_seed_ : int
         Seed in the address of every mask.
     encoder_ : TableEncoder
-        Encoder of a DataFrame with non-numerical columns or missing values; see
-        :class:`bridle.tables.TableEncoder`. A purely numerical DataFrame is used as it is.
+        Encoder of a DataFrame with non-numerical columns; see
+        :class:`bridle.tables.TableEncoder`. Numerical input has none.
+    imputed_values_ : array ``[features]``
+        What replaces a missing value: the feature's mean over the rows of the first call. Not
+        with ``encoder_``.
+    indicated_features_ : int array
+        Features with missing values in the first call. Each has a missing indicator, a further
+        input after the features. A value that is missing in another feature is imputed without
+        an indicator. Not with ``encoder_``.
     n_features_in_ : int
         Number of features in ``fit``.
     feature_names_in_ : array of str
@@ -233,11 +242,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
-            Training samples.
+            Training samples. Missing values (NaN) are imputed; see ``imputed_values_``.
         y : array ``[rows]`` or ``[rows, outputs]``
             Target values.
         sample_weight : array ``[rows]``, default=None
-            Weight of each row.
+            Weight of each row, 0 or more. A batch whose weights are all zero is left out. If
+            ``early_stopping`` would train on or hold out rows of zero weight only, both parts
+            are taken from the other rows.
 
         Returns
         -------
@@ -302,4 +313,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return float(r2_score(y, predictions, sample_weight=sample_weight))
 
     def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
+        seen = y if sample_weight is None else y[sample_weight > 0]
+        if (seen == seen[0]).all():  # R² is not defined, and a score must tell epochs apart
+            return -float(mean_squared_error(y, outputs, sample_weight=sample_weight))
         return self._score_predictions(y, outputs, sample_weight)

@@ -14,6 +14,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
 from bridle.estimators.prediction import MLPPrediction
+from bridle.estimators.tensors import tensor_of
 
 __all__ = ["StagedPrediction", "has_stages"]
 
@@ -55,7 +56,7 @@ class StagedPrediction(MLPPrediction):
         X = self._validate_for_predict(X)
         network = self._empty_perceptron()
         for stage in self.stages_:
-            network.flat.copy_(torch.from_numpy(stage))
+            network.flat.copy_(tensor_of(stage))
             yield network, self._scores(network, X)
 
     def _staged_outputs(self, X: Any) -> Iterator[Array]:

@@ -20,6 +20,7 @@ from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
 from bridle.estimators.prediction import row_loader
 from bridle.estimators.staged import StagedPrediction
+from bridle.estimators.tensors import tensor_of
 from bridle.ops import max_norm_step
 
 __all__ = ["StochasticTraining"]
@@ -36,11 +37,17 @@ class _Samples:
     y: Array
     weight: Array | None
 
+    @property
+    def weighted_rows(self) -> int:
+        """The number of rows with a weight above 0."""
+        return len(self.y) if self.weight is None else int(np.count_nonzero(self.weight))
+
     def first(self, count: int) -> _Samples:
-        part = slice(0, count)
-        return _Samples(
-            self.X[part], self.y[part], None if self.weight is None else self.weight[part]
-        )
+        """Return the first rows with a weight above 0, at most ``count`` of them."""
+        if self.weight is None:
+            return _Samples(self.X[:count], self.y[:count], None)
+        part = np.flatnonzero(self.weight)[:count]
+        return _Samples(self.X[part], self.y[part], self.weight[part])
 
 
 @dataclass(frozen=True)
@@ -64,23 +71,42 @@ class StochasticTraining(StagedPrediction):
     # ------------------------------------------------------------------------------------- data
 
     def _split_for_early_stopping(self, samples: _Samples) -> tuple[_Samples, _Samples]:
-        """Split samples into training and validation samples."""
+        """Split samples into training and validation samples; both have rows of weight."""
+        stratify = is_classifier(self) and self.n_outputs_ == 1
+        training, validation = self._split(samples, stratify)
+        rows, weighted = len(samples.y), samples.weighted_rows
+        if weighted < rows and (training.weighted_rows < 1 or validation.weighted_rows < 2):
+            # a part without weight can neither be trained on nor scored
+            samples = samples.first(weighted)
+            counts = np.unique(samples.y, return_counts=True)[1]
+            stratify = stratify and min(counts) > 1
+            training, validation = self._split(samples, stratify)
+        held = validation.weighted_rows
+        if held < 2:
+            raise UsageError(
+                f"The validation set is too small: {held} of {rows} rows, and it needs 2 (rows "
+                "with a weight of 0 do not count); raise validation_fraction, which is "
+                f"{self.validation_fraction}, or set early_stopping=False"
+            )
+        return training, validation
+
+    def _split(self, samples: _Samples, stratify: bool) -> tuple[_Samples, _Samples]:
         X, y, weight = samples.X, samples.y, samples.weight
-        stratify = y if is_classifier(self) and self.n_outputs_ == 1 else None
-        parts = [each for each in (X, y, weight) if each is not None]
-        split = train_test_split(
-            *parts,
-            random_state=self._random_state,
-            test_size=self.validation_fraction,
-            stratify=stratify,
-        )
+        try:
+            split = train_test_split(
+                *(each for each in (X, y, weight) if each is not None),
+                random_state=self._random_state,
+                test_size=self.validation_fraction,
+                stratify=y if stratify else None,
+            )
+        except ValueError as error:
+            raise UsageError(
+                f"early_stopping cannot hold out {self.validation_fraction} of {len(y)} rows with "
+                f"a weight: {error}; change validation_fraction, give more rows, or set "
+                "early_stopping=False"
+            ) from error
         if weight is None:
             split += [None, None]
-        if split[1].shape[0] < 2:
-            raise UsageError(
-                f"The validation set is too small: {split[1].shape[0]} of {X.shape[0]} rows, and "
-                f"it needs 2; raise validation_fraction, which is {self.validation_fraction}"
-            )
         return _Samples(*split[0::2]), _Samples(*split[1::2])
 
     def _effective_batch_size(self, rows: int) -> int:
@@ -100,7 +126,7 @@ class StochasticTraining(StagedPrediction):
         return _Batches(
             row_loader(samples.X, network.flat),
             torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(device),
-            None if weight is None else torch.from_numpy(weight).to(device),
+            None if weight is None else tensor_of(weight).to(device),
             size,
         )
 
@@ -110,8 +136,12 @@ class StochasticTraining(StagedPrediction):
         self, network: Perceptron, X: Any, y: Array, weight: Array | None, incremental: bool
     ) -> None:
         """Train ``network`` for one epoch if ``incremental``, else until training stops."""
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = self._make_optimizer(self.coefs_)
+        previous, self._optimizer = (
+            getattr(self, "_optimizer", None),
+            self._make_optimizer(self.coefs_),
+        )
+        if incremental and type(previous) is type(self._optimizer):
+            self._optimizer.continue_from(previous)
         self._steps, self._epochs = getattr(self, "_steps", 0), getattr(self, "_epochs", [])
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
@@ -185,10 +215,13 @@ class StochasticTraining(StagedPrediction):
         for part in gen_batches(len(order), batches.size):
             batch = order[part]
             weight = None if batches.weight is None else batches.weight[batch]
+            total = len(batch) if weight is None else float(weight.sum())
+            if not total:  # nothing to learn from: the batch is left out, its penalty as well
+                continue
             targets = batches.y.index_select(0, batch)
             loss = network.step_gradient(batches.load(batch), targets, weight, masks, self._steps)
             if self.alpha:
-                strength = self.alpha / (len(batch) if weight is None else float(weight.sum()))
+                strength = self.alpha / total
                 loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
                 gradient.add_(penalized, alpha=strength)
             if self.l1:

@@ -24,7 +24,7 @@ from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare
 from bridle.tables import ClassTarget
 
-__all__ = ["ablate"]
+__all__ = ["ablate", "recipe_of"]
 
 PATH_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """The strengths of the paths, as multiples of the default strengths."""
@@ -107,7 +107,7 @@ def ablate(
             "10 rows, 1 step and factors above 0"
         )
     own = Strengths(**facts["strengths"])
-    recipe, seed = _recipe(facts), int(facts.get("seed", 0))
+    recipe, seed = recipe_of(facts), int(facts.get("seed", 0))
     members = _members(own, DEFAULT_STRENGTHS[model.task], factors)
     data = _parts(model, table, seed, rows, recipe)
     batches = -(-len(data["training"].y) // recipe.batch_size)
@@ -188,7 +188,7 @@ def _networks(
     )
 
 
-def _recipe(facts: Mapping[str, Any]) -> Recipe:
+def recipe_of(facts: Mapping[str, Any]) -> Recipe:
     """Return the model's recipe; that of a search trains as long as its best configuration did."""
     known = {each.name for each in fields(Recipe)}
     given = {name: value for name, value in facts.get("recipe", {}).items() if name in known}

@@ -293,6 +293,8 @@ def _network_of(subject: Any, X: Any) -> tuple[Network, Tensor] | None:
         network = subject.to_network()
     else:
         return None
+    if hasattr(subject, "indicated_features_"):
+        X = subject._validate_for_predict(X)  # imputed, with missing indicators
     if encoder is not None:
         if not isinstance(X, pd.DataFrame):
             return None

@@ -37,7 +37,7 @@ from bridle.tables import (
 )
 from bridle.tables.schema import with_target
 
-__all__ = ["measure_model"]
+__all__ = ["coded_rows", "measure_model", "tables_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -54,8 +54,8 @@ def measure_model(
     """
     if data is None:
         raise UsageError("a model cannot be diagnosed without rows; give a table as data")
-    tables = _tables(model, data, training, test)
-    coded = {name: _coded(model, *each) for name, each in tables.parts.items()}
+    tables = tables_of(model, data, training, test)
+    coded = {name: coded_rows(model, *each) for name, each in tables.parts.items()}
     predicted = {
         name: predictions_of(predict(model.network, X), y, model.target, tables.places.get(name))
         for name, (X, y) in coded.items()
@@ -99,7 +99,7 @@ class _Tables:
     notes: tuple[str, ...] = ()
 
 
-def _tables(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
+def tables_of(model: TableModel, data: Any, training: Any, test: Any) -> _Tables:
     """Return the given tables by part; the table of the fit is split into its parts."""
     frame, truth = _columns(model, data, "data")
     recorded = model.facts.get("table") or {}
@@ -137,7 +137,10 @@ def _columns(model: TableModel, table: Any, name: str) -> tuple[pd.DataFrame, pd
     return features[wanted], truth
 
 
-def _coded(model: TableModel, frame: pd.DataFrame, truth: pd.Series[Any]) -> tuple[Tensor, Tensor]:
+def coded_rows(
+    model: TableModel, frame: pd.DataFrame, truth: pd.Series[Any]
+) -> tuple[Tensor, Tensor]:
+    """Return features and targets as a model's network takes them."""
     X = torch.from_numpy(model.encoder.transform(frame))
     return X, torch.from_numpy(model.target.transform(truth))
 
