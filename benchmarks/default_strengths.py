@@ -20,7 +20,8 @@ import torch
 from machine import machine
 
 from bridle import Dataset, Network, Recipe, Strengths, train
-from bridle.models.fit import encoders_of, judge_members
+from bridle.models.fit import encoders_of
+from bridle.models.judge import judge_members
 from bridle.models.reading import read_for_fit
 from bridle.models.recipe import noises_of, penalties_of
 from bridle.statistics import compare

@@ -14,6 +14,8 @@ from bridle import Network, predict, train_step
 __all__ = ["CASES", "Case", "Scores", "World"]
 
 INPUTS, TRUTH_ROWS, NOISE, BATCH = 6, 2**14, 0.6, 64
+ALIKE = 0.7  # the correlation of an input within a group
+SHARED = 1.0  # the standard deviation of what a group shares
 Scores = dict[str, float]
 
 
@@ -22,7 +24,9 @@ class Case:
     """Rows and a network; ``reference`` is another network on the same rows.
 
     ``shift`` lowers the log-odds, so that one class is rare. With a long tail, the noise of a
-    regression is lognormal.
+    regression is lognormal. With groups, rows come in groups of about that size: rows of one group
+    resemble each other in their inputs, and share a part of the log-odds or of the mean; the
+    truth is the score on rows of new groups.
     """
 
     name: str
@@ -35,6 +39,7 @@ class Case:
     classification: bool = True
     shift: float = 0.0
     long_tail: bool = False
+    group: int = 0
 
 
 CASES = (
@@ -70,6 +75,21 @@ CASES = (
         classification=False,
         long_tail=True,
     ),
+    Case("grouped, overfitting", 320, 320, (48, 48), 400, ((), 150), group=8),
+    Case("grouped, few groups", 4000, 120, (4,), 250, ((), 150), group=8),
+    Case("grouped, gap near 2 points", 6000, 1600, (12,), 300, ((24, 24), 300), group=8),
+    Case("grouped, no signal", 4000, 400, (4,), 150, ((24, 24), 150), 0.0, group=8),
+    Case("grouped, rare class", 4000, 800, (8,), 200, ((24, 24), 200), shift=5.0, group=8),
+    Case(
+        "grouped, regression",
+        4000,
+        400,
+        (12,),
+        300,
+        ((24, 24), 300),
+        classification=False,
+        group=8,
+    ),
 )
 
 
@@ -91,6 +111,13 @@ class World:
         """Return new rows ``[members, count, inputs]`` and their target."""
         X = torch.randn(self.members, count, INPUTS, generator=self.generator)
         known = self.known(X)
+        if self.case.group:
+            groups = self.groups(count)
+            each = int(groups[-1]) + 1
+            center = torch.randn(self.members, each, INPUTS, generator=self.generator)
+            X = ALIKE**0.5 * center[:, groups] + (1 - ALIKE) ** 0.5 * X
+            shared = torch.randn(self.members, each, generator=self.generator)
+            known = self.known(X) + SHARED * shared[:, groups]
         if self.case.classification:
             chance = torch.rand(known.shape, generator=self.generator)
             return X, (chance < known.sigmoid()).long()
@@ -98,6 +125,13 @@ class World:
         if self.case.long_tail:  # lognormal, with mean 0 and variance 1
             noise = (noise.exp() - math.exp(0.5)) / math.sqrt(math.e * (math.e - 1))
         return X, known + NOISE * noise
+
+    def groups(self, count: int) -> Tensor:
+        """Return the group of each row, int64; groups are of half the mean size to twice that."""
+        mean = self.case.group
+        sizes = torch.tensor([mean, mean // 2, 2 * mean, mean // 2])
+        codes = torch.arange(4 * count).repeat_interleave(sizes.repeat(count))
+        return codes[:count]
 
     def known(self, X: Tensor) -> Tensor:
         """Return the log-odds, or the mean, of rows."""
@@ -120,14 +154,15 @@ class World:
     def truth(self, network: Network) -> list[Scores]:
         """Return each member's true score, loss and calibration."""
         known = self.known(self.inputs).double()
+        ones, extra = self._over_groups(known)
         found: list[Scores] = []
         for outputs in predict(network, self.inputs).double():
             if not self.case.classification:
-                loss = (outputs[:, 0] - known).square().mean() + NOISE**2
-                score = 1 - loss / (known.var(correction=0) + NOISE**2)
+                loss = (outputs[:, 0] - known).square().mean() + extra
+                score = 1 - loss / (known.var(correction=0) + extra)
                 found.append({"score": float(score), "loss": float(loss)})
                 continue
-            ones, said = known.sigmoid(), outputs.softmax(-1)
+            said = outputs.softmax(-1)
             right = torch.where(outputs.argmax(-1) == 1, ones, 1 - ones)
             logs = outputs.log_softmax(-1)
             # the expectation over the two classes of Σ(p - truth)²
@@ -142,10 +177,20 @@ class World:
             )
         return found
 
+    def _over_groups(self, known: Tensor) -> tuple[Tensor, float]:
+        """Return the probability of class 1, averaged over new groups, and the noise's variance."""
+        if not self.case.group:
+            return known.sigmoid(), NOISE**2
+        even = (torch.arange(64, dtype=torch.float64) + 0.5) / 64
+        shared = SHARED * torch.special.ndtri(even)
+        ones = torch.stack([(known + each).sigmoid() for each in shared]).mean(0)
+        return ones, NOISE**2 + SHARED**2
+
     def attainable(self) -> float:
-        """Return the score of the function itself: no learner does better."""
+        """Return the score of the function itself: no learner does better on new groups."""
         known = self.known(self.inputs).double()
+        ones, extra = self._over_groups(known)
         if self.case.classification:
-            return float(torch.maximum(known.sigmoid(), 1 - known.sigmoid()).mean())
+            return float(torch.maximum(ones, 1 - ones).mean())
         spread = float(known.var(correction=0))
-        return spread / (spread + NOISE**2)
+        return spread / (spread + extra)

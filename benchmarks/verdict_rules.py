@@ -115,7 +115,7 @@ def predictions(rows: Rows) -> Predictions:
     y = torch.from_numpy(rows.y)
     outputs = rows.said if rows.classification else rows.said[:, None]
     found = torch.from_numpy(outputs)
-    return said_of(found.log() if rows.classification else found, y)
+    return said_of(found.log() if rows.classification else found, y, None)
 
 
 def rows_of(outputs: Tensor, y: Tensor, unit: float) -> Rows:

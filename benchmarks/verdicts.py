@@ -3,6 +3,7 @@
 A function defined here generates the rows, so that each network's true score is known: the exact
 expectation over the target, on 16,384 quasi-random rows of inputs. Each simulation generates its
 own training, held-out and test rows and trains its own network; hundreds train as one population.
+In the grouped cases, the truth is the score on rows of new groups.
 The output is how often each verdict was given, how often it was wrong, and how often each 95 %
 interval contained the truth.
 """
@@ -31,11 +32,14 @@ from bridle.statistics.scores import Estimate
 from bridle.statistics.wording import TOLERANCE
 
 
-def said_of(outputs: Tensor, y: Tensor) -> Predictions:
+def said_of(outputs: Tensor, y: Tensor, groups: Tensor | None) -> Predictions:
     """Return one member's predictions beside the truth."""
+    of_rows = None if groups is None else groups.numpy()
     if y.is_floating_point():
-        return Predictions(y.double().numpy(), outputs[:, 0].double().numpy())
-    return Predictions.of_probabilities(y.numpy(), outputs.double().softmax(-1).numpy(), (0, 1))
+        values = outputs[:, 0].double().numpy()
+        return Predictions(y.double().numpy(), values, groups=of_rows)
+    shares = outputs.double().softmax(-1).numpy()
+    return Predictions.of_probabilities(y.numpy(), shares, (0, 1), groups=of_rows)
 
 
 @dataclass
@@ -102,6 +106,9 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
         parts = {"training": (X, y), "held out": held, "test": test}
         outputs = {name: predict(own, rows) for name, (rows, _) in parts.items()}
         beside = predict(other, held[0])
+        groups = {
+            name: world.groups(len(y[0])) if case.group else None for name, (_, y) in parts.items()
+        }
         pairs = zip(world.truth(own), world.truth(other), strict=True)
         attainable = world.attainable()
         for at, (own_truth, other_truth) in enumerate(pairs):
@@ -109,10 +116,12 @@ def simulate(case: Case, simulations: int, at_once: int) -> Tally:
                 subject=case.name,
                 task="classification" if case.classification else "regression",
                 predicted={
-                    name: said_of(outputs[name][at], target[at])
+                    name: said_of(outputs[name][at], target[at], groups[name])
                     for name, (_, target) in parts.items()
                 },
-                references={"another network": said_of(beside[at], held[1][at])},
+                references={
+                    "another network": said_of(beside[at], held[1][at], groups["held out"])
+                },
                 worst=0,
             )
             tally.see(assemble(measured), own_truth, other_truth, attainable)

@@ -12,7 +12,14 @@ from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
-from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, cross_validate
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    TimeSeriesSplit,
+    cross_validate,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
@@ -233,3 +240,33 @@ def test_groups_need_a_splitter():
         MLPClassifierCV().fit(X_IRIS, np.ones(150, dtype=int))
     with pytest.raises(ValueError, match="is 1 in every row"):
         MLPRegressorCV().fit(X_IRIS, np.ones(150))
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), StratifiedGroupKFold(3, shuffle=True)])
+def test_no_group_is_in_two_folds(cv):
+    groups = np.arange(150) // 5
+    X, y = pd.DataFrame(X_IRIS), np.asarray(Y_IRIS)
+    model = MLPClassifierCV(cv=cv)
+    fold, trained = model._folds(X, y, y, 3, 0, groups, {})
+    assert trained is None
+    assert all(len(set(fold[groups == group])) == 1 for group in range(30))
+
+
+@pytest.mark.parametrize("cv", [TimeSeriesSplit(3), TimeSeriesSplit(3, gap=4, max_train_size=20)])
+def test_folds_train_on_the_rows_of_the_splitter(cv):
+    order = np.random.default_rng(0).permutation(150)
+    X, y = X_IRIS.to_numpy()[order], np.asarray(Y_IRIS)[order]
+    model = MLPClassifierCV(**SMALL | {"max_iter": 2, "cv": cv, "random_state": 0}).fit(X, y)
+    assert model.model_.network.members == 5  # refitted on all rows
+    fold, trained = model._folds(pd.DataFrame(X), y, y, 3, 0, None, {})
+    for at, (train, held) in enumerate(cv.split(X)):
+        assert np.array_equal(np.flatnonzero(trained[at]), train)
+        assert np.array_equal(np.flatnonzero(fold == at), held)
+    with pytest.raises(ValueError, match="use answer='refit' or 'auto'"):
+        MLPClassifierCV(cv=cv, answer="ensemble").fit(X, y)
+
+
+def test_rows_on_both_sides_are_refused():
+    folds = [(np.arange(100), np.arange(50, 100)), (np.arange(50), np.arange(100, 150))]
+    with pytest.raises(ValueError, match="whose split 0 has rows on both sides"):
+        MLPClassifierCV(cv=folds).fit(X_IRIS, Y_IRIS)

@@ -84,11 +84,29 @@ KINDS = {
     _groups: "about 8 rows for each of 75 values of 'patient'",
 }
 
+WAYS_OUT = {_time: "--time day", _groups: "--groups patient"}
+
 
 @pytest.mark.parametrize("make", KINDS)
 def test_each_kind(make, rng):
     notes = _notes(make(_table(rng), rng))
     assert any(KINDS[make] in note for note in notes), notes
+
+
+@pytest.mark.parametrize("make", WAYS_OUT)
+def test_the_way_out_ends_the_warning(make, rng):
+    frame, option = make(_table(rng), rng), WAYS_OUT[make]
+    assert any(note.endswith(f"Give {option}") for note in _notes(frame))
+    kind, _, column = option.removeprefix("--").partition(" ")
+    given = read_for_fit(frame, "churned", (), **{kind: column})
+    assert not any(KINDS[make] in note for note in given.notes)
+    assert column not in given.frame.columns
+
+
+def test_patients_that_are_numbered(rng):
+    frame = _groups(_table(rng), rng)
+    frame["patient"] = frame["patient"].str[1:].astype(int)
+    assert any("about 8 rows for each of 75 values of 'patient'" in n for n in _notes(frame))
 
 
 def test_one_row_per_class():

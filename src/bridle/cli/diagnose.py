@@ -36,6 +36,22 @@ def diagnose(
             help="Also train on fewer rows, to find out whether more rows would help.",
         ),
     ] = False,
+    groups: Annotated[
+        str | None,
+        typer.Option(
+            help="Column that says which rows belong together, such as a patient. Intervals are "
+            "those of new groups. Default: the column that MODEL was fitted with.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            help="Column of the time that TABLE was split by. Default: the column that MODEL was "
+            "fitted with.",
+            show_default=False,
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     report: ReportTo = None,
     figures: FiguresTo = None,
@@ -86,6 +102,8 @@ def diagnose(
         reference=refit,
         shuffled_labels=refit,
         learning_curve=learning_curve,
+        groups=groups,
+        time=time,
         seed=seed,
     )
     if as_json:

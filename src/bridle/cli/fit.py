@@ -25,6 +25,8 @@ def fit(
     ablation: WithAblation = True,
     seed: o.Seed = 0,
     drop: o.Drop = None,
+    groups: o.Groups = None,
+    time: o.Time = None,
     l1: o.L1 = None,
     l2: o.L2 = None,
     keep_prob: o.KeepProb = None,
@@ -117,7 +119,7 @@ def fit(
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
-    common |= {"as_json": as_json, "quiet": quiet}
+    common |= {"groups": groups, "time": time, "as_json": as_json, "quiet": quiet}
     if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
         _check_run(run, resume=resume)
         common |= {} if shape is None else {"hidden": (shape,)}

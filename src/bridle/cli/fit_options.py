@@ -22,6 +22,7 @@ __all__ = [
     "Engine",
     "Epochs",
     "Folds",
+    "Groups",
     "Hidden",
     "InputKeepProb",
     "KeepProb",
@@ -36,6 +37,7 @@ __all__ = [
     "Target",
     "Task",
     "TestTable",
+    "Time",
     "Workers",
 ]
 
@@ -60,6 +62,22 @@ Task = Annotated[str, typer.Option(help="auto, classification or regression.")]
 Seed = Annotated[int, typer.Option(help="Seed for the split, initial weights, batches and masks.")]
 Drop = Annotated[
     list[str] | None, typer.Option(help="Column to ignore; can be given several times.")
+]
+Groups = Annotated[
+    str | None,
+    typer.Option(
+        help="Column that says which rows belong together, such as a patient. No group is in two "
+        "parts or folds, and intervals are those of new groups. It is no feature.",
+        show_default=False,
+    ),
+]
+Time = Annotated[
+    str | None,
+    typer.Option(
+        help="Column of dates or numbers by which the rows are split: training rows come before "
+        "held-out rows, and these before test rows. It is no feature.",
+        show_default=False,
+    ),
 ]
 
 L1 = Annotated[float | None, _strength("L1 penalty: λ in λ Σ|w|.")]
@@ -113,7 +131,7 @@ Answer = Annotated[
     str | None,
     _search(
         "Final model: ensemble (of the best configurations), best (the best configuration), or "
-        "refit (the best configuration, refitted on all rows). Default: ensemble."
+        "refit (the best configuration, refitted on all rows). Default: ensemble; by --time refit."
     ),
 ]
 Folds = Annotated[int | None, _search("Number of cross-validation folds. Default: 5.")]

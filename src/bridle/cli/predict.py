@@ -10,6 +10,7 @@ import typer
 
 from bridle.cli import reading as r
 from bridle.cli.options import AsJson, Model, Quiet, Table
+from bridle.cli.report_output import check_folder
 from bridle.errors import DataError, UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ def predict(
         raise UsageError(f"cannot write {str(out)!r}: --out must end in .csv or .parquet")
     if keep and append:
         raise UsageError("--append writes all columns, so --keep has nothing to add; give one")
+    check_folder(out)
     if out is not None and as_json:
         raise UsageError("--json prints the predictions and --out writes them; give one of them")
     reading = r.options_of(

@@ -25,7 +25,7 @@ def show_fit(result: FitResult, console: Console) -> None:
     if result.stopped is None:
         networks["regularized"] = result.regularized
     shown = {name: each for name, each in networks.items() if each is not None}
-    rows = _scores(list(shown.values()), result.rows)
+    rows = _scores(list(shown.values()), result.rows, result.groups)
     rows += [
         ("epoch of the final weights", [str(n.epochs) for n in shown.values()]),
         ("best epoch (held-out loss)", [str(n.best_epoch) for n in shown.values()]),
@@ -36,7 +36,9 @@ def show_fit(result: FitResult, console: Console) -> None:
     console.print(result.verdict, markup=False, highlight=False)
 
 
-def _scores(networks: Sequence[Fitted], counts: Mapping[str, int]) -> list[tuple[str, list[str]]]:
+def _scores(
+    networks: Sequence[Fitted], counts: Mapping[str, int], groups: Mapping[str, int]
+) -> list[tuple[str, list[str]]]:
     """Return the rows of scores, gap and verdict that a fit and a search share."""
     judged = [each.diagnosis for each in networks]
     name, share = judged[0].score_name, judged[0].is_share
@@ -48,7 +50,8 @@ def _scores(networks: Sequence[Fitted], counts: Mapping[str, int]) -> list[tuple
 
     def label(part: str) -> str:
         rows = counts.get(part)
-        return f"{part.replace(' ', '-')} {name}" + (f" ({rows} rows)" if rows else "")
+        of_groups = f", {groups[part]} groups" if part in groups else ""
+        return f"{part.replace(' ', '-')} {name}" + (f" ({rows} rows{of_groups})" if rows else "")
 
     against = {each.measured_on for each in judged}
     return [
@@ -83,7 +86,7 @@ def _show_networks(
 def show_search(result: SearchResult, console: Console) -> None:
     """Print the plain network and the best of a search as a table, and the verdict."""
     networks = (result.plain, result.chosen)
-    rows = _scores(networks, {"test": result.rows["test"]})
+    rows = _scores(networks, {"test": result.rows["test"]}, result.groups)
     rows += [
         ("epochs trained", [str(each.epochs) for each in networks]),
         ("epoch of the final weights", [str(each.best_epoch) for each in networks]),
@@ -163,7 +166,8 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
 
 
 def _count(part: Part) -> str:
-    return "" if part.rows is None else f"{part.rows:,}"
+    rows = "" if part.rows is None else f"{part.rows:,}"
+    return rows if part.groups is None else f"{rows} in {part.groups:,} groups"
 
 
 def _show_learning_curve(curve: LearningCurve, console: Console) -> None:

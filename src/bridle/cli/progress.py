@@ -18,13 +18,14 @@ def epoch_bar(what: str, *, shown: bool) -> Iterator[Callable[[int, int], None]]
     """Show a progress bar, and yield a function that updates it with (epoch, epochs)."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     columns = (TextColumn(what), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     bar = Progress(
         *columns,
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=not shown,
+        disable=not (shown and console.is_terminal),  # elsewhere it would leave an empty line
     )
     with bar:
         task = bar.add_task(what, total=None)
@@ -36,14 +37,15 @@ def search_bar(*, shown: bool) -> Iterator[Callable[[Any], None]]:
     """Show progress, best score so far and remaining time of a search."""
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
     bar = Progress(
         TextColumn("searching"),
         BarColumn(),
         TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=console,
         transient=True,
-        disable=not shown,
+        disable=not (shown and console.is_terminal),  # elsewhere it would leave an empty line
     )
     with bar:
         task = bar.add_task("searching", total=1.0, text="")

@@ -164,7 +164,7 @@ def _to_tell(found: Diagnosis) -> list[str]:
     if not found.claims:
         few = _too_few_rows(found)
         if few:
-            return [f"use more new rows: {few} are too few for an interval of R²"]
+            return [few]
         return ["give new rows that it was not trained on, whose target has several values"]
     claims = {each.claim: each for each in found.claims}
     if not claims["does not overfit"].holds:
@@ -184,20 +184,23 @@ def _to_tell(found: Diagnosis) -> list[str]:
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     lines = []
     if new is not None and new.rows:
-        need = needed_rows(new.rows, undecided.p_value, undecided.level)
-        lines.append(opening + _more_rows(new.rows, need, found.gap.measured_on))
+        units, what = (new.rows, "rows") if new.groups is None else (new.groups, "groups")
+        need = needed_rows(units, undecided.p_value, undecided.level)
+        lines.append(opening + _more_rows(units, need, found.gap.measured_on, what))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
 
 
-def _too_few_rows(found: Diagnosis) -> int:
-    """Return the number of new rows if R² is defined, but has no interval; else 0."""
+def _too_few_rows(found: Diagnosis) -> str:
+    """Return what to do if the score is defined, but has no interval; else an empty string."""
     if found.gap is None or found.gap.standard_error is None:
-        return 0
+        return ""
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     if new is None or math.isnan(new.score.value) or not math.isnan(new.score.low):
-        return 0
-    return new.rows or 0
+        return ""
+    if new.groups is not None:
+        return f"use more new groups: {new.groups} are too few for an interval"
+    return f"use more new rows: {new.rows} are too few for an interval of R²"
 
 
 def _undecided(first: Claim, second: Claim) -> Claim:
@@ -205,9 +208,9 @@ def _undecided(first: Claim, second: Claim) -> Claim:
     return min(first, second, key=lambda each: each.p_value / each.level)
 
 
-def _more_rows(rows: int, need: float, part: str) -> str:
+def _more_rows(units: int, need: float, part: str, what: str) -> str:
     return (
-        f"use more new rows: there are {rows} ({part}), and a difference of this size needs "
+        f"use more new {what}: there are {units} ({part}), and a difference of this size needs "
         f"{needed_text(need)}"
     )
 

@@ -20,7 +20,7 @@ from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import LearningCurve
 from bridle.errors import UsageError
 from bridle.statistics.claims import Rival, gap_of
-from bridle.statistics.intervals import corrected_interval, mcnemar_p_value, mean_interval
+from bridle.statistics.intervals import corrected_interval, mcnemar_p_value
 from bridle.statistics.scores import Estimate, Judged, compare, gap_between
 from bridle.statistics.verdict import Ruling, rule
 
@@ -149,7 +149,9 @@ def _ruling(
         known = measured.predicted["training"].judged
     part = at or "held out"
     if measured.contaminated:
-        reason = "the model was trained on rows of this table, so the gap cannot be judged"
+        grouped = at is not None and measured.predicted[at].groups is not None
+        what = "rows or groups" if grouped else "rows"
+        reason = f"the model was trained on {what} of this table, so the gap cannot be judged"
         return Ruling("cannot tell", reason, None, part, ())
     if at is None and known is not None and "held out" in measured.recorded:
         reason = "the rows of the scores are not known, so the gap has no interval"
@@ -189,15 +191,18 @@ def _gap(measured: Measurements, training: Part, at: str) -> Gap:
     folds = measured.fold_gaps or _fold_gaps(measured)
     loss = None
     if training.loss is not None and new.losses is not None:
-        mean = mean_interval(new.losses)
+        mean = new.mean_of(new.losses)
         known = training.loss.value
         loss = Estimate(mean.value - known, mean.low - known, mean.high - known)
     interval = "Wilson's" if new.judged.is_share else "the bootstrap-t (of log(1 - R²))"
+    rows = f"{len(new.truth)} {at} rows"
+    if new.groups is not None:
+        rows += f" of {new.judged.units} groups"
     return Gap(
         value=value,
         standard_error=new.judged.standard_error(),
         measured_on=at,
-        method=f"training score minus {interval} 95 % interval on {len(new.truth)} {at} rows",
+        method=f"training score minus {interval} 95 % interval on {rows}",
         loss=loss,
         folds=folds,
         folds_corrected=corrected_interval(folds, 1 / (len(folds) - 1)) if len(folds) > 1 else None,
@@ -218,7 +223,10 @@ def _fold_gaps(measured: Measurements) -> tuple[float, ...]:
 
 
 def _some(predicted: Predictions, rows: Array) -> Predictions:
-    return Predictions(predicted.truth[rows], predicted.values[rows], None, predicted.classes)
+    groups = None if predicted.groups is None else predicted.groups[rows]
+    return Predictions(
+        predicted.truth[rows], predicted.values[rows], None, predicted.classes, groups=groups
+    )
 
 
 def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Reference, ...]:
@@ -229,7 +237,9 @@ def _references(measured: Measurements, new: Predictions, at: str) -> tuple[Refe
                 f"{name} has predictions for {len(other.truth)} rows, but the model for "
                 f"{len(new.truth)} {at} rows; give predictions for the same rows"
             )
-        p_value = mcnemar_p_value(new.judged, other.judged) if new.judged.is_share else None
+        p_value = None
+        if new.judged.is_share and new.judged.has_interval:
+            p_value = mcnemar_p_value(new.judged, other.judged)
         comparison = compare(new.judged, other.judged)
         found.append(Reference(name, at, other.judged.interval(), comparison, p_value))
     return tuple(found)

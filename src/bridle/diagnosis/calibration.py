@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from bridle.diagnosis.predictions import Predictions
-from bridle.statistics.intervals import mean_interval
-from bridle.statistics.scores import Estimate
+from bridle.statistics.scores import Estimate, Judged, judge_classes
 
 __all__ = ["Bin", "Calibration", "calibration_of", "expected_calibration_error"]
 
@@ -32,7 +30,7 @@ class Bin:
     confidence : float
         The mean predicted probability of the predicted class.
     accuracy : Estimate
-        The accuracy, with Wilson's 95 % interval.
+        The accuracy, with Wilson's 95 % interval; that of effective rows with groups.
     """
 
     low: float
@@ -59,7 +57,7 @@ class Calibration:
     p_value : float
         p-value of the hypothesis that the probabilities are calibrated: the share of simulations
         with an ECE at least as large. Each simulation draws the number of correct rows of each bin
-        from its mean confidence (Bröcker & Smith 2007).
+        from its mean confidence (Bröcker & Smith 2007); with groups, out of as many effective rows.
     overconfidence : Estimate
         Mean confidence minus accuracy; below 0 the model is underconfident.
     nll : Estimate
@@ -101,9 +99,14 @@ def expected_calibration_error(confidence: Array, right: Array, *, bins: int = B
     return float(_error(*_sums(confidence, np.asarray(right, dtype=np.float64), bins)))
 
 
+def _places(confidence: Array, bins: int) -> Array:
+    """Return the bin of each row."""
+    return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+
+
 def _sums(confidence: Array, right: Array, bins: int) -> tuple[Array, Array, Array]:
     """Return number of rows, summed confidence and correct rows of each bin, ``[bins]``."""
-    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    places = _places(confidence, bins)
     kinds = (None, confidence, right)
     rows, confidences, correct = (
         np.bincount(places, weights=each, minlength=bins) for each in kinds
@@ -128,11 +131,10 @@ def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calib
     # under calibration, the correct rows of a bin are binomial with its mean confidence
     random = np.random.default_rng([seed, 0xCA11])
     probabilities = np.clip(confidences / np.maximum(rows, 1), 0, 1)
-    simulated = _error(
-        rows,
-        confidences,
-        random.binomial(rows.astype(np.int64), probabilities, (_SIMULATIONS, BINS)),
-    )
+    judged = _judged_bins(predicted, confidence, right)
+    counts = np.array([round(each.counts[1]) if each else 0 for each in judged])
+    drawn = random.binomial(counts, probabilities, (_SIMULATIONS, BINS))
+    simulated = _error(rows, confidences, drawn * (rows / np.maximum(counts, 1)))
     truth = np.zeros_like(shares)
     truth[np.arange(len(shares)), predicted.truth] = 1
     return Calibration(
@@ -140,18 +142,30 @@ def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calib
         ece=found,
         ece_if_calibrated=float(simulated.mean()),
         p_value=float((1 + (simulated >= found).sum()) / (1 + len(simulated))),
-        overconfidence=mean_interval(confidence - right),
-        nll=mean_interval(predicted.losses),
-        brier=mean_interval(np.square(shares - truth).sum(1)),
+        overconfidence=predicted.mean_of(confidence - right),
+        nll=predicted.mean_of(predicted.losses),
+        brier=predicted.mean_of(np.square(shares - truth).sum(1)),
         bins=tuple(
-            _bin(place, int(rows[place]), float(confidences[place]), int(correct[place]))
-            for place in range(BINS)
-            if rows[place]
+            _bin(place, float(confidences[place]), each)
+            for place, each in enumerate(judged)
+            if each is not None
         ),
     )
 
 
-def _bin(place: int, rows: int, confidences: float, correct: int) -> Bin:
-    bounds = binomtest(correct, rows).proportion_ci(method="wilson")
-    accuracy = Estimate(correct / rows, float(bounds.low), float(bounds.high))
-    return Bin(place / BINS, (place + 1) / BINS, rows, confidences / rows, accuracy)
+def _judged_bins(predicted: Predictions, confidence: Array, right: Array) -> list[Judged | None]:
+    """Return the accuracy of each bin's rows; None for an empty bin."""
+    places = _places(confidence, BINS)
+    found: list[Judged | None] = []
+    for place in range(BINS):
+        here = places == place
+        groups = None if predicted.groups is None else predicted.groups[here]
+        wrong = (right[here] == 0).astype(np.int64)
+        found.append(judge_classes(wrong, np.zeros_like(wrong), groups) if here.any() else None)
+    return found
+
+
+def _bin(place: int, confidences: float, judged: Judged) -> Bin:
+    rows = len(judged.rows)
+    bounds = (place / BINS, (place + 1) / BINS)
+    return Bin(*bounds, rows, confidences / rows, judged.interval())

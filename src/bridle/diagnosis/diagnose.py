@@ -38,6 +38,8 @@ def diagnose(
     shuffled_labels: bool = True,
     learning_curve: bool = False,
     folds: int | None = None,
+    groups: Any = None,
+    time: Any = None,
     masks: int = 64,
     worst: int = 10,
     seed: int = 0,
@@ -83,6 +85,16 @@ def diagnose(
     folds : int, optional
         For an estimator: number of cross-validation folds of the training rows, on which clones
         are fitted to measure the gap.
+    groups : str, array or mapping, optional
+        The group of each row, such as its patient. The intervals are then those of new groups. For
+        a TableModel: the column of its tables, or a value for each row of ``data``. Default: the
+        column that the model was fitted with. For arrays: a value for each row of ``data``, or a
+        mapping with the keys "data", "training" and "test"; with ``folds``, "training" is needed,
+        and no group is in two folds.
+    time : str or array, optional
+        For a TableModel that was fitted with times: their column, or a value for each row, if
+        ``data`` is the table that it was fitted to. For an estimator with ``folds``: a value for
+        each training row; each fold then holds out rows that are later than those it trains on.
     masks : int
         Number of subnetworks to average, for a network with noise; 0 turns this off.
     worst : int
@@ -123,6 +135,8 @@ def diagnose(
         masks=masks,
         worst=worst,
         seed=seed,
+        groups=groups,
+        time=time,
     )
     measured = _material(subject, data, training, test, options)
     if learning_curve:
@@ -134,7 +148,8 @@ def diagnose(
 
 def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Measurements:
     own_parts = isinstance(subject, FitResult | SearchResult | History)
-    for name, value in (("training", training), ("test", test)):
+    given = {"training": training, "test": test, "groups": options.groups, "time": options.time}
+    for name, value in given.items():
         if own_parts and value is not None:
             raise UsageError(
                 f"{name} cannot be given for a {type(subject).__name__}, which has its own; "

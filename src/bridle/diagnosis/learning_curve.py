@@ -9,8 +9,10 @@ from sklearn.base import is_classifier
 from torch import nn
 
 from bridle.diagnosis.row_curve import LearningCurve, curve_of
-from bridle.diagnosis.subjects.models import coded_rows, tables_of
+from bridle.diagnosis.subjects.model_tables import model_tables
+from bridle.diagnosis.subjects.models import coded_rows
 from bridle.diagnosis.subjects.networks import network_name
+from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.subsets import Scores, estimator_scores, network_scores
 from bridle.errors import DataError, UsageError
 from bridle.models.ablation import recipe_of
@@ -101,6 +103,7 @@ def learning_curve(
             raise UsageError(
                 "training cannot be given for a FitResult, which has its own; leave it out"
             )
+        _check_plain(subject.grouping)
         return _of_network(subject.model, dict(subject.data), repeats, steps, seed)
     fits = all(hasattr(subject, name) for name in ("fit", "predict", "get_params"))
     if not fits or isinstance(subject, nn.Module | type):
@@ -143,11 +146,20 @@ def _of_network(
     return curve_of(network_name(model.network.take([0])), scores, notes)
 
 
+def _check_plain(*groupings: Any) -> None:
+    if any(grouping is not None for grouping in groupings):
+        raise UsageError(
+            "a learning curve draws rows at random, and this model was fitted with groups or time; "
+            "fit it to a sample of the groups, or to later rows only, and compare the scores"
+        )
+
+
 def _parts(model: TableModel, data: Any, training: Any, seed: int) -> dict[str, Dataset]:
     """Return the encoded training, held-out and test rows of a model."""
     if data is None:
         raise UsageError("a model needs rows for a learning curve; give a table as data")
-    tables = tables_of(model, data, training, None)
+    tables = model_tables(model, data, training, None, Options(seed=seed))
+    _check_plain(*(part.grouping for part in tables.parts.values()))
     if tables.contaminated:
         raise DataError("; ".join(tables.notes))
     if "training" not in tables.parts:
@@ -155,7 +167,10 @@ def _parts(model: TableModel, data: Any, training: Any, seed: int) -> dict[str, 
             "a learning curve needs the rows that the model was trained on: give the table that it "
             "was fitted to, or its training rows (training=)"
         )
-    parts = {name: Dataset(*coded_rows(model, *each)) for name, each in tables.parts.items()}
+    parts = {
+        name: Dataset(*coded_rows(model, each.frame, each.truth))
+        for name, each in tables.parts.items()
+    }
     if training is not None:
         parts["test"] = parts.pop("held out")
     if "test" not in parts:

@@ -32,6 +32,8 @@ class Part:
         The score of the best constant prediction on this part.
     loss : Estimate, optional
         Mean loss per row; lower is better. None for a classifier without probabilities.
+    groups : int, optional
+        Number of groups of the rows; None if they have none.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Part:
     score: Estimate
     baseline: float | None
     loss: Estimate | None
+    groups: int | None = None
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,8 @@ class Predictions:
         The label of each code; None for regression.
     rows : int64 ``[rows]``, optional
         The row numbers in the given table.
+    groups : int64 ``[rows]``, optional
+        The group of each row, such as its patient.
 
     Raises
     ------
@@ -57,6 +59,7 @@ class Predictions:
     probabilities: Array | None = None
     classes: tuple[Any, ...] | None = None
     rows: Array | None = None
+    groups: Array | None = None
 
     def __post_init__(self) -> None:
         if len(self.truth) == 0 or len(self.truth) != len(self.values):
@@ -74,11 +77,16 @@ class Predictions:
 
     @classmethod
     def of_probabilities(
-        cls, truth: Array, probabilities: Array, classes: tuple[Any, ...], rows: Array | None = None
+        cls,
+        truth: Array,
+        probabilities: Array,
+        classes: tuple[Any, ...],
+        rows: Array | None = None,
+        groups: Array | None = None,
     ) -> Predictions:
         """Return predictions from probabilities: the most probable class of each row."""
         shares = np.asarray(probabilities, dtype=np.float64)
-        return cls(truth, shares.argmax(1), shares, classes, rows)
+        return cls(truth, shares.argmax(1), shares, classes, rows, groups)
 
     @property
     def task(self) -> str:
@@ -91,8 +99,12 @@ class Predictions:
         if self.classes is None:
             if (self.truth == self.truth[0]).all():
                 return undefined_values(len(self.truth))
-            return judge_values(self.values, self.truth)
-        return judge_classes(self.values, self.truth)
+            return judge_values(self.values, self.truth, self.groups)
+        return judge_classes(self.values, self.truth, self.groups)
+
+    def mean_of(self, values: Array) -> Estimate:
+        """Return the mean of a value over the rows, with its 95 % interval."""
+        return mean_interval(values, self.groups)
 
     @cached_property
     def losses(self) -> Array | None:
@@ -112,6 +124,7 @@ def part_of(name: str, predicted: Predictions) -> Part:
     loss = None
     if losses is not None:
         mean = float(losses.mean())
-        loss = Estimate(mean, mean, mean) if known else mean_interval(losses)
+        loss = Estimate(mean, mean, mean) if known else predicted.mean_of(losses)
     score = judged.exact() if known else judged.interval()
-    return Part(name, len(predicted.truth), score, judged.baseline, loss)
+    groups = None if predicted.groups is None else judged.units
+    return Part(name, len(predicted.truth), score, judged.baseline, loss, groups)

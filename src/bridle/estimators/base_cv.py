@@ -53,7 +53,7 @@ class BaseMLPCV(CVFolds):
         "n_candidates": [None, Interval(Integral, 2, None, closed="left")],
         "max_iter": [None, _POSITIVE],
         "cv": ["cv_object"],
-        "answer": [StrOptions(set(ANSWERS))],
+        "answer": [StrOptions({"auto", *ANSWERS})],
         "n_jobs": [None, Integral],
         "random_state": ["random_state"],
         "memory": [str, None],
@@ -88,7 +88,8 @@ class BaseMLPCV(CVFolds):
         coding, coded = self._encode_target(y)
         classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
         seed = int(check_random_state(self.random_state).randint(2**31))
-        fold = self._folds(frame, y, coded, classes, seed, groups, params)
+        fold, trained = self._folds(frame, y, coded, classes, seed, groups, params)
+        answer = self._answer(whole=trained is None)
         workers = effective_n_jobs(self.n_jobs)
         local = type(get_active_backend()[0]).__name__ == "LokyBackend" or workers == 1
         settings = SearchSettings(
@@ -96,7 +97,7 @@ class BaseMLPCV(CVFolds):
             self.budget,
             self.n_candidates,
             self.max_iter,
-            self.answer,
+            answer,
             seed,
             "local" if local else "joblib",
             workers,
@@ -109,6 +110,7 @@ class BaseMLPCV(CVFolds):
             torch.from_numpy(fold),
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
+            None if trained is None else torch.from_numpy(trained),
         )
         progress = _ProgressPrinter() if self.verbose else None
         shapes = hidden_layer_shapes(self.hidden_layer_sizes)
@@ -119,8 +121,19 @@ class BaseMLPCV(CVFolds):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self._take(halving, data, encoders, coding)
+        self._take(halving, data, encoders, coding, answer)
         return self
+
+    def _answer(self, *, whole: bool) -> str:
+        """Return which networks predict, if folds train on all other rows or on some of them."""
+        if self.answer == "auto":
+            return "ensemble" if whole else "refit"
+        if not whole and self.answer != "refit":
+            raise UsageError(
+                f"answer is {self.answer!r}, but with cv={self.cv!r} the networks of the folds are "
+                "trained on some of the other rows only; use answer='refit' or 'auto'"
+            )
+        return self.answer
 
     def _validate_for_fit(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
         self._tabular = needs_encoder(X)
@@ -176,15 +189,13 @@ class BaseMLPCV(CVFolds):
         data: SearchData,
         encoders: dict[int, TableEncoder],
         coding: ClassTarget | ValueTarget,
+        answer: str,
     ) -> None:
-        winners = best_trials(halving, self.answer)
+        winners = best_trials(halving, answer)
         best, plan = winners[0], halving.plan
         bins = max(each.configuration.bins for each in winners)
-        if self.answer == "refit":
-            network = refit(data, best, plan)
-        else:
-            network = network_of(data, winners, bins)
-        facts = model_facts(halving, winners, self.answer)
+        network = refit(data, best, plan) if answer == "refit" else network_of(data, winners, bins)
+        facts = model_facts(halving, winners, answer)
         self.model_ = TableModel(network, encoders[bins], coding, "target", facts)
         unit = 1.0
         if isinstance(coding, ValueTarget) and plan.scoring != "r2":

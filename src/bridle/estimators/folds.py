@@ -25,8 +25,13 @@ __all__ = ["CVFolds"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
+def _rows(given: Any, rows: int) -> Array:
+    """Return the positions of rows, which may be given as a mask."""
+    return np.arange(rows)[np.asarray(given)]
+
+
 class CVFolds(BaseEstimator):
-    """An estimator with a ``cv`` parameter whose folds hold out each row once."""
+    """An estimator with a ``cv`` parameter whose folds hold out each row at most once."""
 
     cv: Any
     __metadata_request__fit = {"groups": UNUSED}  # noqa: RUF012 - groups belong to the splitter
@@ -40,8 +45,11 @@ class CVFolds(BaseEstimator):
         seed: int,
         groups: Any,
         params: dict[str, Any],
-    ) -> Array:
-        """Return the index of the fold that holds out each row."""
+    ) -> tuple[Array, Array | None]:
+        """Return the fold that holds out each row, -1 for none, and what each fold trains on.
+
+        The latter is bool ``[folds, rows]``; None if it is all rows that a fold does not hold out.
+        """
         cv, rows = 5 if self.cv is None else self.cv, len(coded)
         if isinstance(cv, Integral):
             cv = int(cv)
@@ -56,18 +64,31 @@ class CVFolds(BaseEstimator):
                     f"cv is {cv} and there are {rows} samples; cv must be at least 2 and at most "
                     "half the number of samples"
                 )
-            return fold_of_rows(coded, cv, classes, seed)
+            return fold_of_rows(coded, cv, classes, seed), None
         fold = np.full(rows, -1)
         routed = self._routed(groups, params)
-        parts = [held for _, held in check_cv(cv).split(frame, y, **routed)]
-        for at, held in enumerate(parts):
+        parts = [
+            (_rows(a, rows), _rows(b, rows)) for a, b in check_cv(cv).split(frame, y, **routed)
+        ]
+        trained = np.zeros((len(parts), rows), dtype=bool)
+        for at, (train, held) in enumerate(parts):
             fold[held] = at
-        if (fold < 0).any() or sum(map(len, parts)) != rows or len(parts) < 2:
+            trained[at, train] = True
+        if (fold >= 0).sum() != sum(len(held) for _, held in parts) or len(parts) < 2:
             raise UsageError(
-                f"cv is {cv!r}, which does not hold out each row exactly once; use a splitter that "
-                "does, such as KFold or GroupKFold"
+                f"cv is {cv!r}, which does not hold out each row exactly once, nor at most once; "
+                "use a splitter that does, such as KFold, GroupKFold or TimeSeriesSplit"
             )
-        return fold
+        known = [at for at in range(len(parts)) if (trained[at] & (fold == at)).any()]
+        empty = [at for at, each in enumerate(parts) if not all(map(len, each))]
+        if known or empty:
+            raise UsageError(
+                f"cv is {cv!r}, whose split {(known or empty)[0]} "
+                + ("has rows on both sides" if known else "has no rows on one side")
+                + "; use a splitter with rows on both sides, and each on one"
+            )
+        complete = all((trained[at] == (fold != at)).all() for at in range(len(parts)))
+        return fold, None if complete else trained
 
     def _routed(self, groups: Any, params: dict[str, Any]) -> Any:
         given = {name: value for name, value in params.items() if value is not None}

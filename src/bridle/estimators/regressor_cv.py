@@ -39,13 +39,16 @@ class MLPRegressorCV(ScoringMixin, RegressorMixin, BaseMLPCV):
         Maximum number of epochs of the candidates that are trained longest. None is 120, adjusted
         so that they take 900 to 12,000 steps.
     cv : int, splitter or iterable, default=5
-        Number of folds, or folds of your own. Each row must be held out exactly once.
+        Number of folds, or folds of your own. A row must be held out at most once,
+        as by ``KFold``, ``GroupKFold``, ``StratifiedGroupKFold`` and ``TimeSeriesSplit``.
     scoring : {"r2", "neg_root_mean_squared_error"} or None, default=None
         Score to select candidates by; also the score of :meth:`score`. None is "r2".
-    answer : {"ensemble", "best", "refit"}, default="ensemble"
+    answer : {"auto", "ensemble", "best", "refit"}, default="auto"
         Networks that predict. "ensemble" averages the fold networks of the best candidates, at
         most eight of them. "best" averages the fold networks of the best candidate. "refit"
-        averages five networks with the best candidate's parameters, trained on all rows.
+        averages five networks with the best candidate's parameters, trained on all rows. "auto" is
+        "ensemble", or "refit" if a fold does not train on all rows that it does not hold out, as
+        with ``TimeSeriesSplit``.
     n_jobs : int or None, default=None
         Number of processes, one thread each. None or 1 trains in this process with all its
         threads. Another joblib backend (Dask, Ray) is used if ``joblib.parallel_config`` sets one.
@@ -120,7 +123,7 @@ class MLPRegressorCV(ScoringMixin, RegressorMixin, BaseMLPCV):
         max_iter: int | None = None,
         cv: Any = 5,
         scoring: str | None = None,
-        answer: str = "ensemble",
+        answer: str = "auto",
         n_jobs: int | None = None,
         random_state: Any = None,
         memory: str | None = None,

@@ -11,8 +11,9 @@ import torch
 
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
-from bridle.models.fit import judge_members, with_class_weights
-from bridle.models.reading import Rows, rows_for_model
+from bridle.models.grouping import By, Grouping, groups_of
+from bridle.models.judge import judge_members, with_class_weights
+from bridle.models.reading import Rows, fitted_by, rows_for_model
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
@@ -46,6 +47,8 @@ def ablate(
     rows: int = 2000,
     steps: int = 600,
     factors: Sequence[float] = PATH_FACTORS,
+    groups: By = None,
+    time: By = None,
     on_epoch: Callable[[int, int], None] | None = None,
 ) -> Ablation:
     """Train a model's network again: without regularizers, with each one alone, and with all.
@@ -71,6 +74,8 @@ def ablate(
     factors : sequence of float
         The strengths of the paths, as multiples of the default strengths: 1e-4 for L1 and 1e-3
         for L2.
+    groups, time : array, optional
+        What the model was fitted with, if they were given as values; a column is known.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch.
 
@@ -81,7 +86,8 @@ def ablate(
     Raises
     ------
     UsageError
-        If the model file has no record of its regularizers, or a number is out of range.
+        If the model file has no record of its regularizers, a number is out of range, or the groups
+        or times of the fit are needed.
     DataError
         If the table cannot be used.
 
@@ -109,7 +115,7 @@ def ablate(
     own = Strengths(**facts["strengths"])
     recipe, seed = recipe_of(facts), int(facts.get("seed", 0))
     members = _members(own, DEFAULT_STRENGTHS[model.task], factors)
-    data = _parts(model, table, seed, rows, recipe)
+    data, of_held = _parts(model, table, seed, rows, recipe, fitted_by(model, table, groups, time))
     batches = -(-len(data["training"].y) // recipe.batch_size)
     recipe = replace(recipe, epochs=max(1, min(recipe.epochs, steps // batches)))
     network = Network(
@@ -119,7 +125,10 @@ def ablate(
         **noises_of([each.strengths for each in members]),
     )
     history = _train(network, data, model.objective, members, recipe, seed, on_epoch)
-    judged = {name: judge_members(network, part, model.target) for name, part in data.items()}
+    judged = {
+        "training": judge_members(network, data["training"], model.target),
+        "held out": judge_members(network, data["held out"], model.target, of_held),
+    }
     return Ablation(
         score_name=judged["held out"][0].score_name,
         networks=_networks(members, network, judged, history),
@@ -221,12 +230,18 @@ def _members(own: Strengths, default: Strengths, factors: Sequence[float]) -> li
 
 
 def _parts(
-    model: TableModel, table: Rows, seed: int, rows: int, recipe: Recipe
-) -> dict[str, Dataset]:
+    model: TableModel,
+    table: Rows,
+    seed: int,
+    rows: int,
+    recipe: Recipe,
+    by: Grouping | None,
+) -> tuple[dict[str, Dataset], np.ndarray[Any, Any] | None]:
+    """Return the training and the held-out rows, and the groups of the latter."""
     features, truth = rows_for_model(model, table)
     codes = model.target.transform(truth)
     classes = isinstance(model.target, ClassTarget)
-    parts = three_parts(len(truth), codes if classes else None, seed)
+    parts = three_parts(len(truth), codes if classes else None, seed, by)
     sizes = {"training": rows, "held out": rows // 2}
     chosen = {name: _spaced(parts[name], size) for name, size in sizes.items()}
     found = {
@@ -237,10 +252,11 @@ def _parts(
         for name, at in chosen.items()
     }
     training = found["training"]
-    return {
+    weighted = {
         name: with_class_weights(part, training, model.target, recipe)
         for name, part in found.items()
     }
+    return weighted, groups_of(by, chosen["held out"])
 
 
 def _spaced(rows: np.ndarray[Any, Any], most: int) -> np.ndarray[Any, Any]:

@@ -10,7 +10,9 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
-from bridle.errors import DataError, UsageError, did_you_mean
+from bridle.errors import UsageError
+from bridle.models.grouping import By, facts_of_grouping, groups_of
+from bridle.models.judge import judge_boosting, judge_members, with_class_weights
 from bridle.models.reading import FitTable, read_for_fit, values_target
 from bridle.models.recipe import (
     DEFAULT_STRENGTHS,
@@ -21,20 +23,18 @@ from bridle.models.recipe import (
 )
 from bridle.models.result import FitResult, Fitted
 from bridle.models.split import three_parts
+from bridle.models.split_notes import absent_classes
 from bridle.models.table_model import TableModel
 from bridle.models.words import FitWords, settings_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
-from bridle.networks.population import Network, predict
+from bridle.networks.population import Network
 from bridle.networks.training import train
 from bridle.statistics import Rival, judge_gap
-from bridle.statistics.boosting import BOOSTING, boosting_reference
+from bridle.statistics.boosting import BOOSTING
 from bridle.statistics.scores import (
     Judged,
     compare,
-    judge_classes,
-    judge_values,
-    undefined_values,
 )
 from bridle.tables import (
     ClassTarget,
@@ -65,6 +65,8 @@ def fit(
     recipe: Recipe | None = None,
     drop: Sequence[str] = (),
     reading: ReadOptions | None = None,
+    groups: By = None,
+    time: By = None,
     seed: int = 0,
     on_epoch: Callable[[int, int], None] | None = None,
     **words: Unpack[FitWords],
@@ -100,6 +102,14 @@ def fit(
         Columns to leave out.
     reading : ReadOptions, optional
         What overrules the signs of the file, such as its separator.
+    groups : str or array, optional
+        The group of each row, such as its patient: the name of a column, which is then no feature,
+        or a value for each row. No group is in two parts, and the intervals are those of new
+        groups: rows of one group count as less than as many rows of different groups.
+    time : str or array, optional
+        The time of each row, likewise: dates or numbers. Training rows come before held-out rows,
+        and these before test rows; equal times are in one part. With ``groups`` too, the parts must
+        be apart in both; if the times of the groups overlap too much, this is refused.
     seed : int
         The seed of the split, the weights, the batches and the masks; 0 or more.
     on_epoch : callable, optional
@@ -143,7 +153,7 @@ def fit(
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
     table, target = table_of(table, target, reading)
-    given = read_for_fit(table, target, drop, reading)
+    given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     frame, truth = given.frame, given.truth
     task = infer_task(truth) if task == "auto" else task
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
@@ -159,8 +169,11 @@ def fit(
         **noises_of(members),
     )
     history = _train(population, data, coding, members, recipe, seed, on_epoch)
-    judged = {name: judge_members(population, part, coding) for name, part in data.items()}
-    boosted = _boosting(data, coding, seed)
+    of_rows = {name: groups_of(given.grouping, at) for name, at in rows.items()}
+    judged = {
+        name: judge_members(population, part, coding, of_rows[name]) for name, part in data.items()
+    }
+    boosted = judge_boosting(data, coding, seed, given.grouping, of_rows["test"])
     plain, regularized, *stopped = (
         _describe(population, history, judged, boosted, member) for member in range(len(members))
     )
@@ -171,6 +184,7 @@ def fit(
             frame[list(encoder.columns)], truth, rows["training"], split="three parts"
         ),
         "marks": given.marks,
+        **facts_of_grouping(given.grouping, rows["training"]),
     }
     return FitResult(
         model=TableModel(population.take([REGULARIZED]), encoder, coding, target, facts),
@@ -186,8 +200,14 @@ def fit(
         population=population,
         data=data,
         places=rows,
-        notes=(*given.notes, *encoder.notes, *_interruption(history, recipe)),
+        notes=(
+            *given.notes,
+            *encoder.notes,
+            *absent_classes(given.grouping, truth, rows["training"], task),
+            *_interruption(history, recipe),
+        ),
         reading=given.read.line,
+        grouping=given.grouping,
     )
 
 
@@ -197,7 +217,9 @@ def encoders_of(
     """Split the rows, and fit the encoders of features and target to the training part."""
     truth = given.truth
     classes = ClassTarget.fit(truth) if task == "classification" else None
-    rows = three_parts(len(truth), classes.transform(truth) if classes else None, seed)
+    rows = three_parts(
+        len(truth), classes.transform(truth) if classes else None, seed, given.grouping
+    )
     encoder = TableEncoder().fit(given.frame.iloc[rows["training"]], given.columns)
     return rows, encoder, classes or values_target(truth.iloc[rows["training"]], truth)
 
@@ -239,58 +261,6 @@ def _interruption(history: History, recipe: Recipe) -> tuple[str, ...]:
         f"interrupted after epoch {len(history.train_loss)} of {recipe.epochs}: the networks are "
         "the best of the epochs until then",
     )
-
-
-def with_class_weights(
-    data: Dataset, training: Dataset, coding: ClassTarget | ValueTarget, recipe: Recipe
-) -> Dataset:
-    """Return a part with the recipe's class weights, which are computed from the training part."""
-    if recipe.class_weight is None:
-        return data
-    if isinstance(coding, ValueTarget):
-        raise UsageError(
-            f"class_weight is {recipe.class_weight!r}, but the task is regression; leave it out"
-        )
-    if isinstance(recipe.class_weight, Mapping):
-        for name in recipe.class_weight:
-            if name not in coding.classes:
-                hint = did_you_mean(str(name), map(str, coding.classes))
-                raise DataError(f"class_weight names the class {name!r}, which is unknown; {hint}")
-        weights = torch.tensor([float(recipe.class_weight.get(c, 1.0)) for c in coding.classes])
-    else:
-        counts = torch.bincount(training.y, minlength=len(coding.classes)).clamp(min=1)
-        weights = len(training.y) / (counts.count_nonzero() * counts)
-    return Dataset(data.X, data.y, weights[data.y].float())
-
-
-def judge_members(
-    network: Network, data: Dataset, coding: ClassTarget | ValueTarget
-) -> list[Judged]:
-    """Score each member on one part, with noise off."""
-    outputs = predict(network, data.X)
-    truth = data.y.numpy()
-    if isinstance(coding, ClassTarget):
-        return [judge_classes(codes, truth) for codes in outputs.argmax(-1).numpy()]
-    if (truth == truth[0]).all():
-        return [undefined_values(len(truth))] * network.members
-    return [judge_values(values, truth) for values in outputs[..., 0].double().numpy()]
-
-
-def _boosting(
-    data: Mapping[str, Dataset], coding: ClassTarget | ValueTarget, seed: int
-) -> Judged | None:
-    """Score gradient boosting on the test set; None if it would take minutes."""
-    classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
-    (X, y), (X_test, y_test) = (
-        (part.X.numpy(), part.y.numpy()) for part in (data["training"], data["test"])
-    )
-    found = boosting_reference(X, y, X_test, classes=classes, seed=seed)
-    if found is None:
-        return None
-    if classes:
-        return judge_classes(found.argmax(1), y_test)
-    constant = bool((y_test == y_test[0]).all())
-    return undefined_values(len(y_test)) if constant else judge_values(found, y_test)
 
 
 def _describe(

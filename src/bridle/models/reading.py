@@ -9,21 +9,24 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 
-from bridle.errors import DataError
+from bridle.errors import DataError, UsageError
+from bridle.models.grouping import By, Grouping, grouping_of, is_column, same_grouping
 from bridle.models.split import without_columns
+from bridle.models.split_notes import split_notes
 from bridle.tables.arrays import table_of
 from bridle.tables.columns import Column
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
 from bridle.tables.read import ReadTable, Table, read_with_notes
-from bridle.tables.schema import columns_of, with_target
+from bridle.tables.schema import columns_of, has_target, with_target
 from bridle.tables.target import ClassTarget, ValueTarget, target_column
 from bridle.tables.warnings import warnings_on
 
 __all__ = [
     "FitTable",
     "Rows",
+    "fitted_by",
     "read_for_fit",
     "read_for_model",
     "rows_for_model",
@@ -63,6 +66,8 @@ class FitTable:
         How the table was read.
     notes : tuple of str
         What was left out, or taken in one of several ways, and what makes scores look too good.
+    grouping : Grouping, optional
+        The groups and times of the rows, which splits respect. Their columns are not features.
     """
 
     frame: pd.DataFrame
@@ -70,6 +75,7 @@ class FitTable:
     columns: tuple[Column, ...]
     read: ReadTable
     notes: tuple[str, ...]
+    grouping: Grouping | None = None
 
     @property
     def marks(self) -> dict[str, Any]:
@@ -82,18 +88,40 @@ def read_for_fit(
     target: str,
     drop: Sequence[str],
     reading: ReadOptions | None = None,
+    *,
+    groups: By = None,
+    time: By = None,
 ) -> FitTable:
     """Read a table, decide the kinds of its columns, and look for what makes scores misleading.
 
+    Parameters
+    ----------
+    table : path, DataFrame or ReadTable
+    target : str
+    drop : sequence of str
+        Columns to leave out.
+    reading : ReadOptions, optional
+    groups, time : str or array, optional
+        What splits must keep together, and in order. A column of that name is no feature.
+
     Raises
     ------
+    UsageError
+        If the groups or times have another length than the table, or are the target.
     DataError
         If the table cannot be used.
     """
     drop = [drop] if isinstance(drop, str) else list(map(str, drop))
     read = read_with_notes(table, reading, target=target)
     _check_finite(read.frame, drop)
+    left_out = {*drop, *(str(by) for by in (groups, time) if is_column(by))}
     frame, notes = with_target(without_columns(read.frame, drop, target), target)
+    grouping: Grouping | None = None
+    doubted: tuple[str, ...] = ()
+    if target in frame.columns:
+        kept = has_target(read.frame, target)
+        grouping, doubted = grouping_of(read, kept, groups, time, target=target)
+        frame = frame.drop(columns=[name for name in left_out if name in frame.columns])
     features, truth = target_column(frame, target)
     if notes and truth.nunique() < 2:
         raise DataError(
@@ -101,10 +129,13 @@ def read_for_fit(
             "give rows of two or more classes or values"
         )
     columns, doubts = columns_of(features, read.missing, read.options.date_format)
-    left_out = set(drop)
-    told = [note for note in read.notes if not any(f" {name!r}" in note for name in left_out)]
-    warned = warnings_on(features, truth, columns)
-    return FitTable(features, truth, columns, read, (*told, *notes, *doubts, *warned))
+    told = [note for note in read.notes if not any(f" {name!r}" in note for name in drop)]
+    warned = warnings_on(
+        features, truth, columns, grouped=groups is not None, ordered=time is not None
+    )
+    said = split_notes(grouping, truth)
+    told = [*told, *notes, *doubts, *doubted, *said, *warned]
+    return FitTable(features, truth, columns, read, tuple(told), grouping)
 
 
 def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:
@@ -188,3 +219,41 @@ def rows_for_model(model: Reader, table: Rows) -> tuple[pd.DataFrame, pd.Series[
     """
     frame, _ = with_target(read_for_model(model, table).frame, model.target_name)
     return target_column(frame, model.target_name)
+
+
+def fitted_by(model: Reader, table: Rows, groups: By, time: By) -> Grouping | None:
+    """Return the groups and times of the table that a model was fitted to.
+
+    Raises
+    ------
+    UsageError
+        If the model was fitted without what is given, or needs what is not given.
+    DataError
+        If the table lacks a column, or has other groups or times.
+    """
+    recorded = (model.facts.get("table") or {}).get("grouping") or {}
+    given = {"groups": groups, "time": time}
+    for kind, by in given.items():
+        column = (recorded.get(kind) or {}).get("column")
+        if kind not in recorded and by is not None:
+            raise UsageError(
+                f"{kind} is given, but the model was fitted to this table without {kind}, so that "
+                f"its training and test rows are not apart in it; fit it with {kind}"
+            )
+        if kind in recorded and by is None and column is None:
+            raise UsageError(
+                f"the model was fitted with {kind} given as values, which split the rows of this "
+                f"table; give the same {kind}"
+            )
+        given[kind] = column if by is None else by
+    if not recorded:
+        return None
+    read = read_for_model(model, table)
+    kept = has_target(read.frame, model.target_name)
+    found, _ = grouping_of(read, kept, **given, target=model.target_name)
+    if not same_grouping(model.facts, found):
+        raise DataError(
+            "the table has other groups or times than those that split the rows which the model "
+            "was fitted to; give the same table, groups and times"
+        )
+    return found

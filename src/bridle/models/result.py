@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bridle.models.credit import credit_of, regularizers_of
+from bridle.models.grouping import Grouping, count_groups
 from bridle.models.recipe import Strengths
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
@@ -85,6 +86,8 @@ class FitResult(HasCard):
         Remarks on how the table was read and its columns interpreted, and warnings about it.
     reading : str
         What was understood of the table, in one line.
+    grouping : Grouping, optional
+        The groups and times of the rows that the split respects.
     """
 
     model: TableModel
@@ -102,6 +105,12 @@ class FitResult(HasCard):
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     notes: tuple[str, ...] = field(default=())
     reading: str = ""
+    grouping: Grouping | None = None
+
+    @property
+    def groups(self) -> dict[str, int]:
+        """The number of groups in each part; empty without groups."""
+        return count_groups(self.grouping, self.places)
 
     @property
     def interrupted(self) -> bool:
@@ -186,6 +195,7 @@ class FitResult(HasCard):
             "target": self.model.target_name,
             "task": self.model.task,
             "rows": self.rows,
+            "groups": self.groups,
             "plain": self.plain.to_dict(),
             "regularized": self.regularized.to_dict(),
             "stopped": None if self.stopped is None else self.stopped.to_dict(),

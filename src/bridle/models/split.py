@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, UsageError, did_you_mean
+from bridle.models.group_split import grouped_parts
+from bridle.models.grouping import Grouping
 
 __all__ = ["split_rows", "three_parts", "without_columns"]
 
@@ -25,8 +27,13 @@ def without_columns(frame: pd.DataFrame, drop: Sequence[str], target: str) -> pd
     return frame.drop(columns=list(drop))
 
 
-def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
+def split_rows(
+    rows: int, codes: Any, seed: int, grouping: Grouping | None = None
+) -> list[np.ndarray[Any, Any]]:
     """Split off a fifth of the rows as the test set, stratified if the classes are large enough.
+
+    With a grouping, no group is in both parts, and later rows come after earlier ones; see
+    :func:`bridle.models.group_split.grouped_parts`.
 
     Returns
     -------
@@ -37,16 +44,25 @@ def split_rows(rows: int, codes: Any, seed: int) -> list[np.ndarray[Any, Any]]:
         raise DataError(
             f"{rows} rows are too few for a training set and a test set; give {MIN_ROWS} or more"
         )
+    if grouping is not None:
+        return grouped_parts(grouping, codes, 1, seed)
     return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
 
 
-def three_parts(rows: int, codes: Any, seed: int) -> dict[str, np.ndarray[Any, Any]]:
+def three_parts(
+    rows: int, codes: Any, seed: int, grouping: Grouping | None = None
+) -> dict[str, np.ndarray[Any, Any]]:
     """Return the rows of each part, stratified if the classes are large enough.
 
-    The held-out set and the test set are a fifth of the rows each.
+    The held-out set and the test set are a fifth of the rows each. With a grouping, no group is in
+    two parts, and later rows come after earlier ones; see
+    :func:`bridle.models.group_split.grouped_parts`.
     """
     if rows < MIN_ROWS:
         raise DataError(f"{rows} rows are too few for three parts; give {MIN_ROWS} or more")
+    if grouping is not None:
+        parts = grouped_parts(grouping, codes, 2, seed)
+        return dict(zip(("training", "held out", "test"), parts, strict=True))
     rest, test = _two_parts(np.arange(rows), codes, rows // 5, seed)
     training, held_out = _two_parts(rest, codes, rows // 5, seed)
     return {"training": np.sort(training), "held out": np.sort(held_out), "test": np.sort(test)}

@@ -106,7 +106,8 @@ def full_report(
         The model that was diagnosed; only for a diagnosis.
     ablation : bool
         Train again with each regularizer alone, and along the λ paths of L1 and L2. This takes a
-        few times as long as the fit. It is left out if the model was fitted to another table.
+        few times as long as the fit. It is left out if the model was fitted to another table, or
+        with groups or times that are not columns of the table.
     command : str
         The command that was run.
     on_epoch : callable, optional
@@ -137,8 +138,11 @@ def full_report(
 
 
 def _was_fitted_to(model: TableModel, table: Rows) -> bool:
-    """Return whether a model was fitted to this table."""
+    """Return whether a model was fitted to this table, and can be fitted to the same rows again."""
     frame, truth = rows_for_model(model, table)
     columns = list(model.encoder.columns)
     recorded = model.facts.get("table", {}).get("fingerprint")
+    by = (model.facts.get("table") or {}).get("grouping") or {}
+    if any((by.get(kind) or {"column": ""})["column"] is None for kind in ("groups", "time")):
+        return False  # its rows were split by values that are not in the table
     return set(columns) <= set(frame.columns) and recorded == fingerprint(frame[columns], truth)

@@ -63,7 +63,9 @@ def build_result(
     network = refit(data, best[0], plan) if answer == "refit" else fold_networks
     plain = [halving.trials[PLAIN_ID]]
     plain_bins = plain[0].configuration.bins
-    plain_networks = network_of(data, plain, plain_bins)
+    plain_folds = network_of(data, plain, plain_bins)
+    # folds that train on a part of the other rows would lag behind a refit
+    plain_networks = plain_folds if data.trained is None else refit(data, plain[0], plan)
 
     outputs = {
         "chosen": _test_outputs(table, network, bins),
@@ -73,10 +75,17 @@ def build_result(
         outputs["boosting"] = table.boosting
     others = {name: each for name, each in outputs.items() if name != "chosen"}
     test_score, comparisons = compare_outputs(
-        outputs["chosen"], others, table.y_test, scoring, classes=classes, seed=plan.seed
+        outputs["chosen"],
+        others,
+        table.y_test,
+        scoring,
+        classes=classes,
+        seed=plan.seed,
+        groups=table.groups_of("test"),
     )
     test = {
-        name: judge_outputs(each, table.y_test, classes=classes) for name, each in outputs.items()
+        name: judge_outputs(each, table.y_test, classes=classes, groups=table.groups_of("test"))
+        for name, each in outputs.items()
     }
     known = {
         "chosen": _outputs_of(table, network, bins),
@@ -84,14 +93,16 @@ def build_result(
     }
     held_out = {
         "chosen": held_out_outputs(data, fold_networks, bins),
-        "plain": held_out_outputs(data, plain_networks, plain_bins),
+        "plain": held_out_outputs(data, plain_folds, plain_bins),
     }
     per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
-    y = data.y[data.scored]
+    y, scored = data.y[data.scored], data.scored.numpy()
+    groups = table.groups_of("searched")
+    groups = None if groups is None else groups[scored]
     judged = {
         name: (
             judge_outputs(known[name], y, classes=classes),
-            judge_outputs(held_out[name], y, classes=classes),
+            judge_outputs(held_out[name], y, classes=classes, groups=groups),
             test[name],
         )
         for name in known
@@ -138,7 +149,13 @@ def build_result(
         observed=_scored_rows(table, bins, held_out["chosen"], others),
         notes=(*table.notes, *table.encoders[0].notes),
         reading=table.reading,
+        groups=_count_groups(table),
     )
+
+
+def _count_groups(table: PreparedTable) -> dict[str, int]:
+    parts = {name: table.groups_of(name) for name in ("searched", "test")}
+    return {name: len(np.unique(each)) for name, each in parts.items() if each is not None}
 
 
 def _test_outputs(table: PreparedTable, network: Network, bins: int) -> Tensor:
@@ -173,6 +190,7 @@ def _scored_rows(
     table: PreparedTable, bins: int, held_out_outputs: Tensor, others: dict[str, Tensor]
 ) -> ScoredRows:
     data, scored = table.data, table.data.scored
+    groups = table.groups_of("searched")
     return ScoredRows(
         X=data.inputs[bins][scored],
         y=data.y[scored],
@@ -182,6 +200,10 @@ def _scored_rows(
         held_out_outputs=held_out_outputs,
         test_outputs=others,
         places=table.places | {"searched": table.places["searched"][scored.numpy()]},
+        groups={
+            "searched": None if groups is None else groups[scored.numpy()],
+            "test": table.groups_of("test"),
+        },
     )
 
 

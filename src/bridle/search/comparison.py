@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from bridle.search.scoring import scores_of
 from bridle.statistics.boosting import boosting_predictions
+from bridle.statistics.grouped import FEWEST_GROUPS, widening
 from bridle.statistics.scores import (
     SAME,
     Comparison,
@@ -26,6 +27,7 @@ from bridle.statistics.scores import (
 __all__ = ["boosting_outputs", "compare_outputs", "judge_outputs"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
+IntArray = np.ndarray[Any, np.dtype[Any]]
 
 _TREES, _SPLITS, _LEAF = 100, 30, 20  # scikit-learn's defaults
 _MAX_SECONDS = 60.0
@@ -61,30 +63,55 @@ def boosting_seconds(rows: int, columns: int, classes: int) -> float:
     return _TREES * max(1, classes if classes > 2 else 1) * columns * (5e-6 * splits + 8e-9 * rows)
 
 
-def judge_outputs(outputs: Tensor, y: Tensor, *, classes: bool) -> Judged:
-    """Score outputs ``[rows, outputs]`` by accuracy or R²."""
+def judge_outputs(
+    outputs: Tensor, y: Tensor, *, classes: bool, groups: IntArray | None = None
+) -> Judged:
+    """Score outputs ``[rows, outputs]`` by accuracy or R²; rows may have groups."""
     if classes:
-        return judge_classes(outputs.argmax(-1).numpy(), y.numpy())
+        return judge_classes(outputs.argmax(-1).numpy(), y.numpy(), groups)
     if (y == y[0]).all():
         return undefined_values(len(y))
-    return judge_values(outputs[..., 0].double().numpy(), y.numpy())
+    return judge_values(outputs[..., 0].double().numpy(), y.numpy(), groups)
 
 
 def _bootstrap_scores(
-    outputs: Tensor, y: Tensor, scoring: str, *, classes: bool, seed: int
+    outputs: Tensor,
+    y: Tensor,
+    scoring: str,
+    *,
+    classes: bool,
+    seed: int,
+    groups: IntArray | None,
 ) -> FloatArray:
     """Return the scores on bootstrap samples of the rows, float64 ``[samples, outputs]``.
 
-    Rows are resampled within their class, so that no class is absent.
+    Rows are resampled within their class, so that no class is absent. With groups, whole groups
+    are resampled, and a sample that lacks a class is left out.
     """
     random = np.random.default_rng([seed, 0xB007])
-    groups = [(y == code).nonzero()[:, 0].numpy() for code in y.unique()] if classes else []
-    groups = groups or [np.arange(len(y))]
-    scores = []
+    scores = [
+        scores_of(outputs[:, rows], y[rows], scoring).numpy()
+        for rows in _samples(y, random, classes=classes, groups=groups)
+        if groups is None or not classes or len(y[rows].unique()) == len(y.unique())
+    ]
+    return np.stack(scores) if scores else np.full((1, len(outputs)), np.nan)
+
+
+def _samples(
+    y: Tensor, random: np.random.Generator, *, classes: bool, groups: IntArray | None
+) -> Iterator[IntArray]:
+    """Yield the rows of each bootstrap sample."""
+    if groups is not None:
+        _, codes = np.unique(groups, return_inverse=True)
+        members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
+        for _ in range(_RESAMPLES):
+            picked = random.integers(len(members), size=len(members))
+            yield np.concatenate([members[at] for at in picked])
+        return
+    strata = [(y == code).nonzero()[:, 0].numpy() for code in y.unique()] if classes else []
+    strata = strata or [np.arange(len(y))]
     for _ in range(_RESAMPLES):
-        rows = np.concatenate([random.choice(group, len(group)) for group in groups])
-        scores.append(scores_of(outputs[:, rows], y[rows], scoring).numpy())
-    return np.stack(scores)
+        yield np.concatenate([random.choice(each, len(each)) for each in strata])
 
 
 def _estimate(value: float, resampled: FloatArray) -> Estimate:
@@ -100,24 +127,38 @@ def compare_outputs(
     *,
     classes: bool,
     seed: int = 0,
+    groups: IntArray | None = None,
 ) -> tuple[Estimate, dict[str, Comparison]]:
     """Return the test score with its 95 % interval, and its paired comparisons with others.
 
     Accuracy has Wilson's interval and R² that of the delta method; both are compared by
     :func:`bridle.statistics.compare`. Other scores have percentile intervals of 500 bootstrap
     samples of the rows (Efron 1979), resampled within classes; "same" is a difference below 0.01.
+    With groups, whole groups are resampled, the samples are widened by the ratio of Student's to
+    the normal quantile for the number of groups, and below 5 groups there is no interval.
     """
     if scoring in ("accuracy", "r2"):
-        mine = judge_outputs(chosen, y, classes=classes)
-        theirs = {name: judge_outputs(each, y, classes=classes) for name, each in others.items()}
+        mine = judge_outputs(chosen, y, classes=classes, groups=groups)
+        theirs = {
+            name: judge_outputs(each, y, classes=classes, groups=groups)
+            for name, each in others.items()
+        }
         return mine.interval(), {name: compare(each, mine) for name, each in theirs.items()}
+    nan = math.nan
     if scoring == "roc_auc" and len(y.unique()) < 2:
-        nan = math.nan
         unknown = Estimate(nan, nan, nan)
         return unknown, dict.fromkeys(others, Comparison(unknown, nan, nan, nan))
     stacked = torch.stack([chosen, *others.values()])
     scores = scores_of(stacked, y, scoring).numpy()
-    resampled = _bootstrap_scores(stacked, y, scoring, classes=classes, seed=seed)
+    if groups is not None and len(np.unique(groups)) < FEWEST_GROUPS:
+        unsure = {
+            name: Comparison(Estimate(float(scores[0] - scores[at]), nan, nan), nan, nan, nan)
+            for at, name in enumerate(others, start=1)
+        }
+        return Estimate(float(scores[0]), nan, nan), unsure
+    resampled = _bootstrap_scores(stacked, y, scoring, classes=classes, seed=seed, groups=groups)
+    if groups is not None:
+        resampled = scores + (resampled - scores) * widening(groups)
     comparisons = {}
     for at, name in enumerate(others, start=1):
         change = resampled[:, 0] - resampled[:, at]

@@ -39,6 +39,9 @@ class SearchData:
         The number of classes; 0 for regression.
     device : str
         Where networks train. The tensors here stay on the CPU.
+    trained : Tensor, optional
+        bool ``[folds, rows]``: the rows that each fold trains on. None is all that it does not
+        hold out.
     """
 
     inputs: dict[int, Tensor]
@@ -46,6 +49,7 @@ class SearchData:
     fold: Tensor
     classes: int
     device: str = "cpu"
+    trained: Tensor | None = None
 
     @property
     def folds(self) -> int:
@@ -65,7 +69,8 @@ class SearchData:
     def rows_of(self, fold: int) -> tuple[Tensor, Tensor]:
         """Return the rows that a fold trains on, and the rows that it holds out."""
         held_out = self.fold == fold
-        return (~held_out).nonzero()[:, 0], held_out.nonzero()[:, 0]
+        trained = ~held_out if self.trained is None else self.trained[fold]
+        return trained.nonzero()[:, 0], held_out.nonzero()[:, 0]
 
     @cached_property
     def scored(self) -> Tensor:
@@ -76,6 +81,10 @@ class SearchData:
             return held_out
         part = fold_of_rows(self.y.cpu().numpy(), parts, self.classes, 0)
         return held_out & (torch.from_numpy(part) == 0)
+
+    def without_folds(self) -> SearchData:
+        """Return the data with one fold, which trains on every row."""
+        return replace(self, fold=torch.full_like(self.fold, -1), trained=None)
 
     def scored_rows_of(self, fold: int) -> Tensor:
         """Return the scored rows among those that a fold holds out, int64."""

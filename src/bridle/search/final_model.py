@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -133,7 +132,7 @@ def refit(data: SearchData, trial: Trial, plan: Plan) -> Network:
     It is trained to the trial's best step, scaled up by the number of rows: each row is seen as
     often as in a fold.
     """
-    all_rows = replace(data, fold=torch.full_like(data.fold, -1))
+    all_rows = data.without_folds()
     rows = sum(len(data.rows_of(v)[0]) for v in range(data.folds)) / data.folds
     population = TrialPopulation(
         all_rows,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -11,9 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from bridle.errors import DataError
+from bridle.errors import DataError, UsageError
+from bridle.models.group_split import check_after, check_apart, earlier_and_later, grouped_folds
+from bridle.models.grouping import By, Grouping, facts_of_grouping, grouping_of, is_column
 from bridle.models.reading import FitTable, values_target
 from bridle.models.split import split_rows
+from bridle.models.split_notes import absent_classes
 from bridle.search.comparison import boosting_outputs
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.encoding import encode, fit_encoders
@@ -26,7 +29,7 @@ from bridle.tables import (
 )
 from bridle.tables.columns import Column, as_strings
 from bridle.tables.read import ReadTable, read_with_notes
-from bridle.tables.schema import with_target
+from bridle.tables.schema import has_target, with_target
 
 __all__ = ["PreparedTable", "Table", "prepare_table"]
 
@@ -61,6 +64,8 @@ class PreparedTable:
         Remarks on the table, and warnings about it.
     reading : str
         What was understood of the table, in one line.
+    grouping : dict of str to Grouping
+        The groups and times of the "searched" and the "test" rows; empty without them.
     """
 
     data: SearchData
@@ -74,6 +79,11 @@ class PreparedTable:
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
     reading: str = ""
+    grouping: dict[str, Grouping] = field(default_factory=dict)
+
+    def groups_of(self, part: str) -> np.ndarray[Any, Any] | None:
+        """Return the groups of the rows of a part; None if they have none."""
+        return self.grouping[part].groups if part in self.grouping else None
 
 
 def prepare_table(
@@ -86,6 +96,8 @@ def prepare_table(
     seed: int,
     device: str,
     seconds: float | None,
+    groups: By = None,
+    time: By = None,
 ) -> PreparedTable:
     """Prepare a table for a search.
 
@@ -101,6 +113,8 @@ def prepare_table(
     device : str
     seconds : float or None
         The budget, which decides whether there is time for gradient boosting.
+    groups, time : str or array, optional
+        What ``given`` was read with; a table of test rows needs the same columns.
 
     Raises
     ------
@@ -108,7 +122,7 @@ def prepare_table(
         If the table cannot be used.
     """
     frame, truth = given.frame, given.truth
-    searched, tested = _split(given, test, target, task, seed)
+    searched, tested, grouping = _split(given, test, target, task, seed, groups, time)
     encoders = fit_encoders(searched[0], given.columns)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
@@ -121,11 +135,24 @@ def prepare_table(
         raise DataError(
             f"{len(y)} rows are too few for {folds} folds; give fewer folds or more rows"
         )
-    fold = torch.from_numpy(fold_of_rows(y.numpy(), folds, classes, seed))
+    by = grouping.get("searched")
+    fold = (
+        fold_of_rows(y.numpy(), folds, classes, seed)
+        if by is None
+        else grouped_folds(by, y.numpy() if classes else None, folds, seed)
+    )
+    trained = earlier_and_later(by, fold, folds)
     X, X_test = (encode(encoders, rows) for rows, _ in (searched, tested))
     places = {"searched": searched[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
     return PreparedTable(
-        data=SearchData(X, y, fold, classes, device),
+        data=SearchData(
+            X,
+            y,
+            torch.from_numpy(fold),
+            classes,
+            device,
+            None if trained is None else torch.from_numpy(trained),
+        ),
         encoders=encoders,
         coding=coding,
         target=target,
@@ -141,9 +168,11 @@ def prepare_table(
                 split="test part" if test is None else "none",
             ),
             "marks": given.marks,
+            **facts_of_grouping(given.grouping, places["searched"]),
         },
-        notes=given.notes,
+        notes=(*given.notes, *absent_classes(given.grouping, truth, places["searched"], task)),
         reading=given.read.line,
+        grouping=grouping,
     )
 
 
@@ -153,18 +182,51 @@ def _split(
     target: str,
     task: str,
     seed: int,
-) -> tuple[_Part, _Part]:
-    """Return the rows to search on, and the test set."""
+    groups: By,
+    time: By,
+) -> tuple[_Part, _Part, dict[str, Grouping]]:
+    """Return the rows to search on, the test set, and the groups and times of both."""
     frame, truth = given.frame, given.truth
     if test is not None:
         known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
         read = read_with_notes(
             test, given.read.options, known=known, prior=given.read.marks, units=given.read.units
         )
-        return (frame, truth), target_column(with_target(read.frame, target)[0], target)
+        tested = target_column(with_target(read.frame, target)[0], target)
+        grouping = _grouping_with_test(given, read, groups, time, target)
+        return (frame, truth), tested, grouping
     codes = ClassTarget.fit(truth).transform(truth) if task == "classification" else None
-    rest, held = split_rows(len(truth), codes, seed)
-    return (frame.iloc[rest], truth.iloc[rest]), (frame.iloc[held], truth.iloc[held])
+    rest, held = split_rows(len(truth), codes, seed, given.grouping)
+    by = given.grouping
+    grouping = {} if by is None else {"searched": by.take(rest), "test": by.take(held)}
+    parts = [(frame.iloc[rows], truth.iloc[rows]) for rows in (rest, held)]
+    return parts[0], parts[1], grouping
+
+
+def _grouping_with_test(
+    given: FitTable, read: ReadTable, groups: By, time: By, target: str
+) -> dict[str, Grouping]:
+    """Return the groups and times of the table and of its test table, which must be apart."""
+    if given.grouping is None:
+        return {}
+    for name, by in (("groups", groups), ("time", time)):
+        if by is not None and not is_column(by):
+            raise UsageError(
+                f"{name} has a value for each row of the table, but the rows of the test table "
+                f"need one too; give the name of a column"
+            )
+        if by is not None and str(by) not in read.frame.columns:
+            raise DataError(f"no column {str(by)!r} for {name} in the test table; add it")
+    both = [each.frame[list(given.grouping.columns)] for each in (given.read, read)]
+    joined = replace(given.read, frame=pd.concat(both, ignore_index=True))
+    kept = np.concatenate([has_target(each.frame, target) for each in (given.read, read)])
+    found, _ = grouping_of(joined, kept, groups, time, target=target)
+    assert found is not None  # noqa: S101
+    rows = np.arange(int(kept.sum()))
+    first, second = found.take(rows[: len(given.truth)]), found.take(rows[len(given.truth) :])
+    check_apart(first, second)
+    check_after(first, second)
+    return {"searched": first, "test": second}
 
 
 def _as_column(truth: pd.Series[Any]) -> Column:

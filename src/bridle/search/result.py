@@ -40,6 +40,8 @@ class ScoredRows:
         Outputs for the test set: of "plain", and of "boosting" if that was fitted.
     places : dict of str to int64 array
         The positions of the "searched" and the "test" rows in their tables.
+    groups : dict of str to int64 array
+        The groups of the same rows; None without groups.
     """
 
     X: Tensor
@@ -50,6 +52,7 @@ class ScoredRows:
     held_out_outputs: Tensor
     test_outputs: dict[str, Tensor]
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
+    groups: dict[str, np.ndarray[Any, Any] | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -110,6 +113,8 @@ class SearchResult(HasCard):
         Remarks on how the table was read and its columns interpreted, and warnings about it.
     reading : str
         What was understood of the table, in one line.
+    groups : dict of str to int
+        The number of groups in each part; empty without groups.
 
     Examples
     --------
@@ -144,6 +149,7 @@ class SearchResult(HasCard):
     observed: ScoredRows
     notes: tuple[str, ...] = field(default=())
     reading: str = ""
+    groups: dict[str, int] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:
@@ -206,6 +212,7 @@ class SearchResult(HasCard):
             "target": self.model.target_name,
             "task": self.model.task,
             "rows": self.rows,
+            "groups": self.groups,
             "scoring": self.scoring,
             "considered": self.considered,
             "failed": self.failed,

@@ -48,7 +48,7 @@ class SearchSettings:
         if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"epochs is {self.epochs}; it must be 1 or more")
         if self.answer not in ANSWERS:
-            known = ", ".join(map(repr, ANSWERS))
+            known = ", ".join(map(repr, ("auto", *ANSWERS)))
             raise UsageError(f"answer is {self.answer!r}; it must be one of {known}")
         if self.configurations is not None:
             if self.budget is not None:
@@ -134,6 +134,8 @@ def run_search(
         on_progress=on_progress,
     )
     halving.run()
+    if halving.interrupted:
+        halving.train_plain(runner)  # what the model is compared with; it is not stored
     return halving
 
 

@@ -46,6 +46,8 @@ def data_fingerprint(data: SearchData) -> str:
         digest.update(rows.contiguous().numpy().tobytes())
     digest.update(data.y.numpy().tobytes())
     digest.update(data.fold.numpy().tobytes())
+    if data.trained is not None:
+        digest.update(data.trained.numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

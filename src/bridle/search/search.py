@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import time as clock
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
+from bridle.models.grouping import By
 from bridle.models.reading import read_for_fit
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
@@ -40,11 +41,13 @@ def search(
     configurations: int | None = None,
     epochs: int | None = None,
     scoring: str | None = None,
-    answer: str = "ensemble",
+    answer: str = "auto",
     folds: int = FOLDS,
     hidden: Sequence[Sequence[int]] = (HIDDEN,),
     drop: Sequence[str] = (),
     reading: ReadOptions | None = None,
+    groups: By = None,
+    time: By = None,
     seed: int = 0,
     engine: str = "local",
     workers: int = 1,
@@ -88,10 +91,11 @@ def search(
         The score to select by. For classification: "accuracy" (default), "balanced_accuracy",
         "neg_log_loss" or "roc_auc". For regression: "r2" (default) or
         "neg_root_mean_squared_error".
-    answer : {"ensemble", "best", "refit"}
+    answer : {"auto", "ensemble", "best", "refit"}
         The networks that are averaged into the model: those of the best configurations (at most
         eight, with all folds), those of the best configuration, or five networks with the best
-        configuration that are trained on all rows.
+        configuration that are trained on all rows. "auto" is "ensemble"; with ``time`` it is
+        "refit", because the networks of the folds were trained on the earlier rows only.
     folds : int
         The number of cross-validation folds.
     hidden : sequence of sequences of int
@@ -100,6 +104,14 @@ def search(
         Columns to leave out.
     reading : ReadOptions, optional
         What overrules the signs of the file, such as its separator.
+    groups : str or array, optional
+        The group of each row, such as its patient: the name of a column, which is then no feature,
+        or a value for each row. No group is in the test set and in other rows, or in two folds, and
+        the intervals are those of new groups.
+    time : str or array, optional
+        The time of each row, likewise: dates or numbers. The test set is the last fifth. Each fold
+        holds out a part and trains on the rows before it; the first part is not held out. Equal
+        times stay together.
     seed : int
         The seed of the splits, the sampled configurations, the weights, the batches and the masks.
     engine : {"local", "dask", "ray", "joblib"}
@@ -145,13 +157,14 @@ def search(
     >>> found.scores["chosen"] > 0.8
     True
     """
-    began = time.monotonic()
+    began = clock.monotonic()
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if folds < 2:
         raise UsageError(f"folds is {folds}; it must be 2 or more")
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to resume; give directory")
+    answer = _answer(answer, forward=time is not None)
     check_engine(engine, workers)
     in_this_process = engine == "local" and workers == 1
     device = check_device("cpu" if device == "auto" and not in_this_process else device)
@@ -160,7 +173,7 @@ def search(
         "", budget, configurations, epochs, answer, seed, engine, workers, memory
     )
     table, target = table_of(table, target, reading)
-    given = read_for_fit(table, target, drop, reading)
+    given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     prepared = prepare_table(
@@ -172,6 +185,8 @@ def search(
         seed=seed,
         device=device,
         seconds=settings.seconds,
+        groups=groups,
+        time=time,
     )
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
     halving = run_search(
@@ -197,3 +212,15 @@ def search(
         keep = None if result.interrupted else {PLAIN_ID, *(each.id for each in best)}
         run_directory.finish(result.to_dict(), keep)
     return result
+
+
+def _answer(answer: str, *, forward: bool) -> str:
+    """Return what the model is made of, if folds train on earlier rows or on all others."""
+    if answer == "auto":
+        return "refit" if forward else "ensemble"
+    if forward and answer in ("ensemble", "best"):
+        raise UsageError(
+            f"answer is {answer!r}, but with time the networks of the folds were trained on the "
+            "earlier rows only; leave answer out, or give 'refit'"
+        )
+    return answer

@@ -160,6 +160,14 @@ class SuccessiveHalving:
                 "look for extreme values in the table"
             )
 
+    def train_plain(self, run_jobs: Runner) -> None:
+        """Train the plain trial for the first rung, if an interrupt came before its evaluation."""
+        if PLAIN_ID in self.trials and self.trials[PLAIN_ID].scores:
+            return
+        job = self._job([self._sample_trial(PLAIN_ID)], 0)
+        for results, _ in run_jobs(iter([job])):
+            self.trials[PLAIN_ID].record(results[0], 0)
+
     def _work_shares(self) -> list[float]:
         """Return the share of the work in each rung."""
         ends = (0, *self.plan.steps)

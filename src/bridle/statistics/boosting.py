@@ -62,17 +62,19 @@ def boosting_predictions(
 
 
 def boosting_reference(
-    X: Array, y: Array, X_new: Array, *, classes: int, seed: int
+    X: Array, y: Array, X_new: Array, *, classes: int, seed: int, divisible: bool = True
 ) -> Array | None:
     """Return the predictions of gradient boosting, as a reference on the same rows.
 
     Returns None if the table is so large that fitting would take minutes, or if the training rows
-    have a single class. Arguments are those of :func:`boosting_predictions`.
+    have a single class. Arguments are those of :func:`boosting_predictions`. If the rows are not
+    ``divisible``, since they have groups or times, it does not stop early, which would split them
+    at random.
     """
     if X.size * max(1, classes) > _MOST_CELLS or len(np.unique(y)) < 2:
         return None
     rare = bool(classes) and int(np.bincount(y)[np.unique(y)].min()) < 2
-    early_stopping = False if rare else "auto"  # it splits the rows by class
+    early_stopping = False if rare or not divisible else "auto"  # it splits the rows by class
     return boosting_predictions(
         X, y, X_new, classes=classes, seed=seed, early_stopping=early_stopping
     )

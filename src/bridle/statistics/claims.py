@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from bridle.statistics.intervals import p_value_above, p_value_below, p_values_of_lead
 from bridle.statistics.scores import Comparison, Estimate, Judged
+from bridle.statistics.shares import exact
 from bridle.statistics.wording import TOLERANCE, tolerance_text
 
 __all__ = [
@@ -66,7 +67,7 @@ class Rival:
         estimate = Estimate(**_numbers(found.pop("difference")))
         discordant = recorded["comparison"].get("discordant")
         found.pop("discordant", None)
-        pair = None if discordant is None else (int(discordant[0]), int(discordant[1]))
+        pair = None if discordant is None else (discordant[0], discordant[1])
         return cls(recorded["name"], Comparison(estimate, **found, discordant=pair))
 
 
@@ -181,12 +182,11 @@ def gap_of(training_score: float, new: Judged) -> Estimate:
     above = low > TOLERANCE and p_value_below(new, bound) > LEVEL
     below = high < TOLERANCE and p_value_above(new, bound) > LEVEL
     if new.is_share and (above or below):
-        test = binomtest(int(new.rows.sum()), len(new.rows))
-        exact = test.proportion_ci(method="exact")
+        lowest, highest = exact(*new.counts)
         if above:
-            low = min(training_score - float(exact.high), TOLERANCE)
+            low = min(training_score - highest, TOLERANCE)
         else:
-            high = max(training_score - float(exact.low), TOLERANCE)
+            high = max(training_score - lowest, TOLERANCE)
     return Estimate(training_score - held.value, low, high)
 
 

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import binom, norm, t as student
+from scipy.stats import norm, t as student
 
 from bridle.errors import UsageError
-from bridle.statistics.scores import Comparison, Estimate, Judged
+from bridle.statistics.grouped import FEWEST_GROUPS, group_sums
+from bridle.statistics.resampling import difference_of_ratios
+from bridle.statistics.scores import Comparison, Estimate, Judged, compare
+from bridle.statistics.shares import at_least, at_most, standing
 
 __all__ = [
     "corrected_interval",
@@ -25,16 +28,18 @@ __all__ = [
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-def mean_interval(values: Array) -> Estimate:
+def mean_interval(values: Array, groups: Array | None = None) -> Estimate:
     """Return a mean with its 95 % interval, corrected for skewness.
 
     Losses have a long right tail. Student's interval then misses the true mean more often on one
     side than on the other. This interval uses Hall's monotone cubic transformation of the
-    studentized mean (1992, Journal of the Royal Statistical Society B 54:221).
+    studentized mean (1992, Journal of the Royal Statistical Society B 54:221). With groups it is
+    the bootstrap-t of whole groups, NaN below 5 groups.
 
     Parameters
     ----------
     values : float64 ``[rows]``
+    groups : int64 ``[rows]``, optional
 
     Returns
     -------
@@ -48,6 +53,11 @@ def mean_interval(values: Array) -> Estimate:
     '0.82 from 0.58 to 1.11'
     """
     rows, mean = len(values), float(values.mean())
+    if groups is not None:
+        sizes = group_sums(np.ones(rows), groups)
+        if len(sizes) < FEWEST_GROUPS:
+            return Estimate(mean, math.nan, math.nan)
+        return Estimate(mean, *difference_of_ratios(group_sums(values, groups), sizes).interval)
     spread = float(values.std(ddof=1)) if rows > 1 else 0.0
     if spread == 0:
         return Estimate(mean, mean, mean)
@@ -103,7 +113,7 @@ def mcnemar_p_value(first: Judged, second: Judged) -> float:
 
     Only rows that exactly one classifier predicts correctly count. Under the hypothesis, each
     classifier is that one with probability one half: a binomial test (McNemar 1947; Agresti 2013,
-    11.1).
+    11.1). With groups, effective rows count; NaN if there is no interval.
 
     Examples
     --------
@@ -114,10 +124,10 @@ def mcnemar_p_value(first: Judged, second: Judged) -> float:
     >>> mcnemar_p_value(judge_classes(one, truth), judge_classes(other, truth))
     0.125
     """
-    only_first = int(((first.rows == 1) & (second.rows == 0)).sum())
-    only_second = int(((first.rows == 0) & (second.rows == 1)).sum())
-    both = only_first + only_second
-    return float(min(1.0, 2 * binom.cdf(min(only_first, only_second), both, 0.5))) if both else 1.0
+    pair = compare(first, second).discordant
+    if pair is None:
+        return math.nan
+    return min(1.0, 2 * at_most(min(pair), sum(pair), 0.5)) if sum(pair) else 1.0
 
 
 def p_value_below(judged: Judged, bound: float) -> float:
@@ -128,8 +138,8 @@ def p_value_below(judged: Judged, bound: float) -> float:
     is the interval that this test inverts. R² has the test that its interval comes from.
     """
     if judged.is_share:
-        right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
-        return max(float(binom.cdf(right, rows, share)), float(norm.cdf(_standing(judged, share))))
+        (right, rows), share = judged.counts, min(max(bound, 0.0), 1.0)
+        return max(at_most(right, rows, share), float(norm.cdf(standing(right, rows, share))))
     if not judged.defined:
         return 1.0
     return 1.0 if bound >= 1 else judged.studentized.p_value_above(math.log(1 - bound))
@@ -138,21 +148,13 @@ def p_value_below(judged: Judged, bound: float) -> float:
 def p_value_above(judged: Judged, bound: float) -> float:
     """Return the p-value of the hypothesis that the true score is ``bound`` or below."""
     if judged.is_share:
-        right, rows, share = int(judged.rows.sum()), len(judged.rows), min(max(bound, 0.0), 1.0)
         if bound < 0:
             return 0.0  # no share is below 0
-        p_value = float(binom.sf(right - 1, rows, share))
-        return max(p_value, float(norm.sf(_standing(judged, share))))
+        (right, rows), share = judged.counts, min(bound, 1.0)
+        return max(at_least(right, rows, share), float(norm.sf(standing(right, rows, share))))
     if not judged.defined:
         return 1.0
     return 1.0 if bound >= 1 else judged.studentized.p_value_below(math.log(1 - bound))
-
-
-def _standing(judged: Judged, share: float) -> float:
-    """Return the distance of a proportion from a possible one, in that one's standard errors."""
-    error = math.sqrt(share * (1 - share) / len(judged.rows))
-    away = judged.value - share
-    return away / error if error > 0 else math.copysign(math.inf, away) if away else 0.0
 
 
 def lead_p_values(difference: Estimate, bound: float) -> tuple[float, float]:
@@ -176,9 +178,9 @@ def p_values_of_lead(comparison: Comparison, bound: float) -> tuple[float, float
     For accuracy the exact one-sided test of McNemar counts too: a lead above the bound is above 0.
     With few rows the normal approximation alone finds leads that do not exist.
     """
-    at_most, at_least = lead_p_values(comparison.difference, bound)
+    below, above = lead_p_values(comparison.difference, bound)
     if comparison.discordant is not None:
         gained, lost = comparison.discordant
-        exact = float(binom.sf(gained - 1, gained + lost, 0.5)) if gained + lost else 1.0
-        at_most = max(at_most, exact)
-    return at_most, at_least
+        exact = at_least(gained, gained + lost, 0.5) if gained + lost else 1.0
+        below = max(below, exact)
+    return below, above

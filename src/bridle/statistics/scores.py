@@ -8,12 +8,17 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, norm
+from scipy.stats import norm
 
 from bridle.errors import DataError, UsageError
+from bridle.statistics.comparison import SAME, Comparison
+from bridle.statistics.estimate import Estimate
+from bridle.statistics.grouped import FEWEST_GROUPS, effective_rows, error_of_mean, group_sums
 from bridle.statistics.resampling import Studentized, difference_of_ratios, log_ratio
+from bridle.statistics.shares import wilson
 
 __all__ = [
+    "SAME",
     "Comparison",
     "Estimate",
     "Judged",
@@ -25,35 +30,11 @@ __all__ = [
 ]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
-
-SAME = 0.01
-"""Scores that differ by less are the same for practical purposes."""
+IntArray = np.ndarray[Any, np.dtype[Any]]
 
 _Z = float(norm.ppf(0.975))
 FEWEST = 4  # rows that an interval of R² needs: two or three say nothing
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with its 95 % interval.
-
-    Attributes
-    ----------
-    value : float
-        The estimate.
-    low, high : float
-        The bounds of the interval.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def margin(self) -> float:
-        """Half the width of the interval: the number after ±."""
-        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,8 +53,11 @@ class Judged:
         The contribution of each row. For accuracy it is 1 if the row is predicted correctly, else
         0. For R² it is the squared error divided by the target's variance.
     spread : float64 ``[rows]``
-        For R², the squared distance of each row from the mean, divided by the variance. For
+        For R², the squared distance of each row from the mean, divided by the variance; with
+        groups times a factor above 1, by which the variance between new groups is larger. For
         accuracy, ones.
+    groups : int64 ``[rows]``, optional
+        The group of each row, if rows of one group depend on each other.
     """
 
     score_name: str
@@ -81,6 +65,7 @@ class Judged:
     baseline: float
     rows: FloatArray
     spread: FloatArray
+    groups: IntArray | None = None
 
     @property
     def is_share(self) -> bool:
@@ -91,14 +76,14 @@ class Judged:
         """Return the score with its 95 % confidence interval for the population of rows.
 
         Accuracy has Wilson's interval (1927). R² has the interval of log(1 - R²), the logarithm of
-        a ratio of means: a bootstrap-t, or Student's t if that is wider; NaN below 4 rows.
+        a ratio of means: a bootstrap-t, or Student's t if that is wider; NaN below 4 rows. With
+        groups, Wilson's interval is that of :attr:`counts`, whole groups are resampled, and both
+        are NaN below 5 groups.
         """
         if not self.has_interval:
             return Estimate(self.value, math.nan, math.nan)
         if self.is_share:
-            test = binomtest(int(self.rows.sum()), len(self.rows))
-            bounds = test.proportion_ci(method="wilson")
-            return Estimate(self.value, float(bounds.low), float(bounds.high))
+            return Estimate(self.value, *wilson(*self.counts))
         low, high = self.studentized.interval
         if low == high:
             return self.exact()
@@ -111,13 +96,31 @@ class Judged:
 
     @property
     def has_interval(self) -> bool:
-        """Whether the score is defined, and R² has 4 rows or more."""
+        """Whether the score is defined, and there are 5 groups or more, or 4 rows for R²."""
+        if self.groups is not None:
+            return self.defined and self.units >= FEWEST_GROUPS
         return self.defined and (self.is_share or len(self.rows) >= FEWEST)
+
+    @cached_property
+    def units(self) -> int:
+        """The number of groups, or of rows if there are no groups."""
+        return len(self.rows) if self.groups is None else len(np.unique(self.groups))
+
+    @cached_property
+    def counts(self) -> tuple[float, float]:
+        """For accuracy: the rows predicted correctly and all rows; effective ones with groups."""
+        if self.groups is None:
+            return float(self.rows.sum()), float(len(self.rows))
+        total = effective_rows(self.rows, self.groups)
+        return self.value * total, total
 
     @cached_property
     def studentized(self) -> Studentized:
         """For R²: log(1 - R²) with its sampling distribution."""
-        return log_ratio(self.rows, self.spread)
+        return log_ratio(self._summed(self.rows), self._summed(self.spread))
+
+    def _summed(self, values: FloatArray) -> FloatArray:
+        return values if self.groups is None else group_sums(values, self.groups)
 
     def exact(self) -> Estimate:
         """Return the score of exactly these rows, with an interval of no width."""
@@ -126,16 +129,20 @@ class Judged:
     def standard_error(self) -> float:
         """Return the standard error of the score, by the delta method."""
         influence = self.rows - self.rows.mean() * self.spread
+        if self.groups is not None:
+            return error_of_mean(influence, self.groups)
         return float(influence.std() / math.sqrt(len(influence)))
 
 
-def judge_classes(codes: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> Judged:
+def judge_classes(codes: IntArray, truth: IntArray, groups: IntArray | None = None) -> Judged:
     """Score predicted classes by accuracy.
 
     Parameters
     ----------
     codes, truth : int64 ``[rows]``
         Predicted and true class codes, from 0.
+    groups : int64 ``[rows]``, optional
+        The group of each row, such as its patient. The intervals are then those of new groups.
 
     Returns
     -------
@@ -155,16 +162,18 @@ def judge_classes(codes: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> J
     _check_rows(codes, truth)
     right = (codes == truth).astype(np.float64)
     baseline = float(np.bincount(truth).max() / len(truth))
-    return Judged("accuracy", float(right.mean()), baseline, right, np.ones_like(right))
+    return Judged("accuracy", float(right.mean()), baseline, right, np.ones_like(right), groups)
 
 
-def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
+def judge_values(values: FloatArray, truth: FloatArray, groups: IntArray | None = None) -> Judged:
     """Score the predictions of a regression by R², ``1 - Σ(y - ŷ)² / Σ(y - ȳ)²``.
 
     Parameters
     ----------
     values, truth : float64 ``[rows]``
         Predicted and true values.
+    groups : int64 ``[rows]``, optional
+        The group of each row, such as its patient.
 
     Returns
     -------
@@ -199,7 +208,10 @@ def judge_values(values: FloatArray, truth: FloatArray) -> Judged:
     from_mean = np.square(truth)
     variance = from_mean.mean()
     error = np.square(truth - values) / variance
-    return Judged("R²", float(1 - error.mean()), 0.0, error, from_mean / variance)
+    spread = from_mean / variance
+    if groups is not None:  # the mean of few groups is close to their own values
+        spread = spread * (1 + error_of_mean(truth, groups) ** 2 / variance)
+    return Judged("R²", float(1 - error.mean()), 0.0, error, spread, groups)
 
 
 def undefined_values(rows: int) -> Judged:
@@ -214,7 +226,7 @@ def undefined_values(rows: int) -> Judged:
     return Judged("R²", math.nan, 0.0, nothing, nothing)
 
 
-def _check_rows(predicted: np.ndarray[Any, Any], truth: np.ndarray[Any, Any]) -> None:
+def _check_rows(predicted: IntArray, truth: IntArray) -> None:
     if len(truth) == 0 or len(predicted) != len(truth):
         raise UsageError(
             f"there are {len(predicted)} predictions for {len(truth)} rows; "
@@ -244,51 +256,12 @@ def gap_between(training: Judged, held_out: Judged) -> Estimate:
     )
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """A paired comparison of two networks on the same rows.
-
-    For accuracy the probabilities assume that the true difference is normally distributed around
-    the measured one; for R² they come from a bootstrap-t. "Same" is a difference below one point.
-    They are NaN if a score is undefined, or if there are fewer than 4 rows for R².
-
-    Attributes
-    ----------
-    difference : Estimate
-        The second score minus the first.
-    better, same, worse : float
-        The probabilities that the second is better, the same for practical purposes, or worse.
-    answer : {"better", "same", "worse", "cannot tell"}
-        The outcome whose probability is 0.95 or more, if the interval agrees: it is above 0, within
-        one point of 0, or below 0. Otherwise "cannot tell".
-    discordant : tuple of int, optional
-        For accuracy: the rows that only the second predicts correctly, and those that only the
-        first does.
-    """
-
-    difference: Estimate
-    better: float
-    same: float
-    worse: float
-    discordant: tuple[int, int] | None = None
-
-    @property
-    def answer(self) -> str:
-        """The outcome whose probability is 0.95 or more and that the interval shows too."""
-        low, high = self.difference.low, self.difference.high
-        shown = {"better": low > 0, "same": -SAME <= low <= high <= SAME, "worse": high < 0}
-        for outcome, agrees in shown.items():
-            if agrees and getattr(self, outcome) >= 0.95:
-                return outcome
-        return "cannot tell"
-
-
 def compare(first: Judged, second: Judged) -> Comparison:
     """Compare two networks on the same rows, paired by row.
 
     For accuracy, only rows that exactly one network predicts correctly count, as in McNemar's test;
     half a row is added to each cell (Agresti & Min 2005). For R² it is a bootstrap-t of the paired
-    squared errors.
+    squared errors. With groups, whole groups count; see :attr:`Judged.counts`.
 
     Parameters
     ----------
@@ -324,27 +297,33 @@ def compare(first: Judged, second: Judged) -> Comparison:
         return Comparison(Estimate(second.value - first.value, nan, nan), nan, nan, nan)
     if not first.is_share:
         return _compare_values(first, second)
-    count = len(first.rows)
     value = second.value - first.value
-    gained = int(((second.rows == 1) & (first.rows == 0)).sum())
-    lost = int(((first.rows == 1) & (second.rows == 0)).sum())
-    variance = (gained + lost + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
+    changed = second.rows - first.rows
+    gained, lost = int((changed == 1).sum()), int((changed == -1).sum())
+    discordant: tuple[float, float] = (gained, lost)
+    count = float(len(changed))
+    if first.groups is not None:
+        effective = effective_rows(changed, first.groups)
+        discordant = (gained * effective / count, lost * effective / count)
+        count = effective
+    variance = (sum(discordant) + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
     error = math.sqrt(variance)
     worse = float(norm.cdf(-SAME, loc=value, scale=error))
     better = float(norm.sf(SAME, loc=value, scale=error))
     interval = Estimate(value, value - _Z * error, value + _Z * error)
     same = max(0.0, 1 - better - worse)
-    return Comparison(interval, better, same, worse, (gained, lost))
+    return Comparison(interval, better, same, worse, discordant)
 
 
 def _compare_values(first: Judged, second: Judged) -> Comparison:
     """Compare two R² by the paired differences of the squared errors."""
-    found = difference_of_ratios(first.rows - second.rows, first.spread)
+    sums = first._summed
+    found = difference_of_ratios(sums(first.rows - second.rows), sums(first.spread))
     if found.error == 0:
         better, worse = float(found.value > SAME), float(found.value < -SAME)
     else:
         possible = found.value - found.error * found.draws
         better, worse = float((possible > SAME).mean()), float((possible < -SAME).mean())
     low, high = found.interval
-    interval = Estimate(found.value, low, high)
+    interval = Estimate(second.value - first.value, low, high)
     return Comparison(interval, better, max(0.0, 1 - better - worse), worse)

@@ -15,6 +15,7 @@ from bridle.statistics.claims import (
     lead_of,
     verdict_of,
 )
+from bridle.statistics.grouped import FEWEST_GROUPS
 from bridle.statistics.intervals import p_values_of_lead
 from bridle.statistics.scores import FEWEST, Estimate, Judged
 from bridle.statistics.wording import TOLERANCE, estimate_text, score_text, tolerance_text
@@ -64,7 +65,8 @@ def rule(
 
     - If a score is undefined, the verdict is *cannot tell*: R² if all true values are equal, and
       accuracy if the new rows have one class, but the training rows several. The same holds if R²
-      has fewer than 4 new rows, because it then has no interval.
+      has fewer than 4 new rows, or the new rows are of fewer than 5 groups, because there is then
+      no interval.
     - A model has *learned nothing* if it removes less than 2 % of the errors that the best constant
       prediction makes on the training rows. It underfits if no reference is given, or if a
       reference is shown to be better at all. Otherwise the verdict is *cannot tell*, since the
@@ -106,7 +108,7 @@ def rule(
         return Ruling("cannot tell", undefined, None, part, ())
     if new is not None and not new.has_interval:
         gap = None if score is None else gap_of(score, new)
-        return Ruling("cannot tell", _too_few(len(new.rows), part), gap, part, ())
+        return Ruling("cannot tell", _too_few(new, part), gap, part, ())
     claims = claims_of(score, new, references)
     gap = None if score is None or new is None else gap_of(score, new)
     share = new is not None and new.is_share
@@ -171,9 +173,15 @@ def opening_of(who: str, verdict: Verdict, reason: str, claims: Sequence[Claim])
     return said[:1].upper() + said[1:]
 
 
-def _too_few(rows: int, part: str) -> str:
+def _too_few(new: Judged, part: str) -> str:
+    if new.groups is not None:
+        return (
+            f"the rows of {new.units} {part} groups are too few: a score has an interval from "
+            f"{FEWEST_GROUPS} groups on; give more groups"
+        )
     return (
-        f"{rows} {part} rows are too few: R² has an interval from {FEWEST} rows on; give more rows"
+        f"{new.units} {part} rows are too few: R² has an interval from {FEWEST} rows on; give "
+        "more rows"
     )
 
 

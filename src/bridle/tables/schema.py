@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError
@@ -12,7 +13,7 @@ from bridle.tables.columns import Column, as_strings, column_of
 from bridle.tables.dates import compact_form, other_reading
 from bridle.tables.missing import ALWAYS
 
-__all__ = ["columns_of", "with_target"]
+__all__ = ["columns_of", "has_target", "with_target"]
 
 
 def columns_of(
@@ -66,6 +67,16 @@ def _with_missing(column: Column, missing: tuple[str, ...]) -> Column:
     return Column(**{**column.__dict__, "missing": missing})
 
 
+def has_target(frame: pd.DataFrame, name: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which rows have a target, bool ``[rows]``."""
+    values: pd.Series[Any] = frame[name]
+    absent = values.isna().to_numpy()
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        absent = absent | values.astype(object).isin(ALWAYS).to_numpy()
+    present: np.ndarray[Any, np.dtype[np.bool_]] = ~absent
+    return present
+
+
 def with_target(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]]:
     """Leave out the rows without a target, and say so.
 
@@ -87,10 +98,7 @@ def with_target(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[str]
     """
     if name not in frame.columns:
         return frame, []
-    values: pd.Series[Any] = frame[name]
-    absent = values.isna().to_numpy()
-    if not pd.api.types.is_numeric_dtype(values.dtype):
-        absent = absent | values.astype(object).isin(ALWAYS).to_numpy()
+    absent = ~has_target(frame, name)
     if not absent.any():
         return frame, []
     if absent.all():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,11 +18,20 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _MIN_ROWS = 30  # with fewer rows, what follows can be chance
 _DUPLICATES = 0.1
 _GIVEN_AWAY = 0.995  # the share of rows whose target a column tells
+_NAMES = frozenset(("id", "key", "patient", "subject", "person", "user", "customer", "household"))
+"""A number in a column of such a name is a name."""
+
+_SEPARATORS = re.compile(r"[\W_]+")
 _FAR_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
 
 
 def warnings_on(
-    frame: pd.DataFrame, truth: pd.Series[Any], columns: Sequence[Column]
+    frame: pd.DataFrame,
+    truth: pd.Series[Any],
+    columns: Sequence[Column],
+    *,
+    grouped: bool = False,
+    ordered: bool = False,
 ) -> tuple[str, ...]:
     """Return warnings on a table, each with what to do.
 
@@ -30,6 +40,9 @@ def warnings_on(
     frame, truth : DataFrame, Series
         The features and the target.
     columns : sequence of Column
+    grouped, ordered : bool
+        Whether the split keeps groups whole, and follows the time: then there is nothing to warn
+        about.
 
     Returns
     -------
@@ -45,11 +58,11 @@ def warnings_on(
         values = frame[column.name]
         codes = pd.factorize(values.astype(object) if values.dtype == object else values)[0]
         found += _identifier(column, values, codes)
-        grouped = _groups(column, codes, classes)
-        found += grouped or _gives_target_away(column, values, codes, truth, classes)
+        alike = [] if grouped else _groups(column, codes, classes)
+        found += alike or _gives_target_away(column, values, codes, truth, classes)
         found += _codes_for_missing(column, values)
     found += _duplicates(frame, columns)
-    found += _order(frame, columns)
+    found += [] if ordered else _order(frame, columns)
     return tuple(found)
 
 
@@ -172,7 +185,10 @@ def _codes_for_missing(column: Column, values: pd.Series[Any]) -> list[str]:
 
 def _groups(column: Column, codes: Array, classes: Array | None) -> list[str]:
     """Warn about a column that names groups of rows which share their target."""
-    if column.kind not in ("category", "text") or classes is None:
+    named = column.kind in ("category", "text") or (
+        column.kind == "number" and bool(_NAMES & set(_SEPARATORS.split(column.name.lower())))
+    )
+    if not named or classes is None:
         return []
     present = codes >= 0
     sizes = np.bincount(codes[present])
@@ -187,7 +203,7 @@ def _groups(column: Column, codes: Array, classes: Array | None) -> list[str]:
     return [
         f"the rows are grouped: about {np.median(sizes):.0f} rows for each of {groups} values of "
         f"{column.name!r}, which share their target; a random split puts rows of one group on both "
-        "sides, so scores for new groups will be lower"
+        f"sides, so scores for new groups will be lower. Give --groups {column.name}"
     ]
 
 
@@ -221,6 +237,7 @@ def _order(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
         if ordered and present.nunique() > len(frame) / 2:
             return [
                 f"the rows are in order of time ({column.name!r}); a random split trains on later "
-                "rows than it tests on, so scores for the future will be lower"
+                f"rows than it tests on, so scores for the future will be lower. Give --time "
+                f"{column.name}"
             ]
     return []

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.predictions import Predictions
+from bridle.diagnosis.subjects.array_groups import folds_by, groups_of_arrays, shared_groups
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting
 from bridle.diagnosis.subjects.shuffled_labels import shuffled_estimator
@@ -50,12 +51,19 @@ def measure_arrays(
     if not pairs:
         raise UsageError(f"there are no rows to diagnose {_name(subject)} on; {_TUPLE}")
     labels = _labels(subject, [y for _, y in pairs.values()])
-    predicted = {name: _predicted(subject, X, y, labels, name) for name, (X, y) in pairs.items()}
+    groups = groups_of_arrays(options, {name: len(y) for name, (_, y) in pairs.items()})
+    predicted = {
+        name: replace(_predicted(subject, X, y, labels, name), groups=groups.get(name))
+        for name, (X, y) in pairs.items()
+    }
+    shared = shared_groups(groups)
     at = next((name for name in ("held out", "test") if name in predicted), None)
     measured = Measurements(
         subject=_name(subject),
         task="regression" if labels is None else "classification",
         predicted=predicted,
+        contaminated=bool(shared),
+        notes=(shared,) if shared else (),
         table=pairs[at][0] if at and isinstance(pairs[at][0], pd.DataFrame) else None,
         worst=options.worst,
         seed=options.seed,
@@ -97,7 +105,9 @@ def _with_training(
         else:
             truth = measured.predicted["training"].truth
             new = measured.predicted[at]
-            found = boosting(flat, truth, new, flat_new, seed=options.seed)
+            divisible = options.groups is None and options.time is None
+            seed = options.seed
+            found = boosting(flat, truth, new, flat_new, seed=seed, divisible=divisible)
             if found is not None:
                 references[BOOSTING] = found
     shuffled = None
@@ -106,7 +116,9 @@ def _with_training(
         if options.shuffled_labels:
             shuffled = shuffled_estimator(subject, X, y, seed=options.seed)
         if options.folds is not None:
-            folds = _fold_gaps(subject, X, y, labels is not None, options)
+            groups = measured.predicted["training"].groups
+            by = folds_by(options, groups, y, classes=labels is not None)
+            folds = _fold_gaps(subject, X, y, labels is not None, options, by)
     elif options.folds is not None:
         raise UsageError(
             f"folds is {options.folds}, but {measured.subject} cannot be fitted again; leave it out"
@@ -121,7 +133,7 @@ def _with_training(
 
 
 def _fold_gaps(
-    estimator: Any, X: Any, y: Array, classes: bool, options: Options
+    estimator: Any, X: Any, y: Array, classes: bool, options: Options, by: Any
 ) -> tuple[float, ...]:
     """Return the gap of each fold, from cross-validation with clones."""
     kind: Any = StratifiedKFold if classes else KFold
@@ -129,7 +141,7 @@ def _fold_gaps(
         estimator,
         X,
         y,
-        cv=kind(options.folds, shuffle=True, random_state=options.seed),
+        cv=by or kind(options.folds, shuffle=True, random_state=options.seed),
         scoring="accuracy" if classes else "r2",
         return_train_score=True,
         error_score="raise",

@@ -18,6 +18,7 @@ from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import UsageError
 from bridle.models.fit import OTHER, REGULARIZED
+from bridle.models.grouping import groups_of
 from bridle.models.recipe import Strengths
 from bridle.models.result import FitResult
 from bridle.networks.population import predict
@@ -33,12 +34,19 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
     coding = result.model.target
     network = result.population.take([member])
     predicted = {
-        name: predictions_of(predict(network, part.X), part.y, coding, result.places[name])
+        name: predictions_of(
+            predict(network, part.X),
+            part.y,
+            coding,
+            result.places[name],
+            groups_of(result.grouping, result.places[name]),
+        )
         for name, part in result.data.items()
     }
     at = "test"  # the rows of the fit's own verdict: early stopping used the held-out ones
     training, new = result.data["training"], result.data[at]
-    other = predictions_of(predict(result.population.take([1 - member]), new.X), new.y, coding)
+    outputs = predict(result.population.take([1 - member]), new.X)
+    other = predictions_of(outputs, new.y, coding, groups=predicted[at].groups)
     strengths = result.strengths if member == REGULARIZED else Strengths()
     measured = Measurements(
         subject=network_name(network),

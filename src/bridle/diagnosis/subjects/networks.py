@@ -53,15 +53,19 @@ def _truth(y: Tensor, coding: Coding) -> Array:
 
 
 def predictions_of(
-    outputs: Tensor, y: Tensor, coding: Coding, places: Array | None = None
+    outputs: Tensor,
+    y: Tensor,
+    coding: Coding,
+    places: Array | None = None,
+    groups: Array | None = None,
 ) -> Predictions:
     """Return predictions from outputs ``[members, rows, outputs]``, averaged over members."""
     truth = _truth(y, coding)
     if isinstance(coding, ClassTarget):
         shares = outputs.double().softmax(-1).mean(0).numpy()
-        return Predictions.of_probabilities(truth, shares, coding.classes, places)
+        return Predictions.of_probabilities(truth, shares, coding.classes, places, groups)
     values = coding.inverse(outputs[..., 0].double().mean(0).numpy()).to_numpy()
-    return Predictions(truth, values, rows=places)
+    return Predictions(truth, values, rows=places, groups=groups)
 
 
 def fitted_table(data: Any, rows: int, model: TableModel) -> pd.DataFrame | None:
@@ -107,7 +111,15 @@ def with_training(
     references = dict(measured.references)
     if options.reference and BOOSTING not in references:
         new = measured.predicted[at]
-        found = boosting(X.numpy(), _truth(y, coding), new, X_new.numpy(), seed=options.seed)
+        split_by = (measured.facts.get("table") or {}).get("grouping")
+        found = boosting(
+            X.numpy(),
+            _truth(y, coding),
+            new,
+            X_new.numpy(),
+            seed=options.seed,
+            divisible=not split_by and new.groups is None,
+        )
         if found is not None:
             references[BOOSTING] = found
     shuffled = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from bridle.errors import UsageError
 
@@ -20,6 +21,8 @@ class Options:
     masks: int = 64
     worst: int = 10
     seed: int = 0
+    groups: Any = None
+    time: Any = None
 
     def __post_init__(self) -> None:
         for name, least in (("masks", 0), ("worst", 0), ("seed", 0)):

@@ -15,7 +15,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 
 def boosting(
-    X: Array, y: Array, new: Predictions, X_new: Array, *, seed: int
+    X: Array, y: Array, new: Predictions, X_new: Array, *, seed: int, divisible: bool = True
 ) -> Predictions | None:
     """Return the predictions of scikit-learn's gradient boosting, fitted to the training rows.
 
@@ -28,15 +28,19 @@ def boosting(
     new : Predictions
         The model's predictions, for the truth and the classes.
     seed : int
+    divisible : bool
+        Whether the training rows may be split at random, for early stopping.
 
     Returns
     -------
     Predictions
         None if the table is so large that fitting would take minutes, or has a single class.
     """
-    found = boosting_reference(X, y, X_new, classes=len(new.classes or ()), seed=seed)
+    found = boosting_reference(
+        X, y, X_new, classes=len(new.classes or ()), seed=seed, divisible=divisible
+    )
     if found is None:
         return None
     if new.classes is None:
-        return Predictions(new.truth, found)
-    return Predictions.of_probabilities(new.truth, found, new.classes)
+        return Predictions(new.truth, found, groups=new.groups)
+    return Predictions.of_probabilities(new.truth, found, new.classes, groups=new.groups)

@@ -30,16 +30,12 @@ __all__ = ["measure_search"]
 def measure_search(found: SearchResult, data: Any, options: Options) -> Measurements:
     """Return the measurements of a search: folds, test set and references."""
     seen, coding, network = found.observed, found.model.target, found.model.network
+    searched = (seen.places["searched"], seen.groups.get("searched"))
+    test = (seen.places["test"], seen.groups.get("test"))
     predicted = {
-        "training": predictions_of(
-            predict(network, seen.X), seen.y, coding, seen.places["searched"]
-        ),
-        "held out": predictions_of(
-            seen.held_out_outputs[None], seen.y, coding, seen.places["searched"]
-        ),
-        "test": predictions_of(
-            predict(network, seen.X_test), seen.y_test, coding, seen.places["test"]
-        ),
+        "training": predictions_of(predict(network, seen.X), seen.y, coding, *searched),
+        "held out": predictions_of(seen.held_out_outputs[None], seen.y, coding, *searched),
+        "test": predictions_of(predict(network, seen.X_test), seen.y_test, coding, *test),
     }
     names = {"plain": PLAIN_NAME, "boosting": BOOSTING}
     best = found.configurations.iloc[0]
@@ -52,7 +48,7 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
         selected=True,
         fold=seen.fold.numpy() if found.answer != "refit" else None,
         references={
-            names[name]: predictions_of(outputs[None], seen.y_test, coding)
+            names[name]: predictions_of(outputs[None], seen.y_test, coding, groups=test[1])
             for name, outputs in seen.test_outputs.items()
         },
         table=fitted_table(data, sum(found.rows.values()), found.model) if within_table else None,

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from bridle.errors import DataError, TrainingError
-from bridle.models.fit import judge_members, with_class_weights
+from bridle.models.judge import judge_members, with_class_weights
 from bridle.models.recipe import Recipe, Strengths, noises_of, penalties_of
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset

@@ -1,0 +1,182 @@
+"""The tables of a model: split again if it was fitted to one, and checked for known rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bridle.diagnosis.subjects.options import Options
+from bridle.errors import DataError, UsageError
+from bridle.models.grouping import (
+    By,
+    Grouping,
+    grouping_of,
+    is_column,
+    known_groups,
+    not_later,
+)
+from bridle.models.reading import fitted_by, read_for_model
+from bridle.models.split import split_rows, three_parts
+from bridle.models.table_model import TableModel
+from bridle.tables import ClassTarget, fingerprint, share_of_known_rows, target_column
+from bridle.tables.schema import has_target, with_target
+
+__all__ = ["ModelTables", "model_tables"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_MAX_KNOWN_SHARE = 0.1
+"""Share of training rows among new rows up to which they count as duplicates by accident."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The features and the target of a part, with the groups and times of its rows."""
+
+    frame: pd.DataFrame
+    truth: pd.Series[Any]
+    grouping: Grouping | None = None
+
+    def take(self, rows: Array) -> Part:
+        """Return some rows."""
+        by = None if self.grouping is None else self.grouping.take(rows)
+        return Part(self.frame.iloc[rows], self.truth.iloc[rows], by)
+
+    @property
+    def groups(self) -> Array | None:
+        """The group of each row; None without groups."""
+        return None if self.grouping is None else self.grouping.groups
+
+
+@dataclass(frozen=True, eq=False)
+class ModelTables:
+    """The rows of each part, and what is known about them.
+
+    ``places`` has row numbers by part if the table is the one that the model was fitted to.
+    ``contaminated`` says whether many of its training rows are among the new rows.
+    """
+
+    parts: dict[str, Part]
+    places: dict[str, Array] = field(default_factory=dict)
+    contaminated: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def model_tables(
+    model: TableModel, data: Any, training: Any, test: Any, options: Options
+) -> ModelTables:
+    """Return the given tables by part; the table of the fit is split into its parts."""
+    recorded = model.facts.get("table") or {}
+    frame, truth, _ = _columns(model, data, "data")
+    own_table = recorded.get("fingerprint") == fingerprint(frame, truth)
+    if training is None and test is None and own_table:
+        by = fitted_by(model, data, options.groups, options.time)
+        places = same_parts(model, truth, by)
+        part = Part(frame, truth, by)
+        parts = {name: part.take(at) for name, at in places.items()}
+        note = "this is the table that the model was fitted to; it was split into the same parts"
+        return ModelTables(parts, places, notes=(note,))
+    return _new_tables(model, {"held out": data, "training": training, "test": test}, options)
+
+
+def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) -> ModelTables:
+    recorded = model.facts.get("table") or {}
+    column = ((recorded.get("grouping") or {}).get("groups") or {}).get("column")
+    when = ((recorded.get("grouping") or {}).get("time") or {}).get("column")
+    if options.time is not None:
+        raise UsageError(
+            "time is given, but this is not the table that the model was fitted to, and only its "
+            "rows are split; leave it out"
+        )
+    parts, notes = {}, []
+    for name, table in tables.items():
+        if table is None:
+            continue
+        by = options.groups if options.groups is not None else column
+        if by is not None and not is_column(by) and name != "held out":
+            by = None  # values are those of the first table
+        read = read_for_model(model, table)
+        if by is column and by is not None and column not in read.frame.columns:
+            notes.append(
+                f"the model was fitted with the groups of {column!r}, which the {name} rows lack: "
+                "the intervals take each row as a group of its own"
+            )
+            by = None
+        time = when if when in read.frame.columns else None
+        parts[name] = Part(*_columns(model, read, name, groups=by, time=time))
+    trouble = _shared(parts, model) or _known_rows(model, parts["held out"])
+    late = not_later(model.facts, parts["held out"].grouping)
+    if late:
+        notes.append(late)
+    notes += [trouble] if trouble else []
+    return ModelTables(parts, contaminated=bool(trouble), notes=tuple(notes))
+
+
+def _known_rows(model: TableModel, new: Part) -> str:
+    """Return what is wrong if many of the new rows are training rows, else nothing."""
+    recorded, truth = model.facts.get("table") or {}, new.truth
+    share = share_of_known_rows(recorded, new.frame, truth)
+    sampled = len(recorded.get("sample", ()))
+    if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
+        return ""
+    known = min(share * recorded["trained_on"], len(truth))
+    return (
+        f"about {known:,.0f} of the {len(truth):,} rows of this table are rows that the model was "
+        f"trained on ({share * sampled:.0f} of a sample of {sampled} of its training rows are "
+        "here), so the gap cannot be judged; give rows that it has not seen"
+    )
+
+
+def _shared(parts: Mapping[str, Part], model: TableModel) -> str:
+    """Return what is wrong if groups of the new rows are training groups, else nothing."""
+    new = parts["held out"].grouping
+    if new is None or new.groups is None:
+        return ""
+    names = {new.names[code] for code in np.unique(new.groups)}
+    known = parts["training"].grouping if "training" in parts else None
+    if known is not None and known.groups is not None:
+        both: float = len(names & {known.names[code] for code in np.unique(known.groups)})
+        said = f"{both} of the {len(names)} groups"
+    else:
+        recorded = ((model.facts.get("table") or {}).get("grouping") or {}).get("groups") or {}
+        both = known_groups(model.facts, new) * recorded.get("trained_on", 0)
+        said = f"about {both:,.0f} of the {len(names):,} groups"
+    if both <= 0:
+        return ""
+    return (
+        f"{said} of this table are groups that the model was trained on, so the gap cannot be "
+        "judged; give rows of groups that it has not seen"
+    )
+
+
+def _columns(
+    model: TableModel, table: Any, name: str, groups: By = None, time: By = None
+) -> tuple[pd.DataFrame, pd.Series[Any], Grouping | None]:
+    read, target = read_for_model(model, table), model.target_name
+    if target not in read.frame.columns:
+        raise DataError(
+            f"no column {target!r}, the model's target, in the table given as {name}; "
+            "add it, because a diagnosis needs the true targets"
+        )
+    kept = has_target(read.frame, target)
+    features, truth = target_column(with_target(read.frame, target)[0], target)
+    grouping, _ = grouping_of(read, kept, groups, time, target=target)
+    wanted = [column for column in model.encoder.columns if column in features.columns]
+    return features[wanted], truth, grouping
+
+
+def same_parts(model: TableModel, truth: pd.Series[Any], by: Grouping | None) -> dict[str, Array]:
+    """Return the rows of each part, split as for the fit."""
+    facts = model.facts
+    codes = model.target.transform(truth) if isinstance(model.target, ClassTarget) else None
+    split, seed = facts["table"]["split"], int(facts["seed"])
+    if split == "three parts":
+        return three_parts(len(truth), codes, seed, by)
+    if split == "test part":
+        searched, test = split_rows(len(truth), codes, seed, by)
+        return {"training": searched, "test": test}
+    return {"training": np.arange(len(truth))}
