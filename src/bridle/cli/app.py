@@ -10,6 +10,7 @@ import typer
 from bridle.cli.audit import audit
 from bridle.cli.demo import demo
 from bridle.cli.diagnose import diagnose
+from bridle.cli.explain import explain
 from bridle.cli.export import export
 from bridle.cli.fit import fit
 from bridle.cli.predict import predict
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.command()(fit)  # the help lists the commands in this order
 app.command()(predict)
 app.command()(diagnose)
+app.command()(explain)
 app.command()(audit)
 app.command()(export)
 app.command()(demo)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +15,13 @@ from bridle.cli import reading as r
 from bridle.cli.options import AsJson, FiguresTo, Model, Quiet, ReportTo, Table, WithAblation
 from bridle.cli.report_output import ReportOutput
 
+if TYPE_CHECKING:
+    from bridle.checks import Checks
+
 __all__ = ["diagnose"]
+
+CHECK_FAILED = 3
+"""The exit code if a check fails that --fail-on names."""
 
 
 def diagnose(
@@ -52,6 +60,20 @@ def diagnose(
             show_default=False,
         ),
     ] = None,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Exit with code 3 if one of these checks fails: codes such as BR001,BR010, "
+            "beginnings such as BR01, or a severity and those above it: error, warning, note.",
+            show_default=False,
+        ),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Codes of checks to silence, or beginnings of codes.", show_default=False
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     report: ReportTo = None,
     figures: FiguresTo = None,
@@ -72,14 +94,16 @@ def diagnose(
     """Find out whether MODEL overfits, underfits or is fine, from rows of TABLE.
 
     TABLE should have new rows. If it is the table that MODEL was fitted to, it is split again into
-    the same training, held-out and test rows.
+    the same training, held-out and test rows. The checks have codes; `bridle explain` lists them.
     """
+    from bridle.checks import codes_of
     from bridle.cli.printing import show_diagnosis
     from bridle.diagnosis import diagnose as diagnose_model
     from bridle.models.file import load
 
     output = ReportOutput(report, figures, ablation)
     output.check()
+    failing, silenced = codes_of(fail_on or (), severities=True), codes_of(ignore or ())
     reading = r.options_of(
         missing,
         sep=sep,
@@ -105,6 +129,7 @@ def diagnose(
         groups=groups,
         time=time,
         seed=seed,
+        ignore=silenced,
     )
     if as_json:
         print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
@@ -113,3 +138,15 @@ def diagnose(
     told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
     r.tell(read.line, told, quiet=quiet or as_json)
     output.write(found, read, quiet=quiet or as_json, model=loaded)
+    _fail(found.checks, failing)
+
+
+def _fail(checks: Checks, failing: Sequence[str]) -> None:
+    """Exit with 3 if one of the codes failed; say which of them were not run."""
+    left = {each.code: each.message for each in checks.not_run if each.code in failing}
+    for code, reason in left.items():
+        print(f"bridle: {code} was not run: {reason}", file=sys.stderr)  # noqa: T201
+    failed = sorted({each.code for each in checks if each.code in failing})
+    if failed:
+        print(f"bridle: failed: {', '.join(failed)}", file=sys.stderr)  # noqa: T201
+        raise typer.Exit(CHECK_FAILED)

@@ -136,6 +136,7 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
     """Print a diagnosis: scores, other measurements, verdict, evidence and advice."""
     share = found.is_share
     unit = " %" if share else ""
+    failed = {each.code for each in (*found.checks, *found.checks.silenced)}
     grid = Grid(title=f"{found.subject} ({found.task})", title_justify="left")
     for heading in ("", "rows", found.score_name, found.loss_name):
         grid.add_column(heading, justify="left" if not heading else "right")
@@ -143,7 +144,8 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
         if part is not None:
             loss = "" if part.loss is None else _number(part.loss)
             score = estimate_text(part.score, share=share, unit=unit)
-            grid.add_row(part.name, _count(part), score, loss)
+            known = part.name != "training" and "BR011" in failed and found.gap is None
+            grid.add_row("these rows" if known else part.name, _count(part), score, loss)
     if found.gap is not None:
         gap = estimate_text(found.gap.value, share=share)
         label = f"gap, training − {found.gap.measured_on}"
@@ -155,12 +157,15 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
         console.print(f"{name}: {value}", markup=False, highlight=False)
     console.print(f"verdict: {found.verdict}", markup=False, highlight=False, style="bold")
     console.print(f"  {found.reason}", markup=False, highlight=False)
-    for line in found.evidence:
+    for line in found.evidence if found.gap is None else found.evidence[1:]:  # the table has it
         console.print(f"  {line}", markup=False, highlight=False)
     if found.advice:
         console.print("what to try next:")
     for place, line in enumerate(found.advice, start=1):
         console.print(f"  {place}. {line}", markup=False, highlight=False)
+    console.print("checks:")
+    for line in str(found.checks).splitlines():
+        console.print(f"  {line}", markup=False, highlight=False)
     for note in found.notes:
         console.print(f"note: {note}", markup=False, highlight=False)
 
@@ -201,9 +206,11 @@ def _measured(found: Diagnosis) -> list[tuple[str, str]]:
         lines.append(("parameters (of one network)", text))
     if found.layers:
         zeros = ", ".join(f"{each.zeros / max(1, each.weights):.1%}" for each in found.layers)
-        dead = ", ".join(str(each.dead_units) for each in found.layers)
+        members = found.layers[0].members
+        dead = ", ".join(f"{each.dead_units / each.members:.3g}" for each in found.layers)
+        of = f" (mean of {members} networks)" if members > 1 else ""
         lines.append(("exact zeros by layer", zeros.replace("%", " %")))
-        lines.append(("dead units by layer", dead))
+        lines.append((f"dead units by layer{of}", dead))
     if (shuffled := found.shuffled_labels) is not None:
         score = score_text(shuffled.training, share=share) + (" %" if share else "")
         guess = score_text(shuffled.baseline, share=share) + (" %" if share else "")

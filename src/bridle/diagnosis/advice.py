@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
+from bridle.checks.verdicts import more_rows, rows_needed, undecided
 from bridle.diagnosis.record import Diagnosis
-from bridle.diagnosis.row_curve import change_text, needed_rows, needed_text
-from bridle.statistics.claims import Claim
+from bridle.diagnosis.row_curve import change_text
 from bridle.statistics.wording import estimate_text, score_text
 
 __all__ = ["advice_of", "evidence_of"]
@@ -24,6 +24,8 @@ def evidence_of(found: Diagnosis) -> tuple[str, ...]:
 def _of_gap(found: Diagnosis) -> list[str]:
     share, gap, training = found.is_share, found.gap, found.training
     per_cent = " %" if share else ""
+    if gap is None and _known(found):
+        return []
     if gap is None or training is None:
         parts = [each for each in (found.held_out, found.test, training) if each is not None]
         return [
@@ -38,6 +40,11 @@ def _of_gap(found: Diagnosis) -> list[str]:
         f", {score_text(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
         f"a gap of {estimate_text(gap.value, share=share)}"
     ]
+
+
+def _known(found: Diagnosis) -> bool:
+    """Return whether the model was trained on the supposedly new rows."""
+    return any(each.code == "BR011" for each in (*found.checks, *found.checks.silenced))
 
 
 def _on(part: str) -> str:
@@ -159,6 +166,8 @@ def _against_underfitting(found: Diagnosis) -> list[str]:
 
 
 def _to_tell(found: Diagnosis) -> list[str]:
+    if found.gap is None and _known(found):
+        return ["give new rows that it was not trained on"]
     if found.gap is None:
         return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
@@ -167,26 +176,23 @@ def _to_tell(found: Diagnosis) -> list[str]:
             return [few]
         return ["give new rows that it was not trained on, whose target has several values"]
     claims = {each.claim: each for each in found.claims}
-    if not claims["does not overfit"].holds:
-        undecided = _undecided(claims["overfits"], claims["does not overfit"])
-        opening = ""
-    elif "does not underfit" not in claims:
-        return [
-            "it does not overfit; give the training rows (training=) to find out whether another "
-            "learner predicts better"
-        ]
-    elif claims["does not underfit"].holds:
-        return ["add columns: neither it nor another learner finds a way to predict the target"]
-    else:
-        undecided = _undecided(claims["underfits"], claims["does not underfit"])
-        other = undecided.null.partition(" leads ")[0]
+    opening, claim = "", undecided(claims)
+    if claims["does not overfit"].holds:
+        if "does not underfit" not in claims:
+            return [
+                "it does not overfit; give the training rows (training=) to find out whether "
+                "another learner predicts better"
+            ]
+        if claim is None:
+            return ["add columns: neither it nor another learner finds a way to predict the target"]
+        other = claim.null.partition(" leads ")[0]
         opening = f"it does not overfit; to find out whether {other} predicts better, "
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     lines = []
-    if new is not None and new.rows:
+    if claim is not None and new is not None and new.rows:
         units, what = (new.rows, "rows") if new.groups is None else (new.groups, "groups")
-        need = needed_rows(units, undecided.p_value, undecided.level)
-        lines.append(opening + _more_rows(units, need, found.gap.measured_on, what))
+        need = rows_needed(units, claim)
+        lines.append(opening + more_rows(units, need, found.gap.measured_on, what))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
 
@@ -201,18 +207,6 @@ def _too_few_rows(found: Diagnosis) -> str:
     if new.groups is not None:
         return f"use more new groups: {new.groups} are too few for an interval"
     return f"use more new rows: {new.rows} are too few for an interval of R²"
-
-
-def _undecided(first: Claim, second: Claim) -> Claim:
-    """Return the claim of two opposite ones that is closer to being shown."""
-    return min(first, second, key=lambda each: each.p_value / each.level)
-
-
-def _more_rows(units: int, need: float, part: str, what: str) -> str:
-    return (
-        f"use more new {what}: there are {units} ({part}), and a difference of this size needs "
-        f"{needed_text(need)}"
-    )
 
 
 def _besides(found: Diagnosis) -> list[str]:
@@ -240,5 +234,9 @@ def _besides(found: Diagnosis) -> list[str]:
             )
     dead = sum(each.dead_units for each in found.layers)
     if dead:
-        lines.append(f"remove the {dead} dead units with bridle.compact; predictions stay the same")
+        members = found.layers[0].members
+        of = f" of the {members} networks" if members > 1 else ""
+        lines.append(
+            f"remove the {dead} dead units{of} with bridle.compact; predictions stay the same"
+        )
     return lines

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bridle.checks import CheckResult, Checks
+from bridle.checks.networks import calibration_check, dead_units_check
+from bridle.checks.verdicts import verdict_checks
 from bridle.diagnosis.advice import advice_of, evidence_of
 from bridle.diagnosis.calibration import calibration_of
 from bridle.diagnosis.curves import Curves
@@ -19,7 +22,7 @@ from bridle.diagnosis.predictions import Predictions, part_of
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import LearningCurve
 from bridle.errors import UsageError
-from bridle.statistics.claims import Rival, gap_of
+from bridle.statistics.claims import Compared, Rival, gap_of
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value
 from bridle.statistics.scores import Estimate, Judged, compare, gap_between
 from bridle.statistics.verdict import Ruling, rule
@@ -63,6 +66,10 @@ class Measurements:
         Number of worst-predicted rows to list.
     seed : int
         Seed of the random numbers.
+    checks : tuple of CheckResult
+        Checks of the table, the training and the audit.
+    ignore : tuple of str
+        Codes of checks to silence.
     """
 
     subject: str
@@ -87,6 +94,8 @@ class Measurements:
     learning_curve: LearningCurve | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
+    ignore: tuple[str, ...] = ()
 
     @property
     def measured_on(self) -> str | None:
@@ -100,14 +109,15 @@ def assemble(measured: Measurements) -> Diagnosis:
     predicted, at = measured.predicted, measured.measured_on
     parts = {name: _part(measured, name) for name in _PARTS}
     training, new = parts["training"], None if at is None else predicted[at]
-    if training is None:
+    if training is None or measured.contaminated:
         gap = None
     elif at is not None:
         gap = _gap(measured, training, at)
     else:
         gap = _gap_of_scores(training, parts["held out"])
     references = () if new is None or at is None else _references(measured, new, at)
-    ruling = _ruling(measured, training, references)
+    others = _others(measured, references)
+    ruling = _ruling(measured, training, others)
     rows = None if training is None else training.rows
     found = Diagnosis(
         subject=measured.subject,
@@ -135,13 +145,39 @@ def assemble(measured: Measurements) -> Diagnosis:
         notes=measured.notes,
         facts=dict(measured.facts),
     )
+    found = replace(found, checks=_checks(measured, found, others))
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
 
 
-def _ruling(
-    measured: Measurements, training: Part | None, references: tuple[Reference, ...]
-) -> Ruling:
+def _others(measured: Measurements, references: tuple[Reference, ...]) -> list[Compared]:
+    """Return the other learners: those that were fitted, and those that the model records."""
+    names = {each.name for each in references}
+    return [*references, *(each for each in measured.rivals if each.name not in names)]
+
+
+def _checks(measured: Measurements, found: Diagnosis, others: Sequence[Compared]) -> Checks:
+    part = "held out" if found.gap is None else found.gap.measured_on
+    new = found.held_out if part == "held out" else found.test
+    own = [
+        *verdict_checks(
+            found.verdict,
+            found.reason,
+            found.claims,
+            None if found.gap is None else found.gap.value,
+            others,
+            part=part,
+            rows=None if new is None else new.rows if new.groups is None else new.groups,
+            share=found.is_share,
+            units="rows" if new is None or new.groups is None else "groups",
+        ),
+        dead_units_check(found.layers),
+        calibration_check(found.calibration),
+    ]
+    return Checks.of([*own, *measured.checks]).ignoring(measured.ignore)
+
+
+def _ruling(measured: Measurements, training: Part | None, others: Sequence[Compared]) -> Ruling:
     """Return the verdict, by the rule that all commands share."""
     at = measured.measured_on
     known: Judged | Estimate | None = None if training is None else training.score
@@ -157,9 +193,7 @@ def _ruling(
         reason = "the rows of the scores are not known, so the gap has no interval"
         return Ruling("cannot tell", reason, None, part, ())
     new = None if at is None else measured.predicted[at].judged
-    names = {each.name for each in references}
-    others = [each for each in measured.rivals if each.name not in names]
-    return rule(known, new, [*references, *others], part=part)
+    return rule(known, new, others, part=part)
 
 
 def _part(measured: Measurements, name: str) -> Part | None:

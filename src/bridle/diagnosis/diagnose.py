@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pandas as pd
 from torch import nn
 
+from bridle.audit import Audit
+from bridle.checks import codes_of
 from bridle.diagnosis.assemble import Measurements, assemble
 from bridle.diagnosis.learning_curve import learning_curve as curve_over_rows
 from bridle.diagnosis.record import Diagnosis
@@ -43,6 +46,8 @@ def diagnose(
     masks: int = 64,
     worst: int = 10,
     seed: int = 0,
+    audit: Audit | bool = True,
+    ignore: Iterable[str] = (),
 ) -> Diagnosis:
     """Find out whether a model overfits, with evidence and advice on what to try next.
 
@@ -101,16 +106,22 @@ def diagnose(
         Number of worst-predicted rows to list.
     seed : int
         Seed of the random numbers.
+    audit : Audit or bool
+        The result of :func:`bridle.audit`, for the check BR030. Default: a model that records its
+        regularizers is audited. False leaves it out.
+    ignore : iterable of str
+        Codes of checks to silence, such as "BR012"; a beginning such as "BR01" is enough. They are
+        still counted.
 
     Returns
     -------
     Diagnosis
-        A measurement that is not available is None.
+        A measurement that is not available is None. ``checks`` lists what is wrong, by severity.
 
     Raises
     ------
     UsageError
-        If the subject has another type, or an argument cannot be used with it.
+        If the subject has another type, an argument cannot be used with it, or a code is unknown.
     DataError
         If a table or its target cannot be used.
 
@@ -124,6 +135,8 @@ def diagnose(
     >>> found = bridle.diagnose(tree, (X[300:], y[300:]), training=(X[:300], y[:300]))
     >>> found.verdict
     'overfits'
+    >>> [each.code for each in found.checks]
+    ['BR001', 'BR003', 'BR040']
     >>> found.evidence[0]
     'accuracy 100.0 % in training, 73.3 % on held-out rows: a gap of 26.7 points (22.0 to 31.9)'
     """
@@ -137,13 +150,15 @@ def diagnose(
         seed=seed,
         groups=groups,
         time=time,
+        audit=audit,
+        ignore=codes_of(ignore),
     )
     measured = _material(subject, data, training, test, options)
     if learning_curve:
         rows = None if isinstance(subject, FitResult) else data
         curve = curve_over_rows(subject, rows, training=training, seed=seed)
         measured = replace(measured, learning_curve=curve)
-    return assemble(measured)
+    return assemble(replace(measured, ignore=options.ignore))
 
 
 def _material(subject: Any, data: Any, training: Any, test: Any, options: Options) -> Measurements:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from bridle.checks import Checks
 from bridle.diagnosis.calibration import Calibration
 from bridle.diagnosis.curves import Curves
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
@@ -65,6 +66,9 @@ class Diagnosis(HasCard):
         What to try next, in order of priority.
     notes : tuple of str
         Remarks, for example on what could not be measured and why.
+    checks : Checks
+        The checks that failed, the most severe first; also those that passed, were silenced, or
+        could not be run.
     facts : dict
         Seed, versions and settings, if known; JSON values.
     """
@@ -94,6 +98,7 @@ class Diagnosis(HasCard):
     evidence: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    checks: Checks = field(default_factory=Checks)
     facts: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -127,4 +132,4 @@ class Diagnosis(HasCard):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the diagnosis as plain JSON values; a non-finite number becomes None."""
-        return dict(json_values(asdict(self)))
+        return dict(json_values(asdict(self) | {"checks": self.checks.to_list()}))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm, t as student
 
+from bridle.checks.verdicts import needed_rows, needed_text
 from bridle.statistics.claims import LEVEL
 from bridle.statistics.intervals import lead_p_values
 from bridle.statistics.json_values import json_values
@@ -27,8 +28,6 @@ __all__ = [
     "LearningCurvePoint",
     "change_text",
     "curve_of",
-    "needed_rows",
-    "needed_text",
 ]
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
@@ -251,29 +250,3 @@ def _sentence(
     rows = len(test.rows)
     wanted = needed_text(needed_rows(rows, p_value, LEVEL))
     return opening + f"there are {rows:,} test rows, and a change of this size needs {wanted}"
-
-
-def needed_rows(rows: int, p_value: float, level: float) -> float:
-    """Return how many rows would show a claim: a standing grows with the square root of rows.
-
-    Examples
-    --------
-    >>> round(needed_rows(100, 0.16, 0.025))
-    388
-    """
-    standing = float(norm.isf(p_value))
-    return rows * (float(norm.isf(level)) / standing) ** 2 if standing > 0 else math.inf
-
-
-def needed_text(count: float) -> str:
-    """Return a number of needed rows in words, rounded up to two digits.
-
-    Examples
-    --------
-    >>> needed_text(388.4), needed_text(math.inf)
-    ('about 390', 'far more than a million')
-    """
-    if count >= _MOST_ROWS:
-        return "far more than a million"
-    digits = max(0, int(math.log10(max(count, 1))) - 1)
-    return f"about {math.ceil(count / 10**digits) * 10**digits:,}"

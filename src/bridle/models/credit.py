@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
+from bridle.checks.networks import early_stopping_check
+from bridle.checks.results import CheckResult
 from bridle.models.recipe import Strengths
 from bridle.statistics import Comparison, Estimate, GapJudgement
+from bridle.statistics.json_values import json_values
 from bridle.statistics.wording import estimate_text
 
-__all__ = ["credit_of", "lowering", "regularizers_of"]
+__all__ = ["credit_of", "early_stopping_of", "lowering", "recorded_lowering", "regularizers_of"]
 
 NAMES = {
     "l1": "L1",
@@ -48,6 +54,34 @@ def lowering(before: GapJudgement, after: GapJudgement, comparison: Comparison) 
     known = before.training.value - after.training.value
     found = comparison.difference
     return Estimate(known + found.value, known + found.low, known + found.high)
+
+
+def recorded_lowering(
+    plain: GapJudgement,
+    stopped: GapJudgement,
+    after: GapJudgement,
+    early: Comparison,
+    beyond: Comparison,
+) -> dict[str, Any]:
+    """Return what a model file keeps of it: by how much each lowers the gap; JSON values."""
+    found = {
+        "early_stopping": lowering(plain, stopped, early),
+        "others": lowering(stopped, after, beyond),
+    }
+    return dict(json_values({name: asdict(each) for name, each in found.items()}))
+
+
+def early_stopping_of(facts: Mapping[str, Any], *, share: bool) -> CheckResult:
+    """Return the check of early stopping, BR021, from the facts of a model."""
+    recorded = facts.get("lowering") or {}
+    early, others = (
+        None
+        if each is None
+        else Estimate(**{end: math.nan if v is None else v for end, v in each.items()})
+        for each in (recorded.get("early_stopping"), recorded.get("others"))
+    )
+    names = regularizers_of(Strengths(**facts["strengths"])) if "strengths" in facts else []
+    return early_stopping_check(early, others, names, share=share)
 
 
 def credit_of(

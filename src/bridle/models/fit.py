@@ -10,7 +10,9 @@ from typing import Any, Unpack
 import numpy as np
 import torch
 
+from bridle.checks.tables import Parts, table_checks, told
 from bridle.errors import UsageError
+from bridle.models.credit import recorded_lowering
 from bridle.models.grouping import By, facts_of_grouping, groups_of
 from bridle.models.judge import judge_boosting, judge_members, with_class_weights
 from bridle.models.reading import FitTable, read_for_fit, values_target
@@ -178,7 +180,21 @@ def fit(
         _describe(population, history, judged, boosted, member) for member in range(len(members))
     )
     test = judged["test"]
+    early_stopping = compare(test[PLAIN], test[STOPPED]) if stopped else None
+    beyond = compare(test[STOPPED], test[REGULARIZED]) if stopped else None
+    checked = table_checks(
+        frame,
+        truth,
+        given.columns,
+        given.warned,
+        Parts(rows["training"], rows["test"]),
+        **given.kept_apart,
+    )
     facts = _facts(strengths, recipe, seed, regularized)
+    if early_stopping is not None and beyond is not None:
+        facts["lowering"] = recorded_lowering(
+            plain.diagnosis, stopped[0].diagnosis, regularized.diagnosis, early_stopping, beyond
+        )
     facts["table"] = {
         **facts_of_table(
             frame[list(encoder.columns)], truth, rows["training"], split="three parts"
@@ -192,8 +208,8 @@ def fit(
         regularized=regularized,
         stopped=stopped[0] if stopped else None,
         comparison=compare(test[PLAIN], test[REGULARIZED]),
-        early_stopping=compare(test[PLAIN], test[STOPPED]) if stopped else None,
-        beyond=compare(test[STOPPED], test[REGULARIZED]) if stopped else None,
+        early_stopping=early_stopping,
+        beyond=beyond,
         history=history,
         strengths=strengths,
         rows={name: len(at) for name, at in rows.items()},
@@ -201,13 +217,14 @@ def fit(
         data=data,
         places=rows,
         notes=(
-            *given.notes,
+            *told(given.notes, given.warned, checked),
             *encoder.notes,
             *absent_classes(given.grouping, truth, rows["training"], task),
             *_interruption(history, recipe),
         ),
         reading=given.read.line,
         grouping=given.grouping,
+        table_checks=tuple(checked),
     )
 
 

@@ -21,7 +21,7 @@ from bridle.tables.options import ReadOptions
 from bridle.tables.read import ReadTable, Table, read_with_notes
 from bridle.tables.schema import columns_of, has_target, with_target
 from bridle.tables.target import ClassTarget, ValueTarget, target_column
-from bridle.tables.warnings import warnings_on
+from bridle.tables.warnings import TableWarning, warnings_on
 
 __all__ = [
     "FitTable",
@@ -68,6 +68,8 @@ class FitTable:
         What was left out, or taken in one of several ways, and what makes scores look too good.
     grouping : Grouping, optional
         The groups and times of the rows, which splits respect. Their columns are not features.
+    warned : tuple of TableWarning
+        The warnings among the notes.
     """
 
     frame: pd.DataFrame
@@ -76,6 +78,16 @@ class FitTable:
     read: ReadTable
     notes: tuple[str, ...]
     grouping: Grouping | None = None
+    warned: tuple[TableWarning, ...] = ()
+
+    @property
+    def kept_apart(self) -> dict[str, bool]:
+        """Whether the split keeps groups whole, and follows the time."""
+        by = self.grouping
+        return {
+            "grouped": by is not None and by.groups is not None,
+            "ordered": by is not None and by.times is not None,
+        }
 
     @property
     def marks(self) -> dict[str, Any]:
@@ -134,8 +146,8 @@ def read_for_fit(
         features, truth, columns, grouped=groups is not None, ordered=time is not None
     )
     said = split_notes(grouping, truth)
-    told = [*told, *notes, *doubts, *doubted, *said, *warned]
-    return FitTable(features, truth, columns, read, tuple(told), grouping)
+    told = [*told, *notes, *doubts, *doubted, *said, *map(str, warned)]
+    return FitTable(features, truth, columns, read, tuple(told), grouping, warned)
 
 
 def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from bridle.models.credit import credit_of, regularizers_of
+from bridle.checks import CheckResult, Checks
+from bridle.checks.verdicts import judgement_checks
+from bridle.models.credit import credit_of, early_stopping_of, regularizers_of
 from bridle.models.grouping import Grouping, count_groups
 from bridle.models.recipe import Strengths
 from bridle.models.table_model import TableModel
@@ -88,6 +90,8 @@ class FitResult(HasCard):
         What was understood of the table, in one line.
     grouping : Grouping, optional
         The groups and times of the rows that the split respects.
+    table_checks : tuple of CheckResult
+        The checks of the table and of its split.
     """
 
     model: TableModel
@@ -106,6 +110,7 @@ class FitResult(HasCard):
     notes: tuple[str, ...] = field(default=())
     reading: str = ""
     grouping: Grouping | None = None
+    table_checks: tuple[CheckResult, ...] = ()
 
     @property
     def groups(self) -> dict[str, int]:
@@ -116,6 +121,18 @@ class FitResult(HasCard):
     def interrupted(self) -> bool:
         """Whether a KeyboardInterrupt ended the training."""
         return self.history.interrupted
+
+    @property
+    def checks(self) -> Checks:
+        """The checks of the regularized network and of the table."""
+        judged = self.regularized.diagnosis
+        return Checks.of(
+            [
+                *judgement_checks(judged, self.rows, self.groups),
+                *self.table_checks,
+                early_stopping_of(self.model.facts, share=judged.is_share),
+            ]
+        )
 
     @property
     def verdict(self) -> str:
@@ -205,6 +222,7 @@ class FitResult(HasCard):
             "interrupted": self.interrupted,
             "verdict": self.verdict,
             "notes": list(self.notes),
+            "checks": self.checks.to_list(),
             "facts": self.model.facts,
         }
 

@@ -14,11 +14,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bridle.checks.edges import edges_check
 from bridle.models.recipe import Strengths
 from bridle.models.result import Fitted
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
 from bridle.search.comparison import compare_outputs, judge_outputs
+from bridle.search.configuration import ranges_of
 from bridle.search.final_model import (
     average_outputs,
     held_out_outputs,
@@ -121,6 +123,10 @@ def build_result(
     importance, response = importance_and_response(ranked, plan.seed)
     facts = model_facts(halving, best, answer)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
+    configurations = _table_of(ranked)
+    sampled = configurations[configurations["id"] != PLAIN_ID]
+    edges = edges_check(sampled, ranges_of(classes=classes))
+    facts["edges"] = [each.to_dict() for each in edges]
     return SearchResult(
         model=TableModel(network, table.encoders[bins], table.coding, table.target, facts),
         plain=_fitted(plain, judged["plain"], rivals["plain"], per_epoch),
@@ -138,7 +144,7 @@ def build_result(
             name: float(scores_of(each[None], table.y_test, scoring))
             for name, each in outputs.items()
         },
-        configurations=_table_of(ranked),
+        configurations=configurations,
         histories=trial_histories(halving.trials.values()),
         importance=importance,
         response=response,
@@ -150,6 +156,7 @@ def build_result(
         notes=(*table.notes, *table.encoders[0].notes),
         reading=table.reading,
         groups=_count_groups(table),
+        table_checks=table.checks,
     )
 
 

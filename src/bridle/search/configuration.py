@@ -8,14 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from bridle.checks.edges import Range
 from bridle.errors import UsageError
 
-__all__ = ["HIDDEN", "PLAIN", "Configuration", "Space"]
+__all__ = ["HIDDEN", "PLAIN", "RANGES", "Configuration", "Space", "ranges_of"]
 
 HIDDEN = (128, 128)
 """The default units of each hidden layer."""
 REGRESSION_NOISE = 0.25
 """How often a noise is on for regression, as a share of how often it is for classification."""
+
+RANGES = {
+    "learning_rate": Range(1e-3, 1e-2, True, ("low", "high")),
+    "l1": Range(1e-6, 1e-3, True, ("high",)),
+    "l2": Range(1e-5, 1e-2, True, ("high",)),
+    "keep_prob": Range(0.4, 0.95, False, ("low",)),
+    "input_keep_prob": Range(0.7, 0.98, False, ("low",)),
+    "drop_connect_keep_prob": Range(0.6, 0.95, False, ("low",)),
+    "max_norm": Range(0.5, 5.0, True, ("low",)),
+    "label_smoothing": Range(0.01, 0.3, False, ("high",)),
+    "mixup": Range(0.05, 1.0, False, ("high",)),
+}
+"""The range of each strength, if it is on. At an end that is no edge, it is nearly off."""
 
 
 @dataclass(frozen=True)
@@ -136,22 +150,25 @@ class Space:
     def sample(self, random: np.random.Generator) -> Configuration:
         """Sample a configuration."""
 
-        def log_uniform(low: float, high: float) -> float:
+        def within(name: str) -> float:
+            low, high = RANGES[name].low, RANGES[name].high
+            if not RANGES[name].log:
+                return random.uniform(low, high)
             return float(np.exp(random.uniform(np.log(low), np.log(high))))
 
         def sometimes(share: float, value: float, off: float) -> float:
             return value if random.random() < share else off
 
         sampled = Configuration(
-            learning_rate=log_uniform(1e-3, 1e-2),
-            l1=sometimes(0.3, log_uniform(1e-6, 1e-3), 0.0),
-            l2=sometimes(0.6, log_uniform(1e-5, 1e-2), 0.0),
-            keep_prob=sometimes(0.7, random.uniform(0.4, 0.95), 1.0),
-            input_keep_prob=sometimes(0.4, random.uniform(0.7, 0.98), 1.0),
-            drop_connect_keep_prob=sometimes(0.15, random.uniform(0.6, 0.95), 1.0),
-            max_norm=sometimes(0.15, log_uniform(0.5, 5.0), math.inf),
-            label_smoothing=sometimes(0.4, random.uniform(0.01, 0.3), 0.0),
-            mixup=sometimes(0.4, random.uniform(0.05, 1.0), 0.0),
+            learning_rate=within("learning_rate"),
+            l1=sometimes(0.3, within("l1"), 0.0),
+            l2=sometimes(0.6, within("l2"), 0.0),
+            keep_prob=sometimes(0.7, within("keep_prob"), 1.0),
+            input_keep_prob=sometimes(0.4, within("input_keep_prob"), 1.0),
+            drop_connect_keep_prob=sometimes(0.15, within("drop_connect_keep_prob"), 1.0),
+            max_norm=sometimes(0.15, within("max_norm"), math.inf),
+            label_smoothing=sometimes(0.4, within("label_smoothing"), 0.0),
+            mixup=sometimes(0.4, within("mixup"), 0.0),
             averaging=sometimes(0.9, random.choice([4.0, 8.0, 16.0]), math.inf),
             class_weight=sometimes(0.7, float(self.balanced), random.uniform(0.0, 1.0)),
             hidden=self.shapes[random.integers(len(self.shapes))],
@@ -178,3 +195,12 @@ class Space:
             label_smoothing=0.0,
             class_weight=0.0,
         )
+
+
+def ranges_of(*, classes: bool) -> dict[str, Range]:
+    """Return the range of each strength, which for regression has weaker dropout."""
+    if classes:
+        return RANGES
+    units = RANGES["keep_prob"]
+    weaker = replace(units, low=1 - (1 - units.low) / 3, high=1 - (1 - units.high) / 3)
+    return {**RANGES, "keep_prob": weaker}

@@ -11,6 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bridle.checks import CheckResult
+from bridle.checks.tables import Parts, table_checks, told
 from bridle.errors import DataError, UsageError
 from bridle.models.group_split import check_after, check_apart, earlier_and_later, grouped_folds
 from bridle.models.grouping import By, Grouping, facts_of_grouping, grouping_of, is_column
@@ -66,6 +68,8 @@ class PreparedTable:
         What was understood of the table, in one line.
     grouping : dict of str to Grouping
         The groups and times of the "searched" and the "test" rows; empty without them.
+    checks : tuple of CheckResult
+        The checks of the table and of its split.
     """
 
     data: SearchData
@@ -80,6 +84,7 @@ class PreparedTable:
     notes: tuple[str, ...] = ()
     reading: str = ""
     grouping: dict[str, Grouping] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
 
     def groups_of(self, part: str) -> np.ndarray[Any, Any] | None:
         """Return the groups of the rows of a part; None if they have none."""
@@ -144,6 +149,7 @@ def prepare_table(
     trained = earlier_and_later(by, fold, folds)
     X, X_test = (encode(encoders, rows) for rows, _ in (searched, tested))
     places = {"searched": searched[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
+    checked = _checks(given, searched, tested, None if test is None else target)
     return PreparedTable(
         data=SearchData(
             X,
@@ -170,10 +176,30 @@ def prepare_table(
             "marks": given.marks,
             **facts_of_grouping(given.grouping, places["searched"]),
         },
-        notes=(*given.notes, *absent_classes(given.grouping, truth, places["searched"], task)),
+        notes=(
+            *told(given.notes, given.warned, checked),
+            *absent_classes(given.grouping, truth, places["searched"], task),
+        ),
         reading=given.read.line,
         grouping=grouping,
+        checks=tuple(checked),
     )
+
+
+def _checks(
+    given: FitTable, searched: _Part, tested: _Part, others: str | None
+) -> list[CheckResult]:
+    """Return the checks of the table; ``others`` is the target if the test rows are not of it."""
+    training, new = (part[0].index.to_numpy() for part in (searched, tested))
+    if others is None:
+        parts = Parts(training, new)
+        return table_checks(
+            given.frame, given.truth, given.columns, given.warned, parts, **given.kept_apart
+        )
+    frame = pd.concat([searched[0], tested[0]], ignore_index=True)
+    truth = pd.concat([searched[1], tested[1]], ignore_index=True).rename(others)
+    parts = Parts(np.arange(len(training)), np.arange(len(training), len(frame)))
+    return table_checks(frame, truth, given.columns, given.warned, parts, **given.kept_apart)
 
 
 def _split(

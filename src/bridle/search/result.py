@@ -10,6 +10,9 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from bridle.checks import CheckResult, Checks
+from bridle.checks.edges import recorded_edges
+from bridle.checks.verdicts import judgement_checks
 from bridle.models.result import Fitted, counts_text, fitted_text
 from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
@@ -115,6 +118,8 @@ class SearchResult(HasCard):
         What was understood of the table, in one line.
     groups : dict of str to int
         The number of groups in each part; empty without groups.
+    table_checks : tuple of CheckResult
+        The checks of the table and of its split.
 
     Examples
     --------
@@ -150,6 +155,19 @@ class SearchResult(HasCard):
     notes: tuple[str, ...] = field(default=())
     reading: str = ""
     groups: dict[str, int] = field(default_factory=dict)
+    table_checks: tuple[CheckResult, ...] = ()
+
+    @property
+    def checks(self) -> Checks:
+        """The checks of the model, of the table and of the ranges."""
+        judged = self.chosen.diagnosis
+        return Checks.of(
+            [
+                *judgement_checks(judged, self.rows, self.groups),
+                *self.table_checks,
+                *recorded_edges(self.model.facts),
+            ]
+        )
 
     @property
     def verdict(self) -> str:
@@ -238,5 +256,6 @@ class SearchResult(HasCard):
             "interrupted": self.interrupted,
             "verdict": self.verdict,
             "notes": list(self.notes),
+            "checks": self.checks.to_list(),
             "facts": self.model.facts,
         }

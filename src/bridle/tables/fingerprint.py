@@ -12,7 +12,7 @@ import pandas as pd
 from bridle.tables.columns import as_strings
 from bridle.tables.missing import USUAL
 
-__all__ = ["facts_of_table", "fingerprint", "share_of_known_rows"]
+__all__ = ["facts_of_table", "fingerprint", "row_hashes", "share_of_known_rows"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -43,10 +43,10 @@ def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
     >>> same, fingerprint(frame[["x"]], frame["y"]) == fingerprint(frame[["x"]], 1 - frame["y"])
     (True, False)
     """
-    return hashlib.sha256(_hashes(frame, target).tobytes()).hexdigest()[:16]
+    return hashlib.sha256(row_hashes(frame, target).tobytes()).hexdigest()[:16]
 
 
-def _hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
+def row_hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
     """Return a hash of each row, uint64 ``[rows]``; the order of columns does not matter."""
     columns = {name: frame[name] for name in frame.columns} | {str(target.name): target}
     plain = {name: _plain(columns[name]) for name in sorted(columns)}
@@ -55,6 +55,8 @@ def _hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     """Return values that do not depend on the file format they were read from."""
+    if isinstance(values.dtype, pd.DatetimeTZDtype):
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return values.astype("datetime64[ns]").astype("int64")
     if pd.api.types.is_numeric_dtype(values.dtype):
@@ -94,7 +96,7 @@ def facts_of_table(
     >>> facts["rows"], facts["trained_on"], len(facts["sample"])
     (9, 6, 6)
     """
-    own = np.unique(_hashes(frame.iloc[trained], target.iloc[trained]))[:_SAMPLE_SIZE]
+    own = np.unique(row_hashes(frame.iloc[trained], target.iloc[trained]))[:_SAMPLE_SIZE]
     return {
         "rows": len(frame),
         "trained_on": len(trained),
@@ -132,4 +134,4 @@ def share_of_known_rows(
     1.0
     """
     known = {int(each, 16) for each in facts.get("sample", [])}
-    return len(known & set(_hashes(frame, target).tolist())) / len(known) if known else 0.0
+    return len(known & set(row_hashes(frame, target).tolist())) / len(known) if known else 0.0

@@ -2,27 +2,64 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from bridle.tables.columns import Column, as_strings
+from bridle.tables.structure import (
+    GroupColumn,
+    class_codes,
+    codes_of_values,
+    counts_of,
+    group_column_of,
+    is_wide,
+    time_column,
+)
 
-__all__ = ["warnings_on"]
+__all__ = ["MIN_ROWS", "TableWarning", "warnings_on"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-_MIN_ROWS = 30  # with fewer rows, what follows can be chance
+MIN_ROWS = 30
+"""With fewer rows, what the warnings look for can be chance."""
+
 _DUPLICATES = 0.1
 _GIVEN_AWAY = 0.995  # the share of rows whose target a column tells
-_NAMES = frozenset(("id", "key", "patient", "subject", "person", "user", "customer", "household"))
-"""A number in a column of such a name is a name."""
-
-_SEPARATORS = re.compile(r"[\W_]+")
+_SURELY_GIVEN = 0.95  # what this share must be shown to exceed, or the warning has no code
 _FAR_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
+
+
+@dataclass(frozen=True)
+class TableWarning:
+    """What makes a score look better than it is, or a column useless.
+
+    Attributes
+    ----------
+    text : str
+        What was found.
+    code : str
+        The code of the check that it belongs to, if there is one. Of BR011, BR013 and BR014 the
+        split of the rows decides whether they fail.
+    advice : str
+        What to do, if the text does not say it.
+    evidence : dict
+        The column and the numbers that decided.
+    """
+
+    text: str
+    code: str = ""
+    advice: str = ""
+    evidence: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return the warning in one line, with its code."""
+        text = f"{self.text}; {self.advice}" if self.advice else self.text
+        return f"{self.code} {text}" if self.code else text
 
 
 def warnings_on(
@@ -32,7 +69,7 @@ def warnings_on(
     *,
     grouped: bool = False,
     ordered: bool = False,
-) -> tuple[str, ...]:
+) -> tuple[TableWarning, ...]:
     """Return warnings on a table, each with what to do.
 
     Parameters
@@ -46,30 +83,27 @@ def warnings_on(
 
     Returns
     -------
-    tuple of str
+    tuple of TableWarning
     """
-    if len(frame) < _MIN_ROWS:
-        return tuple(_labels(truth))
-    classes = _class_codes(truth)
-    found = list(_labels(truth))
+    labels = [TableWarning(text) for text in _labels(truth)]
+    if len(frame) < MIN_ROWS:
+        return tuple(labels)
+    classes, found = class_codes(truth), labels
     for column in columns:
         if column.kind == "constant":
             continue
         values = frame[column.name]
-        codes = pd.factorize(values.astype(object) if values.dtype == object else values)[0]
+        codes = codes_of_values(values)
         found += _identifier(column, values, codes)
-        alike = [] if grouped else _groups(column, codes, classes)
-        found += alike or _gives_target_away(column, values, codes, truth, classes)
-        found += _codes_for_missing(column, values)
+        alike = None if grouped else group_column_of(column, codes, classes)
+        if alike is not None:
+            found.append(_of_groups(alike))
+        else:
+            found += _gives_target_away(column, values, codes, truth, classes)
+        found += [TableWarning(text) for text in _codes_for_missing(column, values)]
     found += _duplicates(frame, columns)
     found += [] if ordered else _order(frame, columns)
     return tuple(found)
-
-
-def _class_codes(truth: pd.Series[Any]) -> Array | None:
-    """Return the codes of a target that has few distinct values."""
-    codes, distinct = pd.factorize(truth)
-    return codes if 2 <= len(distinct) <= max(20, len(truth) // 10) else None
 
 
 def _labels(truth: pd.Series[Any]) -> Iterable[str]:
@@ -102,66 +136,75 @@ def _gives_target_away(
     codes: Array,
     truth: pd.Series[Any],
     classes: Array | None,
-) -> list[str]:
+) -> list[TableWarning]:
     """Warn about a column from which the target can be read off."""
-    advice = "if it is known only afterwards, leave it out with --drop " + column.name
+    name = column.name
+
+    def leak(how: str, code: str = "BR010", **evidence: float) -> list[TableWarning]:
+        text = f"{name!r} gives the target away{how}"
+        advice = f"if it is known only afterwards, leave it out with --drop {name}"
+        return [TableWarning(text, code, advice, {"column": name, **evidence})]
+
     numeric = pd.api.types.is_numeric_dtype(values.dtype)
     target_numeric = pd.api.types.is_numeric_dtype(truth.dtype)
     if numeric and target_numeric and not pd.api.types.is_bool_dtype(values.dtype):
         pair = np.stack([each.to_numpy(dtype=float, na_value=np.nan) for each in (values, truth)])
         pair = pair[:, np.isfinite(pair).all(axis=0)]
-        if pair.shape[1] >= _MIN_ROWS and (pair.std(axis=1) > 0).all():
+        pair /= np.abs(pair).max(axis=1, initial=1e-300, keepdims=True)  # squares stay finite
+        if pair.shape[1] >= MIN_ROWS and (pair.std(axis=1) > 0).all():
             together = abs(float(np.corrcoef(pair)[0, 1]))
             if together > 0.9999:
-                return [
-                    f"{column.name!r} gives the target away (correlation {together:.5f}); {advice}"
-                ]
+                return leak(f" (correlation {together:.5f})", correlation=together)
     if classes is None:
         return []
     distinct = int(codes.max()) + 1
     if 2 <= distinct <= len(codes) / 5:
-        told = _counts(codes, classes).max(axis=1).sum() / len(codes)
+        right = int(counts_of(codes, classes).max(axis=1).sum())
+        told = right / len(codes)
         most = np.bincount(classes).max() / len(classes)
         if told >= _GIVEN_AWAY and most < 0.95:
-            return [
-                f"{column.name!r} gives the target away: it tells it in {100 * told:.1f} % of the "
-                f"rows; {advice}"
-            ]
+            low = float(binomtest(right, len(codes)).proportion_ci(method="exact").low)
+            return leak(
+                f": it tells it in {100 * told:.1f} % of the rows",
+                "BR010" if low > _SURELY_GIVEN else "",
+                told=told,
+                low=low,
+            )
     elif column.kind == "number":
         order = np.argsort(values.to_numpy(dtype=float, na_value=np.nan), kind="stable")
         changes = int((np.diff(classes[order]) != 0).sum())
-        if changes <= len(np.unique(classes)) - 1 and len(codes) >= 3 * _MIN_ROWS:
-            return [
-                f"{column.name!r} gives the target away: sorted by it, each class is one block; "
-                f"{advice}"
-            ]
+        if changes <= len(np.unique(classes)) - 1 and len(codes) >= 3 * MIN_ROWS:
+            return leak(": sorted by it, each class is one block", changes=changes)
     return []
 
 
-def _counts(codes: Array, classes: Array) -> Array:
-    """Return the number of rows of each value (a missing one is the first) and class."""
-    rows, columns = int(codes.max()) + 2, int(classes.max()) + 2
-    flat = (codes + 1) * columns + classes + 1
-    return np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
-
-
-def _identifier(column: Column, values: pd.Series[Any], codes: Array) -> list[str]:
+def _identifier(column: Column, values: pd.Series[Any], codes: Array) -> list[TableWarning]:
     """Warn about a column that counts or names the rows."""
     name, rows = column.name, len(codes)
     if int(codes.max()) + 1 < rows:
         return []
-    advice = f"leave it out with --drop {name}"
-    if column.kind == "number" and pd.api.types.is_integer_dtype(values.dtype):
-        steps = np.diff(values.to_numpy(dtype=np.int64))
+    advice, evidence = f"leave it out with --drop {name}", {"column": name, "distinct": rows}
+    another = f"{name!r} looks like an identifier, with another value in each row"
+    if column.kind == "number" and _is_whole(values):
+        steps = np.diff(values.to_numpy())
         if (steps == 1).all() or (steps == -1).all():
-            return [f"{name!r} is the position of the row; {advice}"]
+            text = f"{name!r} is the position of the row"
+            return [TableWarning(text, "BR012", advice, evidence)]
         if any(word in name.lower().replace("-", "_").split("_") for word in ("id", "nr", "key")):
-            return [f"{name!r} looks like an identifier, with another value in each row; {advice}"]
+            return [TableWarning(another, "BR012", advice, evidence)]
     if column.kind == "text":
         texts = values.dropna().astype(str)
         if not texts.str.contains(r"\s").any():
-            return [f"{name!r} looks like an identifier, with another value in each row; {advice}"]
+            return [TableWarning(another, "BR012", advice, evidence)]
     return []
+
+
+def _is_whole(values: pd.Series[Any]) -> bool:
+    """Return whether a column has whole numbers only; an array with other columns has floats."""
+    if pd.api.types.is_float_dtype(values.dtype):
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        return bool((numbers == np.floor(numbers)).all())
+    return pd.api.types.is_integer_dtype(values.dtype)
 
 
 def _codes_for_missing(column: Column, values: pd.Series[Any]) -> list[str]:
@@ -172,7 +215,7 @@ def _codes_for_missing(column: Column, values: pd.Series[Any]) -> list[str]:
     for code in _FAR_CODES:
         here = numbers == code
         others = numbers[~here & np.isfinite(numbers)]
-        if here.sum() < 3 or len(others) < _MIN_ROWS:
+        if here.sum() < 3 or len(others) < MIN_ROWS:
             continue
         low, high = others.min(), others.max()
         if max(low - code, code - high) > 2 * max(high - low, 1e-12):
@@ -183,61 +226,45 @@ def _codes_for_missing(column: Column, values: pd.Series[Any]) -> list[str]:
     return []
 
 
-def _groups(column: Column, codes: Array, classes: Array | None) -> list[str]:
-    """Warn about a column that names groups of rows which share their target."""
-    named = column.kind in ("category", "text") or (
-        column.kind == "number" and bool(_NAMES & set(_SEPARATORS.split(column.name.lower())))
+def _of_groups(found: GroupColumn) -> TableWarning:
+    return TableWarning(
+        f"the rows are grouped: about {found.size:.0f} rows for each of {found.groups} values of "
+        f"{found.column!r}, which share their target; a random split puts rows of one group on "
+        f"both sides, so scores for new groups will be lower. Give --groups {found.column}",
+        "BR013",
+        evidence={"column": found.column, "groups": found.groups, "size": found.size},
     )
-    if not named or classes is None:
-        return []
-    present = codes >= 0
-    sizes = np.bincount(codes[present])
-    groups, rows = len(sizes), int(present.sum())
-    if groups < 10 or not 3 <= np.median(sizes) <= rows / 10:
-        return []
-    table = _counts(codes[present], classes[present])
-    table = table[table.sum(axis=1) > 0]
-    pure = (table.max(axis=1) == table.sum(axis=1)).mean()
-    if pure < 0.9:
-        return []
-    return [
-        f"the rows are grouped: about {np.median(sizes):.0f} rows for each of {groups} values of "
-        f"{column.name!r}, which share their target; a random split puts rows of one group on both "
-        f"sides, so scores for new groups will be lower. Give --groups {column.name}"
-    ]
 
 
-def _duplicates(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+def _duplicates(frame: pd.DataFrame, columns: Sequence[Column]) -> list[TableWarning]:
     used = [column.name for column in columns if column.kind != "constant"]
-    if len(used) < 2:
-        return []
     plain = frame[used]
-    wide = sum(plain[name].nunique() for name in used)
+    if not is_wide(plain):
+        return []
     twice = int(plain.duplicated().sum())
-    if twice < _DUPLICATES * len(plain) or wide < 50:
+    if twice < _DUPLICATES * len(plain):
         return []
     return [
-        f"{twice} of {len(plain)} rows repeat another row; a repeated row can be in training and "
-        "in the test set, so scores look too good. If they are copies, leave them out"
+        TableWarning(
+            f"{twice} of {len(plain)} rows repeat another row; a repeated row can be in training "
+            "and in the test set, so scores look too good. If they are copies, leave them out",
+            "BR011",
+            evidence={"rows": twice},
+        )
     ]
 
 
-def _order(frame: pd.DataFrame, columns: Sequence[Column]) -> list[str]:
+def _order(frame: pd.DataFrame, columns: Sequence[Column]) -> list[TableWarning]:
     """Warn about rows in order of time."""
-    for column in columns:
-        if column.kind != "date":
-            continue
-        values = frame[column.name]
-        if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-            values = pd.to_datetime(
-                as_strings(values), format=column.date_format, errors="coerce", utc=True
-            )
-        present = values.dropna()
-        ordered = present.is_monotonic_increasing or present.is_monotonic_decreasing
-        if ordered and present.nunique() > len(frame) / 2:
-            return [
-                f"the rows are in order of time ({column.name!r}); a random split trains on later "
-                f"rows than it tests on, so scores for the future will be lower. Give --time "
-                f"{column.name}"
-            ]
-    return []
+    found = time_column(frame, columns)
+    if found is None:
+        return []
+    return [
+        TableWarning(
+            f"the rows are in order of time ({found[0]!r}); a random split trains on later rows "
+            "than it tests on, so scores for the future will be lower. Give --time "
+            f"{found[0]}",
+            "BR014",
+            evidence={"column": found[0]},
+        )
+    ]

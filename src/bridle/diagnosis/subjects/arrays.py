@@ -15,16 +15,14 @@ from torch import Tensor, nn
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.predictions import Predictions
 from bridle.diagnosis.subjects.array_groups import folds_by, groups_of_arrays, shared_groups
+from bridle.diagnosis.subjects.audits import audited
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.references import BOOSTING, boosting
+from bridle.diagnosis.subjects.rows import checks_of_rows
 from bridle.diagnosis.subjects.shuffled_labels import shuffled_estimator
 from bridle.diagnosis.subjects.subnetworks import compare_subnetworks
-from bridle.diagnosis.subjects.weights import (
-    layers_of_arrays,
-    layers_of_module,
-    layers_of_network,
-    parameters_of,
-)
+from bridle.diagnosis.subjects.weights import layers_of_network
+from bridle.diagnosis.subjects.weights_of_subject import layers_of_subject, parameters_of_subject
 from bridle.errors import DataError, UsageError
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network, predict
@@ -67,8 +65,17 @@ def measure_arrays(
         table=pairs[at][0] if at and isinstance(pairs[at][0], pd.DataFrame) else None,
         worst=options.worst,
         seed=options.seed,
-        parameters=_parameters(subject),
-        layers=_layers(subject),
+        parameters=parameters_of_subject(subject),
+        layers=layers_of_subject(subject),
+        checks=(
+            *checks_of_rows(
+                pairs[at] if at else None,
+                pairs.get("training"),
+                shared=shared if options.groups is not None else None,
+                ordered=options.time is not None,
+            ),
+            *audited(getattr(subject, "model_", None), options),
+        ),
     )
     part = at or "training"
     network_and_inputs = _network_of(subject, pairs[part][0])
@@ -323,26 +330,3 @@ def _name(subject: Any) -> str:
     if is_estimator(subject) or isinstance(subject, nn.Module):
         return type(subject).__name__
     return str(getattr(subject, "__name__", type(subject).__name__))
-
-
-def _parameters(subject: Any) -> int | None:
-    if isinstance(subject, nn.Module):
-        return parameters_of(subject)
-    if isinstance(model := getattr(subject, "model_", None), TableModel):
-        return parameters_of(model.network)
-    weights = [*getattr(subject, "coefs_", []), *getattr(subject, "intercepts_", [])]
-    if weights:
-        return sum(int(np.prod(each.shape)) for each in weights)
-    linear = [getattr(subject, name, None) for name in ("coef_", "intercept_")]
-    sizes = [np.size(each) for each in linear if isinstance(each, np.ndarray | float)]
-    return sum(sizes) if len(sizes) == 2 else None
-
-
-def _layers(subject: Any) -> tuple[Any, ...]:
-    if isinstance(subject, nn.Module):
-        return () if isinstance(subject, Network) else layers_of_module(subject)
-    if isinstance(model := getattr(subject, "model_", None), TableModel):
-        return layers_of_network(model.network)
-    if hasattr(subject, "coefs_"):
-        return layers_of_arrays(subject.coefs_)
-    return ()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of
+from bridle.diagnosis.subjects.audits import audited
 from bridle.diagnosis.subjects.networks import (
     fitted_table,
     network_name,
@@ -17,6 +18,7 @@ from bridle.diagnosis.subjects.networks import (
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import UsageError
+from bridle.models.credit import early_stopping_of
 from bridle.models.fit import OTHER, REGULARIZED
 from bridle.models.grouping import groups_of
 from bridle.models.recipe import Strengths
@@ -61,7 +63,12 @@ def measure_fit(result: FitResult, data: Any, options: Options) -> Measurements:
         curves=curves_of(result.history, member),
         notes=result.notes,
         facts={**result.model.facts, "strengths": asdict(strengths)},
+        checks=result.table_checks,
     )
+    if member == REGULARIZED:
+        share = result.regularized.diagnosis.is_share
+        own = [early_stopping_of(result.model.facts, share=share), *audited(result.model, options)]
+        measured = replace(measured, checks=(*measured.checks, *own))
     measured = with_network(measured, network, coding, new.X, new.y, at, options)
     epochs = int(result.history.epochs_kept[member])
     return with_training(measured, training.X, training.y, new.X, coding, at, epochs, options)

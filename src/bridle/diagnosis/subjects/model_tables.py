@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bridle.checks.results import CheckResult, failed
+from bridle.checks.tables import MOST_KNOWN, known_rows
 from bridle.diagnosis.subjects.options import Options
 from bridle.errors import DataError, UsageError
 from bridle.models.grouping import (
@@ -25,12 +27,9 @@ from bridle.models.table_model import TableModel
 from bridle.tables import ClassTarget, fingerprint, share_of_known_rows, target_column
 from bridle.tables.schema import has_target, with_target
 
-__all__ = ["ModelTables", "model_tables"]
+__all__ = ["ModelTables", "joined", "model_tables"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
-
-_MAX_KNOWN_SHARE = 0.1
-"""Share of training rows among new rows up to which they count as duplicates by accident."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +56,24 @@ class ModelTables:
     """The rows of each part, and what is known about them.
 
     ``places`` has row numbers by part if the table is the one that the model was fitted to.
-    ``contaminated`` says whether many of its training rows are among the new rows.
+    ``whole`` is then that table. ``contaminated`` says whether many of its training rows are among
+    the new rows, and ``checks`` are those of that.
     """
 
     parts: dict[str, Part]
     places: dict[str, Array] = field(default_factory=dict)
     contaminated: bool = False
     notes: tuple[str, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
+    whole: Part | None = None
+
+
+def joined(parts: Sequence[Part]) -> Part:
+    """Return the rows of several parts."""
+    return Part(
+        pd.concat([each.frame for each in parts], ignore_index=True),
+        pd.concat([each.truth for each in parts], ignore_index=True),
+    )
 
 
 def model_tables(
@@ -79,7 +89,7 @@ def model_tables(
         part = Part(frame, truth, by)
         parts = {name: part.take(at) for name, at in places.items()}
         note = "this is the table that the model was fitted to; it was split into the same parts"
-        return ModelTables(parts, places, notes=(note,))
+        return ModelTables(parts, places, notes=(note,), whole=part)
     return _new_tables(model, {"held out": data, "training": training, "test": test}, options)
 
 
@@ -108,12 +118,14 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
             by = None
         time = when if when in read.frame.columns else None
         parts[name] = Part(*_columns(model, read, name, groups=by, time=time))
-    trouble = _shared(parts, model) or _known_rows(model, parts["held out"])
+    shared, trouble = _shared(parts, model), _known_rows(model, parts["held out"])
+    checks = [] if tables["training"] is not None else _copies(model, parts["held out"])
+    checks += [failed("BR013", shared)] if shared else []
     late = not_later(model.facts, parts["held out"].grouping)
-    if late:
-        notes.append(late)
-    notes += [trouble] if trouble else []
-    return ModelTables(parts, contaminated=bool(trouble), notes=tuple(notes))
+    notes += [each for each in (late, shared or trouble) if each]
+    return ModelTables(
+        parts, contaminated=bool(shared or trouble), notes=tuple(notes), checks=tuple(checks)
+    )
 
 
 def _known_rows(model: TableModel, new: Part) -> str:
@@ -121,7 +133,7 @@ def _known_rows(model: TableModel, new: Part) -> str:
     recorded, truth = model.facts.get("table") or {}, new.truth
     share = share_of_known_rows(recorded, new.frame, truth)
     sampled = len(recorded.get("sample", ()))
-    if share * recorded.get("trained_on", 0) <= _MAX_KNOWN_SHARE * len(truth):
+    if share * recorded.get("trained_on", 0) <= MOST_KNOWN * len(truth):
         return ""
     known = min(share * recorded["trained_on"], len(truth))
     return (
@@ -129,6 +141,16 @@ def _known_rows(model: TableModel, new: Part) -> str:
         f"trained on ({share * sampled:.0f} of a sample of {sampled} of its training rows are "
         "here), so the gap cannot be judged; give rows that it has not seen"
     )
+
+
+def _copies(model: TableModel, new: Part) -> list[CheckResult]:
+    """Return the check of training rows among the new rows, by the sample that is recorded."""
+    recorded = model.facts.get("table") or {}
+    sampled = len(recorded.get("sample", ()))
+    if not sampled:
+        return []
+    share = share_of_known_rows(recorded, new.frame, new.truth)
+    return [known_rows(round(share * sampled), sampled, recorded["trained_on"], len(new.truth))]
 
 
 def _shared(parts: Mapping[str, Part], model: TableModel) -> str:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
+from bridle.checks.edges import recorded_edges
+from bridle.checks.results import CheckResult
+from bridle.checks.tables import Parts, table_checks
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.performance import Part
-from bridle.diagnosis.subjects.model_tables import model_tables
+from bridle.diagnosis.subjects.audits import audited
+from bridle.diagnosis.subjects.model_tables import ModelTables, joined, model_tables
 from bridle.diagnosis.subjects.networks import (
     network_name,
     predictions_of,
@@ -22,12 +28,14 @@ from bridle.diagnosis.subjects.networks import (
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.weights import parameters_of
 from bridle.errors import UsageError
+from bridle.models.credit import early_stopping_of
 from bridle.models.reading import read_for_model
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
 from bridle.statistics import Rival
 from bridle.statistics.scores import Estimate
 from bridle.tables.schema import with_target
+from bridle.tables.warnings import warnings_on
 
 __all__ = ["coded_rows", "measure_model"]
 
@@ -70,12 +78,41 @@ def measure_model(
         facts=facts,
     )
     at = measured.measured_on
+    checks = [
+        *_table_checks(model, tables, at),
+        early_stopping_of(facts, share=model.task == "classification"),
+        *recorded_edges(facts),
+        *audited(model, options),
+    ]
+    measured = replace(measured, checks=tuple(checks))
     X, y = coded[at or "training"]
     measured = with_network(measured, model.network, model.target, X, y, at or "training", options)
     if "training" not in coded or at is None:
         return measured
     epochs = facts.get("fitted", {}).get("epochs") if "strengths" in facts else None
     return with_training(measured, *coded["training"], X, model.target, at, epochs, options)
+
+
+def _table_checks(model: TableModel, tables: ModelTables, at: str | None) -> list[CheckResult]:
+    """Return the checks of the rows, and of the training rows beside them if they are known."""
+    parts, places = None, tables.places
+    if tables.whole is not None:
+        whole = tables.whole
+        if at in places:
+            parts = Parts(places["training"], places[str(at)])
+    else:
+        pairs = [tables.parts[name] for name in ("training", str(at)) if name in tables.parts]
+        whole = joined(pairs)
+        if len(pairs) == 2:
+            first = len(pairs[0].truth)
+            parts = Parts(np.arange(first), np.arange(first, len(whole.truth)))
+    columns = [each for name, each in model.encoder.schema.items() if name in whole.frame.columns]
+    by = model.facts.get("table", {}).get("grouping") or {}
+    kept = {"grouped": "groups" in by, "ordered": "time" in by}
+    warned = warnings_on(whole.frame, whole.truth, columns, **kept)
+    found = table_checks(whole.frame, whole.truth, columns, warned, parts, **kept)
+    replaced = {each.code for each in tables.checks}
+    return [*(each for each in found if each.code not in replaced), *tables.checks]
 
 
 def coded_rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from bridle.audit import Audit
 from bridle.errors import UsageError
 
 __all__ = ["Options"]
@@ -23,6 +24,8 @@ class Options:
     seed: int = 0
     groups: Any = None
     time: Any = None
+    audit: Audit | bool = True
+    ignore: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("masks", 0), ("worst", 0), ("seed", 0)):

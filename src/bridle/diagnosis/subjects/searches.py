@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from bridle.checks.edges import recorded_edges
 from bridle.diagnosis.assemble import Measurements
 from bridle.diagnosis.curves import curves_of_configuration
 from bridle.diagnosis.performance import Selection
+from bridle.diagnosis.subjects.audits import audited
 from bridle.diagnosis.subjects.networks import (
     fitted_table,
     network_name,
@@ -61,6 +63,11 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
         selection=_selection(found),
         notes=found.notes,
         facts=found.model.facts,
+        checks=(
+            *found.table_checks,
+            *recorded_edges(found.model.facts),
+            *audited(found.model, options),
+        ),
     )
     measured = with_network(measured, network, coding, seen.X_test, seen.y_test, "test", options)
     epochs = found.chosen.best_epoch

@@ -1,0 +1,3 @@
+from .edges import Range as Range, edges_check as edges_check
+from .results import CheckResult as CheckResult, Checks as Checks
+from .rules import RULES as RULES, Rule as Rule, codes_of as codes_of

@@ -1,0 +1,145 @@
+"""The structure of a table's rows: groups that share their target, order of time, repeats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binom
+
+from bridle.tables.columns import Column, as_strings
+
+__all__ = [
+    "GroupColumn",
+    "class_codes",
+    "codes_of_values",
+    "counts_of",
+    "group_column_of",
+    "group_columns",
+    "is_wide",
+    "time_column",
+]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_WIDE = 50  # the distinct values of all columns; with fewer, rows repeat each other by chance
+_LEVEL = 0.025
+_NAMES = frozenset(("id", "key", "patient", "subject", "person", "user", "customer", "household"))
+"""A number in a column of such a name is a name."""
+
+_SEPARATORS = re.compile(r"[\W_]+")
+
+
+@dataclass(frozen=True)
+class GroupColumn:
+    """A column that names groups of rows which share their target.
+
+    Attributes
+    ----------
+    column : str
+    groups : int
+    size : float
+        The median number of rows of a group.
+    pure : float
+        The share of groups whose rows have one class.
+    """
+
+    column: str
+    groups: int
+    size: float
+    pure: float
+
+
+def class_codes(truth: pd.Series[Any]) -> Array | None:
+    """Return the codes of a target that has few distinct values."""
+    codes, distinct = pd.factorize(truth)
+    return codes if 2 <= len(distinct) <= max(20, len(truth) // 10) else None
+
+
+def codes_of_values(values: pd.Series[Any]) -> Array:
+    """Return the codes of a column's distinct values, in the order of rows; -1 if missing."""
+    return pd.factorize(values.astype(object) if values.dtype == object else values)[0]
+
+
+def counts_of(codes: Array, classes: Array) -> Array:
+    """Return the number of rows of each value (a missing one is the first) and class."""
+    rows, columns = int(codes.max()) + 2, int(classes.max()) + 2
+    flat = (codes + 1) * columns + classes + 1
+    return np.bincount(flat, minlength=rows * columns).reshape(rows, columns)
+
+
+def group_columns(
+    frame: pd.DataFrame, truth: pd.Series[Any], columns: Sequence[Column]
+) -> tuple[GroupColumn, ...]:
+    """Return the columns that name groups of rows which share their target.
+
+    Parameters
+    ----------
+    frame, truth : DataFrame, Series
+        The features and the target.
+    columns : sequence of Column
+    """
+    classes = class_codes(truth)
+    found = (group_column_of(each, codes_of_values(frame[each.name]), classes) for each in columns)
+    return tuple(each for each in found if each is not None)
+
+
+def group_column_of(column: Column, codes: Array, classes: Array | None) -> GroupColumn | None:
+    """Return the groups of a column, unless they may share their target by chance."""
+    named = column.kind in ("category", "text") or (
+        column.kind == "number" and bool(_NAMES & set(_SEPARATORS.split(column.name.lower())))
+    )
+    if not named or classes is None:
+        return None
+    present = codes >= 0
+    sizes = np.bincount(codes[present])
+    groups, rows = len(sizes), int(present.sum())
+    if groups < 10 or not 3 <= np.median(sizes) <= rows / 10:
+        return None
+    table = counts_of(codes[present], classes[present])
+    table = table[table.sum(axis=1) > 0]
+    pure = table.max(axis=1) == table.sum(axis=1)
+    if pure.mean() < 0.9:
+        return None
+    # a group of n rows has one class by chance with probability Σ share(class)ⁿ; the binomial
+    # distribution with the mean probability has the wider tail (Hoeffding 1956)
+    shares = np.bincount(classes[present]) / rows
+    by_chance = float((shares[:, None] ** sizes[sizes > 0]).sum(0).mean())
+    if binom.sf(int(pure.sum()) - 1, len(pure), min(by_chance, 1.0)) > _LEVEL:
+        return None
+    return GroupColumn(column.name, groups, float(np.median(sizes)), float(pure.mean()))
+
+
+def is_wide(frame: pd.DataFrame) -> bool:
+    """Return whether a table has so many distinct values that rows hardly repeat by chance."""
+    return frame.shape[1] >= 2 and sum(frame[name].nunique() for name in frame) >= _WIDE
+
+
+def time_column(
+    frame: pd.DataFrame, columns: Sequence[Column]
+) -> tuple[str, pd.Series[Any]] | None:
+    """Return the column of dates that the rows are in order of, with its values, if there is one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The features.
+    columns : sequence of Column
+    """
+    for column in columns:
+        if column.kind != "date":
+            continue
+        values = frame[column.name]
+        if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+            values = pd.to_datetime(
+                as_strings(values), format=column.date_format, errors="coerce", utc=True
+            )
+        present = values.dropna()
+        ordered = present.is_monotonic_increasing or present.is_monotonic_decreasing
+        if ordered and present.nunique() > len(frame) / 2:
+            return column.name, values
+    return None
