@@ -1,5 +1,6 @@
 """The report: its text and figures show what the records contain."""
 
+import io
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -7,8 +8,10 @@ import pandas as pd
 import pytest
 from page_parser import Page, charts_of, rows_of
 from reported_fit import fitted_credit, reported_credit
+from rich.console import Console
 
 import bridle as library
+from bridle.cli.printing import show_search
 from bridle.report.write import full_report
 from conftest import CREDIT
 
@@ -69,6 +72,9 @@ def test_every_section_of_a_fit_is_there(report):
     names = [section.name for section in report.sections]
     assert names == [
         "outcome",
+        "table",
+        "mistakes",
+        "columns",
         "training",
         "regularizers",
         "path",
@@ -81,6 +87,9 @@ def test_every_section_of_a_fit_is_there(report):
     ]
     assert {figure.name for figure in report.figures} >= {
         "before-and-after",
+        "confusion",
+        "roc",
+        "columns",
         "learning-curves",
         "by-regularizer",
         "lambda-path",
@@ -106,6 +115,37 @@ def test_a_search_is_reported(found):
     assert len(search.grids[0].rows) == len(found.together)
     bars = rows_of(charts_of(page)["chart-importance-0"])
     assert [row["drop"] for row in bars] == [max(v, 0) for v in found.importance.values()]
+
+
+def test_a_search_says_what_differs_from_its_model(found):
+    """Trained again, one network is not the average that the search found."""
+    ablation = library.ablate(found.model, CREDIT, factors=(1,), steps=2)
+    report = library.report_of(found, ablation=ablation)
+    section = next(each for each in report.sections if each.name == "regularizers")
+    assert "not the average of the search" in section.text[0]
+    names = {row[0] for row in section.figures[0].numbers.rows}
+    assert "all of the best configuration" in names
+    assert "all together, as fitted" not in names
+    assert [tile.label for tile in report.tiles if "Gap" in tile.label] == ["Gap, training − test"]
+    assert all(tile.beside[-1].startswith("majority class: ") for tile in report.tiles[:2])
+
+
+@pytest.mark.parametrize(("encoding", "block"), [("utf-8", "█"), ("ascii", "#")])
+def test_a_terminal_shows_the_importance_as_a_chart(found, encoding, block):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    show_search(found, Console(file=file, width=120))
+    file.flush()
+    lines = file.buffer.getvalue().decode(encoding).splitlines()
+    bars = [line for line in lines if "best at" in line]
+    names = [line.split()[0] for line in bars]
+    assert names == list(found.importance)[:6]
+    lengths = [line.count(block) for line in bars]
+    assert lengths[0] == 24
+    assert lengths == sorted(lengths, reverse=True)
+    assert all(
+        f"{max(drop, 0):.2f}" in line
+        for line, drop in zip(bars, found.importance.values(), strict=False)
+    )
 
 
 def test_what_there_are_no_data_for_is_left_out(fitted):

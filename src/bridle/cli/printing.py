@@ -17,6 +17,8 @@ from bridle.statistics.wording import estimate_text, interval_text, score_text
 
 __all__ = ["show_diagnosis", "show_fit", "show_search"]
 
+_MOST_BARS, _LONGEST_BAR = 6, 24
+
 
 def show_fit(result: FitResult, console: Console) -> None:
     """Print the networks of a fit as a table, and the verdict."""
@@ -102,9 +104,8 @@ def show_search(result: SearchResult, console: Console) -> None:
         f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
     ]
     if result.importance:
-        first = list(result.importance)[:3]
-        lines.append(f"most important hyperparameters: {', '.join(first)}")
-        lines += [f"  {_moved(result, name)}" for name in first]
+        lines.append("importance of the hyperparameters (R² lost when one is shuffled):")
+        lines += _bars(result, console.encoding)
     if result.failed:
         lines.append(f"{result.failed} configurations diverged (loss not finite) and were dropped")
     if result.interrupted:
@@ -114,11 +115,24 @@ def show_search(result: SearchResult, console: Console) -> None:
         console.print(line, markup=False, highlight=False)
 
 
-def _moved(result: SearchResult, name: str) -> str:
-    """Return the mean score of the first rung at each value of a hyperparameter."""
-    rows = result.response[result.response["strength"] == name]
-    points = [f"{row.score:.3f} at {row.value:.3g}" for row in rows.itertuples()]
-    return f"{name}: mean score " + ", ".join(points)
+def _bars(result: SearchResult, encoding: str) -> list[str]:
+    """Return a chart of the importance of the hyperparameters, a line each.
+
+    Beside each bar is the value at which the score is highest, all others as sampled.
+    """
+    block = "█" if encoding.lower().startswith("utf") else "#"
+    shown = list(result.importance.items())[:_MOST_BARS]
+    longest = max(max(drop for _, drop in shown), 1e-9)
+    width = max(len(name) for name, _ in shown)
+    lines = []
+    for name, drop in shown:
+        bar = block * round(_LONGEST_BAR * max(drop, 0.0) / longest)
+        rows = result.response[result.response["strength"] == name]
+        best = rows.iloc[int(rows["score"].argmax())]
+        value = "off" if math.isinf(best["value"]) else f"{best['value']:.3g}"
+        told = f"{max(drop, 0.0):.2f}  best at {value} (mean score {best['score']:.3f})"
+        lines.append(f"  {name:<{width}}  {bar:<{_LONGEST_BAR}}  {told}")
+    return lines
 
 
 def _used(result: SearchResult) -> str:

@@ -2,6 +2,7 @@ from .calibration import Bin as Bin, Calibration as Calibration
 from .curves import Curves as Curves
 from .diagnose import diagnose as diagnose
 from .learning_curve import learning_curve as learning_curve
+from .mistakes import Confusion as Confusion, Residuals as Residuals, RocCurve as RocCurve
 from .network_state import (
     LayerState as LayerState,
     ShuffledLabels as ShuffledLabels,

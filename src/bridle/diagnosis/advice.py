@@ -90,7 +90,8 @@ def _of_the_rest(found: Diagnosis) -> list[str]:
             f"the expected calibration error is {fit.ece:.3f}; a perfectly calibrated model would "
             f"have {fit.ece_if_calibrated:.3f}"
         )
-    if (masks := found.subnetworks) is not None:
+    masks = found.subnetworks
+    if masks is not None and masks.differs:
         lines.append(
             f"weight scaling differs by {masks.difference.value:.4f} from the average of "
             f"{masks.masks} subnetworks (sampling alone would give {masks.sampling:.4f})"
@@ -225,18 +226,15 @@ def _besides(found: Diagnosis) -> list[str]:
         elif fit.overconfidence.high < 0:
             lines.append("its probabilities are underconfident: calibrate them on held-out rows")
     masks = found.subnetworks
-    if masks is not None and masks.averaged_loss is not None and masks.scaled_loss is not None:
-        apart = masks.difference.low > masks.sampling
-        if apart and masks.averaged_loss < masks.scaled_loss:
-            lines.append(
-                "average over subnetworks at prediction: the mean loss is "
-                f"{masks.averaged_loss:.3g} instead of {masks.scaled_loss:.3g}"
-            )
+    if masks is not None and masks.differs and masks.averages_better:
+        lines.append(
+            "average over subnetworks at prediction: the mean loss is "
+            f"{masks.averaged_loss:.3g} instead of {masks.scaled_loss:.3g}"
+        )
     dead = sum(each.dead_units for each in found.layers)
     if dead:
         members = found.layers[0].members
         of = f" of the {members} networks" if members > 1 else ""
-        lines.append(
-            f"remove the {dead} dead units{of} with bridle.compact; predictions stay the same"
-        )
+        units = "dead unit" if dead == 1 else f"{dead} dead units"
+        lines.append(f"remove the {units}{of} with bridle.compact; predictions stay the same")
     return lines

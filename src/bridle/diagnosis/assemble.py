@@ -16,6 +16,7 @@ from bridle.checks.verdicts import verdict_checks
 from bridle.diagnosis.advice import advice_of, evidence_of
 from bridle.diagnosis.calibration import calibration_of
 from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.mistakes import confusion_of, residuals_of, roc_curves_of
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
 from bridle.diagnosis.predictions import Predictions, part_of
@@ -132,6 +133,9 @@ def assemble(measured: Measurements) -> Diagnosis:
         gap=gap,
         curves=measured.curves,
         calibration=None if new is None or at is None else calibration_of(at, new),
+        confusion=None if new is None or at is None else confusion_of(at, new),
+        roc_curves=() if new is None or at is None else roc_curves_of(at, new),
+        residuals=None if new is None or at is None else residuals_of(at, new),
         shuffled_labels=measured.shuffled_labels,
         layers=measured.layers,
         subnetworks=measured.subnetworks,

@@ -79,6 +79,17 @@ class Subnetworks:
     averaged_loss: float | None
     spread: float
 
+    @property
+    def differs(self) -> bool:
+        """Whether weight scaling differs from the average by more than sampling explains."""
+        return self.difference.low > self.sampling
+
+    @property
+    def averages_better(self) -> bool:
+        """Whether the average has a lower mean loss, if there are losses."""
+        scaled, averaged = self.scaled_loss, self.averaged_loss
+        return scaled is not None and averaged is not None and averaged < scaled
+
 
 @dataclass(frozen=True)
 class ShuffledLabels:

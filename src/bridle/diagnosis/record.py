@@ -8,6 +8,7 @@ from typing import Any
 from bridle.checks import Checks
 from bridle.diagnosis.calibration import Calibration
 from bridle.diagnosis.curves import Curves
+from bridle.diagnosis.mistakes import Confusion, Residuals, RocCurve
 from bridle.diagnosis.network_state import LayerState, ShuffledLabels, Subnetworks
 from bridle.diagnosis.performance import Gap, Part, Reference, Selection, WorstRow
 from bridle.diagnosis.row_curve import LearningCurve
@@ -43,6 +44,13 @@ class Diagnosis(HasCard):
     curves : Curves, optional
     calibration : Calibration, optional
         For classifiers with probabilities.
+    confusion : Confusion, optional
+        For classifiers: how often each class is predicted as each other.
+    roc_curves : tuple of RocCurve
+        For classifiers with probabilities: of each class against the others; of two classes, of
+        the second.
+    residuals : Residuals, optional
+        For regression.
     shuffled_labels : ShuffledLabels, optional
         For models that can be trained again.
     layers : tuple of LayerState
@@ -85,6 +93,9 @@ class Diagnosis(HasCard):
     gap: Gap | None = None
     curves: Curves | None = None
     calibration: Calibration | None = None
+    confusion: Confusion | None = None
+    roc_curves: tuple[RocCurve, ...] = ()
+    residuals: Residuals | None = None
     shuffled_labels: ShuffledLabels | None = None
     layers: tuple[LayerState, ...] = ()
     subnetworks: Subnetworks | None = None

@@ -11,10 +11,12 @@ import torch
 
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
+from bridle.models.fit import PLAIN, REGULARIZED, STOPPED
 from bridle.models.grouping import By, Grouping, groups_of
 from bridle.models.judge import judge_members, with_class_weights
 from bridle.models.reading import Rows, fitted_by, rows_for_model
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
+from bridle.models.result import FitResult
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
@@ -25,7 +27,7 @@ from bridle.statistics import judge_gap
 from bridle.statistics.scores import Judged, compare
 from bridle.tables import ClassTarget
 
-__all__ = ["ablate", "recipe_of"]
+__all__ = ["ablate", "recipe_of", "with_networks_of"]
 
 PATH_FACTORS = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 """The strengths of the paths, as multiples of the default strengths."""
@@ -131,7 +133,7 @@ def ablate(
     }
     return Ablation(
         score_name=judged["held out"][0].score_name,
-        networks=_networks(members, network, judged, history),
+        networks=_networks(members, network, judged, history.epochs_kept.tolist()),
         population=network,
         rows={name: len(part.y) for name, part in data.items()},
         epochs=recipe.epochs,
@@ -174,10 +176,10 @@ def _train(
 
 
 def _networks(
-    members: Sequence[_Member],
+    members: Sequence[_Member | Ablated],
     network: Network,
     judged: Mapping[str, Sequence[Judged]],
-    history: History,
+    epochs: Sequence[int],
 ) -> tuple[Ablated, ...]:
     weights = torch.cat([w.detach().flatten(1) for w in network.weights], dim=1)
     zeros = (weights == 0).double().mean(1).tolist()
@@ -191,10 +193,54 @@ def _networks(
             against_plain=compare(held_out[0], held_out[at]),
             against_stopping=compare(held_out[1], held_out[at]),
             zeros=zeros[at],
-            epochs=int(history.epochs_kept[at]),
+            epochs=epochs[at],
         )
         for at, each in enumerate(members)
     )
+
+
+def with_networks_of(found: Ablation, result: FitResult) -> Ablation:
+    """Return an ablation whose networks that the fit has trained too are the fit's own.
+
+    A training is repeated only to rounding, since a product's sums may be in another order in a
+    larger population. So the numbers of the plain network, of the one with early stopping alone,
+    and of the one with all regularizers are those of the fit. Unchanged if the ablation has other
+    rows or epochs.
+    """
+    data = {name: result.data[name] for name in ("training", "held out")}
+    rows = {name: len(part.y) for name, part in data.items()}
+    if found.rows != rows or found.epochs != len(result.history.train_loss):
+        return found
+    fitted = {"plain": (PLAIN, result.plain), "together": (REGULARIZED, result.regularized)}
+    if result.stopped is not None:
+        fitted["early stopping"] = (STOPPED, result.stopped)
+    population = found.population.take(range(found.population.members))
+    of_held = groups_of(result.grouping, result.places["held out"])
+    own, judged = (
+        {
+            name: judge_members(
+                each, part, result.model.target, of_held if name == "held out" else None
+            )
+            for name, part in data.items()
+        }
+        for each in (result.population, population)
+    )
+    for at, each in enumerate(found.networks):
+        if each.role in fitted:
+            member = fitted[each.role][0]
+            for name in judged:
+                judged[name][at] = own[name][member]
+            with torch.no_grad():
+                for ours, theirs in zip(population.weights, result.population.weights, strict=True):
+                    ours[at] = theirs[member]
+    networks = _networks(
+        found.networks, population, judged, [each.epochs for each in found.networks]
+    )
+    networks = tuple(
+        replace(each, epochs=fitted[each.role][1].epochs) if each.role in fitted else each
+        for each in networks
+    )
+    return replace(found, networks=networks, population=population)
 
 
 def recipe_of(facts: Mapping[str, Any]) -> Recipe:

@@ -62,7 +62,7 @@ def audit_model(model: TableModel, table: Rows | None = None) -> Audit:
     together = [Strengths.among(each) for each in model.facts.get("together", [])]
     each_has = model.network.members // max(1, len(together))
     members = [one for one in together or [strengths] for _ in range(each_has)]
-    network = model.network.take(range(model.network.members))
+    network = model.network.take(range(model.network.members)).train()  # as it was trained
     rate = float(model.facts.get("recipe", {}).get("learning_rate", 1e-3))
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     penalties = penalties_of(members)

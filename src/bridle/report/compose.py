@@ -6,6 +6,7 @@ from bridle.audit import Audit
 from bridle.diagnosis import Diagnosis
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablation
+from bridle.models.reading import Rows
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.networks.history import History
@@ -21,6 +22,7 @@ from bridle.report.summary import (
     subject_of,
     tiles_of,
 )
+from bridle.report.table_facts import facts_of
 from bridle.search import SearchResult
 from bridle.sparsity.path_result import LambdaPath
 
@@ -37,6 +39,7 @@ def report_of(
     diagnosis: Diagnosis | None = None,
     ablation: Ablation | None = None,
     audit: Audit | None = None,
+    table: Rows | None = None,
     command: str = "",
 ) -> Report:
     """Build a report from a result and optional further records.
@@ -54,6 +57,9 @@ def report_of(
         Adds each regularizer alone, the λ paths, and L1 compared with L2.
     audit : Audit, optional
         Adds the audit.
+    table : path, DataFrame or (X, y), optional
+        The table that was fitted or diagnosed. Adds what each column was read as, and which
+        columns matter to the model (permutation importance).
     command : str
         The command that was run, for the section on reproducing it.
 
@@ -80,16 +86,17 @@ def report_of(
             f"cannot report on a {type(result).__name__}; give what fit, search, diagnose, train, "
             "lambda_path or audit returned"
         )
-    own = result.model if isinstance(result, FitResult | SearchResult) else None
+    own = model or (result.model if isinstance(result, FitResult | SearchResult) else None)
     inputs = ReportInputs(
         fit=result if isinstance(result, FitResult) else None,
         search=result if isinstance(result, SearchResult) else None,
         diagnosis=result if isinstance(result, Diagnosis) else diagnosis,
-        model=model or own,
+        model=own,
         ablation=ablation,
         audit=result if isinstance(result, Audit) else audit,
         path=result if isinstance(result, LambdaPath) else None,
         history=result if isinstance(result, History) else None,
+        table=None if table is None or own is None else facts_of(own, table, result),
         command=command,
     )
     return Report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from bridle.statistics import wording
@@ -10,6 +11,7 @@ from bridle.statistics.scores import Estimate
 
 __all__ = [
     "LABELS",
+    "clean",
     "gap_text",
     "joined",
     "label_of",
@@ -18,6 +20,7 @@ __all__ = [
     "score_text",
     "sentence",
     "short",
+    "signed_points",
 ]
 
 LABELS = {
@@ -104,6 +107,26 @@ def short(text: object, most: int = 80) -> str:
     """Return a text of at most ``most`` characters; a shortened text ends in an ellipsis."""
     flat = " ".join(str(text).split())
     return flat if len(flat) <= most else flat[: most - 1] + "…"
+
+
+CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
+
+
+def clean(value: object, most: int) -> str:
+    """Return a text from a table, shortened and without bidirectional control characters."""
+    return short(CONTROLS.sub("", str(value)), most)
+
+
+def signed_points(value: float, *, share: bool) -> str:
+    """Return a difference of scores with its sign and unit.
+
+    Examples
+    --------
+    >>> signed_points(0.0251, share=True), signed_points(-0.0251, share=False)
+    ('+2.5 points', '−0.025')
+    """
+    text = wording.score_text(value, share=share, signed=True).replace("-", "−")
+    return text + " points" * share
 
 
 def joined(names: Sequence[str]) -> str:

@@ -5,22 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from torch import Tensor
 
 from bridle.audit import Audit
-from bridle.diagnosis import Diagnosis
+from bridle.diagnosis import Diagnosis, Residuals
+from bridle.diagnosis.mistakes import residuals_of
+from bridle.diagnosis.subjects.networks import predictions_of
 from bridle.models.ablation_result import Ablation
 from bridle.models.result import FitResult, Fitted
 from bridle.models.table_model import TableModel
 from bridle.networks.history import History
 from bridle.networks.population import predict
+from bridle.report.table_facts import TableFacts
 from bridle.search import SearchResult
 from bridle.sparsity.path_result import LambdaPath
 from bridle.tables import ValueTarget
 
 __all__ = ["ReportInputs"]
-
-FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,7 @@ class ReportInputs:
     audit : Audit, optional
     path : LambdaPath, optional
     history : History, optional
+    table : TableFacts, optional
     command : str
         The command that was run; empty if unknown.
     """
@@ -49,6 +51,7 @@ class ReportInputs:
     audit: Audit | None = None
     path: LambdaPath | None = None
     history: History | None = None
+    table: TableFacts | None = None
     command: str = ""
 
     @property
@@ -89,8 +92,30 @@ class ReportInputs:
         return "cross-entropy" if self.share else "squared error"
 
     @property
-    def test_values(self) -> tuple[FloatArray, FloatArray] | None:
-        """True and predicted values of the test set; None for classification."""
+    def baselines(self) -> dict[str, float]:
+        """The score of the best constant prediction, by part."""
+        if self.diagnosis is not None:
+            parts = (self.diagnosis.training, self.diagnosis.held_out, self.diagnosis.test)
+            known = {each.name: each.baseline for each in parts if each is not None}
+            return {name: score for name, score in known.items() if score is not None}
+        if self.fit is not None:
+            return {name: _best_constant(part.y) for name, part in self.fit.data.items()}
+        if self.search is None:
+            return {}
+        seen = self.search.observed
+        targets = {"training": seen.y, "held out": seen.y, "test": seen.y_test}
+        return {name: _best_constant(y) for name, y in targets.items()}
+
+    @property
+    def baseline_name(self) -> str:
+        """The best constant prediction."""
+        return "majority class" if self.share else "mean"
+
+    @property
+    def residuals(self) -> Residuals | None:
+        """The errors on the new rows; None for classification, or if they are not known."""
+        if self.diagnosis is not None:
+            return self.diagnosis.residuals
         result = self.fit or self.search
         if result is None or not isinstance(result.model.target, ValueTarget):
             return None
@@ -98,9 +123,14 @@ class ReportInputs:
             X, y = result.data["test"].X, result.data["test"].y
         else:
             X, y = result.observed.X_test, result.observed.y_test
-        predicted = predict(result.model.network, X)[..., 0].double().mean(0).numpy()
-        inverse = result.model.target.inverse
-        return inverse(y.double().numpy()).to_numpy(), inverse(predicted).to_numpy()
+        outputs = predict(result.model.network, X)
+        return residuals_of("test", predictions_of(outputs, y, result.model.target))
+
+    @property
+    def important(self) -> tuple[str, ...]:
+        """The columns by importance, if that was measured."""
+        found = None if self.table is None else self.table.importance
+        return () if found is None else tuple(each.name for each in found.columns)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -108,3 +138,8 @@ class ReportInputs:
         if self.model is not None:
             return self.model.facts
         return {} if self.diagnosis is None else self.diagnosis.facts
+
+
+def _best_constant(y: Tensor) -> float:
+    """Return the share of the most frequent class; for values the R² of their mean, which is 0."""
+    return 0.0 if y.is_floating_point() else float(y.bincount().max()) / len(y)

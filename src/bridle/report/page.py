@@ -25,7 +25,8 @@ from bridle.version import __version__
 __all__ = ["page_of"]
 
 _LOOSE = re.compile(r"(?<=\d) (?=[%±]|points)|(?<=±) (?=\d)")
-_LONG = re.compile(r"\S{18}(?=\S)")
+_JOINT = re.compile(r"(?<=\w{4}[/_])(?=[^\W\d_]{2})")
+_LONG = re.compile(r"[^\s\0]{18}(?=[^\s\0])")
 _MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
 _FOLDER = Path(__file__).parent / "template"
 
@@ -62,7 +63,8 @@ def _tied(value: Any) -> Any:
 
 def _breakable(value: str) -> Markup:
     """Return a cell's text, escaped, with optional line breaks in long words."""
-    parts = _LONG.sub("\\g<0>\0", str(_tied(value))).split("\0")
+    text = _JOINT.sub("\0", str(_tied(value)).replace("\0", ""))
+    parts = _LONG.sub("\\g<0>\0", text).split("\0")
     return Markup("<wbr>").join(parts)
 
 

@@ -27,12 +27,18 @@ class Grid:
         Each has as many cells as the head; the first cell is the row's header.
     numeric : frozenset of int
         The columns of numbers, which are right-aligned.
+    folded : bool
+        Whether readers open the table themselves.
+    stacked : bool
+        Whether each row is set as a list on narrow screens.
     """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: frozenset[int] = frozenset()
+    folded: bool = False
+    stacked: bool = False
 
 
 @dataclass(frozen=True)
@@ -102,12 +108,12 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
-    """A key figure at the top of the page, with the plain network's value for comparison."""
+    """A key figure at the top of the page, with values to compare it with, a line each."""
 
     label: str
     value: str
     margin: str = ""
-    before: str = ""
+    beside: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -161,22 +161,28 @@ def tiles_of(inputs: ReportInputs) -> tuple[Tile, ...]:
 
 def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[Tile, ...]:
     share, name = inputs.share, inputs.score_name
+    stopped = None if inputs.fit is None else inputs.fit.stopped
+    others = {"plain": plain} | ({} if stopped is None else {"early stopping": stopped})
 
-    def tile(label: str, now: Estimate, before: Estimate, *, gap: bool = False) -> Tile:
-        value = score_text(now.value, share=share)
-        old = score_text(before.value, share=share)
-        margin = margin_text(now, share=share)
-        if gap and share:
+    def tile(label: str, part: str) -> Tile:
+        now = _measured(chosen, part)
+        beside = {
+            who: score_text(_measured(each, part).value, share=share)
+            for who, each in others.items()
+        }
+        value, margin = score_text(now.value, share=share), margin_text(now, share=share)
+        if part == "gap" and share:
             value, margin = value.removesuffix(" %"), f"{margin} points".strip()
-            old = old.replace(" %", " points")
-        return Tile(label, value, margin, f"plain: {old}")
+            beside = {who: text.replace(" %", " points") for who, text in beside.items()}
+        if part in inputs.baselines:
+            beside[inputs.baseline_name] = score_text(inputs.baselines[part], share=share)
+        return Tile(label, value, margin, tuple(f"{who}: {text}" for who, text in beside.items()))
 
-    own, bare = chosen.diagnosis, plain.diagnosis
     tiles = [
-        tile(f"Training {name}", own.training, bare.training),
-        tile(f"Held-out {name}", own.held_out, bare.held_out),
-        tile(f"Gap, training − {own.measured_on}", own.gap, bare.gap, gap=True),
-        tile(f"Test {name}", chosen.test, plain.test),
+        tile(f"Training {name}", "training"),
+        tile(f"Held-out {name}", "held out"),
+        tile(f"Gap, training − {chosen.diagnosis.measured_on}", "gap"),
+        tile(f"Test {name}", "test"),
     ]
     search = inputs.search
     if search is not None and search.scoring not in ("accuracy", "r2"):
@@ -185,8 +191,14 @@ def _fitted_tiles(inputs: ReportInputs, plain: Fitted, chosen: Fitted) -> tuple[
         value = score_text(search.test_score.value, share=rate)
         old = score_text(search.scores["plain"], share=rate)
         margin = margin_text(search.test_score, share=rate)
-        tiles.append(Tile(f"Test {scoring}", value, margin, f"plain: {old}"))
+        tiles.append(Tile(f"Test {scoring}", value, margin, (f"plain: {old}",)))
     return tuple(tiles)
+
+
+def _measured(fitted: Fitted, part: str) -> Estimate:
+    own = fitted.diagnosis
+    found = {"training": own.training, "held out": own.held_out, "gap": own.gap}
+    return {**found, "test": fitted.test}[part]
 
 
 def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
@@ -195,11 +207,10 @@ def _diagnosis_tiles(diagnosis: Diagnosis) -> tuple[Tile, ...]:
     def tile(label: str, part: Part | None) -> list[Tile]:
         if part is None:
             return []
-        guess = (
-            ""
-            if part.baseline is None
-            else f"constant prediction: {score_text(part.baseline, share=share)}"
-        )
+        guess: tuple[str, ...] = ()
+        if part.baseline is not None:
+            constant = "majority class" if share else "mean"
+            guess = (f"{constant}: {score_text(part.baseline, share=share)}",)
         value = score_text(part.score.value, share=share)
         return [Tile(f"{label} {name}", value, margin_text(part.score, share=share), guess)]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from bridle.diagnosis import Diagnosis, diagnose
 from bridle.errors import UsageError
-from bridle.models.ablation import ablate
+from bridle.models.ablation import ablate, with_networks_of
 from bridle.models.audit import audit_model
 from bridle.models.reading import Rows, rows_for_model
 from bridle.models.result import FitResult
@@ -134,7 +134,9 @@ def full_report(
                 raise
             on_interrupt(name)
             break
-    return report_of(result, model=own, command=command, **done)
+    if "ablation" in done and isinstance(result, FitResult):
+        done["ablation"] = with_networks_of(done["ablation"], result)
+    return report_of(result, model=own, table=table, command=command, **done)
 
 
 def _was_fitted_to(model: TableModel, table: Rows) -> bool:

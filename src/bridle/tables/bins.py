@@ -73,6 +73,11 @@ class PiecewiseLinear:
             for low, high in pairwise(edges)
         ]
 
+    def columns_of(self, columns: list[str]) -> list[str]:
+        """Return the column of each input."""
+        pairs = zip(self.columns, self.edges, strict=True)
+        return [columns[at] for at, edges in pairs for _ in edges[1:]]
+
     def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
         """Return the fitted arrays by name."""
         return {

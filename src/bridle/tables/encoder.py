@@ -16,6 +16,7 @@ from bridle.tables.date_features import date_features
 from bridle.tables.encoders import (
     FloatArray,
     center_of,
+    listed,
     names_of,
     read_columns,
     safe_scale,
@@ -56,6 +57,8 @@ class TableEncoder:
         The columns that ``transform`` needs.
     feature_names : tuple of str
         The name of each column of the output.
+    feature_columns : tuple of str
+        The column of the table that each feature encodes.
     notes : tuple of str
         Remarks on how columns were interpreted.
 
@@ -82,6 +85,7 @@ class TableEncoder:
         self._bins: PiecewiseLinear | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
         self.feature_names: tuple[str, ...] = ()
+        self.feature_columns: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -96,11 +100,11 @@ class TableEncoder:
         texts = [column.name for column in self._all if column.kind == "text"]
         found = []
         if empty:
-            found.append(f"left out, because they have no values: {_listed(empty)}")
+            found.append(f"left out, because they have no values: {listed(empty)}")
         if constant:
-            found.append(f"left out, because they are constant: {_listed(constant)}")
+            found.append(f"left out, because they are constant: {listed(constant)}")
         if texts:
-            found.append(f"read as free text: {_listed(texts)}")
+            found.append(f"read as free text: {listed(texts)}")
         return tuple(found)
 
     def summary(self) -> dict[str, int]:
@@ -147,7 +151,7 @@ class TableEncoder:
         self._ranges = {n: (float(np.nanmin(read[n])), float(np.nanmax(read[n]))) for n in names}
         self._center, self._scale = center_of(numbers), safe_scale(numbers)
         self.levels = {column.name: LevelsReader(column) for column in self._of("category")}
-        self.feature_names = self._names()
+        self._name_features()
         return self
 
     def binned(self, frame: pd.DataFrame, bins: int) -> TableEncoder:
@@ -178,7 +182,7 @@ class TableEncoder:
             made._bins = PiecewiseLinear.fit(scaled, bins)
         else:
             made._bins = None
-        made.feature_names = made._names()
+        made._name_features()
         return made
 
     @property
@@ -217,7 +221,7 @@ class TableEncoder:
         absent = [name for name in self.columns if name not in frame.columns]
         if absent:
             hint = did_you_mean(absent[0], frame.columns)
-            raise DataError(f"the table lacks the column {_listed(absent)}; {hint}")
+            raise DataError(f"the table lacks the column {listed(absent)}; {hint}")
         if not len(frame):
             return np.zeros((0, len(self.feature_names)), dtype=np.float32)
         read = read_columns(frame, self._all, self.levels)
@@ -272,11 +276,15 @@ class TableEncoder:
         blocks += [date_features(read[c.name], has_time=c.has_time) for c in self._of("date")]
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((rows, 0))
 
-    def _names(self) -> tuple[str, ...]:
+    def _name_features(self) -> None:
         texts = {name: text.count for name, text in self._texts.items()}
         numbers, others = names_of(self._all, texts)
-        bins = [] if self._bins is None else self._bins.names(numbers)
-        return (*numbers, *others, *bins)
+        found = [*numbers, *others]
+        if self._bins is not None:
+            names = self._bins.names([name for _, name in numbers])
+            found += zip(self._bins.columns_of([c for c, _ in numbers]), names, strict=True)
+        self.feature_columns = tuple(column for column, _ in found)
+        self.feature_names = tuple(name for _, name in found)
 
     def state(self) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
         """Return the fitted state as JSON values and named arrays; no objects of other libraries.
@@ -327,14 +335,12 @@ class TableEncoder:
         numbers = [column.name for column in encoder._of("number")]
         if "ranges" in arrays and arrays["ranges"].shape == (len(numbers), 2):
             found = arrays["ranges"].tolist()  # earlier files do not have them
-            encoder._ranges = {
-                n: (each[0], each[1]) for n, each in zip(numbers, found, strict=True)
-            }
+            encoder._ranges = dict(zip(numbers, map(tuple, found), strict=True))
         if "bins.edges" in arrays:
             parts = ("columns", "counts", "edges")
             learned = {part: _array(arrays, f"bins.{part}") for part in parts}
             encoder._bins = PiecewiseLinear.from_arrays(**learned, width=encoder.numbers)
-        encoder.feature_names = encoder._names()
+        encoder._name_features()
         return encoder
 
 
@@ -342,8 +348,3 @@ def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any
     if name not in arrays:
         raise ModelFileError(f"the encoder's array {name!r} is missing; fit the model again")
     return arrays[name]
-
-
-def _listed(names: list[str]) -> str:
-    shown = ", ".join(map(repr, names[:5]))
-    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

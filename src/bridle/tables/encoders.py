@@ -17,6 +17,7 @@ __all__ = [
     "FloatArray",
     "center_of",
     "levels_of",
+    "listed",
     "names_of",
     "read_columns",
     "safe_scale",
@@ -24,6 +25,7 @@ __all__ = [
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 MISSING = "(missing)"
+Name = tuple[str, str]
 
 
 def read_columns(
@@ -71,7 +73,7 @@ def levels_of(column: Column) -> list[str]:
     return [*column.categories, MISSING] if column.has_missing else list(column.categories)
 
 
-def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[str], list[str]]:
+def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[Name], list[Name]]:
     """Return the names of the numerical features, and of the others but the bins, in their order.
 
     Parameters
@@ -79,15 +81,27 @@ def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[
     columns : iterable of Column
     texts : mapping of str to int
         The number of features of each column of texts.
+
+    Returns
+    -------
+    tuple of two lists
+        Each feature's column and its name.
     """
     columns = tuple(columns)
-    numbers = [column.name for column in columns if column.kind == "number"]
+    numbers = [(column.name, column.name) for column in columns if column.kind == "number"]
     for column in (column for column in columns if column.kind == "date"):
-        numbers += date_feature_names(column.name, has_time=column.has_time)
+        names = date_feature_names(column.name, has_time=column.has_time)
+        numbers += [(column.name, name) for name in names]
     measured = [column for column in columns if column.kind in ("number", "date")]
-    others = [f"{column.name}={MISSING}" for column in measured if column.has_missing]
+    others = [(c.name, f"{c.name}={MISSING}") for c in measured if c.has_missing]
     for column in (column for column in columns if column.kind == "category"):
-        others += [f"{column.name}={level}" for level in levels_of(column)]
+        others += [(column.name, f"{column.name}={level}") for level in levels_of(column)]
     for name, count in texts.items():
-        others += [f"{name}~{i}" for i in range(count)]
+        others += [(name, f"{name}~{i}") for i in range(count)]
     return numbers, others
+
+
+def listed(names: list[str]) -> str:
+    """Return the first five names, and how many more there are."""
+    shown = ", ".join(map(repr, names[:5]))
+    return shown + (f" and {len(names) - 5} more" if len(names) > 5 else "")

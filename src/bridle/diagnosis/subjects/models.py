@@ -37,7 +37,7 @@ from bridle.statistics.scores import Estimate
 from bridle.tables.schema import with_target
 from bridle.tables.warnings import warnings_on
 
-__all__ = ["coded_rows", "measure_model"]
+__all__ = ["coded_rows", "measure_model", "new_rows_of"]
 
 
 def measure_model(
@@ -113,6 +113,18 @@ def _table_checks(model: TableModel, tables: ModelTables, at: str | None) -> lis
     found = table_checks(whole.frame, whole.truth, columns, warned, parts, **kept)
     replaced = {each.code for each in tables.checks}
     return [*(each for each in found if each.code not in replaced), *tables.checks]
+
+
+def new_rows_of(model: TableModel, table: Any) -> tuple[str, pd.DataFrame, pd.Series[Any]] | None:
+    """Return the new rows of a table as a diagnosis takes them: part, features and target.
+
+    None if the model was trained on many of the rows and it is not known on which.
+    """
+    tables = model_tables(model, table, None, None, Options())
+    part = next((name for name in ("test", "held out") if name in tables.parts), None)
+    if part is None or tables.contaminated:
+        return None
+    return part, tables.parts[part].frame, tables.parts[part].truth
 
 
 def coded_rows(

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
-from bridle.diagnosis import Bin
+from bridle.diagnosis import Bin, Residuals
 from bridle.report.records import Figure, Grid, Panel
 
 if TYPE_CHECKING:
     from bridle.report.records import Chart
 
 __all__ = ["reliability", "truth_and_prediction"]
-
-MOST_POINTS = 800
 
 
 def reliability(bins: Sequence[Bin], caption: str = "") -> Figure:
@@ -100,50 +97,64 @@ def _reliability_chart(frame: pd.DataFrame) -> Chart:
     ).properties(height=280)
 
 
-def truth_and_prediction(
-    truth: np.ndarray[Any, np.dtype[np.float64]],
-    predicted: np.ndarray[Any, np.dtype[np.float64]],
-    caption: str = "",
-) -> Figure:
-    """Draw predicted against true values, with the diagonal.
+def truth_and_prediction(found: Residuals, caption: str = "") -> Figure:
+    """Draw predicted against true values, and the errors against the predicted values.
 
     Parameters
     ----------
-    truth, predicted : float64 ``[rows]``
-        At most 800 evenly spaced rows are drawn.
+    found : Residuals
     caption : str
     """
-    at = np.unique(np.linspace(0, len(truth) - 1, min(len(truth), MOST_POINTS)).astype(int))
-    frame = pd.DataFrame({"truth": truth[at], "predicted": predicted[at]})
+    frame = pd.DataFrame({"truth": found.truth, "predicted": found.predicted})
     frame["error"] = frame["predicted"] - frame["truth"]
-    low, high = (
-        float(frame[["truth", "predicted"]].min().min()),
-        float(frame[["truth", "predicted"]].max().max()),
-    )
+    both = frame[["truth", "predicted"]]
+    low, high = float(both.min().min()), float(both.max().max())
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
-    x = alt.X("truth:Q", title="true value", scale=scale)
-    y = alt.Y("predicted:Q", title="predicted value", scale=scale)
-    exact = alt.Chart(pd.DataFrame({"truth": [low, high], "predicted": [low, high]}))
+    exact = pd.DataFrame({"truth": [low, high], "predicted": [low, high]})
+    panels = (
+        Panel(
+            "Predicted against true values",
+            _dots(
+                frame,
+                exact,
+                alt.X("truth:Q", title="true value", scale=scale),
+                alt.Y("predicted:Q", title="predicted value", scale=scale),
+            ),
+        ),
+        Panel(
+            "Errors against predicted values",
+            _dots(
+                frame,
+                pd.DataFrame({"predicted": frame["predicted"].agg(["min", "max"]), "error": 0.0}),
+                alt.X("predicted:Q", title="predicted value", scale=alt.Scale(zero=False)),
+                alt.Y("error:Q", title="predicted minus true"),
+            ),
+        ),
+    )
+    rows = tuple(
+        (label, f"{value:.4g}")
+        for label, value in (
+            ("mean error", found.mean_error),
+            ("root mean squared error", found.root_mean_square),
+            ("median absolute error", found.median_absolute),
+            ("90th percentile of the absolute error", found.absolute_90),
+        )
+    )
+    grid = Grid("Errors, in the target's units", ("measure", "value"), rows, frozenset({1}))
+    return Figure("errors", "Predictions and their errors", caption, panels, grid)
+
+
+def _dots(frame: pd.DataFrame, line: pd.DataFrame, x: alt.X, y: alt.Y) -> Chart:
+    """Return a dot for each row, and a dashed line where predictions are exact."""
     tips = [
         alt.Tooltip(f"{field}:Q", title=title, format=".4~g")
         for field, title in (("truth", "true"), ("predicted", "predicted"), ("error", "error"))
     ]
-    chart = alt.layer(
-        exact.mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1).encode(x=x, y=y),
+    return alt.layer(
+        alt.Chart(line)
+        .mark_line(color="var(--muted)", strokeDash=[4, 4], strokeWidth=1)
+        .encode(x=x, y=y),
         alt.Chart(frame)
         .mark_point(color="var(--chosen)", filled=True, size=26, opacity=0.55)
         .encode(x=x, y=y, tooltip=tips),
-    ).properties(height=300)
-    error = predicted - truth
-    size = np.abs(error)
-    rows = tuple(
-        (label, f"{value:.4g}")
-        for label, value in (
-            ("mean error", float(error.mean())),
-            ("root mean squared error", float(np.sqrt(np.mean(np.square(error))))),
-            ("median absolute error", float(np.median(size))),
-            ("90th percentile of the absolute error", float(np.quantile(size, 0.9))),
-        )
-    )
-    grid = Grid("Errors, in the target's units", ("measure", "value"), rows, frozenset({1}))
-    return Figure("errors", "Predicted against true values", caption, (Panel("", chart),), grid)
+    ).properties(height=280)

@@ -30,6 +30,7 @@ def strength_path(
     value_name: str,
     percent: bool = False,
     chosen: dict[str, float] | None = None,
+    own: tuple[float, float, float] | None = None,
     mark: str = "this model",
     caption: str = "",
 ) -> Figure:
@@ -44,21 +45,28 @@ def strength_path(
         Whether the value is a share.
     chosen : dict of str to float, optional
         The strength to mark, by title.
+    own : tuple of float, optional
+        The model's training value, held-out value and share of zeros, drawn at the marked strength.
     mark : str
         The label of the mark.
     caption : str
     """
     values = np.array([row[1:3] for _, rows in paths for row in rows], dtype=float)
+    if own is not None:
+        values = np.concatenate([values, [own[:2]]])
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     scale = alt.Scale(domain=[low, high], nice=True, zero=False)
     panels, maps, cells = [], [], []
     for at, (title, rows) in enumerate(paths):
         frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
-        marked = _marked((chosen or {}).get(title), mark)
-        chart = _values(frame, value_name, scale, marked, f"near_{at}", percent=percent)
+        strength = (chosen or {}).get(title)
+        marked = _marked(strength, mark)
+        scores = [*marked, *_own(strength, own and own[:2], scale)]
+        chart = _values(frame, value_name, scale, scores, f"near_{at}", percent=percent)
         panels.append(Panel(f"{title}: {value_name}", chart))
         if frame["zeros"].max() > 0:
-            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, marked, f"near_zeros_{at}")))
+            shares = [*marked, *_own(strength, own and own[2:], alt.Scale(domain=[0, 1]))]
+            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, shares, f"near_zeros_{at}")))
         cells += [
             (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %") for r in rows
         ]
@@ -89,6 +97,21 @@ def _marked(strength: float | None, label: str) -> list[alt.Chart]:
         base.mark_text(align="left", dx=5, baseline="middle").encode(
             text="label:N", y=alt.value(HEIGHT / 2)
         ),
+    ]
+
+
+def _own(
+    strength: float | None, values: tuple[float, ...] | None, scale: alt.Scale
+) -> list[alt.Chart]:
+    """Return the model's own values: training and held out, or the share of zeros."""
+    if not strength or values is None:
+        return []
+    colors = ["var(--training)", "var(--held-out)"] if len(values) > 1 else ["var(--chosen)"]
+    return [
+        alt.Chart(pd.DataFrame({"strength": [strength], "own": [value]}))
+        .mark_point(shape="diamond", size=110, filled=True, color=color, opacity=1)
+        .encode(x=_x(), y=alt.Y("own:Q", title=None, scale=scale))
+        for value, color in zip(values, colors, strict=True)
     ]
 
 

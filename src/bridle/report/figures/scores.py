@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "before_and_after", "effects", "winners_shares"]
 
 COLORS = ("var(--plain)", "var(--chosen)", "var(--second)")
+SHAPES = ["circle", "square", "diamond", "cross"]
 
 
 @dataclass(frozen=True)
@@ -63,15 +64,18 @@ def _dots(
     *,
     zero: bool,
     step: int,
-    before: bool = False,
+    before: str = "",
 ) -> Chart:
     # each interval is a line under its dot; there is a rule at 0 if 0 means "no difference", and a
-    # dotted rule at the first value if all others are compared with it
+    # dotted rule at the first value of "before" if all others are compared with it
     parts, who = list(dict.fromkeys(frame["part"])), list(colors)
     y = alt.Y(
         "part:N", sort=parts, title=None, axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)")
     )
-    base = alt.Chart(frame).encode(y=y, color=by_color("who", colors, legend=len(who) > 1))
+    wide = 2 if len(who) > 2 else 0  # columns of the legend; 0 is all
+    base = alt.Chart(frame).encode(
+        y=y, color=by_color("who", colors, legend=len(who) > 1, columns=wide)
+    )
     if len(who) > 1:
         base = base.encode(yOffset=alt.YOffset("who:N", sort=who))
     scale = alt.Scale(zero=False, nice=True)
@@ -90,8 +94,8 @@ def _dots(
             tooltip=tips,
             shape=alt.Shape(
                 "who:N",
-                scale=alt.Scale(domain=who, range=["circle", "square", "diamond"][: len(who)]),
-                legend=alt.Undefined if len(who) > 1 else None,
+                scale=alt.Scale(domain=who, range=SHAPES[: len(who)]),
+                legend=alt.Legend(columns=wide) if len(who) > 1 else None,
             ),
         ),
     ]
@@ -99,7 +103,8 @@ def _dots(
         none = alt.Chart(pd.DataFrame({"zero": [0]})).mark_rule(color="var(--muted)", opacity=0.8)
         layers.insert(0, none.encode(x="zero:Q"))
     if before:
-        rule = alt.Chart(frame.head(1)).mark_rule(color="var(--muted)", strokeDash=[2, 3])
+        first = frame[frame["who"] == before].head(1)
+        rule = alt.Chart(first).mark_rule(color="var(--muted)", strokeDash=[2, 3])
         layers.insert(0, rule.encode(x="value:Q"))
     return alt.layer(*layers).properties(height=len(parts) * len(who) * step)
 
@@ -133,14 +138,15 @@ def before_and_after(
     against : str
         The part of the gap's new rows.
     """
-    colors = dict(zip(dict.fromkeys(each.who for each in scores), COLORS, strict=False))
+    networks = dict(zip(dict.fromkeys(each.who for each in gaps), COLORS, strict=False))
+    colors = networks | {each.who: networks.get(each.who, "var(--ink)") for each in scores}
     unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
     score_frame = _frame(scores, share=share, gap=False)
     gap_frame = _frame(gaps, share=share, gap=True)
     panels = (
         Panel("Scores", _dots(score_frame, unit, colors, zero=False, step=24)),
         Panel(
-            f"Gap: training minus {against}", _dots(gap_frame, points, colors, zero=True, step=24)
+            f"Gap: training minus {against}", _dots(gap_frame, points, networks, zero=True, step=24)
         ),
     )
     grid = _grid(
@@ -153,38 +159,36 @@ def before_and_after(
 
 def effects(
     scores: Sequence[Measured],
-    gaps: Sequence[Measured],
     *,
     score_name: str,
     share: bool,
     caption: str = "",
 ) -> Figure:
-    """Draw the held-out score and gap of each network trained with one regularizer.
+    """Draw the training and held-out score of each network trained with one regularizer.
 
     Parameters
     ----------
-    scores, gaps : sequence of Measured
-        One for each network; ``part`` is the name of the network.
+    scores : sequence of Measured
+        ``part`` is the name of the network, and ``who`` is "training" or "held out".
     score_name : str
     share : bool
     caption : str
     """
-    unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
-    panels, frames = [], []
-    titles = (f"Held-out {score_name}", "Gap: training minus held out")
-    for title, measured, axis, gap in zip(
-        titles, (scores, gaps), (unit, points), (False, True), strict=True
-    ):
-        frame = _frame(measured, share=share, gap=gap)
-        frames.append(frame)
-        colors = {measured[0].who: "var(--chosen)"}
-        panels.append(Panel(title, _dots(frame, axis, colors, zero=gap, step=30, before=True)))
-    grid = _grid("Each regularizer alone, with 95 % intervals", [*scores, *gaps], pd.concat(frames))
+    unit = f"{score_name}, %" if share else score_name
+    frame = _frame(scores, share=share, gap=False)
+    colors = {"training": "var(--training)", "held out": "var(--held-out)"}
+    chart = _dots(frame, unit, colors, zero=False, step=15, before="held out")
+    grid = Grid(
+        "Each regularizer alone, with 95 % intervals",
+        ("network", "score", "value", "95 % interval"),
+        _grid("", scores, frame).rows,
+        frozenset({2, 3}),
+    )
     return Figure(
         "by-regularizer",
-        f"Held-out {score_name} and gap, by regularizer",
+        f"Training and held-out {score_name}, by regularizer",
         caption,
-        tuple(panels),
+        (Panel("", chart),),
         grid,
     )
 

@@ -8,13 +8,24 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-__all__ = ["by_color", "hover_rule", "thinned"]
+from bridle.report.formatting import clean
+
+__all__ = ["by_color", "hover_rule", "labels_of", "thinned"]
+
+LABEL = 26
 
 
-def by_color(field: str, colors: Mapping[str, str], *, legend: bool = True) -> alt.Color:
-    """Return a color encoding of a nominal field, with colors of the theme."""
+def by_color(
+    field: str, colors: Mapping[str, str], *, legend: bool = True, columns: int = 0
+) -> alt.Color:
+    """Return a color encoding of a nominal field, with colors of the theme.
+
+    The legend has as many columns as there are colors, unless ``columns`` says otherwise.
+    """
     scale = alt.Scale(domain=list(colors), range=list(colors.values()))
-    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend() if legend else None)
+    return alt.Color(
+        f"{field}:N", scale=scale, legend=alt.Legend(columns=columns) if legend else None
+    )
 
 
 def thinned(frame: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -37,3 +48,20 @@ def hover_rule(base: alt.Chart, field: str, tips: Sequence[alt.Tooltip], *, name
         .encode(opacity=alt.condition(near, alt.value(0.6), alt.value(0)), tooltip=list(tips))
         .add_params(near)
     )
+
+
+def labels_of(names: Sequence[object]) -> list[str]:
+    """Return short labels of names, each of them another.
+
+    Examples
+    --------
+    >>> labels_of(["a", "x" * 40, "x" * 50])
+    ['a', 'xxxxxxxxxxxxxxxxxxxxxxxxx…', 'xxxxxxxxxxxxxxxxxxxxxxxxx… (2)']
+    """
+    seen: dict[str, int] = {}
+    found = []
+    for name in names:
+        label = clean(name, LABEL)
+        seen[label] = seen.get(label, 0) + 1
+        found.append(label if seen[label] == 1 else f"{label} ({seen[label]})")
+    return found

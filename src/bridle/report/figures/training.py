@@ -1,4 +1,4 @@
-"""Figures on training: loss curves with the gap shaded, and the curves of a search."""
+"""Figures on training: loss curves, and the curves of a search."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def learning_curves(
         frozenset({1, 2, 3, 4}),
     )
     return Figure(
-        "learning-curves", "Loss by epoch (the gap is shaded)", caption, tuple(panels), grid
+        "learning-curves", "Training and held-out loss by epoch", caption, tuple(panels), grid
     )
 
 

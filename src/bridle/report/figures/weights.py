@@ -9,8 +9,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from bridle.report.figures.shared import by_color
-from bridle.report.formatting import number
+from bridle.report.figures.shared import LABEL, by_color
+from bridle.report.formatting import clean, number
 from bridle.report.records import Figure, Grid, Panel
 
 if TYPE_CHECKING:
@@ -134,7 +134,13 @@ def _histogram(frame: pd.DataFrame, named: Mapping[str, str], top: float, zeros:
     ).properties(height=170)
 
 
-def zero_map(layers: Sequence[WeightArray], names: Sequence[str], caption: str = "") -> Figure:
+def zero_map(
+    layers: Sequence[WeightArray],
+    names: Sequence[str],
+    caption: str = "",
+    *,
+    inputs: Sequence[str] = (),
+) -> Figure:
     """Draw a map of exact zeros for each layer: inputs across, units down.
 
     Parameters
@@ -144,11 +150,13 @@ def zero_map(layers: Sequence[WeightArray], names: Sequence[str], caption: str =
         a block of weights if the layer has more inputs or units than the map has squares.
     names : sequence of str
     caption : str
+    inputs : sequence of str
+        The names of the first layer's inputs, for its tooltips.
     """
     panels, rows = [], []
-    for weights, name in zip(layers, names, strict=True):
+    for at, (weights, name) in enumerate(zip(layers, names, strict=True)):
         zeros = (weights == 0).astype(np.float64).mean(0)
-        panels.append(Panel(name, _map(zeros)))
+        panels.append(Panel(name, _map(zeros, inputs if at == 0 else ())))
         dead_inputs, dead_units = int((zeros == 1).all(1).sum()), int((zeros == 1).all(0).sum())
         rows.append(
             (
@@ -168,7 +176,7 @@ def zero_map(layers: Sequence[WeightArray], names: Sequence[str], caption: str =
     return Figure("zeros", "Where weights are exactly zero", caption, tuple(panels), grid)
 
 
-def _map(zeros: WeightArray) -> alt.Chart:
+def _map(zeros: WeightArray, inputs: Sequence[str] = ()) -> alt.Chart:
     across, down = (_edges(size) for size in zeros.shape)
     sums = np.add.reduceat(np.add.reduceat(zeros, across[:-1], axis=0), down[:-1], axis=1)
     shares = sums / np.outer(np.diff(across), np.diff(down))
@@ -182,7 +190,13 @@ def _map(zeros: WeightArray) -> alt.Chart:
             "share": shares.ravel().round(4),
         }
     )
-    frame["inputs"] = _span(frame["left"], frame["right"])
+    if inputs:
+        frame["inputs"] = [
+            _named(inputs[left:right])
+            for left, right in zip(frame["left"], frame["right"], strict=True)
+        ]
+    else:
+        frame["inputs"] = _span(frame["left"], frame["right"])
     frame["units"] = _span(frame["top"], frame["bottom"])
     tight = alt.Scale(nice=False, zero=False)
     wide, tall = (
@@ -221,6 +235,14 @@ def _map(zeros: WeightArray) -> alt.Chart:
         )
         .properties(height=180)
     )
+
+
+def _named(names: Sequence[str]) -> str:
+    """Return the names of a few inputs; of more, the first and the last."""
+    first, last = clean(names[0], LABEL), clean(names[-1], LABEL)
+    if len(names) < 3:
+        return ", ".join(dict.fromkeys((first, last)))
+    return f"{first} to {last}"
 
 
 def _edges(size: int) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bridle.diagnosis import Diagnosis
-from bridle.report.formatting import gap_text, number, score_text, sentence
+from bridle.report.formatting import clean, gap_text, number, score_text, sentence
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
-from bridle.report.sections.predictions import clean
 from bridle.report.summary import FIRST
 from bridle.search.result import PERCENT_SCORINGS
 
@@ -48,22 +47,21 @@ def _size(found: Diagnosis) -> Iterator[tuple[str, str]]:
 
 def _layers(found: Diagnosis) -> Iterator[tuple[str, str]]:
     for layer in found.layers:
-        silent = (
-            ""
-            if layer.silent_units is None
-            else f", {layer.silent_units} units with output 0 for every row"
-        )
-        members = "" if layer.members == 1 else f" (summed over {layer.members} networks)"
+        silent = layer.silent_units or 0
+        if not (layer.zeros or layer.dead_units or silent):
+            continue
+        many = "" if layer.members == 1 else f" of the {layer.members} networks together"
+        units = f"{layer.dead_units} of {layer.members * layer.units:,} units{many} dead"
+        never = f", {silent} with output 0 for every row" if silent else ""
         yield (
             f"{clean(layer.name, 60)}: {layer.inputs} × {layer.units}",
-            f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros, "
-            f"{layer.dead_units} dead units{silent}{members}",
+            f"{100 * layer.zeros / max(layer.weights, 1):.1f} % exact zeros; {units}{never}",
         )
 
 
 def _noise(found: Diagnosis) -> Iterator[tuple[str, str]]:
     nets = found.subnetworks
-    if nets is None:
+    if nets is None or not nets.differs:
         return
     scaled, averaged = (
         score_text(each, share=found.is_share) for each in (nets.scaled_score, nets.averaged_score)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bridle.models.ablation_result import Ablated, Ablation
@@ -31,26 +33,33 @@ def regularizers(inputs: ReportInputs) -> Section | None:
     found = inputs.ablation
     if found is None:
         return None
-    shown = found.of("plain", "early stopping", "alone", "together")
-    share = inputs.share
-    scores = [Measured(each.label, "network", each.judgement.held_out) for each in shown]
-    gaps = [Measured(each.label, "network", each.judgement.gap) for each in shown]
+    roles = ["plain", "early stopping", "alone", "together"]
+    if inputs.fit is not None and inputs.fit.stopped is None:
+        roles.remove("early stopping")
+    shown, share = found.of(*roles), inputs.share
+    scores = [
+        Measured(_label(each, inputs), part, value)
+        for each in shown
+        for part, value in (
+            ("training", each.judgement.training),
+            ("held out", each.judgement.held_out),
+        )
+    ]
     plain, *others = shown
-    least = min(others, key=lambda each: abs(each.judgement.gap.value))
     best = max(shown, key=lambda each: each.judgement.held_out.value)
-    different = [each.label for each in others if each.against_plain.answer in ("better", "worse")]
+    different = [
+        _label(each, inputs) for each in others if each.against_plain.answer in ("better", "worse")
+    ]
     caption = (
-        "The dotted line is the plain network. "
-        "The gap is training minus held out. "
-        f"It is smallest with {least.label}: {_gap(least, share=share)}, compared with "
-        f"{_gap(plain, share=share)} for the plain network. The held-out score is highest with "
-        f"{'no regularizer' if best is plain else best.label}: "
+        "The dotted line is the held-out score of the plain network. The held-out score is highest "
+        f"with {'no regularizer' if best is plain else _label(best, inputs)}: "
         f"{score_text(best.judgement.held_out.value, share=share)}. "
         + (
-            "In a paired comparison with the plain network, a difference is clear for "
-            f"{joined(different)}."
+            "In a paired comparison with the plain network on the held-out rows, a difference is "
+            f"clear for {joined(different)}."
             if different
-            else "In a paired comparison with the plain network, no difference is clear."
+            else "In a paired comparison with the plain network on the held-out rows, no "
+            "difference is clear."
         )
         + _beyond(found, share=share)
     )
@@ -59,10 +68,28 @@ def regularizers(inputs: ReportInputs) -> Section | None:
         "each regularizer alone, and with all together. All start from the same weights and see "
         f"the same batches: {found.rows['training']:,} training rows, "
         f"{found.rows['held out']:,} held-out rows, at most {found.epochs} epochs. The test set "
-        "was not used.",
+        f"was not used. {_how_it_differs(found, inputs)}".strip(),
     )
-    figure = effects(scores, gaps, score_name=inputs.score_name, share=share, caption=caption)
+    figure = effects(scores, score_name=inputs.score_name, share=share, caption=caption)
     return Section("regularizers", "Each regularizer alone", text, (figure,))
+
+
+def _label(each: Ablated, inputs: ReportInputs) -> str:
+    if each.role == "together" and inputs.search is not None:
+        return "all of the best configuration"
+    return each.label
+
+
+def _how_it_differs(found: Ablation, inputs: ReportInputs) -> str:
+    """Return why the scores are not those of the model, if they are not."""
+    if inputs.search is not None:
+        return (
+            "These are single networks, not the average of the search, so their scores are lower "
+            "or higher than those above."
+        )
+    if inputs.fit is not None and found.rows["training"] < inputs.fit.rows["training"]:
+        return "These are fewer rows than the fit had, so the scores differ from those above."
+    return ""
 
 
 def _beyond(found: Ablation, *, share: bool) -> str:
@@ -78,10 +105,6 @@ def _beyond(found: Ablation, *, share: bool) -> str:
         "cannot tell": "not distinguishable from",
     }[together.against_stopping.answer]
     return f" All together are {answer} early stopping alone on the held-out rows ({difference})."
-
-
-def _gap(each: Ablated, *, share: bool) -> str:
-    return score_text(each.judgement.gap.value, share=share).replace(" %", " points")
 
 
 def path(inputs: ReportInputs) -> Section | None:
@@ -117,7 +140,7 @@ def _of_ablation(found: Ablation, inputs: ReportInputs) -> Section | None:
     own = found.of("together")[0].strengths
     for name, strength in (("L1", "l1"), ("L2", "l2")):
         networks = found.of(f"{name} path")
-        if not networks:
+        if not networks or not _says_something(networks, acts=getattr(own, strength) > 0):
             continue
         rows = [
             (
@@ -136,20 +159,50 @@ def _of_ablation(found: Ablation, inputs: ReportInputs) -> Section | None:
         )
     if not paths:
         return None
+    chosen = {name: getattr(own, name.lower()) for name, _ in paths}
+    sentences.append(_marks(inputs, chosen))
     figure = strength_path(
         paths,
         value_name=inputs.score_name,
         percent=inputs.share,
-        chosen={"L1": own.l1, "L2": own.l2},
+        chosen=chosen,
+        own=_own_scores(inputs),
         mark="this model" if inputs.search is None else "best",
-        caption=" ".join(sentences) + " The shaded area is the gap.",
+        caption=" ".join(filter(None, sentences)),
     )
     text = (
         "A penalty that is too weak changes nothing. One that is too strong leaves a network that "
-        "predicts the same for every row. Between these extremes the gap narrows. Only the one "
-        "penalty acts here, and there is no early stopping.",
+        "predicts the same for every row. Between these extremes the two scores approach each "
+        "other. On the lines only the one penalty acts, and there is no early stopping.",
     )
     return Section("path", "The λ path", text, (figure,))
+
+
+def _says_something(networks: Sequence[Ablated], *, acts: bool) -> bool:
+    """Return whether the model has the penalty, or some strength of it is clearly better."""
+    return acts or any(each.against_plain.answer == "better" for each in networks)
+
+
+def _own_scores(inputs: ReportInputs) -> tuple[float, float, float] | None:
+    """Return this model's training score, held-out score and share of zeros."""
+    if inputs.fit is None:
+        return None
+    own, layers = inputs.fit.regularized.diagnosis, _layers(inputs.fit.model.network)
+    zeros = sum(int((each == 0).sum()) for each in layers) / sum(each.size for each in layers)
+    return own.training.value, own.held_out.value, zeros
+
+
+def _marks(inputs: ReportInputs, chosen: dict[str, float]) -> str:
+    """Return what the marks are."""
+    marked = [name for name, strength in chosen.items() if strength]
+    absent = [name for name, strength in chosen.items() if not strength]
+    whose = "this model" if inputs.search is None else "the best configuration"
+    text = f"The dotted line is the λ of {whose}. " if marked else ""
+    if marked and inputs.fit is not None:
+        text += "The diamonds are this model, with all its regularizers and early stopping. "
+    if absent:
+        text += f"{whose.capitalize()} has no {joined(absent)}. "
+    return text + "The shaded area is the training minus the held-out score."
 
 
 def weights(inputs: ReportInputs) -> Section | None:
@@ -182,8 +235,14 @@ def weights(inputs: ReportInputs) -> Section | None:
                 " A configuration without numerical bins does not use the bin inputs: their "
                 "weights count as zeros."
             )
-        figures.append(zero_map(layers[:MOST_LAYERS], names[:MOST_LAYERS], caption))
+        figures.append(
+            zero_map(layers[:MOST_LAYERS], names[:MOST_LAYERS], caption, inputs=_features(inputs))
+        )
     return Section("weights", "The weights", tuple(text), tuple(figures))
+
+
+def _features(inputs: ReportInputs) -> list[str]:
+    return [] if inputs.model is None else list(inputs.model.encoder.feature_names)
 
 
 def _layers(network: Network) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:

@@ -28,20 +28,23 @@ def before_after(inputs: ReportInputs) -> Section | None:
         for who, fitted in named
         for value in [_score(fitted, part)]
     ]
+    scores += [
+        Measured(part, inputs.baseline_name, Estimate(score, score, score))
+        for part, score in inputs.baselines.items()
+    ]
     gaps = [Measured("gap", who, fitted.diagnosis.gap) for who, fitted in named]
     values = [f"{gap_text(each.diagnosis.gap, share=share)} ({who})" for who, each in named]
     caption = (
         f"The gap, training minus {against}: {', '.join(values)}. "
         "Lines are 95 % intervals. A training score has no interval, because it is computed on "
-        "all training rows."
+        f"all training rows. The {inputs.baseline_name} is the best prediction that is the same "
+        "for all rows."
     )
     text: tuple[str, ...] = (
         f"The gap is the training score minus the {against} score. Both scores use the same final "
         "weights, with noise off and without the penalty, so only the rows differ. The test set "
         "was used once, at the end.",
     )
-    if inputs.fit is not None and inputs.fit.credits:
-        text += (" ".join(inputs.fit.credits),)
     if inputs.search is not None:
         text += (
             "The model averages the networks of all folds. Its training score is that of the "
@@ -151,6 +154,6 @@ def _caption(curves: list[Curve], unit: str) -> str:
                 f"{who}at the last {unit} the held-out loss is {number(float(last['held_out']))} "
                 f"and the training loss {number(float(last['training']))}."
             )
-    shaded = "The shaded area is the gap. " if sentences else ""
+    shaded = "The shaded area is the held-out minus the training loss. " if sentences else ""
     text = shaded + " ".join(sentences)
     return text[:1].upper() + text[1:]

@@ -1,14 +1,12 @@
-"""The sections on predictions: calibration or errors, and the worst-predicted rows."""
+"""The sections on predictions: calibration, and the worst-predicted rows."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from bridle.diagnosis import WorstRow
-from bridle.models.table_model import TableModel
-from bridle.report.figures import reliability, truth_and_prediction
-from bridle.report.formatting import number, short
+from bridle.report.figures import reliability
+from bridle.report.formatting import clean, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
 
@@ -17,19 +15,10 @@ __all__ = ["calibration", "worst"]
 MOST_ROWS = 15
 MOST_COLUMNS = 5
 CELL, HEAD = 60, 40
-CONTROLS = re.compile("[\u202a-\u202e\u2066-\u2069\x00-\x08\x0b-\x1f]")
 
 
 def calibration(inputs: ReportInputs) -> Section | None:
-    """Show calibration for classification, and errors for regression."""
-    values = inputs.test_values
-    if values is not None:
-        caption = (
-            "Each dot is a test row. Predictions on the dashed line are exact; those above it are "
-            "too high."
-        )
-        figure = truth_and_prediction(*values, caption)
-        return Section("calibration", "Prediction errors", (), (figure,))
+    """Show the calibration of predicted probabilities."""
     found = None if inputs.diagnosis is None else inputs.diagnosis.calibration
     if found is None or not found.bins:
         return None
@@ -68,8 +57,8 @@ def worst(inputs: ReportInputs) -> Section | None:
     if not rows:
         return None
     columns = [name for name in rows[0].values if name != _target(inputs)]
-    shown = _weightiest(inputs.model, columns)
-    text = _worst_text(rows, inputs.model, columns, shown)
+    shown = _first(inputs, columns)
+    text = _worst_text(rows, inputs, columns, shown)
     return Section("worst", "The worst-predicted rows", (text,), (), (_worst_grid(rows, shown),))
 
 
@@ -77,35 +66,35 @@ def _target(inputs: ReportInputs) -> str | None:
     return None if inputs.model is None else inputs.model.target_name
 
 
-def _weightiest(model: TableModel | None, columns: list[str]) -> list[str]:
-    """Return the columns with the largest first-layer weights, in descending order."""
+def _first(inputs: ReportInputs, columns: list[str]) -> list[str]:
+    """Return the columns to show: the most important, else those with the largest weights."""
+    model = inputs.model
     if model is None or len(columns) <= MOST_COLUMNS:
         return columns[:MOST_COLUMNS]
-    known = set(columns)
-    sizes = model.network.weights[0].detach().square().sum((0, 2)).tolist()
+    order = {name: at for at, name in enumerate(inputs.important)}
     sums = dict.fromkeys(columns, 0.0)
-    for feature, size in zip(model.encoder.feature_names, sizes, strict=True):
-        # "town=Ulm" belongs to the column "town"; a column's name may contain "=" too
-        ends = [len(feature), *(at for at, sign in enumerate(feature) if sign in "= ")]
-        own = next((feature[:at] for at in sorted(ends)[::-1] if feature[:at] in known), None)
-        if own is not None:
-            sums[own] += size
-    return sorted(columns, key=lambda name: -sums[name])[:MOST_COLUMNS]
+    sizes = model.network.weights[0].detach().square().sum((0, 2)).tolist()
+    for name, size in zip(model.encoder.feature_columns, sizes, strict=True):
+        if name in sums:
+            sums[name] += size
+    ranked = sorted(columns, key=lambda name: (order.get(name, len(order)), -sums[name]))
+    return ranked[:MOST_COLUMNS]
 
 
 def _worst_text(
-    rows: tuple[WorstRow, ...], model: TableModel | None, columns: list[str], shown: list[str]
+    rows: tuple[WorstRow, ...], inputs: ReportInputs, columns: list[str], shown: list[str]
 ) -> str:
+    model = inputs.model
     parts = " and ".join(dict.fromkeys(_on(row.part) for row in rows))
     text = (
         f"These are the {parts} rows with the highest loss, the highest first. Row numbers start "
         "at 0. Look for wrong labels, for unusual rows, and for information that the columns lack."
     )
     if len(columns) > len(shown):
-        which = "first" if model is None else "with the largest first-layer weights"
+        known = "that matter most" if inputs.important else "with the largest first-layer weights"
         whole = len(columns) if model is None else max(len(columns), len(model.encoder.columns))
         among = "" if whole == len(columns) else f"the first {len(columns)} of "
-        chosen = f"the first {len(shown)}" if model is None else f"the {len(shown)} {which}"
+        chosen = f"the first {len(shown)}" if model is None else f"the {len(shown)} {known}"
         text += f" Of {among}{whole:,} columns, {chosen} are shown."
     return text
 
@@ -131,13 +120,8 @@ def _worst_grid(rows: tuple[WorstRow, ...], names: list[str]) -> Grid:
     }
     values = not classes and all(isinstance(row.truth, int | float) for row in rows)
     numeric |= {0, 3} | ({1, 2} if values else set())
-    return Grid("The worst-predicted rows", head, cells, frozenset(numeric))
+    return Grid("The worst-predicted rows", head, cells, frozenset(numeric), stacked=True)
 
 
 def _value(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else clean(value, CELL)
-
-
-def clean(value: Any, most: int) -> str:
-    """Return a text from a table, shortened and without bidirectional control characters."""
-    return short(CONTROLS.sub("", str(value)), most)

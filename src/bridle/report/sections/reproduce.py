@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bridle.report.formatting import number
+from bridle.report.formatting import clean, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
-from bridle.report.sections.predictions import clean
 
 __all__ = ["reproduce"]
 
