@@ -260,11 +260,11 @@ def test_typed_values_are_encoded_as_by_the_general_way(bins):
     for rows in _awkward():
         for part in (rows, rows.iloc[[0]], rows.iloc[[3]], rows.iloc[[4]], rows.iloc[:2]):
             expected, notes = _general(model, part)
-            found = model.predictor.encode(part)
+            found = model._predictor.encode(part)
             assert np.array_equal(found.features, expected)
             assert found.notes == notes
             if len(part) == 1:
-                found = model.predictor.encode(part.iloc[0].to_dict())
+                found = model._predictor.encode(part.iloc[0].to_dict())
                 assert np.array_equal(found.features, expected)
                 assert found.notes == notes
 

@@ -34,6 +34,20 @@ def _mixed(rows=60, seed=0):
     return frame
 
 
+def test_the_time_of_day_is_a_feature_where_there_are_times():
+    moments = pd.DataFrame({"at": pd.date_range("2024-01-05 06:00", periods=8, freq="6h")})
+    days = moments.apply(lambda at: at.dt.normalize())
+    (dated, timed), wanted = (TableEncoder().fit(each) for each in (days, moments)), "at_hour_"
+    assert [any(wanted in name for name in each.feature_names) for each in (dated, timed)] == [
+        False,
+        True,
+    ]
+    chosen = [wanted in name for name in timed.feature_names]
+    found = timed.transform(moments)[:, chosen].round(6).tolist()
+    assert len(set(map(tuple, found))) == 4
+    assert found[:4] == found[4:]
+
+
 def test_kinds():
     encoder = TableEncoder().fit(_mixed())
     kinds = {column.name: column.kind for column in encoder._all}

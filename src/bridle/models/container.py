@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -20,14 +21,18 @@ FORMAT_VERSION = 2
 KEY = "bridle"
 """The document's name in the header."""
 
-_UNCHECKED_VERSION = 1  # its files have no checksum
+_FIRST_VERSION = 1  # its files have no checksum
 _CHECKSUM = "sha256"
 _NO_CHECKSUM = "0" * 64  # in its place while the checksum is computed
 
 
-def metadata_of(document: str) -> dict[str, str]:
-    """Return the texts of a file's header: a document, and zeros in the place of the checksum."""
-    return {KEY: document, _CHECKSUM: _NO_CHECKSUM}
+def metadata_of(document: dict[str, Any]) -> dict[str, str]:
+    """Return the texts of a file's header: a document, and zeros in the place of the checksum.
+
+    The checksum comes first, so that what is replaced cannot be part of another value. It is part
+    of the document, because safetensors writes several metadata in random order.
+    """
+    return {KEY: json.dumps({_CHECKSUM: _NO_CHECKSUM, **document}, allow_nan=False)}
 
 
 def with_checksum(content: bytes) -> bytes:
@@ -37,14 +42,15 @@ def with_checksum(content: bytes) -> bytes:
 
 def _replaced(content: bytes, old: str, new: str) -> bytes:
     """Return a file with another checksum in the place of the old one."""
-    before, after = (f'"{_CHECKSUM}":"{each}"'.encode() for each in (old, new))
+    before, after = (rf"\"{_CHECKSUM}\": \"{each}\"".encode() for each in (old, new))
     return content.replace(before, after, 1)
 
 
-def _metadata(content: bytes) -> dict[str, str]:
-    """Return the texts in the header of a safetensors file."""
+def _document(content: bytes) -> Any:
+    """Return the document in the header of a safetensors file."""
     length = int.from_bytes(content[:8], "little")
-    return json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+    metadata = json.loads(content[8 : 8 + length]).get("__metadata__") or {}
+    return json.loads(metadata.get(KEY, "null"))
 
 
 def read_container(source: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
@@ -63,8 +69,7 @@ def read_container(source: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[A
     try:
         content = source.read_bytes()
         arrays = load(content)
-        metadata = _metadata(content)
-        document = json.loads(metadata.get(KEY, "null"))
+        document = _document(content)
     except (SafetensorError, OSError, ValueError, LookupError, AssertionError) as error:
         raise ModelFileError(
             f"{source} is not a complete bridle model ({error}); "
@@ -76,20 +81,26 @@ def read_container(source: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[A
             "give a file that `bridle fit --out` wrote"
         )
     version = document.get("version")
-    if version not in (_UNCHECKED_VERSION, FORMAT_VERSION):
+    if version not in (_FIRST_VERSION, FORMAT_VERSION):
         raise ModelFileError(
             f"{source} has format version {version}, but this version of bridle reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"
         )
-    if version == _UNCHECKED_VERSION:
-        for column in document["encoder"]["columns"]:
-            column["has_time"] = False  # the hour was no feature then
-    else:
-        stated = metadata.get(_CHECKSUM, "")
-        blank = _replaced(content, stated, _NO_CHECKSUM)
-        if hashlib.sha256(blank).hexdigest() != stated:
-            raise ModelFileError(
-                f"{source} is damaged: its checksum is not that of its content; copy the file "
-                "again, or fit the model again"
-            )
+    if version == _FIRST_VERSION:
+        _without_hours(document)
+        return document, arrays
+    stated = document.get(_CHECKSUM, "")
+    blank = _replaced(content, stated, _NO_CHECKSUM)
+    if hashlib.sha256(blank).hexdigest() != stated:
+        raise ModelFileError(
+            f"{source} is damaged: its checksum is not that of its content; copy the file "
+            "again, or fit the model again"
+        )
     return document, arrays
+
+
+def _without_hours(document: dict[str, Any]) -> None:
+    """Change a document of the first version, where the hour was no feature of dates."""
+    with contextlib.suppress(LookupError, TypeError):  # what is damaged is named later
+        for column in document["encoder"]["columns"]:
+            column["has_time"] = False

@@ -8,7 +8,6 @@ damaged file is never taken for another model.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from itertools import pairwise
 from os import PathLike
@@ -69,8 +68,7 @@ def save_model(model: TableModel, path: str | PathLike[str]) -> None:
     True
     """
     document, tensors = state_of(model)
-    header = json.dumps(document, allow_nan=False)
-    write_atomically(path, with_checksum(save(tensors, metadata=metadata_of(header))))
+    write_atomically(path, with_checksum(save(tensors, metadata=metadata_of(document))))
 
 
 def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 from os import PathLike
 from pathlib import Path
@@ -45,8 +46,11 @@ def load_predictor(path: str | PathLike[str]) -> Predictor:
         return _built(document, arrays)
     except (BridleError, LookupError, TypeError, ValueError, AttributeError):
         from bridle.models.file import load  # reads what is not plain, and names what is damaged
+        from bridle.models.table_model import outputs_of
 
-        return load(source).predictor
+        model = load(source)
+        outputs = partial(outputs_of, model.network)
+        return Predictor(model.encoder, model.target, model.target_name, model.facts, outputs)
 
 
 def _built(document: dict[str, Any], arrays: Arrays) -> Predictor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from os import PathLike
 from typing import Any
 
@@ -26,7 +26,17 @@ from bridle.subnetworks import predict_ensemble
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 from bridle.tables.options import ReadOptions
 
-__all__ = ["TableModel"]
+__all__ = ["TableModel", "outputs_of"]
+
+
+def outputs_of(
+    network: Network, features: np.ndarray[Any, np.dtype[np.float32]]
+) -> np.ndarray[Any, Any]:
+    """Return a network's outputs ``[members, rows, outputs]``, with the weights of the moment."""
+    arrays = array_network(network)
+    if arrays is not None:
+        return arrays.predict(features)
+    return predict(network, torch.from_numpy(features)).cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -80,15 +90,10 @@ class TableModel(HasCard):
         return CrossEntropy() if isinstance(self.target, ClassTarget) else SquaredError()
 
     @cached_property
-    def predictor(self) -> Predictor:
+    def _predictor(self) -> Predictor:
         """What reads rows for :meth:`predict`; prepared once."""
-        return Predictor(self.encoder, self.target, self.target_name, self.facts, self._outputs)
-
-    def _outputs(self, features: np.ndarray[Any, np.dtype[np.float32]]) -> np.ndarray[Any, Any]:
-        arrays = array_network(self.network)
-        if arrays is not None:
-            return arrays.predict(features)
-        return predict(self.network, torch.from_numpy(features)).cpu().numpy()
+        outputs = partial(outputs_of, self.network)
+        return Predictor(self.encoder, self.target, self.target_name, self.facts, outputs)
 
     def predict(
         self,
@@ -146,8 +151,8 @@ class TableModel(HasCard):
         ['std_no', 'std_yes', 'mutual_information']
         """
         if subnetworks is None:
-            return self.predictor.predict(table, reading)
-        encoded = self.predictor.encode(table, reading)
+            return self._predictor.predict(table, reading)
+        encoded = self._predictor.encode(table, reading)
         found = self._predict_ensemble(torch.from_numpy(encoded.features), subnetworks)
         found.index = encoded.index
         found.attrs["notes"] = encoded.notes
@@ -190,7 +195,7 @@ class TableModel(HasCard):
         array([[1., 0.],
                [0., 1.]])
         """
-        return self.predictor.predict_proba(table, reading)
+        return self._predictor.predict_proba(table, reading)
 
     def _predict_ensemble(self, features: Tensor, subnetworks: int) -> pd.DataFrame:
         found = predict_ensemble(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import TrainingError, UsageError
+from bridle.networks.eager_adam import EagerAdam
 from bridle.networks.evaluation import evaluate_epoch, evaluate_held_out, history_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective, objective_of
@@ -213,7 +214,7 @@ def train(
             "give one per member"
         )
     if optimizer is None:
-        optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+        optimizer = EagerAdam(network.parameters(), lr=learning_rate, fused=True)
         metric = metric or _default_metric(network, at_step(penalties, network.steps))
     best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)

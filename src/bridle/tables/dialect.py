@@ -70,7 +70,7 @@ def find_dialect(
     sample = sample or text[:_SAMPLE]
     bare = re.sub(rf"(?m)^{re.escape(comment)}[^\r\n]*(?:\r\n?|\n|\Z)", "", sample)
     sample = bare if bare.strip() else sample
-    found = None if sep else _of_header(sample, known)
+    found = None if sep else _of_header(sample, known) or _of_commas(sample)
     if found is None:
         found = _detected("".join(line for line in sample.splitlines(True) if line.strip()), sep)
     if found is None and not any(each in sample for each in SEPARATORS):
@@ -93,6 +93,22 @@ def _of_header(sample: str, known: frozenset[str]) -> Dialect | None:
         if len(known & {cell.strip() for cell in cells}) >= max(2, len(known) - 1):
             return Dialect(sep)
     return None
+
+
+def _of_commas(sample: str) -> Dialect | None:
+    """Return the plainest dialect, if nothing in a text with a header speaks for another.
+
+    Every line has as many commas as the first, whose cells are words, and there is no quote and no
+    other separator; blanks, which are within cells, are not equally often in every line.
+    """
+    if any(mark in sample for mark in "\"'\\" + _RARE + ";\t|"):
+        return None
+    lines = [line for line in sample.splitlines() if line.strip()]
+    commas, blanks = ({line.count(mark) for line in lines} for mark in ", ")
+    if len(lines) < 2 or len(commas) > 1 or 0 in commas or (len(blanks) == 1 and 0 not in blanks):
+        return None
+    words = all(cell.strip()[:1].isalpha() for cell in lines[0].split(","))
+    return Dialect(",") if words else None
 
 
 def _detected(sample: str, sep: str | None) -> Dialect | None:
