@@ -208,3 +208,18 @@ def test_what_cannot_be_trained_again_is_refused(fitted, table):
     one = np.array(["a"] * 39 + ["b"])
     with pytest.raises(DataError, match="half of the training rows have one class only"):
         bridle.learning_curve(KNeighborsClassifier(1), (X[:40], one), training=(X[:40], one))
+
+
+def test_the_command_prints_the_curve_and_gives_json(bridle, fitted, table, tmp_path):
+    from bridle.models.file import save_model
+
+    save_model(fitted.model, tmp_path / "m.bridle")
+    table.to_csv(tmp_path / "t.csv", index=False)
+    call = ("diagnose", tmp_path / "m.bridle", tmp_path / "t.csv", "--no-refit", "--learning-curve")
+    ran = bridle(*call)
+    assert ran.code == 0, ran.err
+    for text in ("scores by training rows", "│           180 │", "from 90 to 180 training rows"):
+        assert text in ran.out
+    said = json.loads(bridle(*call, "--json").out)["learning_curve"]
+    assert [each["rows"] for each in said["points"]] == [22, 45, 90, 180]
+    assert said["test_rows"] == 60

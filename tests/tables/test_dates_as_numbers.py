@@ -36,6 +36,12 @@ def test_a_target_of_dates_is_refused(table, tmp_path, form):
         bridle.fit(path, "y", **QUICK)
 
 
+def test_words_among_the_dates_of_a_target_make_no_classes(table):
+    cells = _written("%d.%m.%Y").where(np.arange(ROWS) % 5 > 0, "never")
+    with pytest.raises(bridle.DataError, match="'y' has dates or times"):
+        bridle.fit(table.assign(y=cells), "y", **QUICK)
+
+
 @pytest.mark.parametrize("form", ["%Y%m%d", "%Y%m%d%H%M"])
 def test_a_target_of_dates_that_are_numbers_is_refused(table, form):
     y = _written(form).astype("int64")
@@ -52,6 +58,7 @@ def test_a_target_of_dates_that_are_numbers_is_refused(table, form):
         [f"1.{i}.0" for i in range(40)],
         [f"12 bottles {i}" for i in range(40)],
         [f"2024-{i}" for i in range(100, 140)],
+        [f"2024-01-{i:02}" for i in range(40)],
     ],
 )
 def test_what_is_no_date_stays_a_class(values):

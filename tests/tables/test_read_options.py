@@ -1,5 +1,6 @@
 """Options overrule the signs of a file."""
 
+import pandas as pd
 import pytest
 
 from bridle.errors import UsageError
@@ -63,3 +64,27 @@ BAD = {
 def test_bad_options_are_named(name):
     with pytest.raises(UsageError, match=f"^{name} is .*; it must be"):
         ReadOptions(**{name: BAD[name]})
+
+
+IDLE = {
+    ("t.parquet", "sep", ";"),
+    ("t.parquet", "encoding", "latin-1"),
+    ("t.csv", "sheet", "one"),
+    ("t.csv", "sql", "SELECT 1"),
+    ("t.jsonl", "header", False),
+    ("t.jsonl", "comment", "#"),
+    (None, "sep", ";"),
+}
+
+
+@pytest.mark.parametrize(("name", "option", "value"), sorted(IDLE, key=str))
+def test_an_option_that_does_not_act_on_the_format_is_refused(tmp_path, name, option, value):
+    frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+    source = frame if name is None else tmp_path / name
+    if name is not None:
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        frame.to_parquet(tmp_path / "t.parquet")
+        frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    with pytest.raises(UsageError, match=f"--{option} .* does not act on"):
+        read_table(source, ReadOptions(**{option: value}))
+    assert len(read_table(source)) == 2

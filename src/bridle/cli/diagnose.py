@@ -118,7 +118,7 @@ def diagnose(
     )
     loaded = load(model)
     read = r.read_as_model(loaded, table, reading)
-    known = None if training is None else r.read_as_model(loaded, training, reading)
+    known = None if training is None else r.read_second(loaded, training, reading)
     found = diagnose_model(
         loaded,
         read,

@@ -28,6 +28,7 @@ __all__ = [
     "Thousands",
     "options_of",
     "read_as_model",
+    "read_second",
     "tell",
 ]
 
@@ -73,6 +74,13 @@ def read_as_model(model: TableModel | Predictor, table: Path, options: ReadOptio
     from bridle.models.reading import read_for_model
 
     return read_for_model(model, table, options)
+
+
+def read_second(model: TableModel, table: Path, options: ReadOptions) -> ReadTable:
+    """Read a second table as a model reads it, with the options that act on its format."""
+    from bridle.tables.formats import acting
+
+    return read_as_model(model, table, acting(options, table))
 
 
 def tell(line: str, notes: Sequence[str] = (), *, quiet: bool) -> None:

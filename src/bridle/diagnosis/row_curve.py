@@ -161,12 +161,9 @@ def curve_of(
 
 def _point(rows: int, training: Sequence[float], test: Sequence[Judged]) -> LearningCurvePoint:
     scores = [each.value for each in test]
-    mean = replace(
-        test[0],
-        value=float(np.mean(scores)),
-        rows=np.mean([each.rows for each in test], axis=0),
-    )
-    score = _widened(mean.interval(), _margin(scores))
+    rows_of = np.stack([each.rows for each in test])
+    mean = replace(test[0], value=float(np.mean(scores)), rows=rows_of.mean(0))
+    score = _widened(mean.interval(), _margin(rows_of))
     if score.high > 1:
         score = replace(score, high=1.0)
     return LearningCurvePoint(rows, float(np.mean(training)), score, tuple(scores))
@@ -175,11 +172,11 @@ def _point(rows: int, training: Sequence[float], test: Sequence[Judged]) -> Lear
 def _change(half: Sequence[Judged], full: Sequence[Judged]) -> tuple[Estimate, float]:
     """Return the change with the interval of the test rows, and the margin of the repeats."""
     first, rows = full[0], len(full[0].rows)
-    each = [b.value - a.value for a, b in zip(half, full, strict=True)]
-    value = float(np.mean(each))
+    value = float(np.mean([b.value - a.value for a, b in zip(half, full, strict=True)]))
     if not first.defined or (rows < FEWEST and not first.is_share):
         return Estimate(value, math.nan, math.nan), math.nan
-    difference = np.mean([b.rows - a.rows for a, b in zip(half, full, strict=True)], axis=0)
+    each = np.stack([b.rows - a.rows for a, b in zip(half, full, strict=True)])
+    difference = each.mean(0)
     if first.is_share:
         # half a row is added to both sides, as in bridle.statistics.compare
         squares = float(np.square(difference).sum()) + 1 - (rows * value) ** 2 / (rows + 2)
@@ -189,10 +186,18 @@ def _change(half: Sequence[Judged], full: Sequence[Judged]) -> tuple[Estimate, f
     return Estimate(value, *found.interval), _margin(each)
 
 
-def _margin(values: Sequence[float]) -> float:
-    """Return the margin of a mean over repeats."""
-    error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return float(student.isf(LEVEL, len(values) - 1)) * error
+def _margin(values: Array) -> float:
+    """Return the margin that the repeats add to a mean over ``[repeats, rows]``.
+
+    What differs by repeat and by row alike is in the interval of the rows already. It is taken off
+    by the usual two-way analysis of variance.
+    """
+    repeats, rows = values.shape
+    means = values.mean(1)
+    rest = values - values.mean(0) - means[:, None] + means.mean()
+    both = float(np.square(rest).sum()) / ((repeats - 1) * (rows - 1)) if rows > 1 else 0.0
+    variance = max(0.0, float(means.var(ddof=1)) - both / rows)
+    return float(student.isf(LEVEL, repeats - 1)) * math.sqrt(variance / repeats)
 
 
 def _widened(estimate: Estimate, margin: float) -> Estimate:

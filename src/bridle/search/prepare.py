@@ -30,6 +30,7 @@ from bridle.tables import (
     target_column,
 )
 from bridle.tables.columns import Column, as_strings
+from bridle.tables.formats import acting
 from bridle.tables.read import ReadTable, read_with_notes
 from bridle.tables.schema import has_target, with_target
 
@@ -215,8 +216,9 @@ def _split(
     frame, truth = given.frame, given.truth
     if test is not None:
         known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
+        options = acting(given.read.options, test)
         read = read_with_notes(
-            test, given.read.options, known=known, prior=given.read.marks, units=given.read.units
+            test, options, known=known, prior=given.read.marks, units=given.read.units
         )
         tested = target_column(with_target(read.frame, target)[0], target)
         grouping = _grouping_with_test(given, read, groups, time, target)

@@ -48,7 +48,7 @@ class SearchSettings:
         if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"epochs is {self.epochs}; it must be 1 or more")
         if self.answer not in ANSWERS:
-            known = ", ".join(map(repr, ("auto", *ANSWERS)))
+            known = ", ".join(map(repr, (*ANSWERS, "auto")))
             raise UsageError(f"answer is {self.answer!r}; it must be one of {known}")
         if self.configurations is not None:
             if self.budget is not None:

@@ -105,7 +105,7 @@ def widening(groups: IntArray) -> float:
     Examples
     --------
     >>> print(f"{widening(np.arange(5)):.2f} {widening(np.arange(500)):.2f}")
-    1.52 1.00
+    1.74 1.00
     """
     sizes = group_sums(np.ones(len(groups)), groups)
     weighted = len(groups) ** 2 / float(np.square(sizes).sum())

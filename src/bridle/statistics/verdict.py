@@ -65,8 +65,8 @@ def rule(
 
     - If a score is undefined, the verdict is *cannot tell*: R² if all true values are equal, and
       accuracy if the new rows have one class, but the training rows several. The same holds if R²
-      has fewer than 4 new rows, or the new rows are of fewer than 5 groups, because there is then
-      no interval.
+      has fewer than 4 new rows, or the new rows are of fewer than 5 groups: there is then no
+      interval.
     - A model has *learned nothing* if it removes less than 2 % of the errors that the best constant
       prediction makes on the training rows. It underfits if no reference is given, or if a
       reference is shown to be better at all. Otherwise the verdict is *cannot tell*, since the

@@ -98,10 +98,17 @@ def looks_dated(cell: str) -> bool:
 
     Examples
     --------
-    >>> [looks_dated(cell) for cell in ("2024-01-13", "13. Jan 2024", "9:30", "5 kg", "1.2.3")]
+    >>> [looks_dated(cell) for cell in ("2024-01-13", "13. Jan 2024", "9:30", "5 kg", "2024-01-00")]
     [True, True, True, False, False]
     """
-    return _DATED.match(cell) is not None
+    found = _DATED.match(cell)
+    if found is None:
+        return False
+    if found[1] or found[2]:  # three numbers, of which one is a month and one a day
+        parts = [int(part) for part in re.split(r"[-./]", found[0])]
+        day_and_month = parts[1:] if found[1] else parts[:2]
+        return min(day_and_month) in range(1, 13) and max(day_and_month) in range(1, 32)
+    return True
 
 
 def is_compact(form: str | None) -> bool:

@@ -8,7 +8,9 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from importlib import import_module
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +22,20 @@ import pyarrow.parquet
 from bridle.errors import DataError, UsageError
 from bridle.tables.options import ReadOptions
 
-__all__ = ["from_frame_like", "reader_of"]
+__all__ = ["acting", "check_acting", "from_frame_like", "reader_of"]
 
 Reader = Callable[[Path, ReadOptions], pd.DataFrame]
 _TEXTS = (".csv", ".tsv", ".txt", ".data", ".tab", ".dat")
+_LINES, _SHEETS = (".jsonl", ".ndjson"), (".xlsx", ".xlsm")
+_BASES = (".sqlite", ".sqlite3", ".db", ".duckdb", ".ddb")
+_ACTS_ON = {
+    "sep": ("text",),
+    "comment": ("text",),
+    "encoding": ("text", "lines"),
+    "header": ("text", "sheets"),
+    "sheet": ("sheets",),
+    "sql": ("bases",),
+}
 
 
 def reader_of(path: Path) -> Reader | None:
@@ -45,6 +57,47 @@ def reader_of(path: Path) -> Reader | None:
             ".parquet, .arrow, .jsonl, .xlsx, .duckdb or .sqlite"
         )
     return _READERS[suffix]
+
+
+def _idle(options: ReadOptions, source: Any) -> list[str]:
+    """Return the given options that do not act on a source."""
+    kind = "memory"
+    if isinstance(source, (str, PathLike)):
+        path = Path(source)
+        packed = path.suffix.lower() == ".gz"
+        suffix = (path.with_suffix("") if packed else path).suffix.lower()
+        suffix = _TEXTS[0] if str(source) == "-" else suffix
+        kinds = {"text": _TEXTS, "lines": _LINES, "sheets": _SHEETS, "bases": _BASES}
+        kind = next((name for name, known in kinds.items() if suffix in known), "arrow")
+        if kind == "arrow" and suffix not in _READERS:
+            return []  # an unknown format is refused for that
+    return [
+        name
+        for name, acts_on in _ACTS_ON.items()
+        if getattr(options, name) is not None and kind not in acts_on
+    ]
+
+
+def check_acting(options: ReadOptions, source: Any) -> None:
+    """Refuse options that do not act on a source, such as the sheet of a text table.
+
+    Raises
+    ------
+    UsageError
+        If there is one.
+    """
+    for name in _idle(options, source):
+        what = str(source) if isinstance(source, (str, PathLike)) else "a table in memory"
+        raise UsageError(
+            f"--{name} (in Python: {name}) does not act on {what}; leave it out, or give a table "
+            "of a format that it is for"
+        )
+
+
+def acting(options: ReadOptions, source: Any) -> ReadOptions:
+    """Return options for a second table: those that act on it."""
+    idle: dict[str, Any] = dict.fromkeys(_idle(options, source))
+    return replace(options, **idle)
 
 
 def from_frame_like(source: Any) -> pd.DataFrame:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from bridle.errors import DataError
 from bridle.tables.columns import Column
-from bridle.tables.formats import from_frame_like, reader_of
+from bridle.tables.formats import check_acting, from_frame_like, reader_of
 from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
 from bridle.tables.settle import settle
@@ -150,6 +150,7 @@ def read_with_notes(
         told = tuple(dict.fromkeys((*source.notes, *again.notes)))
         return replace(source, frame=again.frame, notes=told)
     options = ReadOptions() if options is None else options
+    check_acting(options, source)
     names = frozenset(known or ())
     sep = ""
     signs: tuple[str, ...] = ()

@@ -30,8 +30,10 @@ def check_dates(target: pd.Series[Any]) -> None:
             return
         way, also = "--task regression", "(in Python: task='regression') to predict these numbers"
     elif not pd.api.types.is_datetime64_any_dtype(target.dtype):
-        dated = as_strings(target).map(lambda text: text is not None and looks_dated(text))
-        if dated.astype(bool).sum() < len(target) / 2:
+        texts = as_strings(target).dropna()
+        dated = texts.map(looks_dated).astype(bool)
+        # other cells may be words such as "never"; with digits they make all of them codes
+        if dated.sum() < len(texts) / 2 or texts[~dated].str.contains(r"\d").any():
             return
     raise DataError(
         f"the target {target.name!r} has dates or times, such as {str(target.iloc[0])!r}; convert "
