@@ -5,11 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import gzip
 import json
-import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,8 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from bridle.errors import DataError, UsageError
+from bridle.tables.conversions import from_arrow, json_column, line_of, needs
+from bridle.tables.databases import read_duckdb, read_sqlite
 from bridle.tables.options import ReadOptions
 
 __all__ = ["acting", "check_acting", "from_frame_like", "reader_of"]
@@ -121,50 +121,22 @@ def from_frame_like(source: Any) -> pd.DataFrame:
     )
 
 
-def _needs(module: str, extra: str, what: str) -> Any:
-    """Import an optional package, or say how to install it."""
-    try:
-        return import_module(module)
-    except ImportError as error:
-        raise UsageError(
-            f"{what} needs the package {module}; install it with `pip install 'bridle[{extra}]'`"
-        ) from error
-
-
-def _line(error: Exception) -> str:
-    """Return the message of an error on one line, of at most 200 characters."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:200] + "…"
-
-
 def _parquet(path: Path, _: ReadOptions) -> pd.DataFrame:
     try:
-        return _from_arrow(pyarrow.parquet.read_table(path))
+        return from_arrow(pyarrow.parquet.read_table(path))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is not a complete Parquet file ({_line(error)}); write it again"
+            f"{path} is not a complete Parquet file ({line_of(error)}); write it again"
         ) from error
 
 
 def _arrow(path: Path, _: ReadOptions) -> pd.DataFrame:
     try:
-        return _from_arrow(pyarrow.feather.read_table(path))
+        return from_arrow(pyarrow.feather.read_table(path))
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path} is not a complete Arrow file ({_line(error)}); write it again"
+            f"{path} is not a complete Arrow file ({line_of(error)}); write it again"
         ) from error
-
-
-def _from_arrow(table: Any) -> pd.DataFrame:
-    for item in table.schema:
-        if pa.types.is_nested(item.type):
-            raise DataError(
-                f"column {item.name!r} has nested values ({item.type}); give one value per cell, "
-                f"or write the table without it"
-            )
-    frame = table.to_pandas()
-    index = [name for name in frame.index.names if name is not None]
-    return frame.reset_index() if index else frame
 
 
 def _json_lines(path: Path, options: ReadOptions) -> pd.DataFrame:
@@ -186,7 +158,7 @@ def _json_lines(path: Path, options: ReadOptions) -> pd.DataFrame:
         if isinstance(error, DataError):
             raise
         raise DataError(
-            f"{path}, line {len(rows) + 1} is not a JSON object ({_line(error)}); give one a line"
+            f"{path}, line {len(rows) + 1} is not a JSON object ({line_of(error)}); give one a line"
         ) from error
     if not rows:
         raise DataError(f"{path} is empty; give one JSON object a line")
@@ -200,26 +172,17 @@ def _json_lines(path: Path, options: ReadOptions) -> pd.DataFrame:
                 )
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = {name: [row.get(name) for row in rows] for name in names}
-    return pd.DataFrame({name: _json_column(values) for name, values in columns.items()})
-
-
-def _json_column(values: list[Any]) -> Any:
-    """Return a column of JSON values: numbers, booleans, or strings as they are written."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds <= {int, float} or (kinds == {bool} and None not in values):
-        fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
-        return values if fits else [None if v is None else str(v) for v in values]
-    return pd.Series(values, dtype=object)
+    return pd.DataFrame({name: json_column(values) for name, values in columns.items()})
 
 
 def _excel(path: Path, options: ReadOptions) -> pd.DataFrame:
-    openpyxl = _needs("openpyxl", "excel", "an Excel file")
+    openpyxl = needs("openpyxl", "excel", "an Excel file")
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     except Exception as error:  # openpyxl hands on errors of zipfile, of XML and of its own
         raise DataError(
             f"{path} has the extension {path.suffix!r}, but is not a complete Excel file "
-            f"({_line(error)}); save it again"
+            f"({line_of(error)}); save it again"
         ) from error
     with closing(book):
         cells = {
@@ -289,53 +252,6 @@ def _as_written(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _query(options: ReadOptions, path: Path, tables: list[str]) -> str:
-    """Return the query to run; the only table of a database needs none."""
-    given = options.sql
-    if given is None:
-        if len(tables) == 1:
-            given = tables[0]
-        else:
-            raise UsageError(
-                f"{path} has the tables {', '.join(map(repr, tables)) or 'of nobody'}; name one "
-                "with --sql, or give a query"
-            )
-    quoted = given.replace('"', '""')
-    return f'SELECT * FROM "{quoted}"' if given in tables else given
-
-
-def _sqlite(path: Path, options: ReadOptions) -> pd.DataFrame:
-    try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as base:
-            kinds = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
-            tables = [row[0] for row in base.execute(kinds)]
-            found = base.execute(_query(options, path, tables))
-            if found.description is None:
-                raise DataError(f"the query {options.sql!r} returns no rows; give a SELECT")
-            names = [column[0] for column in found.description]
-            rows = found.fetchall()
-    except (sqlite3.Error, sqlite3.Warning) as error:
-        raise DataError(f"{path}: {_line(error)}; the file is opened read-only") from error
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(names)
-    frame = pd.DataFrame({at: _json_column(list(values)) for at, values in enumerate(columns)})
-    frame.columns = pd.Index(names)
-    return frame
-
-
-def _duckdb(path: Path, options: ReadOptions) -> pd.DataFrame:
-    duckdb = _needs("duckdb", "duckdb", "a DuckDB file")
-    try:
-        with closing(duckdb.connect(str(path), read_only=True)) as base:
-            base.execute("SET enable_external_access = false")
-            tables = [row[0] for row in base.execute("SHOW TABLES").fetchall()]
-            found = base.sql(_query(options, path, tables))
-            if found is None:
-                raise DataError(f"the query {options.sql!r} returns no rows; give a SELECT")
-            return _from_arrow(found.to_arrow_table())
-    except duckdb.Error as error:
-        raise DataError(f"{path}: {_line(error)}; the file is opened read-only") from error
-
-
 _READERS: dict[str, Reader] = {
     ".parquet": _parquet,
     ".pq": _parquet,
@@ -346,9 +262,9 @@ _READERS: dict[str, Reader] = {
     ".ndjson": _json_lines,
     ".xlsx": _excel,
     ".xlsm": _excel,
-    ".duckdb": _duckdb,
-    ".ddb": _duckdb,
-    ".sqlite": _sqlite,
-    ".sqlite3": _sqlite,
-    ".db": _sqlite,
+    ".duckdb": read_duckdb,
+    ".ddb": read_duckdb,
+    ".sqlite": read_sqlite,
+    ".sqlite3": read_sqlite,
+    ".db": read_sqlite,
 }
