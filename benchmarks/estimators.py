@@ -29,7 +29,9 @@ from timing import interleaved
 import bridle
 from bridle.tables import TableEncoder
 
-TARGET = 3.0
+# times scikit-learn's speed, at equal settings and with dropout; MNIST's are of each dtype
+TARGETS = {"digits": (5.0, 4.0), "credit-g": (5.0, 4.0), "50,000 × 50": (4.0, 3.0)}
+MNIST_TARGETS = {"float32": (3.0, 2.5), "float64": (1.5, 1.4)}
 DTYPES = ("float32", "float64")
 STEPS = 900  # of training, about, in a fit that is timed
 VARIANTS: dict[str, tuple[Any, dict[str, float]]] = {
@@ -123,10 +125,12 @@ def times_of(names: list[str], options: argparse.Namespace) -> None:
             times = [theirs / each for each in own]
             cells = [f"{each:.2f}" for each in (theirs, *own)] + [f"{each:.1f}" for each in times]
             print(f"| {name} | {dtype} | {' | '.join(cells)} |", flush=True)
-            if min(times) < TARGET:
-                below.append(f"{name}, {dtype}: {min(times):.1f}")
+            targets = TARGETS.get(name) or MNIST_TARGETS[dtype]
+            for kind, found, target in zip(("equal", "dropout"), times, targets, strict=True):
+                if found < target:
+                    below.append(f"{name}, {dtype}, {kind}: {found:.1f} of {target:g}")
     said = f"MISSED at {'; '.join(below)}" if below else "met"
-    print(f"\nTarget, {TARGET:g} times as fast in each case, dropout included: {said}\n")
+    print(f"\nTargets, times scikit-learn's speed: {said}\n")
 
 
 def memory_of(names: list[str], options: argparse.Namespace) -> None:

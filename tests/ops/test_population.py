@@ -9,6 +9,7 @@ import torch
 
 from bridle.errors import UsageError
 from bridle.ops import cpu
+from bridle.ops.cpu_variants import DTYPE_CODES
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
 from bridle.search.trial_population import TrialPopulation
@@ -202,11 +203,9 @@ def multiplied(a, b):
     """Return a @ b by the kernel, with a sentinel behind the last row."""
     from bridle.ops import _native
 
-    out = torch.full((len(a) + 1, b.shape[1]), 7.0)
-    (rows, terms), columns = a.shape, b.shape[1]
-    _native.multiply(
-        rows, terms, columns, a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), out.data_ptr()
-    )
+    out = torch.full((len(a) + 1, b.shape[1]), 7.0, dtype=a.dtype)
+    places = (a.data_ptr(), *a.stride(), b.data_ptr(), *b.stride(), out.data_ptr())
+    _native.multiply(DTYPE_CODES[a.dtype], [*a.shape, b.shape[1]], *places)
     assert bool((out[-1] == 7).all())
     return out[:-1]
 
@@ -223,13 +222,14 @@ SHAPES = [
 ]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("across", [(False, False), (True, False), (False, True), (True, True)])
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: "x".join(map(str, s)))
-def test_products_of_any_shape_and_stride(using, shape, across):
+def test_products_of_any_shape_and_stride(using, shape, across, dtype):
     rows, terms, columns = shape
     generator = torch.Generator().manual_seed(rows)
-    a = torch.randn(rows, terms, generator=generator)
-    b = torch.randn(terms, columns, generator=generator)
+    a = torch.randn(rows, terms, generator=generator, dtype=dtype)
+    b = torch.randn(terms, columns, generator=generator, dtype=dtype)
     a, b = (
         x.t().contiguous().t() if turned else x for x, turned in zip((a, b), across, strict=True)
     )
@@ -238,17 +238,20 @@ def test_products_of_any_shape_and_stride(using, shape, across):
         using(name)
         found.append(multiplied(a, b))
         exact = a.double() @ b.double()
-        bound = (terms + 1) * 2**-24 * (a.double().abs() @ b.double().abs())
+        error = 2**-24 if dtype == torch.float32 else 2**-52  # the second, of both products
+        bound = (terms + 1) * error * (a.double().abs() @ b.double().abs())
         assert bool(((found[-1].double() - exact).abs() <= bound).all())
     assert all(torch.equal(found[0], other) for other in found[1:])
 
 
-def test_each_element_is_a_chain_of_fused_multiply_adds(using):
-    fma = ctypes.CDLL(None).fmaf if hasattr(ctypes.CDLL(None), "fmaf") else None
+@pytest.mark.parametrize(("name", "kind"), [("fmaf", np.float32), ("fma", np.float64)])
+def test_each_element_is_a_chain_of_fused_multiply_adds(using, name, kind):
+    fma = getattr(ctypes.CDLL(None), name, None)
     if fma is None:
-        pytest.skip("the C library has no fmaf here")
-    fma.restype, fma.argtypes = ctypes.c_float, [ctypes.c_float] * 3
-    a, b = np.float32(np.random.default_rng(0).normal(size=(2, 300)))
+        pytest.skip("the C library has no fma here")
+    number = ctypes.c_float if kind is np.float32 else ctypes.c_double
+    fma.restype, fma.argtypes = number, [number] * 3
+    a, b = np.random.default_rng(0).normal(size=(2, 300)).astype(kind)
     total = 0.0
     for x, y in zip(a, b, strict=True):
         total = fma(x, y, total)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bridle.estimators.perceptron import Perceptron
 from bridle.estimators.tensors import tensor_of
@@ -24,6 +25,8 @@ class AdamOptimizer:
 
     L1 is applied in the same pass, as a proximal step in Adam's own metric.
     """
+
+    name = "adam"
 
     def __init__(
         self, count: int, dtype: Any, rate: float, betas: tuple[float, float], eps: float
@@ -49,16 +52,29 @@ class AdamOptimizer:
         self.moment, self.square = self._moment.cpu().numpy(), self._square.cpu().numpy()
         del self._moment, self._square
 
+    @property
+    def state(self) -> tuple[Tensor, Tensor]:
+        """Both moments, as tensors."""
+        return self._moment, self._square
+
+    def strengths(self, steps: int, l1: float) -> Tensor:
+        """Count the next steps; return what Adam's kernels take, float64 ``[steps, 9]``."""
+        beta1, beta2 = self.betas
+        rows = []
+        for t in range(self.t + 1, self.t + 1 + steps):
+            correction1, correction2 = 1 - beta1**t, 1 - beta2**t
+            # the op adds eps to the corrected root, so eps is corrected as well
+            eps = self.eps / math.sqrt(correction2)
+            rows.append(
+                (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
+            )
+        self.t += steps
+        self.learning_rate = self.rate * math.sqrt(correction2) / correction1
+        return torch.tensor(rows, dtype=torch.float64)
+
     def step(self, network: Perceptron, l1: float) -> None:
         """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""
-        self.t += 1
-        beta1, beta2 = self.betas
-        correction1, correction2 = 1 - beta1**self.t, 1 - beta2**self.t
-        self.learning_rate = self.rate * math.sqrt(correction2) / correction1
-        # the op adds eps to the corrected root, so eps is corrected as well
-        eps = self.eps / math.sqrt(correction2)
-        values = (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
-        strengths = torch.tensor([values], dtype=torch.float64)
+        strengths = self.strengths(1, l1)
         w, gradient = network.flat[None], network.gradient[None]
         if not l1:
             adam_pass(w, gradient, self._moment, self._square, None, strengths)
@@ -82,6 +98,8 @@ class SGDOptimizer:
     L1 is applied as a proximal step of length ``rate / (1 - momentum)``. With momentum, a constant
     gradient leads to steps of that length.
     """
+
+    name = "sgd"
 
     def __init__(
         self,
@@ -117,6 +135,20 @@ class SGDOptimizer:
         self.velocity = self._velocity.cpu().numpy()
         del self._velocity
 
+    @property
+    def state(self) -> tuple[Tensor, Tensor]:
+        """The velocity, twice, as a tensor."""
+        return self._velocity, self._velocity
+
+    def _threshold(self, l1: float) -> float:
+        """Return the length of the proximal step of L1."""
+        return l1 * self.learning_rate / (1 - self.momentum if self.momentum < 1 else 1)
+
+    def strengths(self, steps: int, l1: float) -> Tensor:
+        """Return what the compiled steps take, float64 ``[steps, 9]``."""
+        values = self.learning_rate, self.momentum, self._threshold(l1), float(self.nesterov)
+        return torch.tensor([values + (0.0,) * 5], dtype=torch.float64).repeat(steps, 1)
+
     def step(self, network: Perceptron, l1: float) -> None:
         """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""
         rate, momentum, velocity = self.learning_rate, self.momentum, self._velocity
@@ -127,7 +159,7 @@ class SGDOptimizer:
             network.flat.add_(velocity)
         if l1:
             weights = network.flat[: network.penalized]
-            threshold = l1 * rate / (1 - momentum) if momentum < 1 else l1 * rate
+            threshold = self._threshold(l1)
             weights.sub_(weights.clamp(-threshold, threshold))
 
     def update_learning_rate(self, samples_seen: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +11,13 @@ import torch
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import gen_batches
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.estimators.epochs import Batches, Penalties, epoch_losses
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
-from bridle.estimators.prediction import row_loader
 from bridle.estimators.staged import StagedPrediction
-from bridle.estimators.tensors import tensor_of
-from bridle.ops import max_norm_step
 
 __all__ = ["StochasticTraining"]
 
@@ -48,16 +44,6 @@ class _Samples:
             return _Samples(self.X[:count], self.y[:count], None)
         part = np.flatnonzero(self.weight)[:count]
         return _Samples(self.X[part], self.y[part], self.weight[part])
-
-
-@dataclass(frozen=True)
-class _Batches:
-    """The training samples as tensors, with the batch size."""
-
-    load: Callable[[Tensor], Tensor]
-    y: Tensor
-    weight: Tensor | None
-    size: int
 
 
 class StochasticTraining(StagedPrediction):
@@ -120,16 +106,6 @@ class StochasticTraining(StagedPrediction):
             )
         return int(min(self.batch_size, rows))
 
-    def _batches(self, network: Perceptron, samples: _Samples) -> _Batches:
-        size = self._effective_batch_size(samples.X.shape[0])
-        device, weight = network.flat.device, samples.weight
-        return _Batches(
-            row_loader(samples.X, network.flat),
-            torch.from_numpy(samples.y.astype(self.coefs_[0].dtype)).to(device),
-            None if weight is None else tensor_of(weight).to(device),
-            size,
-        )
-
     # ----------------------------------------------------------------------------------- epochs
 
     def _fit_stochastic(
@@ -151,7 +127,8 @@ class StochasticTraining(StagedPrediction):
             # the split has shuffled the rows, so the first ones are a random sample
             count = min(validation.X.shape[0], training.X.shape[0])
             evaluated = (training.first(count), validation)
-        batches = self._batches(network, training)
+        size = self._effective_batch_size(training.X.shape[0])
+        batches = Batches.of(network, training.X, training.y, training.weight, size)
         best = network.flat.clone()
         self._optimizer.load_state(network)
         try:
@@ -166,7 +143,7 @@ class StochasticTraining(StagedPrediction):
     def _run_epochs(
         self,
         network: Perceptron,
-        batches: _Batches,
+        batches: Batches,
         evaluated: tuple[_Samples, _Samples] | None,
         best: Tensor,
         incremental: bool,
@@ -182,9 +159,7 @@ class StochasticTraining(StagedPrediction):
         for _ in range(1 if incremental else self.max_iter):
             if self.shuffle:
                 order = order[self._random_state.permutation(rows)]
-            loss = self._train_epoch(
-                network, batches, torch.from_numpy(order).to(network.flat.device)
-            )
+            loss = self._train_epoch(network, batches, order)
             self.n_iter_ += 1
             self.t_ += rows
             self.loss_ = loss
@@ -206,35 +181,18 @@ class StochasticTraining(StagedPrediction):
                     stacklevel=5,
                 )
 
-    def _train_epoch(self, network: Perceptron, batches: _Batches, order: Tensor) -> float:
+    def _train_epoch(self, network: Perceptron, batches: Batches, order: Array) -> float:
         """Take the steps of one epoch; return the mean loss of the batches, penalties included."""
-        masks, optimizer = self._masks(), self._optimizer
-        penalized = network.flat[: network.penalized]
-        gradient = network.gradient[: network.penalized]
-        losses, counts = [], []
-        for part in gen_batches(len(order), batches.size):
-            batch = order[part]
-            weight = None if batches.weight is None else batches.weight[batch]
-            total = len(batch) if weight is None else float(weight.sum())
-            if not total:  # nothing to learn from: the batch is left out, its penalty as well
-                continue
-            targets = batches.y.index_select(0, batch)
-            loss = network.step_gradient(batches.load(batch), targets, weight, masks, self._steps)
-            if self.alpha:
-                strength = self.alpha / total
-                loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
-                gradient.add_(penalized, alpha=strength)
-            if self.l1:
-                loss.add_(penalized.abs().sum(), alpha=self.l1)
-            optimizer.step(network, self.l1)
-            if self.max_norm is not None:
-                bound = torch.tensor([self.max_norm], dtype=torch.float64)
-                for layer in network.weights:
-                    max_norm_step(layer[None], bound)
-            losses.append(loss)
-            counts.append(len(batch))
-            self._steps += 1
-        return float(np.average(torch.stack(losses).double().cpu().numpy(), weights=counts))
+        penalties = Penalties(self.alpha, self.l1, self.max_norm)
+        order, counts = batches.taken(order)
+        losses = []
+        for taken in epoch_losses(
+            network, self._optimizer, batches, order, self._masks(), penalties, self._steps
+        ):
+            losses.append(taken)
+            self._steps += taken.numel()
+        whole = torch.cat(losses) if len(losses) > 1 else losses[0]
+        return float(whole.double().cpu().numpy() @ counts) / len(order)
 
     # ------------------------------------------------------------------------------- evaluation
 

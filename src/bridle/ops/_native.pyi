@@ -13,7 +13,19 @@ def draw_words(*arguments: int) -> None: ...
 def masked_backward(*arguments: int) -> None: ...
 def take_blocks(*arguments: int) -> None: ...
 def multiplies() -> bool: ...
-def multiply(*arguments: int) -> None: ...
+def multiply(
+    dtype: int,
+    sizes: list[int],
+    a: int,
+    a_row: int,
+    a_term: int,
+    b: int,
+    b_term: int,
+    b_column: int,
+    out: int,
+    /,
+) -> None: ...
+def activate(dtype: int, activation: int, count: int, x: int, bias: int, /) -> None: ...
 def population_steps(
     members: int,
     folds: int,
@@ -24,6 +36,21 @@ def population_steps(
     states: list[list[int]],
     classes: int,
     data: list[int],
+    threads: int,
+    /,
+) -> None: ...
+def perceptron_steps(
+    dtype: int,
+    sizes: list[int],
+    activation: int,
+    loss: int,
+    solver: int,
+    rows: int,
+    batch: int,
+    first_step: int,
+    seed: int,
+    data: list[int],
+    numbers: list[float],
     threads: int,
     /,
 ) -> None: ...

@@ -14,6 +14,7 @@ __all__ = [
     "adam_step",
     "elastic_prox",
     "max_norm_step",
+    "perceptron_steps",
     "population_steps",
     "soft_threshold",
     "take_blocks",
@@ -124,6 +125,26 @@ def population_steps(
         [[each.data_ptr() for each in group] for group in groups],
         classes,
         [0 if each is None else each.data_ptr() for each in data],
+        torch.get_num_threads(),
+    )
+
+
+def perceptron_steps(
+    dtype: torch.dtype,
+    sizes: Sequence[int],
+    kinds: tuple[int, int, int],
+    places: tuple[int, int, int, int],
+    data: Sequence[Tensor | None],
+    numbers: Sequence[float],
+) -> None:
+    """As :func:`bridle.ops.perceptron.perceptron_steps`, without checks."""
+    native.perceptron_steps(
+        DTYPE_CODES[dtype],
+        list(sizes),
+        *kinds,
+        *places,
+        [0 if each is None else each.data_ptr() for each in data],
+        list(numbers),
         torch.get_num_threads(),
     )
 

@@ -9,8 +9,8 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from bridle.errors import UsageError
 from bridle.ops import cpu
+from bridle.ops.perceptron import check
 
 __all__ = ["PopulationState", "can_step", "population_steps"]
 
@@ -113,7 +113,7 @@ def population_steps(
     for dtype, tensors in kinds.items():
         for each in tensors:
             if each is not None:
-                _check(each, dtype)
+                check(each, dtype)
     cpu.population_steps(
         sizes,
         state.groups,
@@ -121,12 +121,3 @@ def population_steps(
         (X, y, rows, shares, strengths, smoothing, class_weight, bounds, seeds, keeps),
         first_step,
     )
-
-
-def _check(tensor: Tensor, dtype: torch.dtype) -> None:
-    """Refuse a tensor that the kernel would misread."""
-    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
-        raise UsageError(
-            f"a tensor is {tensor.dtype} {list(tensor.shape)} with strides {tensor.stride()} on "
-            f"{tensor.device}; give {dtype} on the CPU, contiguous"
-        )

@@ -83,29 +83,31 @@ void compare(const Kernels& ours, const Kernels& plain, int dtype, int64_t count
 }
 
 // Products, beside a chain of fused multiply-adds for each element.
-void compare_products(const Kernels& ours, int64_t rows, int64_t terms, int64_t columns) {
+template <class T>
+void compare_products(void (*multiply)(const Product<T>&, T*), int64_t rows, int64_t terms,
+                      int64_t columns) {
   std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  std::vector<float> a(static_cast<size_t>(rows * terms)), b(static_cast<size_t>(terms * columns));
-  for (float& x : a) x = normal(random);
-  for (float& x : b) x = normal(random);
-  std::vector<float> out(static_cast<size_t>(rows * columns) + 1, 7.0f), expected = out;
-  std::vector<float> panel(kPanel);
+  std::normal_distribution<T> normal;
+  std::vector<T> a(static_cast<size_t>(rows * terms)), b(static_cast<size_t>(terms * columns));
+  for (T& x : a) x = normal(random);
+  for (T& x : b) x = normal(random);
+  std::vector<T> out(static_cast<size_t>(rows * columns) + 1, T(7)), expected = out;
+  std::vector<T> panel(kPanel);
   for (const bool across : {false, true}) {
     const int64_t a_row = across ? 1 : terms, a_term = across ? rows : 1;
     const int64_t b_term = across ? 1 : columns, b_column = across ? terms : 1;
     for (int64_t i = 0; i < rows; ++i) {
       for (int64_t j = 0; j < columns; ++j) {
-        float sum = 0.0f;
+        T sum = T(0);
         for (int64_t k = 0; k < terms; ++k) {
           sum = std::fma(a[i * a_row + k * a_term], b[k * b_term + j * b_column], sum);
         }
         expected[i * columns + j] = sum;
       }
     }
-    ours.multiply({rows, terms, columns, a.data(), a_row, a_term, b.data(), b_term, b_column,
-                   out.data()},
-                  panel.data());
+    multiply({rows, terms, columns, a.data(), a_row, a_term, b.data(), b_term, b_column,
+              out.data()},
+             panel.data());
     expect(out == expected, "multiply", across, rows * terms * columns);
   }
 }
@@ -120,9 +122,12 @@ int main() {
       compare(*ours, *plain_kernels(), dtype, count);
     }
   }
-  compare_products(*ours, 5, 7, 3);
-  compare_products(*ours, 14, 300, 37);
-  compare_products(*ours, 6, 64, 16);
+  compare_products(ours->multiply, 5, 7, 3);
+  compare_products(ours->multiply_doubles, 5, 7, 3);
+  compare_products(ours->multiply, 14, 300, 37);
+  compare_products(ours->multiply_doubles, 14, 300, 37);
+  compare_products(ours->multiply, 6, 64, 16);
+  compare_products(ours->multiply_doubles, 6, 64, 16);
   std::printf("%d differences\n", failures);
   return failures != 0;
 }

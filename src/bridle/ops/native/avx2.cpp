@@ -206,6 +206,11 @@ struct Avx2 {
     for (int k = 0; k < 2; ++k) sum.v[k] = _mm256_fmadd_ps(factor, b.v[k], sum.v[k]);
     return sum;
   }
+  static Double fused(double a, Double b, Double sum) {
+    const __m256d factor = _mm256_set1_pd(a);
+    for (int k = 0; k < 4; ++k) sum.v[k] = _mm256_fmadd_pd(factor, b.v[k], sum.v[k]);
+    return sum;
+  }
   static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
     turn_four_by_sse(from, step, to, to_step);
   }
@@ -240,7 +245,7 @@ struct Avx2 {
 
 }  // namespace
 
-const Kernels* avx2_kernels() { return table_of<Avx2>(multiply<Avx2>); }
+const Kernels* avx2_kernels() { return multiplying_table<Avx2>(); }
 
 }  // namespace bridle
 

@@ -151,6 +151,10 @@ struct Avx512 {
   static Single fused(float a, Single b, Single sum) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
   }
+  static Double fused(double a, Double b, Double sum) {
+    const __m512d factor = _mm512_set1_pd(a);
+    return {_mm512_fmadd_pd(factor, b.a, sum.a), _mm512_fmadd_pd(factor, b.b, sum.b)};
+  }
   static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
     turn_four_by_sse(from, step, to, to_step);
   }
@@ -172,7 +176,7 @@ struct Avx512 {
 
 }  // namespace
 
-const Kernels* avx512_kernels() { return table_of<Avx512>(multiply<Avx512>); }
+const Kernels* avx512_kernels() { return multiplying_table<Avx512>(); }
 
 }  // namespace bridle
 

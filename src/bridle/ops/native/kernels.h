@@ -26,6 +26,15 @@ BRIDLE_INLINE Adam adam_of(const double* s) {
   return {s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8]};
 }
 
+// A step of SGD with momentum: v = momentum v - rate g, and w += v, or Nesterov's w += momentum v -
+// rate g. Then w shrinks towards zero by `threshold`, the proximal step of L1.
+struct Sgd {
+  double rate, momentum, threshold;
+  bool nesterov;
+};
+
+enum Activation { kIdentity, kRelu, kTanh, kLogistic };
+
 // One example's product with masked weights: y[j] += sum_i x[i] m(i, j) w[i, j].
 // Weights are [inputs, outputs], addressed as row `row`, unit i * outputs + j.
 struct WeightTile {
@@ -33,15 +42,16 @@ struct WeightTile {
   int64_t outputs;
 };
 
-// A product of float32 matrices: out[i, j] = sum_k a[i, k] b[k, j]. A step is a stride, in elements.
+// A product of matrices: out[i, j] = sum_k a[i, k] b[k, j]. A step is a stride, in elements.
 // The rows of `out` are contiguous. One of the two strides of b, by term or by column, is 1.
+template <class T>
 struct Product {
   int64_t rows, terms, columns;
-  const float* a;
+  const T* a;
   int64_t a_row, a_term;
-  const float* b;
+  const T* b;
   int64_t b_term, b_column;
-  float* out;
+  T* out;
 };
 
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
@@ -72,8 +82,17 @@ struct Kernels {
   void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,
                              const void* x, const void* w, const void* grad, void* grad_x,
                              void* grad_w, double scale);
+  // x = f(x + bias) in place, for each of the rows; the bias may be null
+  void (*activate[2])(Activation, int64_t rows, int64_t units, void* x, const void* bias);
+  // grad *= f'(x) in place, where y = f(x)
+  void (*activate_backward[2])(Activation, int64_t count, void* grad, const void* y);
+  void (*exponential[2])(int64_t count, void* x);
+  void (*sgd[2])(int64_t count, void* w, const void* grad, void* velocity, const Sgd&);
+  // grad += l2 w; adds w² and |w| to the two sums
+  void (*add_decay[2])(int64_t count, const void* w, void* grad, double l2, double* sums);
   // null if the variant has no fused multiply-add; `panel` has kPanel elements
-  void (*multiply)(const Product&, float* panel);
+  void (*multiply)(const Product<float>&, float* panel);
+  void (*multiply_doubles)(const Product<double>&, double* panel);
 };
 
 // null if the variant was not compiled for this processor family
@@ -81,5 +100,7 @@ const Kernels* avx512_kernels();
 const Kernels* avx2_kernels();
 const Kernels* neon_kernels();
 const Kernels* plain_kernels();
+
+const Kernels& active_kernels();
 
 }  // namespace bridle

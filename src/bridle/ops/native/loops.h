@@ -6,6 +6,8 @@
 
 #include <cstring>
 
+#include "activations.h"
+#include "updates.h"
 #include "half.h"
 #include "kernels.h"
 
@@ -124,63 +126,6 @@ void prox(int64_t count, const void* w, const void* moment, void* out, const Pro
       });
 }
 
-template <class Isa, class T, bool kProx, bool kAverage>
-void adam_loop(int64_t count, T* w, const T* grad, T* moment, T* square, T* average,
-               const Adam& by) {
-  using V = typename Wide<Isa, T>::type;
-  const auto fill = [](double value) { return Isa::fill(V{}, value); };
-  const V beta1 = fill(by.beta1), rest1 = fill(1.0 - by.beta1);
-  const V beta2 = fill(by.beta2), rest2 = fill(1.0 - by.beta2);
-  const V rate = fill(by.rate), eps = fill(by.eps), one = fill(1.0);
-  const V correction1 = fill(by.correction1), correction2 = fill(by.correction2);
-  const V l1 = fill(by.l1), l2 = fill(by.l2), moved = fill(1.0 - by.average);
-  const auto body = [&](T* to, const T* g, T* m, T* v, T* a) {
-    // load everything before storing anything: arrays are often a multiple of 4096 bytes apart, and
-    // then a load waits for a store at the same offset of another page
-    const V slope = Isa::load(g), m_old = Isa::load(m), v_old = Isa::load(v), x_old = Isa::load(to);
-    const V a_old = kAverage ? Isa::load(a) : x_old;
-    const V first = Isa::add(Isa::mul(beta1, m_old), Isa::mul(rest1, slope));
-    const V second = Isa::add(Isa::mul(beta2, v_old), Isa::mul(rest2, Isa::mul(slope, slope)));
-    const V step = Isa::div(rate, Isa::add(Isa::sqrt(Isa::mul(second, correction2)), eps));
-    V x = Isa::sub(x_old, Isa::mul(step, Isa::mul(first, correction1)));
-    if constexpr (kProx) {
-      x = Isa::sub(x, Isa::clamp(x, Isa::mul(step, l1)));
-      x = Isa::div(x, Isa::add(one, Isa::mul(step, l2)));
-    }
-    Isa::store(m, first);
-    Isa::store(v, second);
-    Isa::store(to, x);
-    if constexpr (kAverage) Isa::store(a, Isa::add(a_old, Isa::mul(moved, Isa::sub(x, a_old))));
-  };
-  int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) {
-    body(w + i, grad + i, moment + i, square + i, kAverage ? average + i : nullptr);
-  }
-  if (i == count) return;
-  T pads[5][kLanes] = {};
-  const size_t size = sizeof(T) * static_cast<size_t>(count - i);
-  std::memcpy(pads[0], w + i, size);
-  std::memcpy(pads[1], grad + i, size);
-  std::memcpy(pads[2], moment + i, size);
-  std::memcpy(pads[3], square + i, size);
-  if constexpr (kAverage) std::memcpy(pads[4], average + i, size);
-  body(pads[0], pads[1], pads[2], pads[3], pads[4]);
-  std::memcpy(w + i, pads[0], size);
-  std::memcpy(moment + i, pads[2], size);
-  std::memcpy(square + i, pads[3], size);
-  if constexpr (kAverage) std::memcpy(average + i, pads[4], size);
-}
-
-template <class Isa, class T>
-void adam(int64_t count, void* w, const void* grad, void* moment, void* square, void* average,
-          const Adam& by) {
-  const bool prox = by.l1 != 0 || by.l2 != 0;
-  auto* loop = prox ? (average ? adam_loop<Isa, T, true, true> : adam_loop<Isa, T, true, false>)
-                    : (average ? adam_loop<Isa, T, false, true> : adam_loop<Isa, T, false, false>);
-  loop(count, static_cast<T*>(w), static_cast<const T*>(grad), static_cast<T*>(moment),
-       static_cast<T*>(square), static_cast<T*>(average), by);
-}
-
 template <class Isa, class T>
 void add_squares(int64_t count, const void* w, void* squares) {
   T* sums = static_cast<T*>(squares);
@@ -277,21 +222,28 @@ void draw_words(const RowState& row, uint64_t group, int64_t groups, uint32_t* w
 }
 
 template <class Isa>
-const Kernels* table_of(void (*multiply)(const Product&, float*)) {
+const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
+                        void (*multiply_doubles)(const Product<double>&, double*)) {
   static const Kernels table = {
       Isa::name,
       {dropout<Isa, float>, dropout<Isa, double>, dropout<Isa, BFloat16>, dropout<Isa, Float16>},
       {relu_backward<Isa, float>, relu_backward<Isa, double>, relu_backward<Isa, BFloat16>,
        relu_backward<Isa, Float16>},
       {prox<Isa, float>, prox<Isa, double>, prox<Isa, BFloat16>, prox<Isa, Float16>},
-      {adam<Isa, float>, adam<Isa, double>},
+      {adam<float>, adam<double>},
       {add_squares<Isa, float>, add_squares<Isa, double>},
       {scale_by<Isa, float>, scale_by<Isa, double>},
       draw_bits<Isa>,
       draw_words<Isa>,
       {masked_forward<Isa, float>, masked_forward<Isa, double>},
       {masked_backward<Isa, float>, masked_backward<Isa, double>},
+      {activate<float>, activate<double>},
+      {activate_backward<float>, activate_backward<double>},
+      {exponential<float>, exponential<double>},
+      {sgd<float>, sgd<double>},
+      {add_decay<float>, add_decay<double>},
       multiply,
+      multiply_doubles,
   };
   return &table;
 }

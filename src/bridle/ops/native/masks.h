@@ -33,6 +33,21 @@ inline uint32_t threshold_of(double keep) {
 // The factor of kept elements, with inverted scaling.
 inline double scale_of(uint32_t threshold) { return 65536.0 / threshold; }
 
+// A mask of one network at one step, and the factor of kept elements.
+struct Drawn {
+  MaskKey key;
+  double scale;
+  bool drops;
+
+  Drawn(uint64_t seed, int64_t stream, int64_t step, double keep)
+      : Drawn(seed, stream, step, threshold_of(keep)) {}
+
+  Drawn(uint64_t seed, int64_t stream, int64_t step, uint32_t threshold)
+      : key(seed, static_cast<uint64_t>(stream), static_cast<uint64_t>(step), threshold),
+        scale(scale_of(threshold)),
+        drops(threshold < 65536) {}
+};
+
 // The masks of a population: a key for each member, and the addresses of its rows.
 struct Masks {
   std::vector<MaskKey> keys;

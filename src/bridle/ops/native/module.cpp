@@ -22,9 +22,9 @@
 #include "kernels.h"
 #include "masks.h"
 #include "norms.h"
-#include "population.h"
 #include "subnormals.h"
 #include "threads.h"
+#include "training.h"
 
 namespace nb = nanobind;
 
@@ -245,34 +245,6 @@ void draw_words(int64_t members, int64_t rows, int64_t groups, Address out, Addr
         });
 }
 
-// Whether the active variant has the products that `population_steps` needs.
-bool multiplies() { return active->multiply != nullptr; }
-
-const Kernels& multiplying() {
-  const Kernels* kernels = active;
-  if (kernels->multiply == nullptr) throw std::runtime_error("this variant does not multiply");
-  return *kernels;
-}
-
-void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
-                         int64_t first_step, const std::vector<int64_t>& sizes,
-                         const std::vector<std::vector<Address>>& states, int64_t classes,
-                         const std::vector<Address>& data, int threads) {
-  const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
-                         states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
-                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9]};
-  population_steps(multiplying(), of, threads);
-}
-
-// out[i, j] = sum_k a[i, k] b[k, j], for the tests.
-void multiply(int64_t rows, int64_t terms, int64_t columns, Address a, int64_t a_row,
-              int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
-  std::vector<float> panel(static_cast<size_t>(kPanel));
-  multiplying().multiply({rows, terms, columns, read<float>(a), a_row, a_term, read<float>(b),
-                          b_term, b_column, reinterpret_cast<float*>(out)},
-                         panel.data());
-}
-
 // The mask itself, from any group on, for the tests.
 std::vector<bool> keep_bits(int64_t seed, int64_t stream, int64_t step, int64_t row, uint64_t group,
                             int64_t groups, uint32_t threshold) {
@@ -318,6 +290,8 @@ bool use(const std::string& name) {
 
 int usable_threads(int wanted) { return in_child.load() ? 1 : wanted; }
 
+const Kernels& active_kernels() { return *active; }
+
 }  // namespace bridle
 
 NB_MODULE(_native, m) {
@@ -338,9 +312,7 @@ NB_MODULE(_native, m) {
   m.def("masked_forward", &masked_forward, unlocked);
   m.def("masked_backward", &masked_backward, unlocked);
   m.def("take_blocks", &take_blocks, unlocked);
-  m.def("multiplies", &multiplies, "Whether the active variant multiplies matrices.");
-  m.def("multiply", &multiply, unlocked);
-  m.def("population_steps", &population_steps_of, unlocked);
+  add_training(m);
   m.def("draw_words", &draw_words, unlocked);
   m.def("keep_bits", &keep_bits);
 }

@@ -193,6 +193,10 @@ struct Neon {
     for (int k = 0; k < 4; ++k) sum.v[k] = vfmaq_n_f32(sum.v[k], b.v[k], a);
     return sum;
   }
+  static Double fused(double a, const Double& b, Double sum) {
+    for (int k = 0; k < 8; ++k) sum.v[k] = vfmaq_n_f64(sum.v[k], b.v[k], a);
+    return sum;
+  }
   static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {
     float turned[16];
     const float32x4x4_t four = {{vld1q_f32(from), vld1q_f32(from + step),
@@ -230,7 +234,7 @@ struct Neon {
 
 }  // namespace
 
-const Kernels* neon_kernels() { return table_of<Neon>(multiply<Neon>); }
+const Kernels* neon_kernels() { return multiplying_table<Neon>(); }
 
 }  // namespace bridle
 

@@ -22,21 +22,6 @@ float* at(Address address, int64_t element) {
   return reinterpret_cast<float*>(address) + element;
 }
 
-// A mask of one member at one step, and the factor of kept elements.
-struct Drawn {
-  MaskKey key;
-  double scale;
-  bool drops;
-
-  Drawn(uint64_t seed, int64_t stream, int64_t step, double keep)
-      : Drawn(seed, stream, step, threshold_of(keep)) {}
-
-  Drawn(uint64_t seed, int64_t stream, int64_t step, uint32_t threshold)
-      : key(seed, static_cast<uint64_t>(stream), static_cast<uint64_t>(step), threshold),
-        scale(scale_of(threshold)),
-        drops(threshold < 65536) {}
-};
-
 // One thread's buffers, and the training of one member.
 class Trainer {
  public:

@@ -4,6 +4,10 @@
 
 #include <cstdint>
 
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
 namespace bridle {
 
 // The number of threads to use: `wanted`, or one in a forked child, which has lost the pool.
@@ -24,6 +28,30 @@ void split(int64_t count, int threads, const Work& work) {
 #endif
   (void)threads;
   if (count > 0) work(int64_t{0}, count);
+}
+
+// Calls `work(part, parts)` on each thread of a team of at most `threads`.
+template <class Work>
+void team(int threads, const Work& work) {
+#ifdef _OPENMP
+  if (threads > 1) {
+#pragma omp parallel num_threads(threads)
+    work(omp_get_thread_num(), omp_get_num_threads());
+    return;
+  }
+#endif
+  (void)threads;
+  work(0, 1);
+}
+
+// Waits for the other threads of the team.
+inline void meet(int parts) {
+#ifdef _OPENMP
+  if (parts > 1) {
+#pragma omp barrier
+  }
+#endif
+  (void)parts;
 }
 
 }  // namespace bridle

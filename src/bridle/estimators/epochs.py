@@ -1,0 +1,197 @@
+"""One epoch of mini-batch training, by the compiled steps where they fit, else by torch.
+
+Both take the same steps, with the same numbers to rounding. The compiled ones are one call for the
+whole epoch, or several of a fraction of a second each, so that an interrupt can act.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+import torch
+from sklearn.utils import gen_batches
+from torch import Tensor
+
+from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
+from bridle.estimators.perceptron import Masks, Perceptron
+from bridle.estimators.prediction import row_loader
+from bridle.ops import max_norm_step
+from bridle.ops.cpu import multiplies
+from bridle.ops.perceptron import PerceptronState, perceptron_steps
+
+__all__ = ["Batches", "Penalties", "epoch_losses"]
+
+Array = np.ndarray[Any, np.dtype[Any]]
+# in products of a weight and a row, of which a call makes some 2**33 in a second
+_PER_CALL, _PER_STEP = 2**30, 2**31
+_MOST_WEIGHTS = 2**19  # with more, torch's libraries are faster
+
+
+@dataclass(frozen=True)
+class Penalties:
+    """The strengths of the penalties, as the estimators name them."""
+
+    alpha: float
+    l1: float
+    max_norm: float | None
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The training samples as tensors, with the batch size.
+
+    Attributes
+    ----------
+    X : Tensor or callable
+        ``[rows, inputs]``. If the compiled steps do not fit, a function from row indices to rows.
+    y : Tensor
+        ``[rows, outputs]``.
+    weight : Tensor, optional
+        Weights of the rows.
+    size : int
+        Rows of a batch.
+    counts : array
+        Rows of each batch; the last may have fewer.
+    """
+
+    X: Tensor | Callable[[Tensor], Tensor]
+    y: Tensor
+    weight: Tensor | None
+    size: int
+    counts: Array
+
+    @classmethod
+    def of(cls, network: Perceptron, X: Any, y: Array, weight: Array | None, size: int) -> Batches:
+        """Return the samples with the dtype and the device of the network's parameters."""
+        like = network.flat
+        fits = network.penalized <= _MOST_WEIGHTS and network.penalized * size <= _PER_STEP
+        on_cpu = like.device.type == "cpu" and multiplies()
+        compiled = fits and on_cpu and not scipy.sparse.issparse(X)
+        return cls(
+            _read_only(X, like) if compiled else row_loader(X, like),
+            _copied(y, like),
+            None if weight is None else _copied(weight, like),
+            size,
+            np.diff([*range(0, len(y), size), len(y)]).astype(np.float64),
+        )
+
+    def taken(self, order: Array) -> tuple[Array, Array]:
+        """Return the rows of an epoch, and how many each batch has, without batches of no weight.
+
+        There is nothing to learn from such a batch; its penalty is left out too.
+        """
+        if self.weight is None:
+            return order, self.counts
+        starts = np.arange(0, len(order), self.size)
+        totals = np.add.reduceat(self.weight.cpu().numpy()[order], starts)
+        if (totals > 0).all():
+            return order, self.counts
+        return order[np.repeat(totals > 0, self.counts.astype(np.intp))], self.counts[totals > 0]
+
+
+def _read_only(X: Array, like: Tensor) -> Tensor:
+    """Return rows that nothing writes to, without a copy where that is possible."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(np.ascontiguousarray(X)).to(like)
+
+
+def _copied(values: Array, like: Tensor) -> Tensor:
+    """Return a contiguous copy in native byte order; a view of a read-only array would warn."""
+    kind = str(like.dtype).removeprefix("torch.")
+    return torch.from_numpy(values.astype(kind, order="C")).to(like)
+
+
+def epoch_losses(
+    network: Perceptron,
+    optimizer: AdamOptimizer | SGDOptimizer,
+    batches: Batches,
+    order: Array,
+    masks: Masks,
+    penalties: Penalties,
+    first_step: int,
+) -> Iterator[Tensor]:
+    """Take the steps of one epoch; yield the losses of steps that were taken, penalties included.
+
+    ``order`` has the row indices. ``first_step`` is in the address of the first masks.
+    """
+    rows, data = torch.from_numpy(order), batches.X
+    more = masks, penalties, first_step
+    if isinstance(data, Tensor):
+        yield from _compiled_steps(network, optimizer, batches, data, rows, *more)
+    else:
+        yield from _torch_steps(network, optimizer, batches, data, rows, *more)
+
+
+def _compiled_steps(
+    network: Perceptron,
+    optimizer: AdamOptimizer | SGDOptimizer,
+    batches: Batches,
+    X: Tensor,
+    order: Tensor,
+    masks: Masks,
+    penalties: Penalties,
+    first_step: int,
+) -> Iterator[Tensor]:
+    at_once, end = (
+        max(1, _PER_CALL // (network.penalized * batches.size)),
+        -(-len(order) // batches.size),
+    )
+    for start in range(0, end, at_once):
+        steps = min(at_once, end - start)
+        yield perceptron_steps(
+            PerceptronState(network.flat, network.gradient, *optimizer.state),
+            sizes=network.sizes,
+            activation=network.activation,
+            out_activation=network.out_activation,
+            solver=optimizer.name,
+            X=X,
+            y=batches.y,
+            weight=batches.weight,
+            order=order[start * batches.size : (start + steps) * batches.size],
+            batch_size=batches.size,
+            strengths=optimizer.strengths(steps, penalties.l1),
+            alpha=penalties.alpha,
+            l1=penalties.l1,
+            max_norm=np.inf if penalties.max_norm is None else penalties.max_norm,
+            keep_probs=(masks.input_keep_prob, masks.keep_prob, masks.drop_connect_keep_prob),
+            seed=masks.seed,
+            first_step=first_step + start,
+        )
+
+
+def _torch_steps(
+    network: Perceptron,
+    optimizer: AdamOptimizer | SGDOptimizer,
+    batches: Batches,
+    load: Callable[[Tensor], Tensor],
+    order: Tensor,
+    masks: Masks,
+    penalties: Penalties,
+    first_step: int,
+) -> Iterator[Tensor]:
+    order = order.to(network.flat.device)
+    penalized = network.flat[: network.penalized]
+    gradient = network.gradient[: network.penalized]
+    for step, part in enumerate(gen_batches(len(order), batches.size), first_step):
+        batch = order[part]
+        weight = None if batches.weight is None else batches.weight[batch]
+        targets = batches.y.index_select(0, batch)
+        loss = network.step_gradient(load(batch), targets, weight, masks, step)
+        if penalties.alpha:
+            strength = penalties.alpha / (len(batch) if weight is None else float(weight.sum()))
+            loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
+            gradient.add_(penalized, alpha=strength)
+        if penalties.l1:
+            loss.add_(penalized.abs().sum(), alpha=penalties.l1)
+        optimizer.step(network, penalties.l1)
+        if penalties.max_norm is not None:
+            bound = torch.tensor([penalties.max_norm], dtype=torch.float64)
+            for layer in network.weights:
+                max_norm_step(layer[None], bound)
+        yield loss[None]

@@ -1,0 +1,337 @@
+// A step has the order of the estimators' own step in torch: rows, masks of inputs, weights and
+// units, loss, backward pass, penalties, Adam or SGD, max-norm.
+//
+// Each thread takes its rows of a batch through the network and back. After all have met, each takes
+// its rows of every layer's weights: their gradient, and their update.
+#include "perceptron.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <memory>
+#include <numeric>
+
+#include "losses.h"
+#include "norms.h"
+#include "subnormals.h"
+#include "threads.h"
+
+namespace bridle {
+namespace {
+
+constexpr int64_t kApart = 16 + 64 / sizeof(float);  // arrays must not lie 4096 bytes apart
+constexpr int64_t kWorthOne = 1 << 18;  // products of a weight and a row that are worth a thread
+
+const auto& product_of(const Kernels& kernels, float) { return kernels.multiply; }
+const auto& product_of(const Kernels& kernels, double) { return kernels.multiply_doubles; }
+
+template <class T>
+class Stepper {
+ public:
+  Stepper(const Kernels& kernels, const PerceptronSteps& of, int threads)
+      : kernels_(kernels), of_(of), layers_(of.layers()) {
+    int64_t at = 0, inputs_of_all = 0, needed = threads * (kPanel + kApart) + of.batch;
+    for (int64_t l = 0; l < layers_; ++l) {
+      weights_at_.push_back(at);
+      at += count(l);
+      inputs_of_all += inputs(l);
+    }
+    for (int64_t l = 0; l < layers_; ++l) {
+      biases_at_.push_back(at);
+      at += outputs(l);
+    }
+    keeps_active_ = keeps(1) && of.activation != kRelu;
+    const int64_t copies = keeps_active_ ? 3 : 2;
+    for (int64_t l = 0; l <= layers_; ++l) needed += copies * (of.batch * size(l) + kApart);
+    for (int64_t l = 0; l < layers_; ++l) needed += keeps(2) ? count(l) + kApart : 0;
+    room_.reset(new T[static_cast<size_t>(needed)]);  // not initialized
+    next_ = room_.get();
+    for (int64_t l = 0; l <= layers_; ++l) {
+      below_.push_back(take(of.batch * size(l)));
+      slopes_.push_back(take(of.batch * size(l)));
+      active_.push_back(keeps_active_ ? take(of.batch * size(l)) : below_.back());
+    }
+    for (int64_t l = 0; l < layers_; ++l) masked_.push_back(keeps(2) ? take(count(l)) : nullptr);
+    for (int part = 0; part < threads; ++part) panels_.push_back(take(kPanel));
+    row_losses_ = next_;
+    sums_.resize(static_cast<size_t>(2 * inputs_of_all));
+  }
+
+  void run(int part, int parts) {
+    const FlushSubnormals flush;
+    for (int64_t s = 0; s < of_.steps(); ++s) step(s, part, parts);
+  }
+
+ private:
+  static constexpr DType kType = sizeof(T) == sizeof(float) ? kFloat32 : kFloat64;
+
+  static size_t index(int64_t i) { return static_cast<size_t>(i); }
+  T* take(int64_t size) {
+    T* taken = next_;
+    next_ += size + kApart;
+    return taken;
+  }
+  int64_t size(int64_t l) const { return of_.sizes[index(l)]; }
+  int64_t inputs(int64_t l) const { return size(l); }
+  int64_t outputs(int64_t l) const { return size(l + 1); }
+  int64_t count(int64_t l) const { return inputs(l) * outputs(l); }
+  bool keeps(int kind) const { return of_.keeps[kind] < 1.0; }
+  T* weights(Address of, int64_t l) const { return reinterpret_cast<T*>(of) + weights_at_[index(l)]; }
+  T* biases(Address of, int64_t l) const { return reinterpret_cast<T*>(of) + biases_at_[index(l)]; }
+  Drawn mask(int kind, int64_t stream, int64_t s) const {
+    return Drawn(of_.seed, stream, of_.first_step + s, of_.keeps[kind]);
+  }
+  void drop(const Drawn& by, uint64_t row, int64_t from, int64_t count, const T* x, T* out,
+            const T* bias = nullptr, bool relu = false) const {
+    kernels_.dropout[kType](RowState(by.key, row), static_cast<uint64_t>(from), count, x, bias, out,
+                            by.scale, relu);
+  }
+
+  // The part of a layer's weights, in whole groups of a mask if they have one.
+  int64_t first_input(int64_t l, int part, int parts) const {
+    const int64_t whole = keeps(2) ? kGroup / std::gcd<int64_t>(kGroup, outputs(l)) : 1;
+    return std::min(inputs(l), inputs(l) * part / parts / whole * whole);
+  }
+  int64_t end_input(int64_t l, int part, int parts) const {
+    return part + 1 == parts ? inputs(l) : first_input(l, part + 1, parts);
+  }
+
+  void step(int64_t s, int part, int parts) {
+    const int64_t* order = read<int64_t>(of_.order) + s * of_.batch;
+    const int64_t rows = std::min(of_.batch, of_.rows - s * of_.batch);
+    T total = static_cast<T>(rows);
+    if (of_.weight) {
+      total = T(0);
+      for (int64_t b = 0; b < rows; ++b) total += read<T>(of_.weight)[order[b]];
+    }
+    if (keeps(2)) {
+      mask_weights(s, part, parts);
+      meet(parts);
+    }
+    T* panel = panels_[index(part)];
+    const int64_t first = rows * part / parts, end = rows * (part + 1) / parts;
+    if (first < end) {
+      take_rows(order, s, first, end);
+      forward(s, first, end, panel);
+      slope_of_loss(order, total, first, end);
+      backward(s, first, end, panel);
+    }
+    meet(parts);
+    T loss = T(0);
+    if (part == 0) {
+      for (int64_t b = 0; b < rows; ++b) loss += row_losses_[b];
+    }
+    update(s, rows, static_cast<double>(total), part, parts, panel);
+    meet(parts);
+    if (part == 0) write_loss(s, static_cast<double>(loss), static_cast<double>(total));
+    if (std::isinf(of_.bound)) return;
+    for (int64_t l = part; l < layers_; l += parts) {
+      bound_columns(kernels_, inputs(l), outputs(l), weights(of_.parameters, l), of_.bound, kType);
+    }
+    meet(parts);
+  }
+
+  void mask_weights(int64_t s, int part, int parts) const {
+    for (int64_t l = 0; l < layers_; ++l) {
+      const int64_t from = first_input(l, part, parts) * outputs(l);
+      const int64_t to = end_input(l, part, parts) * outputs(l);
+      if (from < to) {
+        drop(mask(2, 2 * l + 1, s), 0, from, to - from, weights(of_.parameters, l) + from,
+             masked_[index(l)] + from);
+      }
+    }
+  }
+
+  void take_rows(const int64_t* order, int64_t s, int64_t first, int64_t end) const {
+    const int64_t units = size(0);
+    const Drawn by = mask(0, 0, s);
+    for (int64_t b = first; b < end; ++b) {
+      const T* from = read<T>(of_.X) + order[b] * units;
+      T* to = below_[0] + b * units;
+      if (by.drops) {
+        drop(by, static_cast<uint64_t>(b), 0, units, from, to);
+      } else {
+        std::memcpy(to, from, sizeof(T) * index(units));
+      }
+    }
+  }
+
+  const T* used_weights(int64_t l) const {
+    return keeps(2) ? masked_[index(l)] : weights(of_.parameters, l);
+  }
+
+  void forward(int64_t s, int64_t first, int64_t end, T* panel) const {
+    for (int64_t l = 0; l < layers_; ++l) {
+      const int64_t in = inputs(l), units = outputs(l), rows = end - first;
+      const T* bias = biases(of_.parameters, l);
+      T *out = below_[index(l + 1)] + first * units, *active = active_[index(l + 1)] + first * units;
+      product_of(kernels_, T())({rows, in, units, below_[index(l)] + first * in, in, 1,
+                                 used_weights(l), units, 1, active},
+                                panel);
+      if (l + 1 == layers_) {
+        kernels_.activate[kType](kIdentity, rows, units, active, bias);
+        return;
+      }
+      const bool relu = of_.activation == kRelu, drops = keeps(1);
+      if (!drops || !relu) kernels_.activate[kType](of_.activation, rows, units, active, bias);
+      if (!drops) continue;
+      const Drawn by = mask(1, 2 * (l + 1), s);
+      for (int64_t b = 0; b < rows; ++b) {
+        drop(by, static_cast<uint64_t>(first + b), 0, units, active + b * units, out + b * units,
+             relu ? bias : nullptr, relu);
+      }
+    }
+  }
+
+  // Losses of the rows, and the gradient of their mean with respect to the scores. As in scikit-learn,
+  // the squared error is the mean over the outputs, but the gradient that of the sum.
+  void slope_of_loss(const int64_t* order, T total, int64_t first, int64_t end) const {
+    const int64_t units = size(layers_), count = (end - first) * units;
+    const T* scores = active_[index(layers_)] + first * units;
+    T* slope = slopes_[index(layers_)] + first * units;
+    std::memcpy(slope, scores, sizeof(T) * index(count));
+    if (of_.loss == kCrossEntropy) {
+      for (int64_t i = 0; i < count; i += units) {
+        const T most = *std::max_element(scores + i, scores + i + units);
+        for (int64_t j = 0; j < units; ++j) slope[i + j] -= most;
+      }
+    }
+    if (of_.loss == kCrossEntropy || of_.loss == kPoisson) {
+      kernels_.exponential[kType](count, slope);
+    } else if (of_.loss == kBinary) {
+      kernels_.activate[kType](kLogistic, 1, count, slope, nullptr);
+    }
+    for (int64_t b = first; b < end; ++b, slope += units, scores += units) {
+      const T* y = read<T>(of_.y) + order[b] * units;
+      const T weight = of_.weight ? read<T>(of_.weight)[order[b]] : T(1);
+      const T factor = of_.weight ? weight / total : T(1) / total;
+      T loss = T(0);
+      if (of_.loss == kCrossEntropy) {
+        loss = cross_entropy(units, scores, slope, y);
+      } else {
+        for (int64_t j = 0; j < units; ++j) loss += loss_of(of_.loss, scores[j], slope[j], y[j]);
+        if (of_.loss == kSquaredError) loss *= T(0.5) / static_cast<T>(units);
+      }
+      row_losses_[b] = loss * weight;
+      for (int64_t j = 0; j < units; ++j) slope[j] = (slope[j] - y[j]) * factor;
+    }
+  }
+
+  void backward(int64_t s, int64_t first, int64_t end, T* panel) const {
+    for (int64_t l = layers_ - 1; l > 0; --l) {
+      const int64_t in = inputs(l), units = outputs(l), rows = end - first;
+      T* slope = slopes_[index(l)] + first * in;
+      product_of(kernels_, T())({rows, units, in, slopes_[index(l + 1)] + first * units, units, 1,
+                                 used_weights(l), 1, units, slope},
+                                panel);
+      if (keeps(1)) {
+        const Drawn by = mask(1, 2 * l, s);
+        if (of_.activation == kRelu) {
+          kernels_.relu_backward[kType](rows * in, slope, below_[index(l)] + first * in, slope,
+                                        by.scale);
+          continue;
+        }
+        for (int64_t b = 0; b < rows; ++b) {
+          drop(by, static_cast<uint64_t>(first + b), 0, in, slope + b * in, slope + b * in);
+        }
+      }
+      kernels_.activate_backward[kType](of_.activation, rows * in, slope,
+                                        active_[index(l)] + first * in);
+    }
+  }
+
+  void update(int64_t s, int64_t rows, double total, int part, int parts, T* panel) {
+    const double l2 = of_.alpha / total;
+    double* sums = sums_.data();
+    for (int64_t l = 0; l < layers_; ++l) {
+      const int64_t in = inputs(l), units = outputs(l);
+      const int64_t first = first_input(l, part, parts), end = end_input(l, part, parts);
+      const T* slope = slopes_[index(l + 1)];
+      T* gradient = weights(of_.gradient, l) + first * units;
+      if (first < end) {
+        product_of(kernels_, T())({end - first, rows, units, below_[index(l)] + first, 1, in, slope,
+                                   units, 1, gradient},
+                                  panel);
+        if (keeps(2)) {
+          drop(mask(2, 2 * l + 1, s), 0, first * units, (end - first) * units, gradient, gradient);
+        }
+        if (of_.alpha != 0 || of_.l1 != 0) {
+          for (int64_t i = first; i < end; ++i) {
+            sums[2 * i] = sums[2 * i + 1] = 0.0;
+            kernels_.add_decay[kType](units, weights(of_.parameters, l) + i * units,
+                                      gradient + (i - first) * units, l2, sums + 2 * i);
+          }
+        }
+        move(s, (end - first) * units, weights_at_[index(l)] + first * units, true);
+      }
+      sums += 2 * in;
+      const int64_t from = units * part / parts, to = units * (part + 1) / parts;
+      T* of_biases = biases(of_.gradient, l);
+      std::fill(of_biases + from, of_biases + to, T(0));
+      for (int64_t b = 0; b < rows; ++b) {
+        for (int64_t j = from; j < to; ++j) of_biases[j] += slope[b * units + j];
+      }
+      move(s, to - from, biases_at_[index(l)] + from, false);
+    }
+  }
+
+  // Moves parameters from an offset on by their gradients; only weights have penalties.
+  void move(int64_t s, int64_t count, int64_t offset, bool penalized) const {
+    const double* strengths = read<double>(of_.strengths) + 9 * s;
+    const auto at = [offset](Address of) { return reinterpret_cast<T*>(of) + offset; };
+    T *w = at(of_.parameters), *moment = at(of_.moment);
+    if (of_.solver == kSgd) {
+      const double threshold = penalized ? strengths[2] : 0.0;
+      const Sgd by = {strengths[0], strengths[1], threshold, strengths[3] != 0};
+      kernels_.sgd[kType](count, w, at(of_.gradient), moment, by);
+      return;
+    }
+    Adam by = adam_of(strengths);
+    if (!penalized) by.l1 = by.l2 = 0.0;
+    kernels_.adam[kType](count, w, at(of_.gradient), moment, at(of_.square), nullptr, by);
+  }
+
+  void write_loss(int64_t s, double loss, double total) const {
+    double squares = 0.0, sizes = 0.0;
+    for (size_t i = 0; i < sums_.size(); i += 2) {
+      squares += sums_[i];
+      sizes += sums_[i + 1];
+    }
+    reinterpret_cast<double*>(of_.losses)[s] =
+        loss / total + 0.5 * of_.alpha / total * squares + of_.l1 * sizes;
+  }
+
+  const Kernels& kernels_;
+  const PerceptronSteps& of_;
+  const int64_t layers_;
+  bool keeps_active_;  // whether outputs of activations are kept beside the dropped ones
+  std::vector<int64_t> weights_at_, biases_at_;
+  std::unique_ptr<T[]> room_;
+  T *next_, *row_losses_;
+  // by layer: its input, after dropout; the same before; the gradient of its sums; its masked weights
+  std::vector<T*> below_, active_, slopes_, masked_;
+  std::vector<T*> panels_;    // by thread
+  std::vector<double> sums_;  // of squares and of sizes, for each input of each layer
+};
+
+template <class T>
+void steps_of(const Kernels& kernels, const PerceptronSteps& of, int threads) {
+  Stepper<T> stepper(kernels, of, threads);  // allocated here, where bad_alloc can be thrown
+  team(threads, [&](int part, int parts) { stepper.run(part, parts); });
+}
+
+}  // namespace
+
+void perceptron_steps(const Kernels& kernels, const PerceptronSteps& of, DType dtype, int threads) {
+  int64_t weights = 0;
+  for (int64_t l = 0; l < of.layers(); ++l) weights += of.sizes[l] * of.sizes[l + 1];
+  const int64_t worth = std::max<int64_t>(1, weights * of.batch / kWorthOne);
+  const int used = static_cast<int>(std::min<int64_t>(usable_threads(threads), worth));
+  if (dtype == kFloat64) {
+    steps_of<double>(kernels, of, used);
+  } else {
+    steps_of<float>(kernels, of, used);
+  }
+}
+
+}  // namespace bridle

@@ -1,0 +1,111 @@
+// The functions of the Python module that multiply matrices and train networks.
+//
+// Tensors come as addresses; the Python code checks them.
+#include "training.h"
+
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <vector>
+
+#include "kernels.h"
+#include "masks.h"
+#include "perceptron.h"
+#include "population.h"
+
+namespace nb = nanobind;
+
+namespace bridle {
+namespace {
+
+// Whether the active variant has products.
+bool multiplies() { return active_kernels().multiply != nullptr; }
+
+const Kernels& multiplying() {
+  if (!multiplies()) throw std::runtime_error("this variant does not multiply");
+  return active_kernels();
+}
+
+void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
+                         int64_t first_step, const std::vector<int64_t>& sizes,
+                         const std::vector<std::vector<Address>>& states, int64_t classes,
+                         const std::vector<Address>& data, int threads) {
+  const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
+                         states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
+                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9]};
+  population_steps(multiplying(), of, threads);
+}
+
+void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activation, int loss,
+                         int solver, int64_t rows, int64_t batch, int64_t first_step, uint64_t seed,
+                         const std::vector<Address>& data, const std::vector<double>& numbers,
+                         int threads) {
+  const PerceptronSteps of = {sizes,
+                              static_cast<Activation>(activation),
+                              static_cast<Loss>(loss),
+                              static_cast<Solver>(solver),
+                              rows,
+                              batch,
+                              first_step,
+                              seed,
+                              data[0],
+                              data[1],
+                              data[2],
+                              data[3],
+                              data[4],
+                              data[5],
+                              data[6],
+                              data[7],
+                              data[8],
+                              data[9],
+                              numbers[0],
+                              numbers[1],
+                              numbers[2],
+                              {numbers[3], numbers[4], numbers[5]}};
+  perceptron_steps(multiplying(), of, static_cast<DType>(dtype), threads);
+}
+
+template <class T>
+void multiply(void (*by)(const Product<T>&, T*), const std::vector<int64_t>& sizes, Address a,
+              int64_t a_row, int64_t a_term, Address b, int64_t b_term, int64_t b_column,
+              Address out) {
+  std::vector<T> panel(static_cast<size_t>(kPanel));
+  by({sizes[0], sizes[1], sizes[2], read<T>(a), a_row, a_term, read<T>(b), b_term, b_column,
+      reinterpret_cast<T*>(out)},
+     panel.data());
+}
+
+// out[i, j] = sum_k a[i, k] b[k, j], for the tests; sizes are rows, terms and columns.
+void multiply_of(int dtype, const std::vector<int64_t>& sizes, Address a, int64_t a_row,
+                 int64_t a_term, Address b, int64_t b_term, int64_t b_column, Address out) {
+  const Kernels& kernels = multiplying();
+  if (dtype == kFloat64) {
+    multiply(kernels.multiply_doubles, sizes, a, a_row, a_term, b, b_term, b_column, out);
+  } else {
+    multiply(kernels.multiply, sizes, a, a_row, a_term, b, b_term, b_column, out);
+  }
+}
+
+// x = f(x + bias) for one row, for the tests; without a bias, f is the exponential.
+void activate_of(int dtype, int activation, int64_t count, Address x, Address bias) {
+  void* at = mutable_bytes(x, 0, 1);
+  if (bias) {
+    active_kernels().activate[dtype](static_cast<Activation>(activation), 1, count, at,
+                                     read<void>(bias));
+  } else {
+    active_kernels().exponential[dtype](count, at);
+  }
+}
+
+}  // namespace
+
+void add_training(nb::module_& m) {
+  const auto unlocked = nb::call_guard<nb::gil_scoped_release>();
+  m.def("multiplies", &multiplies, "Whether the active variant multiplies matrices.");
+  m.def("multiply", &multiply_of, unlocked);
+  m.def("activate", &activate_of, unlocked);
+  m.def("population_steps", &population_steps_of, unlocked);
+  m.def("perceptron_steps", &perceptron_steps_of, unlocked);
+}
+
+}  // namespace bridle
