@@ -94,13 +94,19 @@ def test_a_run_directory_is_not_overwritten_and_must_fit(tmp_path):
         bridle.search(a_table(), "y", directory=run, **FAST)
     with pytest.raises(UsageError, match="holds a search on other data"):
         bridle.search(a_table(seed=5), "y", directory=run, resume=True, **FAST)
+    other = {"configurations": 99, "epochs": 77, "scoring": "roc_auc"}
+    for name, value in other.items():
+        with pytest.raises(UsageError, match=f"{name} is {value!r}, but the search in .* keeps it"):
+            bridle.search(a_table(), "y", directory=run, resume=True, **FAST | {name: value})
+    with pytest.raises(UsageError, match=r"budget is 7\.0, but the search in .* has None"):
+        bridle.search(a_table(), "y", directory=run, resume=True, budget="7s")
     with pytest.raises(DataError, match=r"no search to resume in .*: it has no plan\.json"):
         bridle.search(a_table(), "y", directory=tmp_path / "none", resume=True, **FAST)
 
 
 def test_the_format_of_the_plan_stays(tmp_path):
     plan = make_plan(trials_per_job=3, evaluations=5, job_cost=0.5, evaluation_cost=2.0)
-    RunDirectory(tmp_path, resume=False).start(plan, "data", None)
+    RunDirectory(tmp_path, resume=False).start(plan, "data", None, {"seed": 0})
     stored = json.loads((tmp_path / "plan.json").read_text())
     assert stored["format"] == 1
     keys = {"together": 3, "looks": 5, "fixed": 0.5, "looking": 2.0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bridle.errors import UsageError
 from bridle.search.budget import memory_for, seconds_of
@@ -59,6 +60,12 @@ class SearchSettings:
             if self.configurations < 2:
                 raise UsageError(f"configurations is {self.configurations}; it must be 2 or more")
         _ = self.seconds, memory_for(self.memory, "cpu")  # raises if one cannot be parsed
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The settings that a resumed search keeps."""
+        names = ("budget", "configurations", "epochs", "scoring", "seed")
+        return {name: getattr(self, name) for name in names} | {"budget": self.seconds}
 
     @property
     def seconds(self) -> float | None:
@@ -121,7 +128,7 @@ def run_search(
         plan, final_seconds = _plan(data, space, settings, left, test_rows)
         extra = max(0.0, final_seconds - (1 - share) * (seconds or 0.0))
         if directory is not None:
-            directory.start(plan, data_fingerprint(data), seconds)
+            directory.start(plan, data_fingerprint(data), seconds, settings.asked)
         spent = time.monotonic() - began
     runner = runner_of(settings.engine, data, settings.workers)
     halving = SuccessiveHalving(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -93,17 +93,34 @@ class RunDirectory:
                     f"bridle resumes format {FORMAT}; use the version that wrote it"
                 )
 
-    def start(self, plan: Plan, data: str, budget: float | None) -> None:
-        """Write the plan of a new search."""
+    def start(self, plan: Plan, data: str, budget: float | None, asked: Mapping[str, Any]) -> None:
+        """Write the plan of a new search, and the settings that it was made for."""
         values = {_KEYS_OF_PLAN.get(name, name): value for name, value in asdict(plan).items()}
         self.document = {
             "format": FORMAT,
             "data": data,
             "budget": budget,
+            "asked": dict(asked),
             "plan": values,
             "decided": {},
         }
         self._write_document()
+
+    def check_asked(self, **given: Any) -> None:
+        """Compare the settings that are given for a resumed search with those that it has.
+
+        Raises
+        ------
+        UsageError
+            If one of them, other than None, is another.
+        """
+        asked = self.document.get("asked", {})  # runs of earlier versions do not have it
+        for name, value in given.items():
+            if value is not None and name in asked and asked[name] != value:
+                raise UsageError(
+                    f"{name} is {value!r}, but the search in {self.folder} has {asked[name]!r} and "
+                    f"keeps it; leave {name} out, or start a search in another directory"
+                )
 
     def resume(self, data: str) -> tuple[Plan, float | None]:
         """Return the plan and the budget in seconds of the search to resume.
@@ -121,6 +138,11 @@ class RunDirectory:
         fields = {key: name for name, key in _KEYS_OF_PLAN.items()}
         values = {fields.get(key, key): each for key, each in self.document["plan"].items()}
         return Plan(**values | {"steps": tuple(values["steps"])}), self.document["budget"]
+
+    @property
+    def scoring(self) -> str:
+        """The score that the stored search selects by."""
+        return str(self.document["plan"]["scoring"])
 
     @property
     def seconds(self) -> float:

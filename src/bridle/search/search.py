@@ -189,6 +189,14 @@ def search(
         time=time,
     )
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
+    if run_directory is not None and resume:
+        run_directory.check_asked(
+            budget=None if budget is None else settings.seconds,
+            configurations=configurations,
+            epochs=epochs,
+            scoring=scoring,
+        )
+        settings = replace(settings, scoring=run_directory.scoring)
     halving = run_search(
         prepared.data,
         tuple(map(tuple, hidden)),
