@@ -111,6 +111,13 @@ def test_a_model_knows_its_own_table(found, fitted, table, tmp_path):
     assert again.shuffled_labels.how == found.shuffled_labels.how
 
 
+def test_rows_without_a_target_are_left_out_with_a_note(fitted, table):
+    new = table.assign(y=table["y"].where(table.index >= 3), x0=table["x0"] + 1)
+    found = bridle.diagnose(fitted.model, new, reference=False, shuffled_labels=False, masks=0)
+    assert found.held_out.rows == 497
+    assert any(note.startswith("held out rows: ") and "3 of 500" in note for note in found.notes)
+
+
 def test_a_model_beside_new_rows(fitted, table):
     fresh = table.iloc[fitted.places["test"]].assign(x0=lambda t: t["x0"] + 1e-3)
     said = bridle.diagnose(fitted.model, fresh)

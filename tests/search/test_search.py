@@ -47,9 +47,11 @@ def test_search_of_values_and_a_test_part_of_ones_own():
     table, test = a_table(), a_table(rows=50, seed=1)
     for frame in (table, test):
         frame["y"] = 3 * frame["a"] + (frame["town"] == "Ulm")
-    found = bridle.search(table, "y", test=test, **FAST | {"epochs": 60})
+    unknown = test[:2].assign(y=np.nan)
+    found = bridle.search(table, "y", test=pd.concat([test, unknown]), **FAST | {"epochs": 60})
     assert found.model.task == "regression"
     assert found.rows == {"searched": 120, "test": 50}
+    assert any(note.startswith("test table: ") and "2 of 52 rows" in note for note in found.notes)
     assert found.scores["chosen"] > 0.8
     assert "R²" in found.verdict
     predicted = found.model.predict(test)["prediction"]

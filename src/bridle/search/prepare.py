@@ -128,7 +128,7 @@ def prepare_table(
         If the table cannot be used.
     """
     frame, truth = given.frame, given.truth
-    searched, tested, grouping = _split(given, test, target, task, seed, groups, time)
+    searched, tested, grouping, remarks = _split(given, test, target, task, seed, groups, time)
     encoders = fit_encoders(searched[0], given.columns)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
@@ -180,6 +180,7 @@ def prepare_table(
         notes=(
             *told(given.notes, given.warned, checked),
             *absent_classes(given.grouping, truth, places["searched"], task),
+            *remarks,
         ),
         reading=given.read.line,
         grouping=grouping,
@@ -211,8 +212,8 @@ def _split(
     seed: int,
     groups: By,
     time: By,
-) -> tuple[_Part, _Part, dict[str, Grouping]]:
-    """Return the rows to search on, the test set, and the groups and times of both."""
+) -> tuple[_Part, _Part, dict[str, Grouping], tuple[str, ...]]:
+    """Return the rows to search on, the test set, the groups and times of both, and remarks."""
     frame, truth = given.frame, given.truth
     if test is not None:
         known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
@@ -220,15 +221,16 @@ def _split(
         read = read_with_notes(
             test, options, known=known, prior=given.read.marks, units=given.read.units
         )
-        tested = target_column(with_target(read.frame, target)[0], target)
+        kept, notes = with_target(read.frame, target)
         grouping = _grouping_with_test(given, read, groups, time, target)
-        return (frame, truth), tested, grouping
+        remarks = tuple(f"test table: {note}" for note in (*read.notes, *notes))
+        return (frame, truth), target_column(kept, target), grouping, remarks
     codes = ClassTarget.fit(truth).transform(truth) if task == "classification" else None
     rest, held = split_rows(len(truth), codes, seed, given.grouping)
     by = given.grouping
     grouping = {} if by is None else {"searched": by.take(rest), "test": by.take(held)}
     parts = [(frame.iloc[rows], truth.iloc[rows]) for rows in (rest, held)]
-    return parts[0], parts[1], grouping
+    return parts[0], parts[1], grouping, ()
 
 
 def _grouping_with_test(

@@ -81,7 +81,8 @@ def model_tables(
 ) -> ModelTables:
     """Return the given tables by part; the table of the fit is split into its parts."""
     recorded = model.facts.get("table") or {}
-    frame, truth, _ = _columns(model, data, "data")
+    whole, dropped = _columns(model, data, "data")
+    frame, truth = whole.frame, whole.truth
     own_table = recorded.get("fingerprint") == fingerprint(frame, truth)
     if training is None and test is None and own_table:
         by = fitted_by(model, data, options.groups, options.time)
@@ -89,7 +90,7 @@ def model_tables(
         part = Part(frame, truth, by)
         parts = {name: part.take(at) for name, at in places.items()}
         note = "this is the table that the model was fitted to; it was split into the same parts"
-        return ModelTables(parts, places, notes=(note,), whole=part)
+        return ModelTables(parts, places, notes=(note, *dropped), whole=part)
     return _new_tables(model, {"held out": data, "training": training, "test": test}, options)
 
 
@@ -117,7 +118,8 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
             )
             by = None
         time = when if when in read.frame.columns else None
-        parts[name] = Part(*_columns(model, read, name, groups=by, time=time))
+        parts[name], dropped = _columns(model, read, name, groups=by, time=time)
+        notes += [f"{name} rows: {note}" for note in dropped]
     shared, trouble = _shared(parts, model), _known_rows(model, parts["held out"])
     checks = [] if tables["training"] is not None else _copies(model, parts["held out"])
     checks += [failed("BR013", shared)] if shared else []
@@ -177,7 +179,8 @@ def _shared(parts: Mapping[str, Part], model: TableModel) -> str:
 
 def _columns(
     model: TableModel, table: Any, name: str, groups: By = None, time: By = None
-) -> tuple[pd.DataFrame, pd.Series[Any], Grouping | None]:
+) -> tuple[Part, list[str]]:
+    """Return the rows that have a target, and a remark on the others."""
     read, target = read_for_model(model, table), model.target_name
     if target not in read.frame.columns:
         raise DataError(
@@ -185,10 +188,11 @@ def _columns(
             "add it, because a diagnosis needs the true targets"
         )
     kept = has_target(read.frame, target)
-    features, truth = target_column(with_target(read.frame, target)[0], target)
+    whole, notes = with_target(read.frame, target)
+    features, truth = target_column(whole, target)
     grouping, _ = grouping_of(read, kept, groups, time, target=target)
     wanted = [column for column in model.encoder.columns if column in features.columns]
-    return features[wanted], truth, grouping
+    return Part(features[wanted], truth, grouping), notes
 
 
 def same_parts(model: TableModel, truth: pd.Series[Any], by: Grouping | None) -> dict[str, Array]:
