@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
 from bridle.tables.columns import Column, as_strings
 
@@ -107,6 +106,8 @@ def group_column_of(column: Column, codes: Array, classes: Array | None) -> Grou
         return None
     # a group of n rows has one class by chance with probability Σ share(class)ⁿ; the binomial
     # distribution with the mean probability has the wider tail (Hoeffding 1956)
+    from scipy.stats import binom  # takes longer to import than a prediction takes
+
     shares = np.bincount(classes[present]) / rows
     by_chance = float((shares[:, None] ** sizes[sizes > 0]).sum(0).mean())
     if binom.sf(int(pure.sum()) - 1, len(pure), min(by_chance, 1.0)) > _LEVEL:

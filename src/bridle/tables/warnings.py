@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from bridle.tables.columns import Column, as_strings
 from bridle.tables.structure import (
@@ -163,6 +162,8 @@ def _gives_target_away(
         told = right / len(codes)
         most = np.bincount(classes).max() / len(classes)
         if told >= _GIVEN_AWAY and most < 0.95:
+            from scipy.stats import binomtest  # takes longer to import than a prediction takes
+
             low = float(binomtest(right, len(codes)).proportion_ci(method="exact").low)
             return leak(
                 f": it tells it in {100 * told:.1f} % of the rows",

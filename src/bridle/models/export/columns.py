@@ -107,7 +107,9 @@ def _scaled(graph: Graph, numbers: str, center: Any, scale: Any) -> str:
     absent = graph.node("IsNaN", numbers)
     none = graph.constant(0.0, np.float64)
     present = graph.node("Where", absent, none, numbers)
-    moved = graph.node("Sub", _within(graph, present, _HUGE), graph.constant(center, np.float64))
+    # onnxruntime leaves out a subtraction of what is 0 in single precision, but not one from it
+    away = graph.node("Sub", graph.constant(center, np.float64), _within(graph, present, _HUGE))
+    moved = graph.node("Neg", away)
     z = _within(graph, graph.node("Div", moved, graph.constant(scale, np.float64)), _FAR)
     share = graph.node("Div", z, graph.constant(CLIP, np.float64))
     square = graph.node("Mul", share, share)
