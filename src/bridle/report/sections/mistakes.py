@@ -60,8 +60,8 @@ def _right(found: Confusion) -> str:
     often = clean(found.classes[most], NAME)
     return (
         f"Of {rows:,} {_on(found.part)} rows, {right:,} ({100 * right / rows:.1f} %) are predicted "
-        f"right. The most frequent class, “{often}”, has {own[most]:,} "
-        f"({100 * own[most] / rows:.1f} %): always predicting it would be right as often."
+        f"right. Always predicting the most frequent class, “{often}”, would be right for "
+        f"{own[most]:,} ({100 * own[most] / rows:.1f} %)."
     )
 
 
