@@ -209,9 +209,10 @@ def test_an_interrupted_report_has_what_was_measured(bridle, place, monkeypatch,
     monkeypatch.setattr("bridle.report.write.diagnose", interrupt)
     page, out = tmp_path / "r.html", tmp_path / "m.bridle"
     ran = bridle(*FIT, *QUICK, "--out", out, "--report", page)
-    assert ran.code == 0, ran.err
+    assert ran.code == 130, ran.err
     told = " ".join(ran.err.split())
-    assert "interrupted: the report is without the diagnosis" in told
+    assert "interrupted: the report is without the diagnosis and what follows it" in told
+    assert f"model written to {out}; report written to {page} without the diagnosis" in told
     assert page.read_text(encoding="utf-8").rstrip().endswith("</html>")
     assert sorted(item.name for item in tmp_path.iterdir()) == ["m.bridle", "r.html"]
 

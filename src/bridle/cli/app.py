@@ -13,6 +13,7 @@ from bridle.cli.diagnose import diagnose
 from bridle.cli.explain import explain
 from bridle.cli.export import export
 from bridle.cli.fit import fit
+from bridle.cli.outputs import NOTHING_DONE
 from bridle.cli.predict import predict
 from bridle.errors import BridleError, UsageError
 from bridle.version import __version__
@@ -21,8 +22,6 @@ __all__ = ["app", "main"]
 
 INTERRUPTED = 130
 """The exit code of a program that was interrupted, by the convention of shells."""
-
-NOTHING_DONE = "interrupted before there was a result, so nothing was written; run it again"
 
 EXAMPLES = {
     "fit": "bridle fit table.csv --target column",
@@ -62,6 +61,8 @@ def main() -> None:
     """Run the command line. An error is printed as one line with an exit code."""
     try:
         code = app(standalone_mode=False)
+    except KeyboardInterrupt:  # during shell completion
+        code = INTERRUPTED
     except BridleError as error:
         _leave(str(error), _code_of(error))
     except Exception as error:
@@ -69,8 +70,6 @@ def main() -> None:
             raise
         _leave_with_usage(error)
     if code == INTERRUPTED:  # which typer makes of a KeyboardInterrupt
-        # forgets an interrupted import, for which Python would end by the signal instead
-        exec("")  # noqa: S102
         _leave(NOTHING_DONE, INTERRUPTED)
     sys.exit(code)
 
@@ -97,5 +96,8 @@ def _leave_with_usage(error: Any) -> NoReturn:
 
 
 def _leave(message: str, code: int) -> NoReturn:
+    if code == INTERRUPTED:
+        # forgets an interrupted import, for which Python would end by the signal instead
+        exec("")  # noqa: S102
     print(f"bridle: {message}", file=sys.stderr)  # noqa: T201
     sys.exit(code)

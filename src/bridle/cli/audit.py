@@ -11,6 +11,7 @@ import typer
 
 from bridle.cli import reading as r
 from bridle.cli.options import AsJson, Model
+from bridle.cli.outputs import Outputs
 
 __all__ = ["audit"]
 
@@ -52,13 +53,16 @@ def audit(
         sheet=sheet,
         sql=sql,
     )
-    loaded = load(model)
-    read = None if table is None else r.read_as_model(loaded, table, reading)
-    if read is not None:
-        r.tell(read.line, read.notes, quiet=True)
-    audited = audit_model(loaded, read)
-    if as_json:
-        print(json.dumps(audited.to_dict(), ensure_ascii=False))  # noqa: T201
-    else:
-        sys.stdout.write(str(audited))
+    with Outputs("result") as outputs:
+        loaded = load(model)
+        read = None if table is None else r.read_as_model(loaded, table, reading)
+        if read is not None:
+            r.tell(read.line, read.notes, quiet=True)
+        audited = audit_model(loaded, read)
+        outputs.tell("result", "the result was not printed to its end")
+        if as_json:
+            print(json.dumps(audited.to_dict(), ensure_ascii=False))  # noqa: T201
+        else:
+            sys.stdout.write(str(audited))
+        outputs.tell("result", "the result was printed")
     raise typer.Exit(audited.exit_code)

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from bridle.cli import reading as r
 from bridle.cli.options import AsJson, FiguresTo, Model, Quiet, ReportTo, Table, WithAblation
+from bridle.cli.outputs import Outputs
 from bridle.cli.report_output import ReportOutput
 
 if TYPE_CHECKING:
@@ -116,28 +117,31 @@ def diagnose(
         sheet=sheet,
         sql=sql,
     )
-    loaded = load(model)
-    read = r.read_as_model(loaded, table, reading)
-    known = None if training is None else r.read_second(loaded, training, reading)
-    found = diagnose_model(
-        loaded,
-        read,
-        training=known,
-        reference=refit,
-        shuffled_labels=refit,
-        learning_curve=learning_curve,
-        groups=groups,
-        time=time,
-        seed=seed,
-        ignore=silenced,
-    )
-    if as_json:
-        print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
-    else:
-        show_diagnosis(found, Console())
-    told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
-    r.tell(read.line, told, quiet=quiet or as_json)
-    output.write(found, read, quiet=quiet or as_json, model=loaded)
+    with Outputs("result", *output.names) as outputs:
+        loaded = load(model)
+        read = r.read_as_model(loaded, table, reading)
+        known = None if training is None else r.read_second(loaded, training, reading)
+        found = diagnose_model(
+            loaded,
+            read,
+            training=known,
+            reference=refit,
+            shuffled_labels=refit,
+            learning_curve=learning_curve,
+            groups=groups,
+            time=time,
+            seed=seed,
+            ignore=silenced,
+        )
+        outputs.tell("result", "the result was not printed to its end")
+        if as_json:
+            print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
+        else:
+            show_diagnosis(found, Console())
+        outputs.tell("result", "the result was printed")
+        told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
+        r.tell(read.line, told, quiet=quiet or as_json)
+        output.write(found, read, outputs, quiet=quiet or as_json, model=loaded)
     _fail(found.checks, failing)
 
 

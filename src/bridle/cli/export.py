@@ -28,6 +28,7 @@ def export(
     """
     from rich.console import Console
 
+    from bridle.cli.outputs import Outputs
     from bridle.cli.report_output import check_folder
     from bridle.models.file import load
 
@@ -36,8 +37,10 @@ def export(
         raise UsageError(f"--onnx is {str(onnx)!r}, which is a folder; name a file")
     if onnx.exists() and model.exists() and onnx.samefile(model):
         raise UsageError(f"--onnx is {str(onnx)!r}, which is the model itself; give another file")
-    loaded = load(model)
-    made = loaded.to_onnx(onnx)
+    with Outputs("model") as written:
+        loaded = load(model)
+        made = loaded.to_onnx(onnx)
+        written.tell("model", f"ONNX model written to {onnx}")
     inputs, outputs = ([each.name for each in of] for of in (made.graph.input, made.graph.output))
     told = f"{onnx}: {len(inputs)} inputs, and the outputs {', '.join(outputs)}"
     Console(stderr=True).print(f"ONNX model written to {told}")

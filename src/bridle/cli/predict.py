@@ -10,6 +10,7 @@ import typer
 
 from bridle.cli import reading as r
 from bridle.cli.options import AsJson, Model, Quiet, Table
+from bridle.cli.outputs import Outputs
 from bridle.cli.report_output import check_folder
 from bridle.errors import DataError, UsageError, did_you_mean
 
@@ -88,15 +89,19 @@ def predict(
         sheet=sheet,
         sql=sql,
     )
-    found, line = _predicted(model, table, reading, subnetworks, None if append else keep or [])
-    r.tell(line, found.attrs.pop("notes"), quiet=quiet or as_json)
-    if out is not None:
-        _write(found, out)
-        typer.echo(f"{len(found)} predictions written to {out}", err=True)
-    elif as_json:
-        _print_json(found)
-    else:
-        sys.stdout.write(found.to_csv(index=False))
+    with Outputs("predictions") as outputs:
+        found, line = _predicted(model, table, reading, subnetworks, None if append else keep or [])
+        r.tell(line, found.attrs.pop("notes"), quiet=quiet or as_json)
+        if out is not None:
+            _write(found, out)
+            outputs.tell("predictions", f"{len(found)} predictions written to {out}")
+            typer.echo(f"{len(found)} predictions written to {out}", err=True)
+            return
+        text = _as_json(found) if as_json else found.to_csv(index=False)
+        outputs.tell("predictions", "not all predictions were printed")
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        outputs.tell("predictions", "all predictions were printed")
 
 
 def _predicted(
@@ -157,8 +162,8 @@ def _write(found: pd.DataFrame, out: Path) -> None:
     write_atomically(out, found.to_parquet(index=False))
 
 
-def _print_json(found: pd.DataFrame) -> None:
+def _as_json(found: pd.DataFrame) -> str:
     import json
 
     rows = found.astype(object).where(found.notna(), None).to_dict(orient="records")
-    print(json.dumps(rows, ensure_ascii=False, default=str))  # noqa: T201
+    return json.dumps(rows, ensure_ascii=False, default=str) + "\n"

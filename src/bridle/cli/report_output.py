@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from bridle.cli.outputs import Outputs
 from bridle.cli.progress import epoch_bar
 from bridle.errors import UsageError
 
@@ -32,6 +33,12 @@ class ReportOutput:
     figures: Path | None = None
     ablation: bool = True
 
+    @property
+    def names(self) -> list[str]:
+        """What is to be written, in this order."""
+        wanted = {"report": self.page, "figures": self.figures}
+        return [name for name, path in wanted.items() if path is not None]
+
     def check(self) -> None:
         """Raise an error if something cannot be written; call it before training."""
         check_folder(self.page)
@@ -41,9 +48,15 @@ class ReportOutput:
         if self.figures is not None and self.figures.is_file():
             raise UsageError(f"--figures is {str(self.figures)!r}, which is a file; name a folder")
 
-    def write(self, result: Any, table: Any, *, quiet: bool, **options: Any) -> None:
-        """Write the page and the figures, if requested."""
-        if self.page is None and self.figures is None:
+    def write(
+        self, result: Any, table: Any, outputs: Outputs, *, quiet: bool, **options: Any
+    ) -> None:
+        """Write the page and the figures, if requested.
+
+        An interrupt ends the measurements, and the page is written without the rest. The error that
+        says so is raised after writing.
+        """
+        if not self.names:
             return
         from bridle.report.write import full_report
 
@@ -59,12 +72,18 @@ class ReportOutput:
                 on_interrupt=ended.append,
                 **options,
             )
+        left = ""
         if ended:
-            left = f"interrupted: the report is without the {ended[0]} and what follows it"
-            Console(stderr=True).print(left)
+            later = "" if ended[0] == "ablation" else " and what follows it"
+            left = f" without the {ended[0]}{later}"
+            Console(stderr=True).print(f"interrupted: the report is{left}")
         if self.page is not None:
             report.save(self.page)
+            outputs.tell("report", f"report written to {self.page}{left}")
             Console(stderr=True).print(f"report written to {self.page}")
         if self.figures is not None:
-            count = len(report.save_figures(self.figures))
-            Console(stderr=True).print(f"{count} figures written to {self.figures}")
+            written = report.save_figures(self.figures)
+            outputs.tell("figures", f"{len(written)} figures written to {self.figures}{left}")
+            Console(stderr=True).print(f"{len(written)} figures written to {self.figures}")
+        if ended:
+            outputs.interrupt(KeyboardInterrupt())

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from bridle.cli.outputs import Outputs
 from bridle.cli.progress import epoch_bar, search_bar
 from bridle.cli.reading import tell
 from bridle.cli.report_output import ReportOutput, check_folder
@@ -61,19 +62,24 @@ def _print(
     **options: Any,
 ) -> None:
     """Check the outputs, do the work, then print, save and report the result."""
-    from bridle.models.file import save_model
-    from bridle.tables.read import read_with_notes
-
     check_folder(out)
     output.check()
-    read = read_with_notes(table, options.pop("reading", None), target=target)
-    result = work(read, shown=not (quiet or as_json), **options)
-    tell(read.line, quiet=quiet or as_json)
-    if as_json:
-        print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
-    else:
-        show(result, Console())
-    if out is not None:  # after printing, so that a failed write loses nothing
-        save_model(result.model, out)
-        Console(stderr=True).print(f"model written to {out}")
-    output.write(result, read, quiet=quiet or as_json)
+    saved = () if out is None else ("model",)
+    with Outputs("result", *saved, *output.names, run=options.get("directory")) as outputs:
+        from bridle.models.file import save_model
+        from bridle.tables.read import read_with_notes
+
+        read = read_with_notes(table, options.pop("reading", None), target=target)
+        result = work(read, shown=not (quiet or as_json), **options)
+        tell(read.line, quiet=quiet or as_json)
+        outputs.tell("result", "the result was not printed to its end")
+        if as_json:
+            print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
+        else:
+            show(result, Console())
+        outputs.tell("result", "the result was printed")
+        if out is not None:  # after printing, so that a failed write loses nothing
+            save_model(result.model, out)
+            outputs.tell("model", f"model written to {out}")
+            Console(stderr=True).print(f"model written to {out}")
+        output.write(result, read, outputs, quiet=quiet or as_json)

@@ -73,11 +73,12 @@ class Report(Content):
         if place.is_file() or not place.resolve().parent.is_dir():
             reason = "it is a file" if place.is_file() else f"there is no {str(place.parent)!r}"
             raise UsageError(f"cannot write figures to {str(folder)!r}: {reason}; name a folder")
+        contents = {  # all are drawn before the first is written
+            place / f"{figure.name}.{ending}": content
+            for figure in self.figures
+            for ending, content in files_of(figure).items()
+        }
         place.mkdir(exist_ok=True)
-        written = []
-        for figure in self.figures:
-            for ending, content in files_of(figure).items():
-                path = place / f"{figure.name}.{ending}"
-                write_atomically(path, content)
-                written.append(path)
-        return written
+        for path, content in contents.items():
+            write_atomically(path, content)
+        return list(contents)

@@ -49,6 +49,7 @@ def write_report(
         The model that was diagnosed; only for a diagnosis.
     ablation : bool
         If a table is given, train again with each regularizer alone; see :func:`bridle.ablate`.
+        It is left out if the fit or the search was interrupted.
     command : str
         The command that was run, for the section on reproducing it.
 
@@ -107,14 +108,16 @@ def full_report(
     ablation : bool
         Train again with each regularizer alone, and along the λ paths of L1 and L2. This takes a
         few times as long as the fit. It is left out if the model was fitted to another table, or
-        with groups or times that are not columns of the table.
+        with groups or times that are not columns of the table, and if the fit or the search was
+        interrupted.
     command : str
         The command that was run.
     on_epoch : callable, optional
         Called with (epoch, epochs) after each epoch of the ablation.
     on_interrupt : callable, optional
-        Called with the name of the measurement that a KeyboardInterrupt ended. The report is then
-        built from the others. Without it, the interrupt is raised.
+        Called with the name of the measurement that a KeyboardInterrupt ended, or with "ablation"
+        if it was left out because the fit or the search was interrupted. The report is then built
+        from the others. Without it, a KeyboardInterrupt is raised.
     """
     own = model if isinstance(result, Diagnosis) else result.model
     audited = own if own is not None and "strengths" in own.facts else None
@@ -125,6 +128,9 @@ def full_report(
         measurements["audit"] = lambda: audit_model(audited, table)
         if ablation and _was_fitted_to(audited, table):
             measurements["ablation"] = lambda: ablate(audited, table, on_epoch=on_epoch)
+    stopped = "ablation" in measurements and getattr(result, "interrupted", False)
+    if stopped:  # who ended the training does not want to wait for a longer one
+        del measurements["ablation"]
     done: dict[str, Any] = {}
     for name, measure in measurements.items():
         try:
@@ -134,6 +140,9 @@ def full_report(
                 raise
             on_interrupt(name)
             break
+    else:
+        if stopped and on_interrupt is not None:
+            on_interrupt("ablation")
     if "ablation" in done and isinstance(result, FitResult):
         done["ablation"] = with_networks_of(done["ablation"], result)
     return report_of(result, model=own, table=table, command=command, **done)
