@@ -119,7 +119,7 @@ def diagnose(
     )
     with Outputs("result", *output.names) as outputs:
         loaded = load(model)
-        read = r.read_as_model(loaded, table, reading)
+        read = r.read_as_model(loaded, table, reading, kept_apart=True)
         known = None if training is None else r.read_second(loaded, training, reading)
         found = diagnose_model(
             loaded,

@@ -69,18 +69,20 @@ def options_of(missing: Sequence[str] | None, **given: Any) -> ReadOptions:
     return ReadOptions(missing=tuple(missing or ()), **given)
 
 
-def read_as_model(model: TableModel | Predictor, table: Path, options: ReadOptions) -> ReadTable:
-    """Read a table as a model reads it."""
+def read_as_model(
+    model: TableModel | Predictor, table: Path, options: ReadOptions, *, kept_apart: bool = False
+) -> ReadTable:
+    """Read a table as a model reads it; its columns of groups and times too, if asked for."""
     from bridle.models.reading import read_for_model
 
-    return read_for_model(model, table, options)
+    return read_for_model(model, table, options, kept_apart=kept_apart)
 
 
 def read_second(model: TableModel, table: Path, options: ReadOptions) -> ReadTable:
     """Read a second table as a model reads it, with the options that act on its format."""
     from bridle.tables.formats import acting
 
-    return read_as_model(model, table, acting(options, table))
+    return read_as_model(model, table, acting(options, table), kept_apart=True)
 
 
 def tell(line: str, notes: Sequence[str] = (), *, quiet: bool) -> None:

@@ -12,11 +12,12 @@ import torch
 from bridle.errors import UsageError
 from bridle.models.ablation_result import Ablated, Ablation
 from bridle.models.fit import PLAIN, REGULARIZED, STOPPED
-from bridle.models.grouping import By, Grouping, groups_of
+from bridle.models.grouping import Grouping, groups_of
 from bridle.models.judge import judge_members, with_class_weights
 from bridle.models.reading import Rows, fitted_by, rows_for_model
 from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
 from bridle.models.result import FitResult
+from bridle.models.row_forms import By
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History

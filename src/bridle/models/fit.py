@@ -13,7 +13,7 @@ import torch
 from bridle.checks.tables import Parts, table_checks, told
 from bridle.errors import UsageError
 from bridle.models.credit import recorded_lowering
-from bridle.models.grouping import By, facts_of_grouping, groups_of
+from bridle.models.grouping import facts_of_grouping, groups_of
 from bridle.models.judge import judge_boosting, judge_members, with_class_weights
 from bridle.models.reading import FitTable, read_for_fit, values_target
 from bridle.models.recipe import (
@@ -24,6 +24,7 @@ from bridle.models.recipe import (
     penalties_of,
 )
 from bridle.models.result import FitResult, Fitted
+from bridle.models.row_forms import By
 from bridle.models.split import three_parts
 from bridle.models.split_notes import absent_classes
 from bridle.models.table_model import TableModel

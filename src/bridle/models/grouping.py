@@ -5,26 +5,32 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, UsageError, did_you_mean
-from bridle.tables.columns import as_strings
-from bridle.tables.dates import parse_dates
+from bridle.models.row_forms import (
+    By,
+    is_column,
+    names_of,
+    plain_times,
+    ranks_of,
+    series_of,
+    state_of,
+)
+from bridle.tables.columns import Column, as_strings
 from bridle.tables.missing import USUAL
 from bridle.tables.read import ReadTable
-from bridle.tables.schema import columns_of
 
 __all__ = [
-    "By",
     "Grouping",
     "count_groups",
     "facts_of_grouping",
     "grouping_of",
     "groups_of",
-    "is_column",
     "known_groups",
     "not_later",
     "same_grouping",
@@ -32,11 +38,7 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
-By = Any
-"""What rows are grouped or ordered by: the name of a column, or a value for each row."""
-
 _SAMPLE = 64
-_TIMES_OF_DAY = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,10 @@ class Grouping:
         The time of each rank, in words; in an order that is that of the times.
     group_column, time_column : str, optional
         The columns that they were taken from; None if they were given as values.
+    group_form, time_form : Column, optional
+        How they are written.
+    same_form : bool
+        Whether the groups have the form that was asked for. Otherwise they cannot be compared.
     """
 
     groups: Array | None = None
@@ -63,6 +69,9 @@ class Grouping:
     moments: tuple[str, ...] = ()
     group_column: str | None = None
     time_column: str | None = None
+    group_form: Column | None = None
+    time_form: Column | None = None
+    same_form: bool = True
 
     def take(self, rows: Array) -> Grouping:
         """Return the groups and times of some rows; their codes stay the same."""
@@ -99,13 +108,14 @@ def count_groups(grouping: Grouping | None, places: Mapping[str, Array]) -> dict
     return {name: len(np.unique(grouping.groups[at])) for name, at in places.items()}
 
 
-def is_column(by: By) -> bool:
-    """Return whether rows are grouped by the name of a column, not by given values."""
-    return isinstance(by, str) or (by is not None and np.ndim(by) == 0)
-
-
 def grouping_of(
-    read: ReadTable, kept: Array, groups: By, time: By, *, target: str
+    read: ReadTable,
+    kept: Array,
+    groups: By,
+    time: By,
+    *,
+    target: str,
+    forms: Mapping[str, Column] | None = None,
 ) -> tuple[Grouping | None, tuple[str, ...]]:
     """Return the groups and times of the rows that are kept, and notes; None if none are given.
 
@@ -117,11 +127,13 @@ def grouping_of(
     groups, time : str or array, optional
     target : str
         The column to predict.
+    forms : mapping of str to Column, optional
+        The forms in which a model has its groups and times, by "groups" and "time".
 
     Raises
     ------
     UsageError
-        If one is the target, or has another length than the table.
+        If one is the target, is no list of values, or has another length than the table.
     DataError
         If there is no such column, a value is missing, or the times are no times.
     """
@@ -138,21 +150,24 @@ def grouping_of(
         if by is None:
             continue
         column = str(by) if is_column(by) else None
-        series = _values(read.frame, by, kind, target)[kept].reset_index(drop=True)
         said = repr(column) if column is not None else kind
+        series = _values(read, by, kind, target)[kept].reset_index(drop=True)
         _check_present(series, said, np.flatnonzero(kept), kind)
+        form = (forms or {}).get(kind)
         if kind == "groups":
-            codes, names = pd.factorize(as_strings(series))
+            texts, form, same = names_of(series, read.options.date_format, form)
+            codes, names = pd.factorize(texts)
             found = replace(found, groups=codes.astype(np.int64), names=tuple(names))
-            found = replace(found, group_column=column)
+            found = replace(found, group_column=column, group_form=form, same_form=same)
         else:
-            ranks, moments, doubts = _ranks(series, said, read)
-            found = replace(found, times=ranks, moments=moments, time_column=column)
+            ranks, moments, form, doubts = ranks_of(series, said, read.options.date_format, form)
+            found = replace(found, times=ranks, moments=moments, time_column=column, time_form=form)
             notes += doubts
     return found, tuple(notes)
 
 
-def _values(frame: pd.DataFrame, by: By, kind: str, target: str) -> pd.Series[Any]:
+def _values(read: ReadTable, by: By, kind: str, target: str) -> pd.Series[Any]:
+    frame = read.frame
     if is_column(by):
         name = str(by)
         if name == target:
@@ -160,19 +175,18 @@ def _values(frame: pd.DataFrame, by: By, kind: str, target: str) -> pd.Series[An
         if name not in frame.columns:
             hint = did_you_mean(name, frame.columns)
             raise DataError(f"no column {name!r} for {kind}; {hint}")
-        return frame[name]
-    if np.ndim(by) != 1:
-        raise UsageError(
-            f"{kind} has the shape {list(np.shape(by))}; give the name of a column, or a value for "
-            "each row"
-        )
-    given = by.reset_index(drop=True) if isinstance(by, pd.Series) else pd.Series(np.asarray(by))
+        column: pd.Series[Any] = frame[name]
+        odd = isinstance(column.dtype, pd.CategoricalDtype) or column.dtype.kind == "c"
+        if kind == "time" and odd:
+            return plain_times(column, read.options, repr(name)).rename(name)
+        return column
+    given = series_of(by, kind)
     if len(given) != len(frame):
         raise UsageError(
             f"{kind} has {len(given)} values, but the table has {len(frame)} rows; give the name "
             "of a column, or a value for each row"
         )
-    return given
+    return plain_times(given, read.options, kind) if kind == "time" else given
 
 
 def _check_present(values: pd.Series[Any], said: str, rows: Array, kind: str) -> None:
@@ -184,35 +198,6 @@ def _check_present(values: pd.Series[Any], said: str, rows: Array, kind: str) ->
             f"{rows[absent.argmax()] + 1}), so that it is unknown {what}; fill the values in, or "
             "leave those rows out"
         )
-
-
-def _ranks(
-    values: pd.Series[Any], said: str, read: ReadTable
-) -> tuple[Array, tuple[str, ...], list[str]]:
-    """Return the rank of each time, the time of each rank in words, and notes."""
-    named = values.rename("time" if values.name is None else str(values.name))
-    (column,), doubts = columns_of(named.to_frame(), date_format=read.options.date_format)
-    if pd.api.types.is_datetime64_any_dtype(named.dtype):
-        moments = pd.to_datetime(named, utc=True).dt.tz_localize(None)
-    elif pd.api.types.is_numeric_dtype(named.dtype) and not pd.api.types.is_bool_dtype(named.dtype):
-        numbers = named.to_numpy(dtype=np.float64)
-        distinct, ranks = np.unique(numbers, return_inverse=True)
-        return ranks.astype(np.int64), tuple(f"{each:.15g}" for each in distinct), doubts
-    else:
-        moments = parse_dates(as_strings(named), column.date_format)
-        if moments.isna().any() or column.date_format in _TIMES_OF_DAY:
-            at = int(moments.isna().to_numpy().argmax()) if moments.isna().any() else 0
-            what = "a time of day" if column.date_format in _TIMES_OF_DAY else "no date or number"
-            raise DataError(
-                f"{said} cannot order the rows: {str(values.iloc[at])!r} is {what}; give a column "
-                "of dates or numbers, or say with --date-format how its dates are written"
-            )
-    distinct, ranks = np.unique(moments.to_numpy(), return_inverse=True)
-    return ranks.astype(np.int64), tuple(_moment(pd.Timestamp(each)) for each in distinct), doubts
-
-
-def _moment(time: pd.Timestamp) -> str:
-    return str(time.date() if time == time.normalize() else time)
 
 
 def _hashed(names: Sequence[str]) -> list[str]:
@@ -231,7 +216,8 @@ def facts_of_grouping(grouping: Grouping | None, trained: Array) -> dict[str, An
     """Return what a model keeps about the groups and times of its rows; JSON values.
 
     It has the columns, a fingerprint by which the same rows are recognized, the number of training
-    groups with the 64 lowest hashes of their names, and the last time of a training row.
+    groups with the 64 lowest hashes of their names, the last time of a training row, and how groups
+    and times are written.
     """
     if grouping is None:
         return {}
@@ -240,12 +226,14 @@ def facts_of_grouping(grouping: Grouping | None, trained: Array) -> dict[str, An
         names = [grouping.names[code] for code in np.unique(grouping.groups[trained])]
         found["groups"] = {
             "column": grouping.group_column,
+            **({} if grouping.group_form is None else state_of(grouping.group_form)),
             "trained_on": len(names),
             "sample": _hashed(names),
         }
     if grouping.times is not None:
         last = grouping.moments[int(grouping.times[trained].max())]
-        found["time"] = {"column": grouping.time_column, "until": last}
+        written = {} if grouping.time_form is None else state_of(grouping.time_form)
+        found["time"] = {"column": grouping.time_column, "until": last, **written}
     return {"grouping": found}
 
 
@@ -269,14 +257,25 @@ def known_groups(facts: Mapping[str, Any], grouping: Grouping | None) -> float:
 
 
 def not_later(facts: Mapping[str, Any], grouping: Grouping | None) -> str:
-    """Return what is wrong if new rows are not later than a model's training rows, else nothing."""
+    """Return what is wrong if new rows are not later than a model's training rows, else nothing.
+
+    Dates are compared in UTC; those without a time zone are taken as UTC.
+    """
     recorded = ((facts.get("table") or {}).get("grouping") or {}).get("time") or {}
     if not recorded or grouping is None or grouping.times is None:
         return ""
-    values = pd.Series([recorded["until"], *grouping.moments])
-    numbers = pd.to_numeric(values, errors="coerce")
-    order = numbers if numbers.notna().all() else pd.to_datetime(values, errors="coerce")
-    early = (order.iloc[1:] <= order.iloc[0]).to_numpy()[grouping.times]
+    until = str(recorded["until"])
+    kind = recorded.get("kind") or ("date" if _as_numbers([until]) is None else "number")
+    if grouping.time_form is not None and grouping.time_form.kind != kind:
+        return (
+            f"the rows' times are {grouping.time_form.kind}s, but those of training were {kind}s "
+            f"(until {until}): it cannot be told whether the rows are later"
+        )
+    words = [until, *grouping.moments]
+    order: Any = _as_numbers(words)
+    if kind == "date":  # one form for all: a moment at midnight is written without the time
+        order = pd.to_datetime(pd.Series(words), format="ISO8601", utc=True).tolist()
+    early = np.array([each <= order[0] for each in order[1:]])[grouping.times]
     if not early.any():
         return ""
     return (
@@ -284,3 +283,11 @@ def not_later(facts: Mapping[str, Any], grouping: Grouping | None) -> str:
         f"was trained on ({grouping.time_words} {recorded['until']}): this is not its score "
         "for the future"
     )
+
+
+def _as_numbers(words: Sequence[str]) -> list[Decimal] | None:
+    """Return exact numbers, or None if a word is no number."""
+    try:
+        return [Decimal(word) for word in words]
+    except InvalidOperation:
+        return None

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, UsageError
-from bridle.models.grouping import By, Grouping, grouping_of, is_column, same_grouping
+from bridle.models.grouping import Grouping, grouping_of, same_grouping
+from bridle.models.row_forms import By, columns_apart, forms_of, is_column
 from bridle.models.split import without_columns
 from bridle.models.split_notes import split_notes
 from bridle.tables.arrays import table_of
@@ -200,8 +201,13 @@ def schema_of(model: Reader) -> dict[str, Column]:
     return {**model.encoder.schema, model.target_name: model.target.column(model.target_name)}
 
 
-def read_for_model(model: Reader, table: Rows, reading: ReadOptions | None = None) -> ReadTable:
-    """Read a table, or ``(X, y)``, as a model reads it, whatever its cells look like."""
+def read_for_model(
+    model: Reader, table: Rows, reading: ReadOptions | None = None, *, kept_apart: bool = False
+) -> ReadTable:
+    """Read a table, or ``(X, y)``, as a model reads it, whatever its cells look like.
+
+    With ``kept_apart``, its columns of groups and times too, which predictions do not need.
+    """
     if isinstance(table, tuple) and len(table) == 2:
         table = table_of(*table, name=model.target_name)[0]
     stated: Mapping[str, Any] = (model.facts.get("table") or {}).get("marks") or {}
@@ -212,10 +218,13 @@ def read_for_model(model: Reader, table: Rows, reading: ReadOptions | None = Non
         None if sep is None else str(sep),
     )
     units = stated.get("units")
+    known = schema_of(model)
+    if kept_apart:
+        known = {**columns_apart(model.facts), **known}
     return read_with_notes(
         table,
         reading,
-        known=schema_of(model),
+        known=known,
         prior=prior,
         units=units if isinstance(units, dict) else None,
     )
@@ -260,9 +269,11 @@ def fitted_by(model: Reader, table: Rows, groups: By, time: By) -> Grouping | No
         given[kind] = column if by is None else by
     if not recorded:
         return None
-    read = read_for_model(model, table)
+    read = read_for_model(model, table, kept_apart=True)
     kept = has_target(read.frame, model.target_name)
-    found, _ = grouping_of(read, kept, **given, target=model.target_name)
+    found, _ = grouping_of(
+        read, kept, **given, target=model.target_name, forms=forms_of(model.facts)
+    )
     if not same_grouping(model.facts, found):
         raise DataError(
             "the table has other groups or times than those that split the rows which the model "

@@ -15,8 +15,9 @@ from bridle.checks import CheckResult
 from bridle.checks.tables import Parts, table_checks, told
 from bridle.errors import DataError, UsageError
 from bridle.models.group_split import check_after, check_apart, earlier_and_later, grouped_folds
-from bridle.models.grouping import By, Grouping, facts_of_grouping, grouping_of, is_column
+from bridle.models.grouping import Grouping, facts_of_grouping, grouping_of
 from bridle.models.reading import FitTable, values_target
+from bridle.models.row_forms import By, is_column
 from bridle.models.split import split_rows
 from bridle.models.split_notes import absent_classes
 from bridle.search.comparison import boosting_outputs

@@ -9,8 +9,8 @@ from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
-from bridle.models.grouping import By
 from bridle.models.reading import read_for_fit
+from bridle.models.row_forms import By
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device

@@ -11,7 +11,8 @@ import pandas as pd
 from bridle.diagnosis.subjects.options import Options
 from bridle.errors import DataError, UsageError
 from bridle.models.group_split import earlier_and_later, grouped_folds
-from bridle.models.grouping import Grouping, is_column
+from bridle.models.grouping import Grouping
+from bridle.models.row_forms import is_column
 
 __all__ = ["folds_by", "groups_of_arrays", "shared_groups"]
 

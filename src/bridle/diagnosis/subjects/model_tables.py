@@ -14,14 +14,13 @@ from bridle.checks.tables import MOST_KNOWN, known_rows
 from bridle.diagnosis.subjects.options import Options
 from bridle.errors import DataError, UsageError
 from bridle.models.grouping import (
-    By,
     Grouping,
     grouping_of,
-    is_column,
     known_groups,
     not_later,
 )
 from bridle.models.reading import fitted_by, read_for_model
+from bridle.models.row_forms import By, forms_of, is_column
 from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.tables import ClassTarget, fingerprint, share_of_known_rows, target_column
@@ -103,6 +102,11 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
             "time is given, but this is not the table that the model was fitted to, and only its "
             "rows are split; leave it out"
         )
+    if isinstance(options.groups, Mapping):
+        raise UsageError(
+            "groups is a mapping, which is for arrays; give the name of a column of the tables, or "
+            "a value for each row of data"
+        )
     parts, notes = {}, []
     for name, table in tables.items():
         if table is None:
@@ -110,7 +114,7 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
         by = options.groups if options.groups is not None else column
         if by is not None and not is_column(by) and name != "held out":
             by = None  # values are those of the first table
-        read = read_for_model(model, table)
+        read = read_for_model(model, table, kept_apart=True)
         if by is column and by is not None and column not in read.frame.columns:
             notes.append(
                 f"the model was fitted with the groups of {column!r}, which the {name} rows lack: "
@@ -120,14 +124,45 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
         time = when if when in read.frame.columns else None
         parts[name], dropped = _columns(model, read, name, groups=by, time=time)
         notes += [f"{name} rows: {note}" for note in dropped]
+        notes += _untold(model, parts[name], name)
     shared, trouble = _shared(parts, model), _known_rows(model, parts["held out"])
     checks = [] if tables["training"] is not None else _copies(model, parts["held out"])
     checks += [failed("BR013", shared)] if shared else []
+    if "test" in parts and (late := not_later(model.facts, parts["test"].grouping)):
+        notes.append(f"test rows: {late}")
     late = not_later(model.facts, parts["held out"].grouping)
     notes += [each for each in (late, shared or trouble) if each]
     return ModelTables(
         parts, contaminated=bool(shared or trouble), notes=tuple(notes), checks=tuple(checks)
     )
+
+
+def _untold(model: TableModel, part: Part, name: str) -> list[str]:
+    """Return notes on what cannot be told of the rows of a table, because of how it is written."""
+    recorded, by = (model.facts.get("table") or {}).get("grouping") or {}, part.grouping
+    notes = []
+    if by is not None and not by.same_form and not known_groups(model.facts, by):
+        said = "groups" if by.group_column is None else f"groups of {by.group_column!r}"
+        notes.append(
+            f"the {said} in the {name} rows are written in another form than in training, so that "
+            "it cannot be told whether the model was trained on them; write them as in the table "
+            "that it was fitted to"
+        )
+    lacking = by is None or by.groups is None
+    unnamed = "groups" in recorded and recorded["groups"].get("column") is None
+    if unnamed and lacking and name != "training":
+        notes.append(
+            f"the model was fitted with groups given as values, and the {name} rows have none: the "
+            "intervals take each row as a group of its own; give groups"
+        )
+    if "time" in recorded and name != "training" and (by is None or by.times is None):
+        column = recorded["time"].get("column")
+        said = "given as values" if column is None else f"of {column!r}, which they lack"
+        notes.append(
+            f"the model was fitted in order of times {said}: it cannot be told whether the {name} "
+            "rows are later than its training rows"
+        )
+    return notes
 
 
 def _known_rows(model: TableModel, new: Part) -> str:
@@ -181,7 +216,7 @@ def _columns(
     model: TableModel, table: Any, name: str, groups: By = None, time: By = None
 ) -> tuple[Part, list[str]]:
     """Return the rows that have a target, and a remark on the others."""
-    read, target = read_for_model(model, table), model.target_name
+    read, target = read_for_model(model, table, kept_apart=True), model.target_name
     if target not in read.frame.columns:
         raise DataError(
             f"no column {target!r}, the model's target, in the table given as {name}; "
@@ -190,7 +225,8 @@ def _columns(
     kept = has_target(read.frame, target)
     whole, notes = with_target(read.frame, target)
     features, truth = target_column(whole, target)
-    grouping, _ = grouping_of(read, kept, groups, time, target=target)
+    forms = forms_of(model.facts)
+    grouping, _ = grouping_of(read, kept, groups, time, target=target, forms=forms)
     wanted = [column for column in model.encoder.columns if column in features.columns]
     return Part(features[wanted], truth, grouping), notes
 
