@@ -168,3 +168,20 @@ def test_it_imports_nothing_that_it_does_not_need(model, rows):
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert len(ran.stdout.splitlines()) == len(TABLE) + 1
     assert ran.stderr.strip() == "[]"
+
+
+@pytest.mark.parametrize("link", ["none", "symbolic", "hard"])
+@pytest.mark.parametrize("name", ["rows.csv", "model.csv"])
+def test_predict_does_not_write_over_what_it_reads(bridle, model, rows, tmp_path, name, link):
+    (tmp_path / "model.csv").write_bytes(model.read_bytes())
+    read = tmp_path / name
+    before = read.read_bytes()
+    out = read if link == "none" else tmp_path / "link.csv"
+    if link == "symbolic":
+        out.symlink_to(read)
+    elif link == "hard":
+        out.hardlink_to(read)
+    found = bridle("predict", tmp_path / "model.csv", rows, "-o", out)
+    assert found.code == 2
+    assert "itself; give another file" in " ".join(found.err.split())
+    assert read.read_bytes() == before

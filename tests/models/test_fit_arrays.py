@@ -1,5 +1,7 @@
 """`bridle.fit(X, y)`: arrays, lists, frames and Series of any labels, and settings by words."""
 
+from collections import namedtuple
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -8,6 +10,8 @@ import torch
 from scipy import sparse
 
 import bridle
+from bridle.errors import DataError, UsageError
+from bridle.models.reading import read_for_fit
 from bridle.tables.arrays import table_of
 
 QUICK = {"hidden": (4,), "epochs": 1}
@@ -193,3 +197,81 @@ def test_words_that_cannot_be_meant(X, case):
     words, message = WORDS[case]
     with pytest.raises(bridle.UsageError, match=message):
         bridle.fit(X, _y(), **words)
+
+
+def _alternating(first, second, kind=list):
+    return kind([first, second] * (ROWS // 2))
+
+
+KINDS = {
+    "categories of integers": _alternating(0, 1, pd.Categorical),
+    "categories of floats": _alternating(0.5, 1.5, pd.Categorical),
+    "categories of booleans": _alternating(False, True, pd.Categorical),
+    "categories of strings": _alternating("no", "yes", pd.Categorical),
+    "words for booleans": _alternating("True", "False"),
+    "other words for booleans": _alternating("true", "false"),
+    "integers above int64": _alternating(2**63, 1),
+    "integers above uint64": _alternating(2**70, -1),
+    "integers that floats merge": [None, *_alternating(2**60, 2**60 + 1)[1:]],
+    "booleans and None": pd.Series([None, *_alternating(np.False_, np.True_)[1:]], dtype=object),
+    "integers and None": pd.Series([None, *_alternating(4, 5)[1:]], dtype=object),
+    "digits": _alternating("1", "01"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("as_column", [False, True])
+def test_predictions_are_labels_of_y(X, kind, as_column):
+    y = KINDS[kind]
+    table, target = table_of(X, y)
+    given = (table, target) if as_column else (X, y)
+    found = bridle.fit(*given, task="classification", **QUICK).model.target
+    predicted = found.inverse(np.array([0, 1])).tolist()
+    labels = {label for label in y if label is not None}
+    assert set(predicted) == labels
+    # NumPy's booleans come back as Python's
+    plain = {type(each.item() if isinstance(each, np.generic) else each) for each in labels}
+    assert {type(each) for each in predicted} == plain
+
+
+@pytest.mark.parametrize(
+    ("labels", "note"),
+    [
+        (["pos ", "neg"], "such as 'pos ' have blanks around them"),
+        (pd.Categorical(["pos ", "neg"]), "such as 'pos ' have blanks around them"),
+        (pd.to_datetime(["2020-01-01", "2021-01-01"]), "are of the type Timestamp"),
+        (pd.Series([1, "a"], dtype=object), "are of the type int and str"),
+    ],
+)
+def test_labels_that_change_are_noted(labels, note):
+    table = pd.DataFrame({"x": range(ROWS), "y": pd.Series(labels)[[0, 1] * (ROWS // 2)].array})
+    assert note in str(read_for_fit(table, "y", ()).notes)
+
+
+def test_what_a_mask_hides_is_missing(X):
+    hidden = np.ma.array(np.where(X > 1, -999, X), mask=X > 1)
+    y = np.ma.array([3, 7] * (ROWS // 2), mask=np.arange(ROWS) < 2)
+    made, _ = table_of(hidden, y)
+    right, _ = table_of(np.where(X > 1, np.nan, X), [None, None, *[3, 7] * (ROWS // 2 - 1)])
+    pd.testing.assert_frame_equal(made, right)
+    by = np.ma.array(np.arange(ROWS) // 4, mask=np.arange(ROWS) < 2)
+    with pytest.raises(DataError, match="groups is missing in 2 of 40 rows"):
+        read_for_fit(made.fillna(0), "target", (), groups=by)
+
+
+def test_arrays_of_other_machines_and_precisions(X):
+    right, _ = table_of(X, X[:, 0])
+    made, _ = table_of(X.astype(">f8"), X[:, 0].astype(">f8"))
+    pd.testing.assert_frame_equal(made, right)
+    made, _ = table_of(torch.tensor(X, requires_grad=True), torch.tensor(X[:, 0]).bfloat16())
+    np.testing.assert_allclose(made, right, rtol=0.01)
+    read = read_for_fit(right.astype({"target": ">f8", 0: ">f8", 1: ">f4"}), "target", ())
+    assert all(each.isnative for each in [*read.frame.dtypes, read.truth.dtype])
+
+
+def test_rows_with_names_are_read_by_them():
+    row = namedtuple("row", "b a")
+    made, _ = table_of([row(1, "x"), row(2, "y")], [0, 1])
+    assert made.columns.tolist() == ["b", "a", "target"]
+    with pytest.raises(UsageError, match="names for their values"):
+        table_of([row(1, "x"), (2, "y")], [0, 1])

@@ -75,6 +75,8 @@ def predict(
     if keep and append:
         raise UsageError("--append writes all columns, so --keep has nothing to add; give one")
     check_folder(out)
+    if out is not None:
+        _check_apart(out, model, table)
     if out is not None and as_json:
         raise UsageError("--json prints the predictions and --out writes them; give one of them")
     reading = r.options_of(
@@ -102,6 +104,16 @@ def predict(
         sys.stdout.write(text)
         sys.stdout.flush()
         outputs.tell("predictions", "all predictions were printed")
+
+
+def _check_apart(out: Path, model: Path, table: Path) -> None:
+    """Refuse to write over what is read, by whatever path or link."""
+    for read, what in ((table, "the table"), (model, "the model file")):
+        if out.exists() and read.exists() and out.samefile(read):
+            raise UsageError(
+                f"--out is {str(out)!r}, which is {what} itself; give another file, since this one "
+                "would be lost"
+            )
 
 
 def _predicted(

@@ -13,6 +13,7 @@ from bridle.tables.columns import Column, as_numbers, as_strings, column_of
 from bridle.tables.dates import date_format_of, exchanged_form, parse_dates
 from bridle.tables.formats import acting
 from bridle.tables.options import ReadOptions
+from bridle.tables.plain_arrays import plain_array
 from bridle.tables.read import read_with_notes
 from bridle.tables.schema import columns_of
 
@@ -54,8 +55,8 @@ def series_of(by: By, said: str) -> pd.Series[Any]:
         )
     if hasattr(by, "to_pandas"):
         by = by.to_pandas()
-    if hasattr(by, "detach"):
-        by = by.detach().cpu().numpy()
+    if hasattr(by, "detach") or isinstance(by, np.ndarray):
+        by = plain_array(by)
     nested = isinstance(by, (list, tuple)) and any(isinstance(each, (list, tuple)) for each in by)
     shape = list(np.shape(np.array(by, dtype=object) if nested else by))
     if len(shape) != 1 or nested:

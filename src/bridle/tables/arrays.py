@@ -14,6 +14,7 @@ import pandas as pd
 from bridle.errors import DataError, UsageError
 from bridle.tables.formats import from_frame_like
 from bridle.tables.options import ReadOptions
+from bridle.tables.plain_arrays import plain_array, row_by_name
 from bridle.tables.read import ReadTable, read_with_notes
 
 __all__ = ["Features", "Target", "table_of"]
@@ -24,7 +25,7 @@ Features = str | PathLike[str] | pd.DataFrame | ReadTable | Any
 Target = str | int | Any
 """The name of a column, or a target ``y``: one value for each row."""
 
-_LABELS = (str, bool, int, float)
+_LABELS = (str, bool, int, float, np.bool_, np.integer, np.floating)
 
 
 def table_of(
@@ -91,22 +92,30 @@ def _frame_of(X: Any) -> pd.DataFrame:
         return found.to_frame() if isinstance(found, pd.Series) else found
     if isinstance(X, pd.Series):
         return X.to_frame()
-    if isinstance(X, Mapping) or (
-        isinstance(X, Sequence) and len(X) and isinstance(X[0], Mapping) and not isinstance(X, str)
-    ):
+    if isinstance(X, Mapping):
         return pd.DataFrame(X)
     if isinstance(X, (list, tuple)):
-        return _from_rows(X)
+        rows = [row_by_name(row) for row in X]
+        named = [isinstance(row, Mapping) for row in rows]
+        if any(named) and not all(named):
+            raise UsageError("some rows of X have names for their values and others have not")
+        return pd.DataFrame(rows) if rows and all(named) else _from_rows(rows)
     array = _array_of(X)
     if array.dtype.names is not None:
-        return pd.DataFrame.from_records(array)
+        return pd.DataFrame({name: _column(array[name]) for name in array.dtype.names})
     if array.ndim != 2:
         raise UsageError(
             f"X has the shape {list(array.shape)}; it must be [rows, features]"
             + (", such as X.reshape(-1, 1)" if array.ndim == 1 else "")
         )
-    frame = pd.DataFrame(array)
-    return frame.infer_objects() if array.dtype == object else frame
+    if array.dtype == object:
+        return pd.DataFrame({at: _column(array[:, at]) for at in range(array.shape[1])})
+    return pd.DataFrame(array)
+
+
+def _column(values: np.ndarray[Any, Any]) -> Any:
+    """Return a column of an array; numbers beside missing values are numbers."""
+    return pd.Series(values.tolist()) if values.dtype == object else plain_array(values)
 
 
 def _from_other(X: Any) -> Any:
@@ -119,7 +128,7 @@ def _from_other(X: Any) -> Any:
 
 def _from_rows(X: Sequence[Any]) -> pd.DataFrame:
     """Return a DataFrame of rows; each column keeps its own type."""
-    rows = [list(row) if np.ndim(row) == 1 else row for row in X]
+    rows = [_row(row) for row in X]
     if not rows or not all(isinstance(row, list) for row in rows):
         raise UsageError("X must be a list of rows, such as [[1, 2], [3, 4]]; give a value or more")
     lengths = {len(row) for row in rows}
@@ -130,24 +139,23 @@ def _from_rows(X: Sequence[Any]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _array_of(values: Any) -> np.ndarray[Any, Any]:
+def _row(row: Any) -> Any:
+    if isinstance(row, (list, tuple)) or np.ndim(row) != 1:
+        return list(row) if np.ndim(row) == 1 else row
+    return list(plain_array(row)) if hasattr(row, "__array__") else list(row)
+
+
+def _array_of(values: Any, what: str = "X", kind: str = "rows") -> np.ndarray[Any, Any]:
     """Return an array of a tensor, a sparse matrix, or anything with ``__array__``."""
-    if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = values.numpy() if hasattr(values, "numpy") else values
-    if hasattr(values, "toarray"):
-        values = values.toarray()
-    if not hasattr(values, "__array__"):
+    if not any(hasattr(values, name) for name in ("detach", "toarray", "__array__")):
         raise UsageError(
-            f"X is a {type(values).__name__}; give an array, a list of rows, a DataFrame or the "
-            "path of a table"
+            f"{what} is a {type(values).__name__}; give an array, a list of {kind}, a DataFrame or "
+            "the path of a table"
         )
-    array = np.asarray(values)
-    if array.dtype.kind in "cSV" and array.dtype.names is None:
-        raise UsageError(
-            f"an array has the dtype {array.dtype}; give numbers, strings, booleans or dates"
-        )
-    return array
+    try:
+        return plain_array(values)
+    except DataError as error:
+        raise UsageError(f"{what}: {error}") from error
 
 
 def _target_of(target: Any, frame: pd.DataFrame, name: str | None) -> pd.Series[Any]:
@@ -187,18 +195,37 @@ def _series_of(target: Any) -> pd.Series[Any]:
             raise UsageError(f"y has {target.shape[1]} columns; give one target for each row")
         target = target.iloc[:, 0]
     if isinstance(target, pd.Series):
-        return target.infer_objects()
+        return _whole(target.infer_objects())
     if isinstance(target, (list, tuple)):
         nested = next((each for each in target if isinstance(each, (list, tuple, dict))), None)
         if nested is not None:
             raise UsageError(f"y has {nested!r} in a row; give one value for each row")
-        return pd.Series(list(target))
-    array = _array_of(target)
+        return _of_list(list(target))
+    array = _array_of(target, "y", "values")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
         raise UsageError(f"y has the shape {list(array.shape)}; it must be [rows]")
-    return pd.Series(array.tolist() if array.dtype == object else array)
+    return _of_list(array.tolist()) if array.dtype == object else pd.Series(array)
+
+
+def _of_list(values: list[Any]) -> pd.Series[Any]:
+    y = pd.Series(values)
+    if not pd.api.types.is_float_dtype(y.dtype):
+        return y
+    exact = _whole(pd.Series(values, dtype=object))
+    return y if exact.dtype == object else exact
+
+
+def _whole(y: pd.Series[Any]) -> pd.Series[Any]:
+    """Return whole numbers beside missing ones as integers, which floats may not hold."""
+    if y.dtype != object or not y.isna().any():
+        return y
+    present = y[y.notna()].infer_objects()
+    if not pd.api.types.is_integer_dtype(present.dtype) or abs(present).max() <= 2**53:
+        return y
+    kind: Any = pd.UInt64Dtype() if present.dtype.kind == "u" else pd.Int64Dtype()
+    return y.where(y.notna(), pd.NA).astype(kind)
 
 
 def _check_index(X: pd.Index[Any], y: pd.Index[Any]) -> None:
@@ -216,7 +243,7 @@ def _check_labels(y: pd.Series[Any]) -> None:
     """Refuse labels that a model would hand back as something else."""
     if y.dtype != object:
         return
-    kinds = {type(value) for value in y[y.notna()]}
+    kinds = {_plain_kind(type(value)) for value in y[y.notna()]}
     other = [kind for kind in kinds if not issubclass(kind, _LABELS)]
     dates = [
         kind for kind in other if kind.__name__ in ("date", "datetime", "Timestamp", "Decimal")
@@ -227,3 +254,9 @@ def _check_labels(y: pd.Series[Any]) -> None:
     if len(kinds) > 1 and not dates and not kinds <= {int, float}:
         names = ", ".join(sorted(kind.__name__ for kind in kinds))
         raise DataError(f"y has values of several types ({names}); write all labels alike")
+
+
+def _plain_kind(kind: type) -> type:
+    """Return Python's type for one of NumPy's."""
+    plain = {np.bool_: bool, np.integer: int, np.floating: float, np.str_: str}
+    return next((mine for other, mine in plain.items() if issubclass(kind, other)), kind)

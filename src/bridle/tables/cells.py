@@ -11,6 +11,7 @@ import pandas as pd
 
 from bridle.tables.columns import MAX_CATEGORIES
 from bridle.tables.dates import are_months, date_format_of, fits_compact
+from bridle.tables.labels import blanks_note
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
 
@@ -38,6 +39,7 @@ class Cells:
         codes, distinct = pd.factorize(values.astype(object))
         self.padded = len({str(each).strip() for each in distinct}) < len(distinct)
         self.written = np.array([str(each).strip() for each in distinct] + [""], dtype=object)
+        self.blank = next((each for each in distinct if each != str(each).strip()), None)
         self.codes = codes  # -1 is the last, a missing value
         self.given = missing
         self.rows = np.bincount(codes[codes >= 0], minlength=len(distinct))
@@ -220,8 +222,13 @@ class Cells:
                 return self.spread(dates.dt.tz_localize(None).to_numpy())
         return self.spread(cells.where(dated, None).to_numpy(), dtype=object) if words else None
 
-    def as_words(self, absent: set[str], notes: list[str], *, is_target: bool) -> pd.Series[Any]:
-        """Return the column as booleans or as stripped strings, with None for missing values."""
+    def as_words(
+        self, absent: set[str], notes: list[str], *, is_target: bool, typed: bool = False
+    ) -> pd.Series[Any]:
+        """Return the column as booleans or as stripped strings, with None for missing values.
+
+        Labels of a typed table that are strings stay strings, also "True" and "False".
+        """
         gone = self.absent(ALWAYS)
         total = max(1, self.count(~gone))
         for at, cell in enumerate(self.written):
@@ -242,10 +249,13 @@ class Cells:
                 f"some labels of {self.name!r} have blanks around them and others have not; the "
                 "blanks are left out"
             )
+        elif is_target and typed and self.blank is not None:
+            notes.append(blanks_note(self.name, self.blank))
         texts = without(self.written, gone)
         lowered = {cell.lower() for cell in self.written[~gone]}
         exact = set(self.written[~gone]) <= {"True", "False"}
-        if lowered and lowered <= {"true", "false"} and (exact or not is_target):
+        plain = (exact and not typed) or not is_target
+        if lowered and lowered <= {"true", "false"} and plain:
             flags = np.array([None if t is None else t.lower() == "true" for t in texts])
             found = self.spread(flags, dtype=object)
             return found.astype(bool) if found.notna().all() else found

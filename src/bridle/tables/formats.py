@@ -115,6 +115,8 @@ def from_frame_like(source: Any) -> pd.DataFrame:
             found = getattr(source, method)()
             if isinstance(found, pd.DataFrame):
                 return found
+    if source is None:
+        raise DataError("there is no table, but None; give a path, a DataFrame or an array")
     raise DataError(
         f"a table is a path or a DataFrame, not a {type(source).__name__}; "
         "wrap an array as pandas.DataFrame(array)"

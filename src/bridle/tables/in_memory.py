@@ -10,6 +10,7 @@ import pandas as pd
 
 from bridle.errors import DataError, did_you_mean
 from bridle.tables.formats import from_frame_like
+from bridle.tables.plain_arrays import plain_array, row_by_name
 
 __all__ = ["as_frame", "is_array"]
 
@@ -23,11 +24,18 @@ def is_array(source: Any) -> bool:
     (True, False, True)
     """
     if isinstance(source, (list, tuple)):
-        return not source or not all(isinstance(row, (Mapping, pd.Series)) for row in source)
+        rows = map(row_by_name, [] if _is_named(source) else source)
+        return not source or not all(isinstance(row, (Mapping, pd.Series)) for row in rows)
+    if hasattr(source, "toarray"):
+        return True
     if isinstance(source, (pd.DataFrame, pd.Series, Mapping)):
         return False
     names = getattr(getattr(source, "dtype", None), "names", None)
     return hasattr(source, "__array__") and not hasattr(source, "columns") and not names
+
+
+def _is_named(source: Any) -> bool:
+    return isinstance(row_by_name(source), Mapping)
 
 
 def as_frame(source: Any, names: Sequence[str]) -> pd.DataFrame:
@@ -71,14 +79,16 @@ def as_frame(source: Any, names: Sequence[str]) -> pd.DataFrame:
     if isinstance(source, pd.Series):
         index = None if source.name is None else [source.name]
         return _row(_by_name(source, names), index)
+    source = row_by_name(source)
     if isinstance(source, Mapping):
-        return _row(source)
+        return _row(source, used=names)
     if isinstance(source, (list, tuple)) and source and not is_array(source):
-        return _rows(source, names)
+        return _rows([row_by_name(row) for row in source], names)
     if is_array(source):
         return _from_array(source, names)
     if getattr(getattr(source, "dtype", None), "names", None):
-        return pd.DataFrame(np.asarray(source))
+        array = plain_array(source)
+        return pd.DataFrame({name: array[name] for name in array.dtype.names or ()})
     return from_frame_like(source)
 
 
@@ -95,10 +105,14 @@ def _by_name(row: pd.Series[Any], names: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-def _row(values: Mapping[Any, Any], index: list[Any] | None = None) -> pd.DataFrame:
+def _row(
+    values: Mapping[Any, Any], index: list[Any] | None = None, used: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return one row, or the rows of a dict of lists."""
+    if not values:
+        raise DataError("the dict is empty; give a value for each column of the model")
     lists = [key for key, value in values.items() if _is_list(value)]
-    if not lists:
+    if not lists or not any(str(key) in used for key in lists):
         return pd.DataFrame({str(key): [value] for key, value in values.items()}, index=index)
     if len(lists) < len(values):
         raise DataError(
@@ -134,7 +148,7 @@ def _rows(rows: Sequence[Any], names: Sequence[str]) -> pd.DataFrame:
 
 def _from_array(source: Any, names: Sequence[str]) -> pd.DataFrame:
     """Return rows whose values are in the order of the columns in training."""
-    rows: Any = source if isinstance(source, (list, tuple)) else np.asarray(source)
+    rows: Any = source if isinstance(source, (list, tuple)) else plain_array(source)
     if isinstance(rows, np.ndarray) and rows.ndim != 2:
         raise DataError(
             f"the array has the shape {list(rows.shape)}; give one of two dimensions, "
@@ -144,7 +158,9 @@ def _from_array(source: Any, names: Sequence[str]) -> pd.DataFrame:
         if not all(_is_list(row) for row in rows):
             what = "values" if rows and np.ndim(rows[0]) == 0 else "objects"
             raise DataError(f"a list of {what} is no table; give one list a row: [[…], […]]")
-        rows = [list(row) for row in rows]
+        if any(row_by_name(row) is not row for row in rows):
+            raise DataError("some rows of the list have names for their values and others have not")
+        rows = [list(plain_array(row) if hasattr(row, "__array__") else row) for row in rows]
     for number, row in enumerate(rows if len(rows) else [], 1):
         if len(row) != len(names):
             shown = ", ".join(map(repr, names[:5])) + (" …" if len(names) > 5 else "")

@@ -19,6 +19,7 @@ from bridle.tables.columns import Column
 from bridle.tables.formats import check_acting, from_frame_like, reader_of
 from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
+from bridle.tables.plain_arrays import is_native
 from bridle.tables.settle import settle
 from bridle.tables.text_table import TextTable, read_text_table
 
@@ -165,7 +166,7 @@ def read_with_notes(
         notes = (*notes, *frame.attrs.pop("notes", ()), *empty)
     else:  # a DataFrame, or what can be made one
         name, frame = "the table", from_frame_like(source).reset_index(drop=True)
-    checked = _checked(frame, name)
+    checked = _checked(frame, name, names)
     done = settle(
         checked,
         options,
@@ -228,7 +229,8 @@ def _is_blank(value: Any) -> bool:
     return not value.strip() if isinstance(value, str) else bool(pd.isna(value) is True)
 
 
-def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+def _checked(frame: pd.DataFrame, name: str, used: frozenset[str]) -> pd.DataFrame:
+    """Return columns of plain types; those that a model does not use stay as they are."""
     frame = frame.copy(deep=False)
     frame.columns = pd.Index([str(column) for column in frame.columns])
     twice = [column for column, count in Counter(frame.columns).items() if count > 1]
@@ -239,15 +241,28 @@ def _checked(frame: pd.DataFrame, name: str) -> pd.DataFrame:
     plain = {
         column: _plain(column, frame[column])
         for column in frame.columns
-        if not pd.api.types.is_numeric_dtype(frame[column].dtype)
+        if (not used or column in used) and not _is_plain(frame[column].dtype)
     }
     if not plain:
         return frame
     return pd.DataFrame({name: plain.get(name, frame[name]) for name in frame.columns})
 
 
+def _is_plain(dtype: Any) -> bool:
+    return bool(pd.api.types.is_numeric_dtype(dtype) and is_native(dtype) and dtype.kind != "c")
+
+
 def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
-    """Convert dates, durations and decimals to plain types, and refuse nested values."""
+    """Convert dates, durations, decimals and other byte orders, and refuse nested values."""
+    if not is_native(values.dtype):
+        values = values.astype(values.dtype.newbyteorder("="))  # type: ignore[union-attr]
+    if values.dtype.kind == "c" or any(isinstance(each, complex) for each in _objects(values)):
+        raise DataError(
+            f"column {column!r} has complex numbers; give their real and imaginary parts as two "
+            "columns"
+        )
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        return values
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_timedelta64_dtype(values.dtype):
@@ -271,6 +286,10 @@ def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
     if kinds and all(issubclass(kind, Decimal) for kind in kinds):
         return values.astype(float)
     return values
+
+
+def _objects(values: pd.Series[Any]) -> list[Any]:
+    return values.tolist() if values.dtype == object else []
 
 
 def _is_scalar(kind: type) -> bool:

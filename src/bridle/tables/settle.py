@@ -129,7 +129,7 @@ def settle(
     absent = {token for name in read for token in columns[name].distinct if token in USUAL}
     for name, cells in columns.items():
         if name not in read:
-            read[name] = cells.as_words(absent, notes, is_target=name == target)
+            read[name] = cells.as_words(absent, notes, is_target=name == target, typed=typed)
     missing = {name: cells.marked for name, cells in columns.items() if cells.marked}
     units = {name: cells.unit for name, cells in columns.items() if cells.unit}
     return Settled(_replaced(frame, read), marks, missing, tuple(notes), units)

@@ -10,12 +10,11 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
-from bridle.tables.columns import Column, as_strings
+from bridle.tables.columns import Column
+from bridle.tables.labels import ClassLabel, dtype_of, inferred, labels_of
 from bridle.tables.target_checks import MAX_CLASSES, check_amounts, check_dates
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
-
-ClassLabel = str | int | bool | float
 
 
 def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Series[Any]]:
@@ -57,7 +56,7 @@ def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Seri
             f"the target {name!r} is missing in {missing} of {len(target)} rows; "
             "fill the values in or leave those rows out"
         )
-    return frame.drop(columns=name), target
+    return frame.drop(columns=name), inferred(target)
 
 
 def infer_task(target: pd.Series[Any]) -> str:
@@ -127,7 +126,7 @@ class ClassTarget:
             If there is only one class, or a number is infinite.
         """
         _check_finite(target)
-        classes = sorted(set(_labels(target)), key=lambda label: (isinstance(label, str), label))
+        classes = sorted(set(labels_of(target)), key=lambda label: (isinstance(label, str), label))
         if len(classes) < 2:
             raise DataError(
                 f"the target {target.name!r} has only one class, {classes[0]!r}; "
@@ -146,7 +145,7 @@ class ClassTarget:
             If a class is unknown.
         """
         codes = {str(label): code for code, label in enumerate(self.classes)}
-        labels = [str(label) for label in _labels(target)]
+        labels = [str(label) for label in labels_of(target)]
         strange = [label for label in labels if label not in codes]
         if strange and len(self.classes) == 2 and set(codes) == {"False", "True"}:
             flags = {"0": "False", "1": "True", "false": "False", "true": "True"}
@@ -167,7 +166,7 @@ class ClassTarget:
 
     @cached_property
     def _labels(self) -> Any:
-        return pd.Series(list(self.classes), dtype=self._dtype()).array
+        return pd.Series(list(self.classes), dtype=dtype_of(self.classes)).array
 
     def column(self, name: str) -> Column:
         """Return the target as a column, by which a table is read as in training."""
@@ -175,14 +174,6 @@ class ClassTarget:
         if kinds <= {int, float}:
             return Column(name, "number")
         return Column(name, "category", categories=tuple(map(str, self.classes)))
-
-    def _dtype(self) -> Any:
-        kinds = {type(label) for label in self.classes}
-        return (
-            {str: "str", int: "int64", bool: "bool", float: "float64"}[kinds.pop()]
-            if len(kinds) == 1
-            else object
-        )
 
     def state(self) -> dict[str, Any]:
         """Return the state as JSON values."""
@@ -206,22 +197,6 @@ class ClassTarget:
                 f"the model file has invalid classes {classes!r}; fit the model again"
             )
         return cls(tuple(classes))
-
-
-def _labels(target: pd.Series[Any]) -> list[ClassLabel]:
-    """Return Python labels, with int for floats if all are whole numbers."""
-    if pd.api.types.is_bool_dtype(target.dtype):
-        return [bool(value) for value in target]
-    if pd.api.types.is_numeric_dtype(target.dtype):
-        numbers = target.to_numpy(dtype=np.float64)
-        whole = (numbers == np.floor(numbers)).all()
-        return [int(value) if whole else float(value) for value in target]
-    if target.dtype == object and all(isinstance(value, bool) for value in target):
-        return [bool(value) for value in target]
-    texts = as_strings(target)
-    if texts.isna().any():
-        raise DataError(f"the target {target.name!r} is missing in a row; leave the row out")
-    return [str(value) for value in texts]
 
 
 def _check_finite(target: pd.Series[Any]) -> None:

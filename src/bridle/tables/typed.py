@@ -11,6 +11,7 @@ import pandas as pd
 
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.levels import Levels, LevelsReader
+from bridle.tables.plain_arrays import is_native
 from bridle.tables.remarks import remarks_on
 
 __all__ = ["TypedReader"]
@@ -132,9 +133,11 @@ def _has_kind(values: pd.Series[Any], kind: str) -> bool:
     dtype = values.dtype
     if kind == "date":
         return dtype.kind == "M" and not isinstance(dtype, pd.DatetimeTZDtype)
+    if not is_native(dtype) or dtype.kind == "c":
+        return False
     plain = pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_bool_dtype(dtype)
     if kind == "number":
-        return plain and dtype.kind != "c"
+        return plain
     if values.dtype == object:
         return bool(pd.api.types.infer_dtype(values, skipna=True) == "string")
     return plain or isinstance(dtype, (pd.CategoricalDtype, pd.StringDtype))

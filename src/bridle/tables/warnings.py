@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import Column, as_strings
+from bridle.tables.labels import blanks_note
 from bridle.tables.structure import (
     GroupColumn,
     class_codes,
@@ -112,6 +113,7 @@ def _labels(truth: pd.Series[Any]) -> Iterable[str]:
         return
     texts = as_strings(truth)
     distinct = texts.dropna().unique()
+    yield from _as_written(truth)
     if len(texts) > 3 and len(distinct) > 0.9 * len(texts):
         yield (
             f"the target {name!r} has {len(distinct)} classes in {len(texts)} rows, nearly one row "
@@ -127,6 +129,24 @@ def _labels(truth: pd.Series[Any]) -> Iterable[str]:
                 f"the classes {', '.join(map(repr, sorted(alike)))} of {name!r} differ in case or "
                 "blanks only; write them alike if they are one"
             )
+
+
+def _as_written(truth: pd.Series[Any]) -> Iterable[str]:
+    """Tell of labels in memory that a model gives back as strings of another form."""
+    name = str(truth.name)
+    every = truth.cat.categories if isinstance(truth.dtype, pd.CategoricalDtype) else truth
+    if pd.api.types.is_numeric_dtype(every.dtype):
+        return
+    kinds = sorted({type(label).__name__ for label in every})
+    if len(kinds) > 1 or not all(isinstance(label, (str, bool, int)) for label in every):
+        yield (
+            f"the labels of {name!r} are of the type {' and '.join(kinds)}; its classes are "
+            f"strings, such as {str(as_strings(pd.Series(every[:1])).iloc[0])!r}"
+        )
+    elif isinstance(truth.dtype, pd.CategoricalDtype):
+        blank = next((each for each in every if str(each) != str(each).strip()), None)
+        if blank is not None:
+            yield blanks_note(name, str(blank))
 
 
 def _gives_target_away(
