@@ -141,6 +141,34 @@ def test_a_model_notices_its_training_rows(fitted, table):
     assert "was not trained on" in said.advice[0]
 
 
+QUIET = {"reference": False, "shuffled_labels": False, "masks": 0, "audit": False}
+
+
+def test_note_and_check_of_known_rows_agree(fitted, table):
+    training = table.iloc[fitted.places["training"]]
+    new = table.iloc[fitted.places["test"]].assign(x0=lambda t: t["x0"] + 1e-3)
+    mixed = pd.concat([new, training[:60]])
+    other = training.assign(x0=training["x0"] + 1e-3)
+    for given, number in ((training, "60 of"), (other, "about"), (None, "about")):
+        said = bridle.diagnose(fitted.model, mixed, training=given, **QUIET)
+        (check,) = (each for each in said.checks if each.code == "BR011")
+        assert said.notes[0].startswith(number)
+        told = [
+            int(word)
+            for text in (said.notes[0], check.message)
+            for word in text.split()
+            if word.isdigit()
+        ]
+        assert told[0] in told[2:]
+        assert said.advice[0] == "give new rows that it was not trained on"
+    clean = bridle.diagnose(fitted.model, new, training=other, **QUIET)
+    assert not any(
+        each.code == "BR011"
+        for each in bridle.diagnose(fitted.model, new, training=training, **QUIET).checks
+    )
+    assert clean.gap is not None
+
+
 def test_a_model_with_its_training_rows_gets_a_reference(fitted, table):
     training, new = (table.iloc[fitted.places[name]] for name in ("training", "test"))
     said = bridle.diagnose(fitted.model, new, training=training)

@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
-from prediction_cases import said
+from prediction_cases import binary, said
 
 from bridle.diagnosis.assemble import Measurements, assemble
+from bridle.diagnosis.predictions import Predictions
 from bridle.statistics import Claim
 from bridle.statistics.claims import LEVEL, claims_of, verdict_of
 
@@ -74,6 +76,83 @@ def test_two_references_share_the_level():
     under = next(each for each in claims if each.claim == "underfits")
     assert under.level == LEVEL / 2
     assert under.null.startswith("one leads")
+
+
+def test_advice_on_strengths_needs_to_know_them():
+    def told(**facts):
+        return " | ".join(_diagnosed((1000, 1000), (800, 1000), facts=facts).advice)
+
+    assert "no regularizer is active" not in told()
+    assert "no regularizer is active" in told(strengths={"l1": 0.0, "l2": 0.0})
+    assert "strengthen the active regularizers: l2" in told(strengths={"l1": 0.0, "l2": 0.1})
+    simple = _diagnosed((700, 1000), (700, 1000), references={"boosting": said(850, 1000)})
+    assert "try a more flexible model" in simple.advice
+
+
+def test_no_advice_contradicts_weaker_regularizers(rng):
+    parts = {name: binary(rng, 1000, sharpness=3.0) for name in ("training", "held out")}
+    truth = parts["held out"].truth
+    best = {"boosting": Predictions(truth, truth, None, ("no", "yes"))}
+    found = assemble(
+        Measurements(
+            "it", "classification", parts, references=best, facts={"strengths": {"l2": 0.1}}
+        )
+    )
+    assert found.verdict == "underfits"
+    text = " | ".join(found.advice)
+    assert "weaken the active regularizers" in text
+    assert "overconfident: calibrate them" in text
+    assert "regularize more" not in text
+
+
+@pytest.mark.parametrize(("right", "rows"), [(4, 4), (1, 1), (43, 44)])
+def test_no_number_of_needed_rows_is_invented(right, rows):
+    found = _diagnosed((1000, 1000), (right, rows))
+    assert found.verdict == "cannot tell"
+    assert f"{rows} (held out)" in found.advice[0]
+    assert "million" not in found.advice[0]
+
+
+def test_rare_classes_are_not_judged_by_accuracy():
+    truth = (np.arange(2000) < 30).astype(int)
+    nothing = Predictions(truth, truth * 0, None, (0, 1))
+    found = assemble(
+        Measurements(
+            "it",
+            "classification",
+            {"training": nothing, "held out": nothing},
+            references={"boosting": nothing},
+        )
+    )
+    assert found.verdict == "cannot tell"
+    assert "accuracy cannot tell with 1.5 % of the rows" in found.reason
+    assert not any("add columns" in line for line in found.advice)
+    assert "roc_auc" in found.advice[0]
+    outcomes = {each.code: each.outcome for each in found.checks.results}
+    assert outcomes["BR002"] == outcomes["BR022"] == "not run"
+
+
+def test_a_row_that_dominates_is_named():
+    random = np.random.default_rng(0)
+    values = random.normal(size=100)
+    truth = values + 0.3 * random.normal(size=100)
+    known = Predictions(truth, values)
+    new = Predictions(np.where(np.arange(100) == 7, 50.0, truth), values, rows=np.arange(100) + 900)
+    found = assemble(Measurements("it", "regression", {"training": known, "held out": new}))
+    assert found.verdict == "cannot tell"
+    assert "more than 99 % of the squared error (row 907, true 50, predicted" in found.notes[0]
+    assert found.advice[0].startswith("check that value")
+    (check,) = (each for each in found.checks if each.code == "BR022")
+    assert check.advice.startswith("check whether that value is right")
+
+
+def test_other_learners_are_in_the_order_of_their_lead():
+    others = {"one": said(800, 1000), "two": said(850, 1000)}
+    for names in (["one", "two"], ["two", "one"]):
+        given = {name: others[name] for name in names}
+        found = _diagnosed((700, 1000), (700, 1000), references=given)
+        named = [each.message[:3] for each in found.checks if each.code == "BR003"]
+        assert named == ["two", "one"]
 
 
 def test_few_rows_cannot_tell_and_are_told_how_many_they_need():

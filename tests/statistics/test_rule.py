@@ -19,6 +19,8 @@ from bridle.statistics import (
     rule,
 )
 from bridle.statistics.claims import LEVEL, gap_of, lead_of
+from bridle.statistics.dominant import dominant_rows
+from bridle.statistics.intervals import p_value_below
 from bridle.statistics.scores import Estimate, undefined_values
 from bridle.statistics.verdict import NOTHING, opening_of
 from bridle.statistics.wording import TOLERANCE, estimate_text
@@ -58,7 +60,42 @@ def test_rare_positives_that_are_ignored_are_underfitted_where_another_learner_f
     assert "learned next to nothing" in better.reason
     nobody = rule(constant, constant, [rival(constant, constant)])
     assert nobody.verdict == "cannot tell"
+    assert nobody.reason.startswith("accuracy cannot tell with 1.5 % of the rows in other classes")
+    assert rule(constant, constant).verdict == "cannot tell"
+    coin = np.arange(4000) % 2
+    nothing = judge_classes(coin * 0, coin)
+    nobody = rule(nothing, nothing, [rival(nothing, nothing)])
     assert "may say nothing" in nobody.reason
+
+
+@pytest.mark.parametrize("outlier", [5.0, 50.0, 1e6])
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_one_outlier_does_not_decide(outlier, rows):
+    random = np.random.default_rng(5)
+    x = random.normal(size=rows)
+    truth = x + 0.3 * random.normal(size=rows)
+    clean, exact = judge_values(x, truth), judge_values(x, x + 0.3 * random.normal(size=rows))
+    truth[7] = outlier
+    new = judge_values(x, truth)
+    score = new.interval()
+    assert score.low < new.value < clean.value < score.high
+    found = rule(exact, new, part="test")
+    assert found.verdict != "overfits"
+    if rows == 100 or outlier > 5:
+        assert found.verdict == "cannot tell"
+        assert "one of the new rows makes up" in found.reason
+        assert p_value_below(new, exact.value - TOLERANCE) > LEVEL
+
+
+def test_two_outliers_do_not_decide_either_and_good_rows_are_not_named():
+    random = np.random.default_rng(5)
+    x = random.normal(size=200)
+    truth = x + 0.3 * random.normal(size=200)
+    clean = judge_values(x, truth)
+    assert dominant_rows(clean) is None
+    assert clean.studentized.resampled is None
+    truth[[7, 8]] = 30.0, -30.0
+    assert rule(clean, judge_values(x, truth)).verdict == "cannot tell"
 
 
 @pytest.mark.parametrize("unit", [1e-200, 1e-9, 1.0, 1e9, 1e200])

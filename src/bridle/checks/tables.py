@@ -16,7 +16,15 @@ from bridle.tables.fingerprint import row_hashes
 from bridle.tables.structure import GroupColumn, group_columns, is_wide, time_column
 from bridle.tables.warnings import MIN_ROWS, TableWarning
 
-__all__ = ["MOST_KNOWN", "Parts", "known_rows", "repeated_rows", "table_checks", "told"]
+__all__ = [
+    "MOST_KNOWN",
+    "Parts",
+    "copied_rows",
+    "known_rows",
+    "repeated_rows",
+    "table_checks",
+    "told",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -128,7 +136,7 @@ def repeated_rows(frame: pd.DataFrame, truth: pd.Series[Any], parts: Parts) -> C
         return not_run("BR011", "the columns have few distinct values: rows repeat by chance")
     hashes = row_hashes(frame, truth)
     copies = int(np.isin(hashes[parts.new], hashes[parts.training]).sum())
-    return _copies(copies, len(parts.new))
+    return copied_rows(copies, len(parts.new))
 
 
 def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
@@ -150,7 +158,8 @@ def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
     return failed("BR011", message, "give rows that it was not trained on", **numbers)
 
 
-def _copies(copies: int, new: int) -> CheckResult:
+def copied_rows(copies: int, new: int) -> CheckResult:
+    """Return BR011 from the number of new rows that are training rows too."""
     low = float(binomtest(copies, new).proportion_ci(method="exact").low)
     numbers = {"copies": copies, "rows": new, "share": copies / new, "low": low}
     if low <= _TOLERANCE:

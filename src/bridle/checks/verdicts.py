@@ -9,9 +9,11 @@ from scipy.stats import norm
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.claims import LEVEL, Claim, Compared
+from bridle.statistics.dominant import DOMINATES
 from bridle.statistics.gap import GapJudgement
 from bridle.statistics.intervals import p_values_of_lead
 from bridle.statistics.scores import FEWEST, SAME, Estimate
+from bridle.statistics.verdict import NOTHING, RARE
 from bridle.statistics.wording import TOLERANCE, estimate_text
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
 ]
 
 _MOST_ROWS = 10**6
+_LARGE_P = 0.3
 
 
 def verdict_checks(
@@ -114,7 +117,7 @@ def _underfits(verdict: str, reason: str, tested: dict[str, Claim]) -> CheckResu
     numbers = {} if claim is None else {"p_value": claim.p_value, "level": claim.level}
     if verdict == "underfits":
         return failed("BR002", reason, **numbers)
-    if not tested:
+    if not tested or reason.startswith((NOTHING, RARE)):
         return not_run("BR002", reason)
     if claim is None and verdict == "cannot tell":
         return not_run("BR002", "it was compared with no other learner")
@@ -129,7 +132,7 @@ def _better(
     if not tested:
         return [not_run("BR003", "the scores cannot be compared")]
     level, found = LEVEL / len(references), []
-    for each in references:
+    for each in sorted(references, key=lambda one: (-one.comparison.difference.value, one.name)):
         lead = each.comparison.difference
         p_value = p_values_of_lead(each.comparison, 0.0)[0]
         if p_value <= level and lead.value >= SAME:
@@ -158,10 +161,13 @@ def _too_few_rows(
         return failed("BR022", reason, rows=rows) if few else not_run("BR022", reason)
     claim = undecided(tested) if verdict == "cannot tell" else None
     if claim is None:
-        return passed("BR022", rows=rows)
-    need = rows_needed(rows, claim)
+        undecidable = verdict == "cannot tell"
+        return not_run("BR022", reason) if undecidable else passed("BR022", rows=rows)
+    need = rows_needed(rows, claim, gap)
     advice = more_rows(rows, need, part, units) + ", or cross-validate"
-    return failed("BR022", reason, advice, rows=rows, needed=None if math.isinf(need) else need)
+    if DOMINATES in reason:
+        need, advice = math.nan, "check whether that value is right; more rows alone may not help"
+    return failed("BR022", reason, advice, rows=rows, needed=need if math.isfinite(need) else None)
 
 
 def undecided(tested: dict[str, Claim]) -> Claim | None:
@@ -176,21 +182,31 @@ def undecided(tested: dict[str, Claim]) -> Claim | None:
     return None
 
 
-def rows_needed(rows: int, claim: Claim) -> float:
-    """Return how many rows, or groups, would show a claim."""
-    return needed_rows(rows, claim.p_value, claim.level)
+def rows_needed(rows: int, claim: Claim, gap: Estimate) -> float:
+    """Return how many rows, or groups, would show a claim; NaN if that is not known.
+
+    The p-value of few rows is that of an exact test, which is larger than the effect says. From 0.3
+    on, the number of a claim about the gap follows from the gap and its interval.
+    """
+    if claim.p_value <= _LARGE_P or "overfit" not in claim.claim:
+        return needed_rows(rows, claim.p_value, claim.level)
+    effect = gap.value - TOLERANCE
+    wide = gap.value - gap.low if effect > 0 else gap.high - gap.value
+    return rows * (wide / effect) ** 2 if effect and wide > 0 else math.nan
 
 
 def more_rows(units: int, need: float, part: str, what: str = "rows") -> str:
     """Return the advice to use more new rows, or groups, with their number."""
-    return (
-        f"use more new {what}: there are {units} ({part}), and a difference of this size needs "
-        f"{needed_text(need)}"
-    )
+    there = f"use more new {what}: there {'is' if units == 1 else 'are'} {units} ({part})"
+    if math.isnan(need):
+        return there
+    return f"{there}, and a difference of this size needs {needed_text(need)}"
 
 
 def needed_rows(rows: int, p_value: float, level: float) -> float:
     """Return how many rows would show a claim: a standing grows with the square root of rows.
+
+    It is NaN if the p-value is 0.5 or more: the estimate is then on the other side.
 
     Examples
     --------
@@ -198,7 +214,7 @@ def needed_rows(rows: int, p_value: float, level: float) -> float:
     388
     """
     standing = float(norm.isf(p_value))
-    return rows * (float(norm.isf(level)) / standing) ** 2 if standing > 0 else math.inf
+    return rows * (float(norm.isf(level)) / standing) ** 2 if standing > 0 else math.nan
 
 
 def needed_text(count: float) -> str:

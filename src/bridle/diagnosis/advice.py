@@ -7,6 +7,8 @@ import math
 from bridle.checks.verdicts import more_rows, rows_needed, undecided
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import change_text
+from bridle.statistics.dominant import DOMINATES
+from bridle.statistics.verdict import RARE
 from bridle.statistics.wording import estimate_text, score_text
 
 __all__ = ["advice_of", "evidence_of"]
@@ -43,8 +45,9 @@ def _of_gap(found: Diagnosis) -> list[str]:
 
 
 def _known(found: Diagnosis) -> bool:
-    """Return whether the model was trained on the supposedly new rows."""
-    return any(each.code == "BR011" for each in (*found.checks, *found.checks.silenced))
+    """Return whether the model was trained on the supposedly new rows, or on their groups."""
+    failing = {each.code for each in (*found.checks, *found.checks.silenced)}
+    return bool(failing & {"BR011", "BR013"})
 
 
 def _on(part: str) -> str:
@@ -135,8 +138,10 @@ def _against_overfitting(found: Diagnosis) -> list[str]:
     acting = _strengths(found)
     if acting:
         lines.append(f"strengthen the active regularizers: {', '.join(acting)}")
-    else:
+    elif "strengths" in found.facts:
         lines.append("add dropout (keep_prob=0.5), L2 and L1: no regularizer is active yet")
+    else:
+        lines.append("regularize it more, or fit a simpler model")
     lines.append(_search(found))
     if (found.parameters_per_row or 0) > _MANY_PARAMETERS:
         lines.append(
@@ -157,7 +162,9 @@ def _against_underfitting(found: Diagnosis) -> list[str]:
         lines.append(f"weaken the active regularizers: {', '.join(acting)}")
     if curves is not None and curves.train_slope is not None and curves.train_slope < 0:
         lines.append("train longer: the training loss was still falling at the end")
-    lines.append("try a larger network or a higher learning rate")
+    network = found.layers or curves is not None or "strengths" in found.facts
+    larger = "a larger network or a higher learning rate" if network else "a more flexible model"
+    lines.append(f"try {larger}")
     lines.append(_search(found))
     if found.references:
         lead = max(found.references, key=lambda each: each.comparison.difference.value)
@@ -184,15 +191,27 @@ def _to_tell(found: Diagnosis) -> list[str]:
                 "it does not overfit; give the training rows (training=) to find out whether "
                 "another learner predicts better"
             ]
+        if claim is None and found.reason.startswith(RARE):
+            return [
+                "use a score that does not depend on the share of a class: --scoring roc_auc or "
+                "balanced_accuracy, or train with --class-weight balanced"
+            ]
+        if claim is None and found.is_share:
+            return [
+                "compare ROC AUC or the loss with that of a constant: accuracy alone does not show "
+                "whether the columns say something about the target"
+            ]
         if claim is None:
             return ["add columns: neither it nor another learner finds a way to predict the target"]
         other = claim.null.partition(" leads ")[0]
         opening = f"it does not overfit; to find out whether {other} predicts better, "
     new = found.held_out if found.gap.measured_on == "held out" else found.test
     lines = []
-    if claim is not None and new is not None and new.rows:
+    if DOMINATES in found.reason:
+        lines.append("check that value (see the notes); if it is wrong, correct it or leave it out")
+    elif claim is not None and new is not None and new.rows:
         units, what = (new.rows, "rows") if new.groups is None else (new.groups, "groups")
-        need = rows_needed(units, claim)
+        need = rows_needed(units, claim, found.gap.value)
         lines.append(opening + more_rows(units, need, found.gap.measured_on, what))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
@@ -219,9 +238,11 @@ def _besides(found: Diagnosis) -> list[str]:
         lines.append(f"collect more training rows: {moved}")
     if (fit := found.calibration) is not None and fit.p_value < _MISCALIBRATED:
         if fit.overconfidence.low > 0:
+            more = (
+                "" if found.verdict == "underfits" else "regularize more, use label smoothing, or "
+            )
             lines.append(
-                "its probabilities are overconfident: regularize more, use label smoothing, or "
-                "calibrate them on held-out rows"
+                f"its probabilities are overconfident: {more}calibrate them on held-out rows"
             )
         elif fit.overconfidence.high < 0:
             lines.append("its probabilities are underconfident: calibrate them on held-out rows")

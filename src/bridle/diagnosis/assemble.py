@@ -24,6 +24,7 @@ from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import LearningCurve
 from bridle.errors import UsageError
 from bridle.statistics.claims import Compared, Rival, gap_of
+from bridle.statistics.dominant import dominant_rows
 from bridle.statistics.intervals import corrected_interval, mcnemar_p_value
 from bridle.statistics.scores import Estimate, Judged, compare, gap_between
 from bridle.statistics.verdict import Ruling, rule
@@ -149,6 +150,7 @@ def assemble(measured: Measurements) -> Diagnosis:
         notes=measured.notes,
         facts=dict(measured.facts),
     )
+    found = replace(found, notes=(*found.notes, *_dominant(found, new)))
     found = replace(found, checks=_checks(measured, found, others))
     found = replace(found, evidence=evidence_of(found))
     return replace(found, advice=advice_of(found))
@@ -305,6 +307,19 @@ def _worst(measured: Measurements, new: Predictions, at: str) -> tuple[WorstRow,
             )
         )
     return tuple(found)
+
+
+def _dominant(found: Diagnosis, new: Predictions | None) -> list[str]:
+    """Return a note on rows that R² depends on."""
+    rows = None if new is None or found.gap is None else dominant_rows(new.judged)
+    if rows is None or new is None:
+        return []
+    places = np.arange(len(new.truth)) if new.rows is None else new.rows
+    named = "; ".join(
+        f"row {places[at]}, true {new.truth[at]:.4g}, predicted {new.values[at]:.4g}"
+        for at in rows.rows
+    )
+    return [f"{rows.text} ({named}): check {'it' if len(rows.rows) == 1 else 'them'}"]
 
 
 def _values(table: pd.DataFrame | None, row: int) -> dict[str, Any]:

@@ -102,7 +102,8 @@ class ShuffledLabels:
     baseline : float
         The score of the best constant prediction on these targets.
     memorised : float
-        (training - baseline) / (1 - baseline): 0 for nothing, 1 for every row.
+        (training - baseline) / (1 - baseline): 0 for nothing, 1 for every row. 0 if it is worse
+        than the constant.
     rows : int
         Number of training rows.
     how : str

@@ -253,5 +253,7 @@ def _sentence(
         return opening + "the networks differ much by the rows they get: use more repeats"
     p_value = min(lead_p_values(change, 0.0)[0], lead_p_values(change, TOLERANCE)[1])
     rows = len(test.rows)
-    wanted = needed_text(needed_rows(rows, p_value, LEVEL))
-    return opening + f"there are {rows:,} test rows, and a change of this size needs {wanted}"
+    need, there = needed_rows(rows, p_value, LEVEL), f"there are {rows:,} test rows"
+    if math.isnan(need):
+        return opening + there
+    return opening + f"{there}, and a change of this size needs {needed_text(need)}"

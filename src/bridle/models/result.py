@@ -20,7 +20,7 @@ from bridle.statistics import GapJudgement
 from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
-from bridle.statistics.verdict import NOTHING, opening_of
+from bridle.statistics.verdict import NOTHING, RARE, opening_of
 from bridle.statistics.wording import estimate_text, same_text
 
 __all__ = ["FitResult", "Fitted", "counts_text", "fitted_text"]
@@ -168,7 +168,7 @@ class FitResult(HasCard):
             if each is None or each.diagnosis.reason in (plain.reason, *found.values()):
                 continue
             told = each.diagnosis.verdict in ("overfits", "underfits")
-            if told or each.diagnosis.reason.startswith(NOTHING):
+            if told or each.diagnosis.reason.startswith((NOTHING, RARE)):
                 found[_said(name, each.diagnosis)] = each.diagnosis.reason
         return tuple(found)
 

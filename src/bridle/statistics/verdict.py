@@ -15,15 +15,19 @@ from bridle.statistics.claims import (
     lead_of,
     verdict_of,
 )
+from bridle.statistics.dominant import dominant_rows
 from bridle.statistics.grouped import FEWEST_GROUPS
 from bridle.statistics.intervals import p_values_of_lead
 from bridle.statistics.scores import FEWEST, Estimate, Judged
 from bridle.statistics.wording import TOLERANCE, estimate_text, score_text, tolerance_text
 
-__all__ = ["Ruling", "opening_of", "rule"]
+__all__ = ["NOTHING", "RARE", "Ruling", "opening_of", "rule"]
 
+RARE = "accuracy cannot tell"
 CONSTANT = "the best constant prediction"
 NOTHING = "it has learned next to nothing"
+_MOST_RARE = 5 * TOLERANCE
+"""Classes are rare if all but the most frequent one have less than this share of the rows."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,12 @@ def rule(
     - A model has *learned nothing* if it removes less than 2 % of the errors that the best constant
       prediction makes on the training rows. It underfits if no reference is given, or if a
       reference is shown to be better at all. Otherwise the verdict is *cannot tell*, since the
-      columns may say nothing about the target. With rare classes, no lead reaches 2 points.
+      columns may say nothing about the target. With rare classes, no lead reaches 2 points: if
+      less than 10 % of the training rows are in other classes than the most frequent one, a model
+      that ranks the rows well can have the accuracy of the constant. The verdict is then *cannot
+      tell*, unless a reference is shown to be better.
+    - R² may depend on one row, or on three: see :func:`bridle.statistics.dominant.dominant_rows`.
+      If the verdict is *cannot tell*, the reason says so.
     - Without references, a model that has learned something is compared with the constant
       prediction alone.
 
@@ -117,7 +126,9 @@ def rule(
     learned = _learned(judged)
     holds = {each.claim for each in claims if each.holds}
     if verdict != "overfits" and learned is False:
-        verdict = "underfits" if lead is not None or not references else "cannot tell"
+        rare = judged is not None and _is_rare(judged)
+        shown = lead is not None or not (references or rare)
+        verdict = "underfits" if shown else "cannot tell"
     elif verdict == "cannot tell" and not references and learned and "does not overfit" in holds:
         verdict = "fine"
     if new is None or gap is None:
@@ -141,6 +152,9 @@ def rule(
     else:
         text = _lead_text(_first(references), share=share, count=len(references))
         reason = f"{numbers}, below {size}, but {text}: that may be above or below {size}"
+    dominant = dominant_rows(new) if verdict == "cannot tell" else None
+    if dominant is not None:
+        reason = f"{reason}; {dominant.text}"
     return Ruling(verdict, reason, gap, part, claims)
 
 
@@ -164,7 +178,7 @@ def opening_of(who: str, verdict: Verdict, reason: str, claims: Sequence[Claim])
     holds = {each.claim for each in claims if each.holds}
     if verdict != "cannot tell":
         said = f"{who} is fine" if verdict == "fine" else f"{who} {verdict}"
-    elif not claims or reason.startswith(NOTHING):
+    elif not claims or reason.startswith((NOTHING, RARE)):
         said = f"cannot tell about {who}"
     elif "does not overfit" in holds:
         said = f"it is unclear whether {who} underfits"
@@ -205,6 +219,10 @@ def _learned(training: Judged | None) -> bool | None:
     return removed >= TOLERANCE
 
 
+def _is_rare(training: Judged) -> bool:
+    return training.is_share and 1 - training.baseline < _MOST_RARE
+
+
 def _better(references: Sequence[Compared]) -> Compared | None:
     """Return the reference that is shown to be better at all, if there is one."""
     shown = [
@@ -232,6 +250,12 @@ def _learned_nothing(
     own, constant = (
         score_text(each, share=share) + unit for each in (training.value, training.baseline)
     )
+    if lead is None and _is_rare(training):
+        return (
+            f"{RARE} with {100 * (1 - training.baseline):.1f} % of the rows in other classes: "
+            f"{own} in training, {CONSTANT} {constant}; use --scoring roc_auc or "
+            "balanced_accuracy, or --class-weight balanced"
+        )
     text = f"{NOTHING}: {own} in training, {CONSTANT} {constant}"
     if lead is not None:
         return f"{text}; {_lead_text(lead, share=share)}"

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.checks.results import CheckResult, failed
-from bridle.checks.tables import MOST_KNOWN, known_rows
+from bridle.checks.tables import MOST_KNOWN, copied_rows, known_rows
 from bridle.diagnosis.subjects.options import Options
 from bridle.errors import DataError, UsageError
 from bridle.models.grouping import (
@@ -24,7 +24,9 @@ from bridle.models.row_forms import By, forms_of, is_column
 from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.tables import ClassTarget, fingerprint, share_of_known_rows, target_column
+from bridle.tables.fingerprint import row_hashes
 from bridle.tables.schema import has_target, with_target
+from bridle.tables.structure import is_wide
 
 __all__ = ["ModelTables", "joined", "model_tables"]
 
@@ -125,8 +127,8 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
         parts[name], dropped = _columns(model, read, name, groups=by, time=time)
         notes += [f"{name} rows: {note}" for note in dropped]
         notes += _untold(model, parts[name], name)
-    shared, trouble = _shared(parts, model), _known_rows(model, parts["held out"])
-    checks = [] if tables["training"] is not None else _copies(model, parts["held out"])
+    shared = _shared(parts, model)
+    trouble, checks = _known_rows(model, parts["held out"], parts.get("training"))
     checks += [failed("BR013", shared)] if shared else []
     if "test" in parts and (late := not_later(model.facts, parts["test"].grouping)):
         notes.append(f"test rows: {late}")
@@ -165,29 +167,39 @@ def _untold(model: TableModel, part: Part, name: str) -> list[str]:
     return notes
 
 
-def _known_rows(model: TableModel, new: Part) -> str:
-    """Return what is wrong if many of the new rows are training rows, else nothing."""
-    recorded, truth = model.facts.get("table") or {}, new.truth
-    share = share_of_known_rows(recorded, new.frame, truth)
-    sampled = len(recorded.get("sample", ()))
-    if share * recorded.get("trained_on", 0) <= MOST_KNOWN * len(truth):
-        return ""
-    known = min(share * recorded["trained_on"], len(truth))
-    return (
-        f"about {known:,.0f} of the {len(truth):,} rows of this table are rows that the model was "
-        f"trained on ({share * sampled:.0f} of a sample of {sampled} of its training rows are "
-        "here), so the gap cannot be judged; give rows that it has not seen"
-    )
+def _known_rows(
+    model: TableModel, new: Part, training: Part | None
+) -> tuple[str, list[CheckResult]]:
+    """Return what is wrong if many of the new rows are training rows, else nothing; and BR011.
 
-
-def _copies(model: TableModel, new: Part) -> list[CheckResult]:
-    """Return the check of training rows among the new rows, by the sample that is recorded."""
-    recorded = model.facts.get("table") or {}
+    The training rows are those that are given, if they have all of the recorded sample. The number
+    is then exact. Else it follows from the sample. Where other training rows are given and the
+    sample shows nothing, BR011 is that of the given rows.
+    """
+    recorded, rows = model.facts.get("table") or {}, len(new.truth)
     sampled = len(recorded.get("sample", ()))
     if not sampled:
-        return []
-    share = share_of_known_rows(recorded, new.frame, new.truth)
-    return [known_rows(round(share * sampled), sampled, recorded["trained_on"], len(new.truth))]
+        return "", []
+    own = training is not None and (
+        share_of_known_rows(recorded, training.frame, training.truth) == 1
+    )
+    if own and training is not None and is_wide(new.frame):
+        hashes = row_hashes(training.frame, training.truth)
+        copies = int(np.isin(row_hashes(new.frame, new.truth), hashes).sum())
+        known, check, how = float(copies), copied_rows(copies, rows), ""
+    else:
+        found = round(share_of_known_rows(recorded, new.frame, new.truth) * sampled)
+        known = min(found / sampled * recorded["trained_on"], rows)
+        check = known_rows(found, sampled, recorded["trained_on"], rows)
+        how = f" ({found} of a sample of {sampled} of its training rows are here)"
+    checks = [check] if training is None or own or check.outcome == "failed" else []
+    if known <= MOST_KNOWN * rows:
+        return "", checks
+    about = "about " if how else ""
+    return (
+        f"{about}{known:,.0f} of the {rows:,} rows of this table are rows that the model was "
+        f"trained on{how}, so the gap cannot be judged; give rows that it has not seen"
+    ), checks
 
 
 def _shared(parts: Mapping[str, Part], model: TableModel) -> str:

@@ -36,7 +36,7 @@ def _record(predicted: Predictions, how: str) -> ShuffledLabels | None:
     judged = predicted.judged
     if judged.baseline >= 1:
         return None
-    memorised = (judged.value - judged.baseline) / (1 - judged.baseline)
+    memorised = max(0.0, (judged.value - judged.baseline) / (1 - judged.baseline))
     return ShuffledLabels(judged.value, judged.baseline, memorised, len(predicted.truth), how)
 
 

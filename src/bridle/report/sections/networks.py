@@ -222,7 +222,7 @@ def weights(inputs: ReportInputs) -> Section | None:
     text = [
         f"Share of weights that are exactly zero: {listed}."
         if any(zeros)
-        else "No weight is exactly zero. An L1 penalty would set weights to zero.",
+        else f"No weight is exactly zero. {_of_l1(inputs)}",
     ]
     if any(zeros):
         caption = (
@@ -239,6 +239,14 @@ def weights(inputs: ReportInputs) -> Section | None:
             zero_map(layers[:MOST_LAYERS], names[:MOST_LAYERS], caption, inputs=_features(inputs))
         )
     return Section("weights", "The weights", tuple(text), tuple(figures))
+
+
+def _of_l1(inputs: ReportInputs) -> str:
+    """Return what an L1 penalty would do, or why there are no zeros although there is one."""
+    facts = {} if inputs.model is None else inputs.model.facts
+    if (facts.get("strengths") or {}).get("l1"):
+        return "L1 is active, but too weak to set weights to zero in these epochs."
+    return "An L1 penalty would set weights to zero."
 
 
 def _features(inputs: ReportInputs) -> list[str]:
