@@ -100,6 +100,46 @@ def test_epochs_are_those_of_torch(using, activation, link, dtype):
             )
 
 
+@pytest.mark.parametrize("rows", [257, 200_000])
+def test_sums_over_many_rows_are_exact(using, rows):
+    """The total weight, the loss and each gradient; the same for any number of threads."""
+    drawn = np.random.default_rng(0).standard_normal((rows, 2))
+    X, y, weight = drawn, drawn[:, :1] + 3, np.full(rows, 0.1)
+    found = []
+    for dtype, threads in ((torch.float64, 0), (torch.float32, 1), (torch.float32, 3)):
+        torch.manual_seed(0)
+        network = Perceptron([2, 5, 1], "tanh", "identity", dtype, "cpu")
+        network.flat.copy_(torch.randn(len(network.flat)))
+        if threads:
+            torch.set_num_threads(threads)
+        optimizer = optimizer_of("sgd", len(network.flat), dtype)
+        optimizer.load_state(network)
+        at = torch.from_numpy(X).to(dtype) if threads else row_loader(X, network.flat)
+        columns = (torch.from_numpy(each).to(dtype) for each in (y, weight))
+        batches = Batches(at, *columns, rows, np.array([float(rows)]))
+        more = np.arange(rows), NONE, Penalties(0.3, 0.0, None), 0
+        (loss,) = epoch_losses(network, optimizer, batches, *more)
+        found.append(torch.cat([network.gradient, loss.to(dtype)]))
+    exact, alone, together = found
+    torch.testing.assert_close(alone.double(), exact, rtol=1e-5, atol=1e-6)
+    assert torch.equal(alone, together)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("y", [0.0, 1.0])
+def test_an_infinite_score_has_a_loss(dtype, y):
+    """0 for the right class, infinity for the wrong one; not NaN."""
+    optimizer = optimizer_of("sgd", 2, dtype)
+    for bias in (-np.inf, np.inf):
+        network = Perceptron([1, 1], "relu", "logistic", dtype, "cpu")
+        network.biases[0].fill_(bias)
+        optimizer.load_state(network)
+        data = torch.zeros(1, 1, dtype=dtype), torch.full((1, 1), y, dtype=dtype)
+        batches = Batches(*data, None, 1, np.ones(1))
+        (loss,) = epoch_losses(network, optimizer, batches, np.arange(1), NONE, BARE, 0)
+        assert float(loss) == (0 if (bias > 0) == y else np.inf)
+
+
 @pytest.mark.parametrize("sizes", [[1, 1], [5, 1], [3, 130, 2], [300, 7, 1], [4, 1, 1, 9]], ids=str)
 @pytest.mark.parametrize("masks", [NONE, ALL], ids=["bare", "masked"])
 def test_any_number_of_units(using, sizes, masks):

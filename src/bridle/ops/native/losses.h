@@ -26,7 +26,8 @@ T cross_entropy(int64_t units, const T* scores, T* powers, const T* y) {
 template <class T>
 T loss_of(Loss kind, T score, T mean, T y) {
   if (kind == kBinary) {
-    return std::max(score, T(0)) - score * y + std::log1p(std::exp(-std::abs(score)));
+    const T size = std::abs(score), wrong = score > T(0) ? T(1) - y : y;
+    return (wrong == T(0) ? T(0) : size * wrong) + std::log1p(std::exp(-size));  // 0 ∞ is 0 here
   }
   if (kind == kPoisson) return (y == T(0) ? T(0) : y * std::log(y)) - y * score - y + mean;
   return (score - y) * (score - y);

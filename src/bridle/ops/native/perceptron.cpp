@@ -14,6 +14,7 @@
 #include "losses.h"
 #include "norms.h"
 #include "subnormals.h"
+#include "sums.h"
 #include "threads.h"
 
 namespace bridle {
@@ -54,7 +55,8 @@ class Stepper {
     for (int64_t l = 0; l < layers_; ++l) masked_.push_back(keeps(2) ? take(count(l)) : nullptr);
     for (int part = 0; part < threads; ++part) panels_.push_back(take(kPanel));
     row_losses_ = next_;
-    sums_.resize(static_cast<size_t>(2 * inputs_of_all));
+    sums_.resize(index(2 * inputs_of_all));
+    if (of.batch > kTerms) room_of_sums_.resize(index(at));
   }
 
   void run(int part, int parts) {
@@ -99,10 +101,10 @@ class Stepper {
   void step(int64_t s, int part, int parts) {
     const int64_t* order = read<int64_t>(of_.order) + s * of_.batch;
     const int64_t rows = std::min(of_.batch, of_.rows - s * of_.batch);
-    T total = static_cast<T>(rows);
+    double total = static_cast<double>(rows), loss = 0.0;
     if (of_.weight) {
-      total = T(0);
-      for (int64_t b = 0; b < rows; ++b) total += read<T>(of_.weight)[order[b]];
+      total = 0.0;
+      for (int64_t b = 0; b < rows; ++b) total += double{read<T>(of_.weight)[order[b]]};
     }
     if (keeps(2)) {
       mask_weights(s, part, parts);
@@ -113,17 +115,16 @@ class Stepper {
     if (first < end) {
       take_rows(order, s, first, end);
       forward(s, first, end, panel);
-      slope_of_loss(order, total, first, end);
+      slope_of_loss(order, static_cast<T>(total), first, end);
       backward(s, first, end, panel);
     }
     meet(parts);
-    T loss = T(0);
     if (part == 0) {
-      for (int64_t b = 0; b < rows; ++b) loss += row_losses_[b];
+      for (int64_t b = 0; b < rows; ++b) loss += double{row_losses_[b]};
     }
-    update(s, rows, static_cast<double>(total), part, parts, panel);
+    update(s, rows, total, part, parts, panel);
     meet(parts);
-    if (part == 0) write_loss(s, static_cast<double>(loss), static_cast<double>(total));
+    if (part == 0) write_loss(s, loss, total);
     if (std::isinf(of_.bound)) return;
     for (int64_t l = part; l < layers_; l += parts) {
       bound_columns(kernels_, inputs(l), outputs(l), weights(of_.parameters, l), of_.bound, kType);
@@ -249,9 +250,13 @@ class Stepper {
       const T* slope = slopes_[index(l + 1)];
       T* gradient = weights(of_.gradient, l) + first * units;
       if (first < end) {
-        product_of(kernels_, T())({end - first, rows, units, below_[index(l)] + first, 1, in, slope,
-                                   units, 1, gradient},
-                                  panel);
+        const auto products = [&](int64_t b, int64_t block, T* out) {
+          product_of(kernels_, T())({end - first, block, units, below_[index(l)] + b * in + first, 1,
+                                     in, slope + b * units, units, 1, out},
+                                    panel);
+        };
+        sum_in_blocks(rows, (end - first) * units, gradient,
+                      room_of_sums_.data() + weights_at_[index(l)] + first * units, products);
         if (keeps(2)) {
           drop(mask(2, 2 * l + 1, s), 0, first * units, (end - first) * units, gradient, gradient);
         }
@@ -266,11 +271,14 @@ class Stepper {
       }
       sums += 2 * in;
       const int64_t from = units * part / parts, to = units * (part + 1) / parts;
-      T* of_biases = biases(of_.gradient, l);
-      std::fill(of_biases + from, of_biases + to, T(0));
-      for (int64_t b = 0; b < rows; ++b) {
-        for (int64_t j = from; j < to; ++j) of_biases[j] += slope[b * units + j];
-      }
+      const auto slopes = [&](int64_t b, int64_t block, T* out) {
+        std::fill_n(out, to - from, T(0));
+        for (const T* at = slope + b * units + from; block > 0; --block, at += units) {
+          for (int64_t j = 0; j < to - from; ++j) out[j] += at[j];
+        }
+      };
+      sum_in_blocks(rows, to - from, biases(of_.gradient, l) + from,
+                    room_of_sums_.data() + biases_at_[index(l)] + from, slopes);
       move(s, to - from, biases_at_[index(l)] + from, false);
     }
   }
@@ -312,6 +320,7 @@ class Stepper {
   std::vector<T*> below_, active_, slopes_, masked_;
   std::vector<T*> panels_;    // by thread
   std::vector<double> sums_;  // of squares and of sizes, for each input of each layer
+  std::vector<double> room_of_sums_;  // of each parameter's gradient over blocks of rows
 };
 
 template <class T>
