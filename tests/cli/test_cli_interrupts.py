@@ -10,6 +10,7 @@ import pytest
 
 import bridle as library
 
+DIAGNOSE = ("diagnose", "m.bridle", "t.csv", "--no-refit")
 FIT = ("fit", "t.csv", "--target", "y", "--hidden", "4", "--epochs", "2", "--l2", "1e-3")
 
 
@@ -51,7 +52,7 @@ def ready(monkeypatch):
     from bridle.report.write import report_of
 
     monkeypatch.setattr(
-        "bridle.report.write.full_report", lambda result, *_, **__: report_of(result)
+        "bridle.report.write.full_report", lambda result, *_, **__: report_of(result.history)
     )
 
 
@@ -86,9 +87,11 @@ def test_an_interrupt_in_the_figures_leaves_none(interrupted, tmp_path):
 
 def test_an_interrupted_ablation_is_told(interrupted, tmp_path):
     page = tmp_path / "r.html"
-    told = interrupted("bridle.report.write.ablate", *FIT, "--report", page)
+    told = interrupted("bridle.report.write.ablate", *DIAGNOSE, "--report", page)
     assert told.endswith(f"report written to {page} without the ablation")
-    assert "Audit of the regularizers" in page.read_text(encoding="utf-8")
+    written = page.read_text(encoding="utf-8")
+    assert "Audit of the regularizers" in written
+    assert "interrupted: without the ablation" in written
 
 
 def test_an_interrupted_fit_has_no_ablation(bridle, place, monkeypatch, tmp_path):
@@ -102,6 +105,7 @@ def test_an_interrupted_fit_has_no_ablation(bridle, place, monkeypatch, tmp_path
     assert "interrupted after epoch 5 of 40000" in " ".join(ran.out.split())
     last = ran.err.splitlines()[-1]
     assert last.endswith(f"model written to {out}; report written to {page} without the ablation")
+    assert "the training was interrupted" in page.read_text(encoding="utf-8")
     assert bridle("predict", out, "t.csv").code == 0
 
 
@@ -138,12 +142,12 @@ NOTHING = "bridle: interrupted before there was a result, so nothing was written
         ("bridle.search.search.build_result", (*FIT[:-2], "--configurations", "9"), NOTHING),
         (
             "bridle.cli.printing.show_diagnosis",
-            ("diagnose", "m.bridle", "t.csv", "--no-refit", "--report", "r.html"),
+            (*DIAGNOSE, "--report", "r.html"),
             "bridle: interrupted: the result was not printed to its end; no report was written",
         ),
         (
             "bridle.report.write.report_of",
-            ("diagnose", "m.bridle", "t.csv", "--no-refit", "--report", "r.html"),
+            (*DIAGNOSE, "--report", "r.html"),
             "bridle: interrupted: the result was printed; no report was written",
         ),
         (
@@ -158,9 +162,12 @@ def test_an_interrupt_of_each_command(interrupted, place, where, call, told):
     assert sorted(item.name for item in place.iterdir()) == ["m.bridle", "t.csv"]
 
 
-def test_an_interrupted_search_that_is_recorded_says_how_to_continue(interrupted, tmp_path):
+@pytest.mark.parametrize(
+    "where", ["bridle.search.search.build_result", "bridle.search.engine.run_job"]
+)
+def test_an_interrupted_search_that_is_recorded_says_how_to_continue(interrupted, where, tmp_path):
     call = (*FIT[:-2], "--configurations", "9", "--folds", "2", "--run", tmp_path / "run")
-    told = interrupted("bridle.search.search.build_result", *call)
+    told = interrupted(where, *call)
     assert told.endswith(f"recorded in {tmp_path / 'run'}: continue it with --resume")
 
 

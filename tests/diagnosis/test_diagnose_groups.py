@@ -1,6 +1,7 @@
 """Groups and times beside arrays: intervals of new groups, folds that keep them apart."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.neighbors import KNeighborsClassifier
@@ -54,12 +55,17 @@ def test_known_groups_are_no_new_rows():
     assert _nearest(even, odd).gap.value.value == pytest.approx(0, abs=0.05)  # they are recognized
 
 
-@pytest.mark.parametrize("by", ["groups", "time"])
+@pytest.mark.parametrize("by", ["groups", "time", "dates"])
 def test_folds_keep_groups_and_times_apart(by):
     numbered = np.arange(160.0)[:, None]
     Recorder.seen.clear()
     both = {"data": GROUPS[NEW], "training": GROUPS[KNOWN]}
-    options = {"groups": both} if by == "groups" else {"time": np.arange(160)[::-1]}
+    days = pd.date_range("2024-01-01", periods=160)[::-1]
+    options = {
+        "groups": {"groups": both},
+        "time": {"time": np.arange(160)[::-1]},
+        "dates": {"time": list(days.strftime("%d.%m.%Y"))},  # not in order of the alphabet
+    }[by]
     model = Recorder().fit(numbered, Y[KNOWN])
     found = diagnose(
         model, (numbered, Y[NEW]), training=(numbered, Y[KNOWN]), folds=4, **options, **CHEAP
@@ -78,6 +84,19 @@ def test_refused():
         ({"groups": "patient"}, UsageError, "is 'patient', but there are 160 rows"),
         ({"groups": {"new": GROUPS[NEW]}}, UsageError, "groups has the key 'new'"),
         ({"groups": np.r_[np.nan, np.zeros(159)]}, DataError, "row 1: the value is missing"),
+        ({"groups": iter(GROUPS[NEW])}, UsageError, "give a list or an array"),
+        (
+            {
+                "groups": {
+                    "data": np.arange(160),
+                    "training": [f"P{at}" for at in range(160)],
+                }
+            },
+            UsageError,
+            "the groups of training are written in another form than those of data",
+        ),
+        ({"groups": pd.Series(range(160))[::-1]}, UsageError, "the indexes of the table and of"),
+        ({"time": pd.Series(range(160))[::-1]}, UsageError, "the indexes of the table and of time"),
         ({"groups": GROUPS[NEW], "folds": 3}, UsageError, "folds need the groups of the training"),
     ):
         with pytest.raises(kind, match=message):

@@ -180,6 +180,8 @@ def test_what_fits_is_compiled(using, monkeypatch):
 
     assert compiled()
     assert not compiled(scipy.sparse.csr_array(X))
+    # a step takes long, so that an interrupt would wait, although the products are few
+    assert callable(Batches.of(network, X, y, None, 5_000_000).X)
     for limit in ("_MOST_WEIGHTS", "_PER_STEP"):
         with monkeypatch.context() as patch:
             patch.setattr(epochs, limit, 14)
@@ -267,6 +269,21 @@ def test_rows_in_any_layout(using):
         for each in rows:
             each.setflags(write=False)
         np.testing.assert_array_equal(model.fit(*rows).predict(X), expected)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_one_reversed_row_or_column(using, solver):
+    """NumPy takes them for contiguous, but torch refuses their negative strides."""
+    X = np.random.default_rng(0).normal(size=(9, 3))
+    model = MLPRegressor(hidden_layer_sizes=2, solver=solver, max_iter=2, random_state=0)
+    for name in (FUSED[0], "torch"):
+        using(name)
+        for rows in (X[:, :1][:, ::-1], X[:-2:-1]):
+            assert min(rows.strides) < 0
+            weight = np.ones(len(rows))[::-1]
+            found = model.fit(rows, rows[:, 0], weight).predict(rows)
+            expected = model.fit(rows.copy(), rows[:, 0].copy(), weight.copy()).predict(rows.copy())
+            np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs signals to a thread")

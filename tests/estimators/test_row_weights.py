@@ -127,8 +127,23 @@ def test_weights_that_mean_nothing_are_refused(make, solver):
     ):
         with pytest.raises(ValueError, match=message):
             model.fit(X, y, sample_weight=weight)
-    with pytest.raises(UsageError, match="too small or too large for float32"):
-        model.fit(X.astype(np.float32), y, sample_weight=one * 1e-60)
+    for small in (1e-60, 1e-39):  # zero, and a subnormal number
+        with pytest.raises(UsageError, match="too small or too large for float32"):
+            model.fit(X.astype(np.float32), y, sample_weight=one * small)
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor, MLPClassifierCV, MLPRegressorCV])
+def test_masked_targets_and_weights_are_refused(kind):
+    y = CLASSES if kind in (MLPClassifier, MLPClassifierCV) else VALUES
+    masked = np.arange(90) < 2
+    model = kind(hidden_layer_sizes=(4,), max_iter=2)
+    with pytest.raises(UsageError, match=r"y is a masked array with 2 .* fill them by y\.filled"):
+        model.fit(X, np.ma.masked_array(y, masked))
+    if kind in (MLPClassifier, MLPRegressor):
+        weight = np.ma.masked_array(np.ones(90), masked)
+        with pytest.raises(UsageError, match="sample_weight is a masked array with 2 masked"):
+            model.fit(X, y, sample_weight=weight)
+        model.fit(X, np.ma.masked_array(y, ~masked & masked), sample_weight=weight.filled(0))
 
 
 def test_class_weights_for_several_labels():

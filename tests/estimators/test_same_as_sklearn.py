@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn import neural_network
 from sklearn.datasets import load_diabetes, load_digits
 from sklearn.preprocessing import StandardScaler
@@ -100,3 +101,38 @@ def test_conversion_names_unsupported_regularizers():
         bridle.from_sklearn(StandardScaler())
     with pytest.raises(UsageError, match="the estimator is a StandardScaler; give"):
         bridle.to_sklearn(StandardScaler())
+
+
+@pytest.mark.parametrize("kind", ["MLPClassifier", "MLPRegressor"])
+def test_values_beyond_the_range_of_a_float32_network(kind):
+    """Predictions are computed in float64, as in scikit-learn; training on them is refused."""
+    y = (Y_VALUES > 0).astype(int) if kind == "MLPClassifier" else Y_VALUES
+    options = {"hidden_layer_sizes": 8, "max_iter": 3, "random_state": 0}
+    rows, wide = X_VALUES.astype(np.float32), X_VALUES.copy()
+    wide[:5] *= 1e39
+    theirs = getattr(neural_network, kind)(**options).fit(rows, y)
+    ours = getattr(bridle, kind)(keep_prob=0.9, **options).fit(rows, y)
+    ours.coefs_, ours.intercepts_ = theirs.coefs_, theirs.intercepts_
+    for X, rtol in ((wide, 1e-6), (csr_array(wide), 1e-6), (X_VALUES * 9e37, 1e-4)):
+        np.testing.assert_allclose(ours.predict(X), theirs.predict(X), rtol=rtol)
+    predict = ours.predict_proba if kind == "MLPClassifier" else ours.predict
+    assert all(np.isfinite(each).all() for each in predict(wide, return_std=True))
+    with pytest.raises(UsageError, match=r"X has the value .*e\+3\d, .* range of float32"):
+        ours.partial_fit(wide, y)
+    with pytest.raises(UsageError, match="output for row 4 is not a number: its sums overflow"):
+        predict(np.where(np.arange(len(rows))[:, None] == 4, 1.7e308, X_VALUES))
+
+
+@pytest.mark.parametrize(
+    "sizes", [(0.5,), (5.5,), ((3,),), ((3,), (4, 5)), ("a",), (None,), (True,), (0,), (4, -1)]
+)
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_hidden_layer_sizes_that_are_no_numbers_of_units_are_refused(kind, sizes):
+    with pytest.raises(UsageError, match="hidden_layer_sizes must be > 0: whole numbers of units"):
+        kind(hidden_layer_sizes=sizes).fit(X_VALUES, Y_VALUES > 0)
+
+
+def test_hidden_layer_sizes_as_an_array():
+    for sizes in (np.array(4), np.array([4]), np.int64(4), [4]):
+        model = MLPRegressor(hidden_layer_sizes=sizes, max_iter=1).fit(X_VALUES, Y_VALUES)
+        assert model.coefs_[0].shape == (10, 4)

@@ -1,5 +1,6 @@
 """The loop over epochs: what it records, and what `partial_fit` continues."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.datasets import load_diabetes, load_digits
 from sklearn.exceptions import ConvergenceWarning
 
 from bridle import MLPClassifier, MLPRegressor
+from bridle.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -69,6 +71,43 @@ def test_partial_fit_keeps_the_dtype_of_the_network(solver):
         mixed.partial_fit(rows.astype(np.float32), y, sample_weight=weight)
     assert mixed.coefs_[0].dtype == np.float64
     np.testing.assert_allclose(mixed.loss_curve_, wide.loss_curve_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_partial_fit_of_a_shallow_copy_leaves_the_first_alone(solver):
+    """And no call keeps the arrays of an earlier one."""
+    first = MLPClassifier(solver=solver, random_state=0)
+    first.partial_fit(X_DIGITS[:100], Y_DIGITS[:100], classes=np.arange(10))
+    second, expected = copy.copy(first), copy.deepcopy(first)
+    second.partial_fit(X_DIGITS[:100], Y_DIGITS[:100])
+    name = "moment" if solver == "adam" else "velocity"
+    state = getattr(first._optimizer, name)
+    np.testing.assert_array_equal(state, getattr(expected._optimizer, name))
+    assert not np.shares_memory(state, getattr(second._optimizer, name))
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_a_loss_that_is_no_number_is_refused(solver):
+    """With finite weights too: a float32 loss of large targets overflows."""
+    rows, y = X_VALUES.astype(np.float32), Y_VALUES * 1e30
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(ValueError, match=r"Solver produced (a )?non-finite"),
+    ):
+        MLPRegressor(hidden_layer_sizes=4, solver=solver, max_iter=2).fit(rows, y)
+    with pytest.raises(UsageError, match=r"y has the value .*e\+60, .* range of float32"):
+        MLPRegressor(solver=solver).fit(rows, y * 1e30)
+    with pytest.raises(UsageError, match="y has the dtype <U32; pass numbers"):
+        MLPRegressor(solver=solver).fit(rows, Y_VALUES.astype(str))
+
+
+def test_an_interrupt_in_the_first_epoch_leaves_a_loss():
+    class Interrupted(MLPClassifier):
+        def _train_epoch(self, *arguments):
+            raise KeyboardInterrupt
+
+    with pytest.warns(UserWarning, match="interrupted"):
+        assert np.isnan(Interrupted().fit(X_DIGITS, Y_DIGITS).loss_)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -1,5 +1,7 @@
 """`bridle.fit(X, y)`: arrays, lists, frames and Series of any labels, and settings by words."""
 
+import json
+import re
 from collections import namedtuple
 
 import numpy as np
@@ -275,3 +277,36 @@ def test_rows_with_names_are_read_by_them():
     assert made.columns.tolist() == ["b", "a", "target"]
     with pytest.raises(UsageError, match="names for their values"):
         table_of([row(1, "x"), (2, "y")], [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ({"seed": None}, "seed is None; it must be a whole number"),
+        ({"seed": 1.5}, "seed is 1.5; it must be a whole number"),
+        ({"epochs": 1.5}, "epochs is 1.5; it must be a whole number"),
+        ({"patience": "1"}, "patience is '1'; it must be a whole number"),
+        ({"batch_size": None}, "batch_size is None; it must be a whole number"),
+        ({"l1": "1e-3"}, "l1 is '1e-3'; it must be a number"),
+        ({"l2": float("nan")}, "l2 is nan; it must be a number"),
+        ({"keep_prob": "0.5"}, "keep_prob is '0.5'; it must be a number"),
+        ({"drop_prob": "0.5"}, "drop_prob is '0.5'; it must be a number"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; it must be a number"),
+        ({"hidden": 4}, "hidden is 4; it must be a sequence"),
+        ({"hidden": "44"}, "hidden is '44'; it must be a sequence"),
+        ({"hidden": [4.5]}, "hidden is 4.5; it must be a whole number"),
+        ({"class_weight": {"a": "1"}}, "class_weight of 'a' is '1'; it must be a number"),
+        ({"strengths": {"l1": 1}}, "it must be a bridle.Strengths"),
+        ({"recipe": 3}, "recipe is 3; it must be a bridle.Recipe"),
+    ],
+)
+def test_arguments_of_other_types_are_refused_by_name(X, words, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        bridle.fit(X, ["a", "b"] * (ROWS // 2), **words)
+
+
+def test_numbers_of_numpy_are_numbers(X):
+    words = {"hidden": np.array([4]), "epochs": np.int32(1), "l1": np.float32(0.5)}
+    found = bridle.fit(X, ["a", "b"] * (ROWS // 2), seed=np.int64(3), **words)
+    assert (found.model.facts["seed"], found.strengths.l1) == (3, 0.5)
+    json.dumps(found.model.facts)

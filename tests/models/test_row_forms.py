@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bridle import Recipe, diagnose, fit
+from bridle import Recipe, ablate, diagnose, fit, search
 from bridle.errors import DataError, ModelFileError, UsageError
 from bridle.models.grouping import facts_of_grouping, grouping_of, known_groups, not_later
 from bridle.models.row_forms import forms_of, is_column, series_of
@@ -114,7 +114,12 @@ def test_groups_have_the_form_of_the_model():
 
 
 def test_what_has_no_order_or_no_length_is_refused():
-    for values, name in (({1, 2}, "set"), ((x for x in "ab"), "generator"), ({"a": 1}, "dict")):
+    for values, name in (
+        ({1, 2}, "set"),
+        ((x for x in "ab"), "generator"),
+        ({"a": 1}, "dict"),
+        ({}.values(), "dict_values"),
+    ):
         assert not is_column(values)
         with pytest.raises(UsageError, match=f"groups is a {name}; give a list or an array"):
             series_of(values, "groups")
@@ -142,6 +147,32 @@ def test_new_rows_of_a_model(tmp_path):
     early = diagnose(model, new.assign(day="02/01/2024"), **CHEAP)  # not 1 February
     assert any(note.startswith("40 of 40 rows are not later") for note in early.notes)
     timeless = diagnose(model, new.drop(columns="day"), **CHEAP)
-    assert any("in order of times of 'day', which they lack" in note for note in timeless.notes)
+    assert any(
+        "in order of times of 'day', which these rows lack" in note for note in timeless.notes
+    )
     with pytest.raises(UsageError, match="groups is a mapping, which is for arrays"):
         diagnose(model, new, training=new, groups={"training": "who"}, **CHEAP)
+
+
+def test_a_series_must_have_the_index_of_the_rows(tmp_path):
+    frame = pd.DataFrame({"a": np.arange(40.0), "y": ["p", "q"] * 20}, index=range(5, 45))
+    who = pd.Series(np.arange(40) // 2, index=frame.index)
+    mixed, recipe = who.sample(frac=1, random_state=0), Recipe(epochs=1)
+    with pytest.raises(UsageError, match="the indexes of the table and of groups differ"):
+        fit(frame, "y", groups=mixed)
+    with pytest.raises(UsageError, match="the indexes of the table and of time differ"):
+        fit(frame[["a"]].to_numpy(), frame["y"], time=mixed)
+    with pytest.raises(UsageError, match="the indexes of the table and of groups differ"):
+        search(frame, "y", groups=mixed)
+    aligned = fit(frame, "y", groups=mixed.loc[frame.index], recipe=recipe)
+    by_place = fit(frame, "y", groups=who.to_numpy(), recipe=recipe)
+    for name, at in by_place.places.items():
+        assert np.array_equal(at, aligned.places[name])
+    assert diagnose(aligned.model, frame, groups=who, **CHEAP).test.groups
+    for table in (frame, frame.assign(a=0.5)):
+        with pytest.raises(UsageError, match="the indexes of the table and of groups differ"):
+            diagnose(aligned.model, table, groups=mixed, **CHEAP)
+    with pytest.raises(UsageError, match="the indexes of the table and of groups differ"):
+        ablate(aligned.model, frame, groups=mixed)
+    unknown = diagnose(aligned.model, frame.assign(a=0.5), **CHEAP)
+    assert any("was fitted with groups given as values" in note for note in unknown.notes)

@@ -94,6 +94,21 @@ def test_a_table_of_test_rows():
         _prepared(later, "y", early, time="day")
 
 
+def test_a_test_table_has_the_form_of_the_table():
+    table = patients(20).assign(patient=np.arange(20).repeat(8))
+    known, new = table[table["patient"] < 12], table[table["patient"] >= 12]
+    coded = known.assign(patient=known["patient"].map("{:03}".format))
+    with pytest.raises(DataError, match="'patient' in the test table are written in another form"):
+        _prepared(coded, "status", new, groups="patient")
+    rows = visits().sort_values("day", ignore_index=True)
+    early, later = rows[rows["day"] < "2024-01-30"], rows[rows["day"] >= "2024-01-30"]
+    early = early.assign(day=early["day"].dt.strftime("%d/%m/%Y"))
+    assert _prepared(early, "y", later, time="day").groups_of("test") is None
+    for day, message in (("05/01/2024", "are not later"), ("05/13/2024", "give --date-format %m")):
+        with pytest.raises(DataError, match=message):
+            _prepared(early, "y", later.assign(day=day), time="day")
+
+
 def test_too_few_groups_for_the_folds():
     with pytest.raises(DataError, match="5 groups, too few for 6 folds; give 6 groups or more, or"):
         search(patients(7), "status", groups="patient", **FAST | {"folds": 6})

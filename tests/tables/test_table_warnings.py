@@ -122,3 +122,33 @@ def test_blanks_around_labels(tmp_path, rng):
         given = read_for_fit(source, "churned", ())
         assert any("have blanks around them" in note for note in given.notes)
         assert set(given.truth) == {"yes", "no"}
+
+
+COLUMNS = {
+    "dates": lambda rng: pd.Series(pd.date_range("2020-01-01", periods=ROWS)).sample(frac=1),
+    "texts": lambda rng: pd.Series([f"left for {i} reasons" for i in range(ROWS)]),
+    "numbers": lambda rng: pd.Series(rng.normal(size=ROWS)),
+    "few numbers": lambda rng: pd.Series(rng.integers(0, 3, ROWS)),
+}
+
+
+@pytest.mark.parametrize("kind", COLUMNS)
+def test_missing_values_that_tell_the_class(kind, rng):
+    frame = _table(rng)
+    values = COLUMNS[kind](rng).reset_index(drop=True).where(frame["churned"] == "yes")
+    warned = read_for_fit(frame.assign(end=values), "churned", ()).warned
+    found = [each for each in warned if each.code == "BR010"]
+    assert [each.evidence["column"] for each in found] == ["end"]
+    assert "it is missing exactly where 'churned' is 'no'" in str(found[0])
+    holes = values.where(rng.random(ROWS) < 0.9)  # most of them tell the class, but not surely
+    given = read_for_fit(frame.assign(end=holes), "churned", ())
+    assert not any("missing exactly" in str(each) for each in given.warned)
+
+
+@pytest.mark.parametrize("name", ["userId", "userID", "order_no", "orderNo", "user_id"])
+def test_names_of_identifiers(name, rng):
+    numbers = rng.permutation(ROWS) + 1000
+    warned = read_for_fit(_table(rng).assign(**{name: numbers}), "churned", ()).warned
+    assert [each.code for each in warned if each.evidence.get("column") == name] == ["BR012"]
+    count = _table(rng).assign(no_of_steps=numbers, nobody=numbers)
+    assert not any(each.code == "BR012" for each in read_for_fit(count, "churned", ()).warned)

@@ -78,7 +78,7 @@ _ALL = (
         "warning",
         "another learner is shown to lead by more than 2 points on the same rows, one-sided at "
         "2.5 % over all learners; or the model has learned next to nothing, and another learner "
-        "is shown to be better, or none was compared",
+        "is shown to be better, or none was compared and no class is rare",
         "new rows, and another learner or training rows",
         "regularize less, train longer, or use a larger network",
     ),

@@ -40,10 +40,9 @@ class Outputs:
 
     def interrupt(self, cause: BaseException) -> NoReturn:
         """Raise the error that says which outputs are there."""
-        recorded = self._run is not None and (self._run / "plan.json").exists()
         if self._begun:
             raise BridleError(f"interrupted: {'; '.join(self._states.values())}") from cause
-        if recorded:
+        if self._is_recorded():
             raise BridleError(
                 f"interrupted before there was a result; the search is recorded in {self._run}: "
                 "continue it with --resume"
@@ -56,3 +55,10 @@ class Outputs:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if isinstance(error, KeyboardInterrupt):
             self.interrupt(error)
+        cause = None if error is None else error.__cause__  # a search says that it has no model
+        if isinstance(cause, KeyboardInterrupt) and not self._begun and self._is_recorded():
+            self.interrupt(cause)
+
+    def _is_recorded(self) -> bool:
+        """Return whether a search can be resumed."""
+        return self._run is not None and (self._run / "plan.json").exists()

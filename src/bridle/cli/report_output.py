@@ -58,7 +58,7 @@ class ReportOutput:
         """
         if not self.names:
             return
-        from bridle.report.write import full_report
+        from bridle.report.write import full_report, without
 
         command = shlex.join(["bridle", *sys.argv[1:]])
         ended: list[str] = []
@@ -74,8 +74,7 @@ class ReportOutput:
             )
         left = ""
         if ended:
-            later = "" if ended[0] == "ablation" else " and what follows it"
-            left = f" without the {ended[0]}{later}"
+            left = f" {without(ended[0])}"
             Console(stderr=True).print(f"interrupted: the report is{left}")
         if self.page is not None:
             report.save(self.page)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +10,10 @@ from sklearn.utils import check_random_state
 
 from bridle.errors import UsageError
 from bridle.estimators.lbfgs import LbfgsTraining
+from bridle.estimators.perceptron import Perceptron
 from bridle.estimators.stochastic import StochasticTraining
+from bridle.estimators.tensors import require_representable
+from bridle.estimators.validation import refuse_masked
 from bridle.estimators.weights import as_sample_weight, weights_in
 
 __all__ = ["BaseMLP", "supports_partial_fit"]
@@ -38,25 +41,26 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
         return sample_weight
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
-        sizes = self.hidden_layer_sizes
-        hidden = list(sizes) if isinstance(sizes, Iterable) else [sizes]
-        if any(size <= 0 for size in hidden):
-            raise UsageError(f"hidden_layer_sizes must be > 0, got {hidden}")
+        hidden = self._hidden_units()
+        refuse_masked("y", y)
+        refuse_masked("sample_weight", sample_weight)
         self._check_regularizers()
         reset = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)
         labels = y
         X, y = self._encode_targets(X, y, incremental, reset=reset)
         weight = self._combined_weights(labels, as_sample_weight(sample_weight, X))
         if not reset:
-            self._check_same_network(tuple(map(int, hidden)), y.shape[1])
+            self._check_same_network(hidden, y.shape[1])
         self.n_outputs_ = y.shape[1]
-        units = [X.shape[1], *(int(size) for size in hidden), self.n_outputs_]
+        units = [X.shape[1], *hidden, self.n_outputs_]
         self._random_state = check_random_state(self.random_state)
         if reset:
             self._initialize(units, X.dtype)
         else:
             self._continue()
         network = self._to_perceptron()
+        require_representable("X", X, self.coefs_[0].dtype)
+        require_representable("y", y, self.coefs_[0].dtype)
         if weight is not None:
             weight = weights_in(weight, self.coefs_[0].dtype)
         if self.solver == "lbfgs":
@@ -64,13 +68,34 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
         else:
             self._fit_stochastic(network, X, y, weight, incremental)
         self._store_parameters(network)
-        if not bool(network.flat.isfinite().all()):
-            # scikit-learn's own wording
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
-            )
+        self._require_finite(network)
         return self
+
+    def _hidden_units(self) -> tuple[int, ...]:
+        """Return the sizes of the hidden layers."""
+        sizes = self.hidden_layer_sizes
+        each = np.atleast_1d(np.asarray(sizes, dtype=object))
+        if each.ndim > 1 or any(
+            isinstance(n, bool) or not isinstance(n, Integral) or n <= 0 for n in each
+        ):
+            raise UsageError(
+                f"hidden_layer_sizes is {sizes!r}, and hidden_layer_sizes must be > 0: whole "
+                "numbers of units, such as 100 or (100, 50)"
+            )
+        return tuple(map(int, each))
+
+    def _require_finite(self, network: Perceptron) -> None:
+        """Raise ValueError if training diverged; early stopping keeps the best epoch instead."""
+        what, stopped = "", self.early_stopping and self.solver != "lbfgs"
+        if not bool(network.flat.isfinite().all()):
+            what = "non-finite parameter weights"  # scikit-learn's own wording
+        elif (self.n_iter_ or self.solver == "lbfgs") and not (stopped or np.isfinite(self.loss_)):
+            what = f"a non-finite loss, {self.loss_}"
+        if what:
+            raise ValueError(
+                f"Solver produced {what}. The input data may contain large values and need to be "
+                "preprocessed."
+            )
 
     def _check_same_network(self, hidden: tuple[int, ...], outputs: int) -> None:
         """Raise UsageError if further training needs a network of another shape."""

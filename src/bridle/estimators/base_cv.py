@@ -24,7 +24,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.candidates import NAMES, candidate_params, cv_results_of, hidden_layer_shapes
 from bridle.estimators.folds import CVFolds
-from bridle.estimators.validation import needs_encoder
+from bridle.estimators.validation import needs_encoder, refuse_masked, unmasked
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
@@ -136,6 +136,7 @@ class BaseMLPCV(CVFolds):
         return self.answer
 
     def _validate_for_fit(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
+        refuse_masked("y", y)
         self._tabular = needs_encoder(X)
         if self._tabular:
             validate_data(self, X, skip_check_array=True, reset=True)
@@ -144,7 +145,7 @@ class BaseMLPCV(CVFolds):
             return X, y
         X, y = validate_data(
             self,
-            X,
+            unmasked(X),
             y,
             accept_sparse=["csr", "csc"],
             dtype=(np.float64, np.float32),
@@ -173,7 +174,7 @@ class BaseMLPCV(CVFolds):
             return X
         X = validate_data(
             self,
-            X,
+            unmasked(X),
             accept_sparse=["csr", "csc"],
             dtype=(np.float64, np.float32),
             ensure_all_finite="allow-nan",

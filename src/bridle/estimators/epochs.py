@@ -20,6 +20,7 @@ from torch import Tensor
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import Masks, Perceptron
 from bridle.estimators.prediction import row_loader
+from bridle.estimators.tensors import with_positive_strides
 from bridle.ops import max_norm_step
 from bridle.ops.cpu import multiplies
 from bridle.ops.perceptron import PerceptronState, perceptron_steps
@@ -29,6 +30,7 @@ __all__ = ["Batches", "Penalties", "epoch_losses"]
 Array = np.ndarray[Any, np.dtype[Any]]
 # in products of a weight and a row, of which a call makes some 2**33 in a second
 _PER_CALL, _PER_STEP = 2**30, 2**31
+_PER_UNIT = 64  # the activation, the mask and the memory of a unit take as long as so many products
 _MOST_WEIGHTS = 2**19  # with more, torch's libraries are faster
 
 
@@ -69,7 +71,7 @@ class Batches:
     def of(cls, network: Perceptron, X: Any, y: Array, weight: Array | None, size: int) -> Batches:
         """Return the samples with the dtype and the device of the network's parameters."""
         like = network.flat
-        fits = network.penalized <= _MOST_WEIGHTS and network.penalized * size <= _PER_STEP
+        fits = network.penalized <= _MOST_WEIGHTS and _work(network, size) <= _PER_STEP
         on_cpu = like.device.type == "cpu" and multiplies()
         compiled = fits and on_cpu and not scipy.sparse.issparse(X)
         return cls(
@@ -94,11 +96,16 @@ class Batches:
         return order[np.repeat(totals > 0, self.counts.astype(np.intp))], self.counts[totals > 0]
 
 
+def _work(network: Perceptron, rows: int) -> int:
+    """Return the work of a step, in products of a weight and a row."""
+    return rows * (network.penalized + _PER_UNIT * sum(network.sizes))
+
+
 def _read_only(X: Array, like: Tensor) -> Tensor:
     """Return rows that nothing writes to, without a copy where that is possible."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        return torch.from_numpy(np.ascontiguousarray(X)).to(like)
+        return torch.from_numpy(with_positive_strides(np.ascontiguousarray(X))).to(like)
 
 
 def _copied(values: Array, like: Tensor) -> Tensor:
@@ -139,7 +146,7 @@ def _compiled_steps(
     first_step: int,
 ) -> Iterator[Tensor]:
     at_once, end = (
-        max(1, _PER_CALL // (network.penalized * batches.size)),
+        max(1, _PER_CALL // _work(network, batches.size)),
         -(-len(order) // batches.size),
     )
     for start in range(0, end, at_once):

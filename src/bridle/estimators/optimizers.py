@@ -42,10 +42,10 @@ class AdamOptimizer:
         self.t, self.moment, self.square = previous.t, previous.moment, previous.square
 
     def load_state(self, network: Perceptron) -> None:
-        """Copy the moments to the device of the parameters."""
+        """Copy the moments to the device of the parameters; an older optimizer may share them."""
         device = network.flat.device
-        self._moment = tensor_of(self.moment).to(device)
-        self._square = tensor_of(self.square).to(device)
+        self._moment = tensor_of(self.moment).to(device, copy=True)
+        self._square = tensor_of(self.square).to(device, copy=True)
 
     def save_state(self) -> None:
         """Copy the moments back to NumPy arrays."""
@@ -128,7 +128,7 @@ class SGDOptimizer:
 
     def load_state(self, network: Perceptron) -> None:
         """Copy the velocity to the device of the parameters."""
-        self._velocity = tensor_of(self.velocity).to(network.flat.device)
+        self._velocity = tensor_of(self.velocity).to(network.flat.device, copy=True)
 
     def save_state(self) -> None:
         """Copy the velocity back to a NumPy array."""

@@ -103,6 +103,13 @@ class Perceptron:
         self._backend = backend_of(self.flat.device)
         self._keeps: dict[float, Tensor] = {}
 
+    def double(self) -> Perceptron:
+        """Return a copy with parameters of float64."""
+        device = str(self.flat.device)
+        wide = Perceptron(self.sizes, self.activation, self.out_activation, torch.float64, device)
+        wide.flat.copy_(self.flat)
+        return wide
+
     def views(self, flat: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         """Return the weights and the biases as views of a tensor laid out like ``flat``."""
         shapes = [*pairwise(self.sizes), *((size,) for size in self.sizes[1:])]

@@ -14,7 +14,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.fitted import FittedMLP
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
-from bridle.estimators.tensors import tensor_of
+from bridle.estimators.tensors import overflow_in, tensor_of
 from bridle.estimators.validation import ValidatedInput
 from bridle.subnetworks import subnetwork_scores
 
@@ -55,6 +55,8 @@ class MLPPrediction(ValidatedInput, FittedMLP):
     """Scores and outputs of a fitted network."""
 
     def _scores(self, network: Perceptron, X: Any) -> Tensor:
+        if overflow_in(X, self.coefs_[0].dtype) is not None:
+            network = network.double()
         load, rows = row_loader(X, network.flat), X.shape[0]
         parts = torch.arange(rows, device=network.flat.device).split(_ROWS_AT_ONCE)
         return torch.cat([network.scores(load(part)) for part in parts])
@@ -65,8 +67,12 @@ class MLPPrediction(ValidatedInput, FittedMLP):
         X = self._validate_for_predict(X)
         network = self._to_perceptron()
         scores = self._scores(network, X)
-        outputs: Array = OUTPUT_ACTIVATIONS[out_activation](scores).cpu().numpy()
-        return outputs
+        if scores.dtype != torch.float64 and not bool(scores.isfinite().all()):
+            scores = self._scores(network.double(), X)
+        outputs = OUTPUT_ACTIVATIONS[out_activation](scores)
+        self._require_numbers(outputs, X)
+        found: Array = outputs.cpu().numpy()
+        return found
 
     def _outputs(self, X: Any) -> Array:
         """Return the network's outputs ``[rows, outputs]``."""
@@ -82,6 +88,8 @@ class MLPPrediction(ValidatedInput, FittedMLP):
                 "with keep_prob, input_keep_prob or drop_connect_keep_prob below 1"
             )
         network, X = self.to_network(), self._validate_for_predict(X)
+        if overflow_in(X, self.coefs_[0].dtype) is not None:
+            network = network.double()
         load = row_loader(X, network.weights[0].detach())
         activation = OUTPUT_ACTIVATIONS[self.out_activation_]
         subnetworks = range(self._steps, self._steps + SUBNETWORKS)
@@ -89,5 +97,19 @@ class MLPPrediction(ValidatedInput, FittedMLP):
             activation(subnetwork_scores(network, load(part), k=subnetworks)[:, 0]).std(0)
             for part in torch.arange(X.shape[0]).split(_ROWS_AT_ONCE)
         ]
-        spread: Array = torch.cat(parts).cpu().numpy()
-        return spread
+        spread = torch.cat(parts)
+        self._require_numbers(spread, X)
+        found: Array = spread.cpu().numpy()
+        return found
+
+    @staticmethod
+    def _require_numbers(outputs: Tensor, X: Any) -> None:
+        """Raise UsageError if an output is NaN: the finite values of X are too large."""
+        wrong = outputs.isnan().any(-1)
+        if bool(wrong.any()):
+            row = int(wrong.int().argmax())
+            extreme = abs(X[[row]]).max()
+            raise UsageError(
+                f"the network's output for row {row} is not a number: its sums overflow, with "
+                f"values of up to {extreme:g} in X; scale X in training and prediction"
+            )

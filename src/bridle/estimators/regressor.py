@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP, supports_partial_fit
+from bridle.estimators.tensors import require_representable
 
 __all__ = ["MLPRegressor"]
 
@@ -299,11 +300,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._validate_for_fit(X, y, reset, multi_output=True, y_numeric=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind not in "biuf":
+            raise UsageError(f"y has the dtype {y.dtype}; pass numbers, such as y.astype(float)")
         if self.loss == "poisson" and (y < 0).any():
             raise UsageError(
                 f"y has the value {y.min()}, and loss='poisson' needs values of 0 or more; use "
                 "loss='squared_error'"
             )
+        require_representable("y", y, X.dtype)
         return X, y.reshape(len(y), -1).astype(X.dtype, copy=False)
 
     def _encode_known_targets(self, y: Any) -> Array:

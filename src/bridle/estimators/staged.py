@@ -105,5 +105,5 @@ class StagedPrediction(MLPPrediction):
         """
         target = torch.from_numpy(self._encode_known_targets(y).astype(self.coefs_[0].dtype))
         for network, scores in self._staged(X):
-            losses = network.losses(scores, target.to(scores.device)).cpu().numpy()
+            losses = network.losses(scores, target.to(scores)).cpu().numpy()
             yield float(np.average(losses, weights=sample_weight))

@@ -156,6 +156,8 @@ class StochasticTraining(StagedPrediction):
         rows = len(batches.y)
         order = np.arange(rows)
         self.n_iter_ = 0
+        if not self.loss_curve_:
+            self.loss_ = float("nan")  # for an interrupt in the first epoch
         for _ in range(1 if incremental else self.max_iter):
             if self.shuffle:
                 order = order[self._random_state.permutation(rows)]

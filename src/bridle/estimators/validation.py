@@ -14,7 +14,7 @@ from bridle.estimators.imputation import features_with_missing, has_missing, imp
 from bridle.estimators.params import MLPParams
 from bridle.tables import TableEncoder
 
-__all__ = ["ValidatedInput", "needs_encoder"]
+__all__ = ["ValidatedInput", "needs_encoder", "refuse_masked", "unmasked"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _FITTED = ("encoder_", "imputed_values_", "indicated_features_")
@@ -41,7 +41,7 @@ class ValidatedInput(MLPParams):
                 self._require_dataframe(X)
             X, y = validate_data(
                 self,
-                _unmasked(X),
+                unmasked(X),
                 y,
                 accept_sparse=["csr", "csc"],
                 dtype=(np.float64, np.float32),
@@ -70,7 +70,7 @@ class ValidatedInput(MLPParams):
         self._require_dataframe(X)
         X = validate_data(
             self,
-            _unmasked(X),
+            unmasked(X),
             accept_sparse=["csr", "csc"],
             reset=False,
             dtype=(np.float64, np.float32),
@@ -111,7 +111,16 @@ class ValidatedInput(MLPParams):
         return tags
 
 
-def _unmasked(X: Any) -> Any:
+def refuse_masked(name: str, values: Any) -> None:
+    """Raise UsageError if a masked array has masked values."""
+    if np.ma.is_masked(values):
+        raise UsageError(
+            f"{name} is a masked array with {np.ma.getmaskarray(values).sum()} masked values; "
+            f"leave out those rows, or fill them by {name}.filled"
+        )
+
+
+def unmasked(X: Any) -> Any:
     """Return a masked array with NaN for its masked values; anything else as it is."""
     if isinstance(X, np.ma.MaskedArray):
         values = X.data.astype(X.dtype if X.dtype.kind == "f" else np.float64)

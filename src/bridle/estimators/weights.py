@@ -10,6 +10,7 @@ from sklearn.utils import compute_sample_weight
 from sklearn.utils.validation import _check_sample_weight
 
 from bridle.errors import UsageError, did_you_mean
+from bridle.estimators.tensors import with_positive_strides
 
 __all__ = ["as_sample_weight", "class_weights_of_rows", "weights_in"]
 
@@ -94,7 +95,7 @@ def weights_in(weight: Array, dtype: Any) -> Array:
     Raises
     ------
     UsageError
-        If all are zero, or the dtype cannot represent them or their sum.
+        If all are zero, or one of them or their sum is outside the normal range of the dtype.
     """
     with np.errstate(over="ignore", under="ignore"):
         cast = np.require(weight.astype(dtype, copy=False), requirements=["C", "W"])
@@ -104,10 +105,11 @@ def weights_in(weight: Array, dtype: Any) -> Array:
             "all rows have a weight of zero: each sample weight or class weight is 0; give at "
             "least one row a weight above 0"
         )
-    if not np.isfinite(total) or ((weight > 0) & (cast == 0)).any():
+    # subnormal numbers are flushed to zero in training
+    if not np.isfinite(total) or ((weight > 0) & (cast < np.finfo(cast.dtype).tiny)).any():
         extremes = f"{weight[weight > 0].min():g} to {weight.max():g}"
         raise UsageError(
             f"the sample weights are {extremes}, too small or too large for {cast.dtype}; "
             "multiply them by a constant"
         )
-    return cast
+    return with_positive_strides(cast)

@@ -12,6 +12,7 @@ import torch
 
 from bridle.checks.tables import Parts, table_checks, told
 from bridle.errors import UsageError
+from bridle.models.arguments import whole_of
 from bridle.models.credit import recorded_lowering
 from bridle.models.grouping import facts_of_grouping, groups_of
 from bridle.models.judge import judge_boosting, judge_members, with_class_weights
@@ -24,7 +25,7 @@ from bridle.models.recipe import (
     penalties_of,
 )
 from bridle.models.result import FitResult, Fitted
-from bridle.models.row_forms import By
+from bridle.models.row_forms import By, check_rows
 from bridle.models.split import three_parts
 from bridle.models.split_notes import absent_classes
 from bridle.models.table_model import TableModel
@@ -153,8 +154,10 @@ def fit(
     strengths, recipe = settings_of(words, strengths, recipe)
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
+    seed = whole_of("seed", seed)
     if not 0 <= seed < 2**32:
         raise UsageError(f"seed is {seed}; it must be 0 or more and below 2**32")
+    check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     frame, truth = given.frame, given.truth
@@ -220,7 +223,7 @@ def fit(
         notes=(
             *told(given.notes, given.warned, checked),
             *encoder.notes,
-            *absent_classes(given.grouping, truth, rows["training"], task),
+            *absent_classes(given.grouping, truth, rows, task),
             *_interruption(history, recipe),
         ),
         reading=given.read.line,

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bridle.errors import DataError, UsageError
 from bridle.models.grouping import Grouping, grouping_of, same_grouping
-from bridle.models.row_forms import By, columns_apart, forms_of, is_column
+from bridle.models.row_forms import By, check_rows, columns_apart, forms_of, is_column
 from bridle.models.split import without_columns
 from bridle.models.split_notes import split_notes
 from bridle.tables.arrays import table_of
@@ -124,7 +124,7 @@ def read_for_fit(
     DataError
         If the table cannot be used.
     """
-    drop = [drop] if isinstance(drop, str) else list(map(str, drop))
+    drop = [str(drop)] if isinstance(drop, (str, int)) else list(map(str, drop))
     read = read_with_notes(table, reading, target=target)
     _check_finite(read.frame, drop)
     left_out = {*drop, *(str(by) for by in (groups, time) if is_column(by))}
@@ -254,6 +254,7 @@ def fitted_by(model: Reader, table: Rows, groups: By, time: By) -> Grouping | No
     """
     recorded = (model.facts.get("table") or {}).get("grouping") or {}
     given = {"groups": groups, "time": time}
+    check_rows(table, groups, time)
     for kind, by in given.items():
         column = (recorded.get(kind) or {}).get("column")
         if kind not in recorded and by is not None:

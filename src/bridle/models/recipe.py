@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.models.arguments import number_of, numbers_of_units, whole_of
 from bridle.noise import DropConnect, Dropout
 from bridle.penalties import L1, L2, MaxNorm, Penalty
 
@@ -50,6 +51,10 @@ class Strengths:
     max_norm: float | None = None
 
     def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if value is not None or each.default is not None:
+                object.__setattr__(self, each.name, number_of(each.name, value))
         self.penalties(members=1)
         for name in ("keep_prob", "input_keep_prob", "drop_connect_keep_prob"):
             value = getattr(self, name)
@@ -147,6 +152,11 @@ class Recipe:
     class_weight: str | Mapping[Any, float] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("epochs", "patience", "batch_size"):
+            if name != "patience" or self.patience is not None:
+                object.__setattr__(self, name, whole_of(name, getattr(self, name)))
+        object.__setattr__(self, "hidden", numbers_of_units("hidden", self.hidden))
+        object.__setattr__(self, "learning_rate", number_of("learning_rate", self.learning_rate))
         whole = {"epochs": self.epochs, "batch_size": self.batch_size}
         whole |= {"hidden": min(self.hidden, default=1), "patience": self.patience or 1}
         for name, count in whole.items():
@@ -156,7 +166,7 @@ class Recipe:
             raise UsageError(f"learning_rate is {self.learning_rate}; it must be above 0")
         if isinstance(self.class_weight, Mapping):
             for name, weight in self.class_weight.items():
-                if not 0 <= weight < float("inf"):
+                if not 0 <= number_of(f"class_weight of {name!r}", weight) < float("inf"):
                     raise UsageError(f"class_weight of {name!r} is {weight}; it must be 0 or more")
         elif self.class_weight not in (None, "balanced"):
             raise UsageError(

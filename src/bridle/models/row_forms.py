@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, MappingView, Set
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, UsageError
+from bridle.tables.arrays import check_index
 from bridle.tables.columns import Column, as_numbers, as_strings, column_of
 from bridle.tables.dates import date_format_of, exchanged_form, parse_dates
 from bridle.tables.formats import acting
@@ -17,8 +18,8 @@ from bridle.tables.plain_arrays import plain_array
 from bridle.tables.read import read_with_notes
 from bridle.tables.schema import columns_of
 
-__all__ = ["By", "columns_apart", "forms_of", "is_column", "names_of", "plain_times", "ranks_of"]
-__all__ += ["series_of", "state_of"]
+__all__ = ["By", "check_rows", "columns_apart", "forms_of", "is_column", "names_of", "plain_times"]
+__all__ += ["ranks_of", "series_of", "state_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -40,6 +41,24 @@ def is_column(by: By) -> bool:
     return np.ndim(by) == 0
 
 
+def check_rows(rows: Any, groups: By, time: By) -> None:
+    """Check that groups and times that are Series have the index of the rows.
+
+    Parameters
+    ----------
+    rows : table, or (X, y)
+        As given, with their index.
+    groups, time : str or array, optional
+
+    Raises
+    ------
+    UsageError
+        If it is unclear which value belongs to which row.
+    """
+    check_index(rows, groups, "groups")
+    check_index(rows, time, "time")
+
+
 def series_of(by: By, said: str) -> pd.Series[Any]:
     """Return given values as a Series that is counted anew.
 
@@ -48,7 +67,7 @@ def series_of(by: By, said: str) -> pd.Series[Any]:
     UsageError
         If they are no values for rows.
     """
-    if isinstance(by, (Mapping, Set, bytes)) or not hasattr(by, "__len__"):
+    if isinstance(by, (Mapping, MappingView, Set, bytes)) or not hasattr(by, "__len__"):
         raise UsageError(
             f"{said} is a {type(by).__name__}; give a list or an array with a value for each row, "
             "or the name of a column"

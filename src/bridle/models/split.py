@@ -46,7 +46,9 @@ def split_rows(
         )
     if grouping is not None:
         return grouped_parts(grouping, codes, 1, seed)
-    return [np.sort(part) for part in _two_parts(np.arange(rows), codes, rows // 5, seed)]
+    every, kept = _without_rare(rows, codes, 2)
+    rest, test = _two_parts(every, codes, rows // 5, seed)
+    return [np.sort(np.concatenate([rest, kept])), np.sort(test)]
 
 
 def three_parts(
@@ -63,9 +65,24 @@ def three_parts(
     if grouping is not None:
         parts = grouped_parts(grouping, codes, 2, seed)
         return dict(zip(("training", "held out", "test"), parts, strict=True))
-    rest, test = _two_parts(np.arange(rows), codes, rows // 5, seed)
+    every, kept = _without_rare(rows, codes, 3)
+    rest, test = _two_parts(every, codes, rows // 5, seed)
     training, held_out = _two_parts(rest, codes, rows // 5, seed)
-    return {"training": np.sort(training), "held out": np.sort(held_out), "test": np.sort(test)}
+    training = np.sort(np.concatenate([training, kept]))
+    return {"training": training, "held out": np.sort(held_out), "test": np.sort(test)}
+
+
+def _without_rare(
+    rows: int, codes: Any, parts: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return the rows to split, and those of classes too small for all parts, for training."""
+    every = np.arange(rows)
+    if codes is None:
+        return every, every[:0]
+    rare = np.bincount(codes)[codes] < parts
+    if (~rare).sum() <= (parts - 1) * (rows // 5):  # too few rows are left for the other parts
+        return every, every[:0]
+    return every[~rare], every[rare]
 
 
 def _two_parts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -75,25 +76,38 @@ def _lonely_classes(groups: np.ndarray[Any, Any], truth: pd.Series[Any]) -> list
 def absent_classes(
     grouping: Grouping | None,
     truth: pd.Series[Any],
-    training: np.ndarray[Any, Any],
+    rows: Mapping[str, np.ndarray[Any, Any]],
     task: str,
 ) -> tuple[str, ...]:
-    """Tell of classes that no training row has, since groups or times decide about the parts.
+    """Tell of classes that no training row has; without groups and times, of those in one part.
+
+    Groups and times decide about the parts; otherwise, classes of few rows are in training.
 
     Examples
     --------
     >>> truth = pd.Series(["no"] * 6 + ["yes"] * 4, name="ill")
-    >>> absent_classes(Grouping(times=np.arange(10)), truth, np.arange(6), "classification")[0]
+    >>> rows = {"training": np.arange(6), "test": np.arange(6, 10)}
+    >>> absent_classes(Grouping(times=np.arange(10)), truth, rows, "classification")[0]
     "no training row has 'ill' = 'yes', so that it cannot be learned; split by other columns"
     """
-    if grouping is None or task != "classification":
+    if task != "classification":
         return ()
-    known = set(truth.iloc[training].unique())
+    found = []
+    if absent := _absent(truth, rows["training"]):
+        advice = "give more rows of it" if grouping is None else "split by other columns"
+        found.append(
+            f"no training row has {truth.name!r} = {absent}, so that it cannot be learned; {advice}"
+        )
+    if grouping is None and "test" in rows and (absent := _absent(truth, rows["test"])):
+        found.append(
+            f"no test row has {truth.name!r} = {absent}, so that the scores do not tell how well "
+            "it is predicted; give more rows of it"
+        )
+    return tuple(found)
+
+
+def _absent(truth: pd.Series[Any], rows: np.ndarray[Any, Any]) -> str:
+    """Return the classes that none of some rows has, in words."""
+    known = set(truth.iloc[rows].unique())
     absent = sorted(str(each) for each in truth.unique() if each not in known)
-    if not absent:
-        return ()
-    shown = ", ".join(map(repr, absent[:3])) + (" …" if len(absent) > 3 else "")
-    return (
-        f"no training row has {truth.name!r} = {shown}, so that it cannot be learned; split by "
-        "other columns",
-    )
+    return ", ".join(map(repr, absent[:3])) + (" …" if len(absent) > 3 else "")

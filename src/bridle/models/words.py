@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypedDict
 
 from bridle.errors import UsageError, did_you_mean
+from bridle.models.arguments import number_of
 from bridle.models.recipe import Recipe, Strengths
 from bridle.noise import Dropout
 
@@ -64,6 +65,12 @@ def settings_of(
             raise UsageError(f"fit has no argument {word!r}; {hint}")
     acting = {word: words[word] for word in _STRENGTHS if word in words}
     training = {word: words[word] for word in _RECIPE if word in words}
+    for name, object_, kind_ in (("strengths", strengths, Strengths), ("recipe", recipe, Recipe)):
+        if object_ is not None and not isinstance(object_, kind_):
+            raise UsageError(
+                f"{name} is {object_!r}; it must be a bridle.{kind_.__name__}, or give its fields "
+                "as arguments of their own"
+            )
     for name, object_, given in (("strengths", strengths, acting), ("recipe", recipe, training)):
         if object_ is not None and given:
             listed = ", ".join(f"{word}=" for word in given)
@@ -83,7 +90,10 @@ _OTHERS = ("task", "strengths", "recipe", "drop", "reading", "seed", "on_epoch",
 
 
 def _strengths_of(given: dict[str, Any]) -> Strengths:
-    keep_prob, drop_prob = given.pop("keep_prob", None), given.pop("drop_prob", None)
+    probabilities = {name: given.pop(name, None) for name in ("keep_prob", "drop_prob")}
+    keep_prob, drop_prob = (
+        None if value is None else number_of(name, value) for name, value in probabilities.items()
+    )
     if keep_prob is not None or drop_prob is not None:
         given["keep_prob"] = float(Dropout(keep_prob=keep_prob, drop_prob=drop_prob).keep_prob)
     return Strengths(**given)

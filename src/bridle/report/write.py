@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -18,7 +19,7 @@ from bridle.report.document import Report
 from bridle.search import SearchResult
 from bridle.tables import fingerprint
 
-__all__ = ["full_report", "write_report"]
+__all__ = ["full_report", "without", "write_report"]
 
 
 def write_report(
@@ -128,9 +129,11 @@ def full_report(
         measurements["audit"] = lambda: audit_model(audited, table)
         if ablation and _was_fitted_to(audited, table):
             measurements["ablation"] = lambda: ablate(audited, table, on_epoch=on_epoch)
-    stopped = "ablation" in measurements and getattr(result, "interrupted", False)
-    if stopped:  # who ended the training does not want to wait for a longer one
+    interrupted = getattr(result, "interrupted", False)
+    ended = ""
+    if interrupted and "ablation" in measurements:  # which may take longer than the fit
         del measurements["ablation"]
+        ended = "ablation"
     done: dict[str, Any] = {}
     for name, measure in measurements.items():
         try:
@@ -138,14 +141,23 @@ def full_report(
         except KeyboardInterrupt:
             if on_interrupt is None:
                 raise
-            on_interrupt(name)
+            ended = name
             break
-    else:
-        if stopped and on_interrupt is not None:
-            on_interrupt("ablation")
+    if ended and on_interrupt is not None:
+        on_interrupt(ended)
     if "ablation" in done and isinstance(result, FitResult):
         done["ablation"] = with_networks_of(done["ablation"], result)
-    return report_of(result, model=own, table=table, command=command, **done)
+    report = report_of(result, model=own, table=table, command=command, **done)
+    work = "search" if isinstance(result, SearchResult) else "training"
+    told = [f"the {work} was interrupted"] if interrupted else []
+    told += [f"interrupted: {without(ended)}"] if ended else []
+    return replace(report, subject=" · ".join([*filter(None, [report.subject]), *told]))
+
+
+def without(ended: str) -> str:
+    """Return what a report lacks if an interrupt ended this measurement."""
+    later = "" if ended == "ablation" else " and what follows it"
+    return f"without the {ended}{later}"
 
 
 def _was_fitted_to(model: TableModel, table: Rows) -> bool:

@@ -151,6 +151,7 @@ def prepare_table(
     trained = earlier_and_later(by, fold, folds)
     X, X_test = (encode(encoders, rows) for rows, _ in (searched, tested))
     places = {"searched": searched[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
+    split = {"training": places["searched"]} | ({} if test is not None else places)
     checked = _checks(given, searched, tested, None if test is None else target)
     return PreparedTable(
         data=SearchData(
@@ -180,7 +181,7 @@ def prepare_table(
         },
         notes=(
             *told(given.notes, given.warned, checked),
-            *absent_classes(given.grouping, truth, places["searched"], task),
+            *absent_classes(given.grouping, truth, split, task),
             *remarks,
         ),
         reading=given.read.line,
@@ -218,6 +219,7 @@ def _split(
     frame, truth = given.frame, given.truth
     if test is not None:
         known = {column.name: column for column in given.columns} | {target: _as_column(truth)}
+        known = {**_columns_apart(given.grouping), **known}
         options = acting(given.read.options, test)
         read = read_with_notes(
             test, options, known=known, prior=given.read.marks, units=given.read.units
@@ -248,16 +250,34 @@ def _grouping_with_test(
             )
         if by is not None and str(by) not in read.frame.columns:
             raise DataError(f"no column {str(by)!r} for {name} in the test table; add it")
+    forms = {"groups": given.grouping.group_form, "time": given.grouping.time_form}
+    alike = {name: form for name, form in forms.items() if form is not None}
+    own, _ = grouping_of(
+        read, has_target(read.frame, target), groups, time, target=target, forms=alike
+    )
+    if own is not None and not own.same_form:
+        raise DataError(
+            f"the groups of {own.group_words} in the test table are written in another form than "
+            "in the table, so that it cannot be told which are the same; write them alike"
+        )
     both = [each.frame[list(given.grouping.columns)] for each in (given.read, read)]
     joined = replace(given.read, frame=pd.concat(both, ignore_index=True))
     kept = np.concatenate([has_target(each.frame, target) for each in (given.read, read)])
-    found, _ = grouping_of(joined, kept, groups, time, target=target)
+    found, _ = grouping_of(joined, kept, groups, time, target=target, forms=alike)
     assert found is not None  # noqa: S101
     rows = np.arange(int(kept.sum()))
     first, second = found.take(rows[: len(given.truth)]), found.take(rows[len(given.truth) :])
     check_apart(first, second)
     check_after(first, second)
     return {"searched": first, "test": second}
+
+
+def _columns_apart(by: Grouping | None) -> dict[str, Column]:
+    """Return the columns of groups and times as the table has them."""
+    if by is None:
+        return {}
+    pairs = ((by.group_column, by.group_form), (by.time_column, by.time_form))
+    return {name: form for name, form in pairs if name is not None and form is not None}
 
 
 def _as_column(truth: pd.Series[Any]) -> Column:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridle.errors import UsageError
 from bridle.models.reading import read_for_fit
-from bridle.models.row_forms import By
+from bridle.models.row_forms import By, check_rows
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device
@@ -172,6 +172,7 @@ def search(
     settings = SearchSettings(
         "", budget, configurations, epochs, answer, seed, engine, workers, memory
     )
+    check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     task = infer_task(given.truth) if task == "auto" else task

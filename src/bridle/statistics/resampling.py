@@ -23,6 +23,7 @@ _SEED = 0x5EED
 _WIDEST = 3.0
 """The bootstrap's quantiles are cut off at this multiple of Student's: few rows, long tails."""
 
+_LOST = 1e-12  # of two numbers, whose difference then has few digits left
 _FARTHEST = 1e9  # of a studentized estimate: a bootstrap sample may have no spread
 
 DOMINATING = {1: 1 / 3, 3: 1 / 2}
@@ -133,9 +134,19 @@ def _counts(rows: int) -> np.ndarray[Any, np.dtype[np.uint16]]:
 
 
 def _studentized(
-    value: float, influence: FloatArray, top: FloatArray, bottom: FloatArray, *, log: bool
+    value: float,
+    influence: FloatArray,
+    top: FloatArray,
+    bottom: FloatArray,
+    offset: FloatArray | None,
+    *,
+    log: bool,
 ) -> Studentized:
-    """Resample the ratio mean(top) / mean(bottom), or its logarithm."""
+    """Resample the ratio mean(top) / mean(bottom), or its logarithm.
+
+    If ``bottom`` is the square of an offset from the mean, the mean is that of each sample where
+    few rows dominate: without them it is far from that of all rows.
+    """
     rows = len(top)
     square = float(np.square(influence).mean())
     error = math.sqrt(square / max(1, rows - 1))
@@ -155,6 +166,11 @@ def _studentized(
                 ratio, variance = np.log(ratio), variance / ratio**2
             draws = (ratio - value) / np.sqrt(np.maximum(variance, 0) / (rows - 1))
         found.append(_finite(draws, 0.0))
+        if few and offset is not None:
+            rest = b - np.square(weights @ offset / weights.sum(1))
+            with np.errstate(divide="ignore", invalid="ignore"):
+                ratio = a / np.where(rest > _LOST * b, rest, b)
+                ratio = np.log(ratio) if log else ratio
         if few:
             resampled.append(_finite(ratio, value))
     return Studentized(
@@ -184,7 +200,7 @@ def is_dominated(values: FloatArray) -> bool:
     return any(float(largest[:few].sum()) > share * total for few, share in DOMINATING.items())
 
 
-def log_ratio(top: FloatArray, bottom: FloatArray) -> Studentized:
+def log_ratio(top: FloatArray, bottom: FloatArray, offset: FloatArray | None = None) -> Studentized:
     """Return log(mean(top) / mean(bottom)), both positive; of a perfect prediction minus infinity.
 
     Examples
@@ -199,10 +215,12 @@ def log_ratio(top: FloatArray, bottom: FloatArray) -> Studentized:
     if above == 0:
         return Studentized(-math.inf, 0.0, 1.0, np.zeros(1))
     influence = top / above - bottom / below
-    return _studentized(math.log(above / below), influence, top, bottom, log=True)
+    return _studentized(math.log(above / below), influence, top, bottom, offset, log=True)
 
 
-def difference_of_ratios(top: FloatArray, bottom: FloatArray) -> Studentized:
+def difference_of_ratios(
+    top: FloatArray, bottom: FloatArray, offset: FloatArray | None = None
+) -> Studentized:
     """Return mean(top) / mean(bottom), where ``top`` is a difference of errors.
 
     Examples
@@ -213,4 +231,4 @@ def difference_of_ratios(top: FloatArray, bottom: FloatArray) -> Studentized:
     """
     below = float(bottom.mean())
     value = float(top.mean()) / below
-    return _studentized(value, (top - value * bottom) / below, top, bottom, log=False)
+    return _studentized(value, (top - value * bottom) / below, top, bottom, offset, log=False)

@@ -58,6 +58,8 @@ class Judged:
         accuracy, ones.
     groups : int64 ``[rows]``, optional
         The group of each row, if rows of one group depend on each other.
+    offset : float64 ``[rows]``, optional
+        For R² without groups: the distance of each row from the mean, in standard deviations.
     """
 
     score_name: str
@@ -66,6 +68,7 @@ class Judged:
     rows: FloatArray
     spread: FloatArray
     groups: IntArray | None = None
+    offset: FloatArray | None = None
 
     @property
     def is_share(self) -> bool:
@@ -117,7 +120,7 @@ class Judged:
     @cached_property
     def studentized(self) -> Studentized:
         """For R²: log(1 - R²) with its sampling distribution."""
-        return log_ratio(self._summed(self.rows), self._summed(self.spread))
+        return log_ratio(self._summed(self.rows), self._summed(self.spread), self.offset)
 
     def _summed(self, values: FloatArray) -> FloatArray:
         return values if self.groups is None else group_sums(values, self.groups)
@@ -211,7 +214,8 @@ def judge_values(values: FloatArray, truth: FloatArray, groups: IntArray | None 
     spread = from_mean / variance
     if groups is not None:  # the mean of few groups is close to their own values
         spread = spread * (1 + error_of_mean(truth, groups) ** 2 / variance)
-    return Judged("R²", float(1 - error.mean()), 0.0, error, spread, groups)
+    offset = truth / math.sqrt(variance) if groups is None else None
+    return Judged("R²", float(1 - error.mean()), 0.0, error, spread, groups, offset)
 
 
 def undefined_values(rows: int) -> Judged:
@@ -318,7 +322,7 @@ def compare(first: Judged, second: Judged) -> Comparison:
 def _compare_values(first: Judged, second: Judged) -> Comparison:
     """Compare two R² by the paired differences of the squared errors."""
     sums = first._summed
-    found = difference_of_ratios(sums(first.rows - second.rows), sums(first.spread))
+    found = difference_of_ratios(sums(first.rows - second.rows), sums(first.spread), first.offset)
     if found.error == 0:
         better, worse = float(found.value > SAME), float(found.value < -SAME)
     else:

@@ -17,7 +17,7 @@ from bridle.tables.options import ReadOptions
 from bridle.tables.plain_arrays import plain_array, row_by_name
 from bridle.tables.read import ReadTable, read_with_notes
 
-__all__ = ["Features", "Target", "table_of"]
+__all__ = ["Features", "Target", "check_index", "table_of"]
 
 Features = str | PathLike[str] | pd.DataFrame | ReadTable | Any
 """A table, or features ``X``: an array, a list of rows, a Series or a tensor."""
@@ -228,10 +228,42 @@ def _whole(y: pd.Series[Any]) -> pd.Series[Any]:
     return y.where(y.notna(), pd.NA).astype(kind)
 
 
+def check_index(rows: Any, values: Any, said: str) -> None:
+    """Check that values that are a Series have the index of the rows that they are given for.
+
+    Parameters
+    ----------
+    rows : table, or (X, y)
+        The index is that of the first pandas object among them. Other rows are counted from 0.
+    values : Series
+        Anything else has no index, and is taken in the order of the rows.
+    said : str
+        What the values are, for a sentence.
+
+    Raises
+    ------
+    UsageError
+        If it is unclear which value belongs to which row.
+    """
+    if not isinstance(values, pd.Series):
+        return
+    each = rows if isinstance(rows, (tuple, list)) else (rows,)
+    indexes = [one.index for one in each if isinstance(one, (pd.DataFrame, pd.Series))]
+    if not _matches(indexes[0] if indexes else pd.RangeIndex(len(values)), values.index):
+        raise UsageError(
+            f"the indexes of the table and of {said} differ, so it is unclear which value belongs "
+            f"to which row; give {said}.loc[table.index], or both with reset_index(drop=True)"
+        )
+
+
+def _matches(rows: pd.Index[Any], values: pd.Index[Any]) -> bool:
+    plain = [isinstance(each, pd.RangeIndex) and each.start == 0 for each in (rows, values)]
+    return rows.equals(values) or (any(plain) and set(rows) != set(values))
+
+
 def _check_index(X: pd.Index[Any], y: pd.Index[Any]) -> None:
     """Refuse indexes from which it is unclear which target belongs to which row."""
-    plain = [isinstance(each, pd.RangeIndex) and each.start == 0 for each in (X, y)]
-    if X.equals(y) or (any(plain) and set(X) != set(y)):
+    if _matches(X, y):
         return
     raise UsageError(
         "the indexes of X and y differ, so it is unclear which target belongs to which row; give "

@@ -58,13 +58,21 @@ def _plain(values: pd.Series[Any]) -> pd.Series[Any]:
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return values.astype("datetime64[ns]").astype("int64")
+        return _nanoseconds(values)
     if pd.api.types.is_numeric_dtype(values.dtype):
         return pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
     codes, distinct = pd.factorize(values.astype(object))
     texts = [*as_strings(pd.Series(distinct, dtype=object)), None]  # code -1 is missing
     texts = [None if text in USUAL else text for text in texts]  # as in earlier model files
     return pd.Series(np.array(texts, dtype=object)[codes], index=values.index, dtype=object)
+
+
+def _nanoseconds(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return dates as nanoseconds, or as seconds where those of a date do not fit in int64."""
+    held = values.dropna()
+    seconds = held.astype("datetime64[s]").astype("int64").abs()
+    fits = seconds.max() < 9_223_372_036 if len(held) else True
+    return values.astype("datetime64[ns]" if fits else "datetime64[s]").astype("int64")
 
 
 def facts_of_table(

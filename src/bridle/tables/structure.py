@@ -21,6 +21,7 @@ __all__ = [
     "group_columns",
     "is_wide",
     "time_column",
+    "words_of",
 ]
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -30,7 +31,7 @@ _LEVEL = 0.025
 _NAMES = frozenset(("id", "key", "patient", "subject", "person", "user", "customer", "household"))
 """A number in a column of such a name is a name."""
 
-_SEPARATORS = re.compile(r"[\W_]+")
+_SEPARATORS = re.compile(r"[\W_]+|(?<=[a-z\d])(?=[A-Z])")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,17 @@ class GroupColumn:
     groups: int
     size: float
     pure: float
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a column's name, in lower case.
+
+    Examples
+    --------
+    >>> words_of("order_no"), words_of("userId"), words_of("Patient-ID")
+    (['order', 'no'], ['user', 'id'], ['patient', 'id'])
+    """
+    return [word.lower() for word in _SEPARATORS.split(name)]
 
 
 def class_codes(truth: pd.Series[Any]) -> Array | None:
@@ -90,7 +102,7 @@ def group_columns(
 def group_column_of(column: Column, codes: Array, classes: Array | None) -> GroupColumn | None:
     """Return the groups of a column, unless they may share their target by chance."""
     named = column.kind in ("category", "text") or (
-        column.kind == "number" and bool(_NAMES & set(_SEPARATORS.split(column.name.lower())))
+        column.kind == "number" and bool(_NAMES & set(words_of(column.name)))
     )
     if not named or classes is None:
         return None

@@ -19,6 +19,7 @@ from bridle.tables.structure import (
     group_column_of,
     is_wide,
     time_column,
+    words_of,
 )
 
 __all__ = ["MIN_ROWS", "TableWarning", "warnings_on"]
@@ -31,6 +32,8 @@ MIN_ROWS = 30
 _DUPLICATES = 0.1
 _GIVEN_AWAY = 0.995  # the share of rows whose target a column tells
 _SURELY_GIVEN = 0.95  # what this share must be shown to exceed, or the warning has no code
+_FEW_ROWS = 5  # fewer missing values, or rows of a class, can agree by chance
+_NAMES_OF_ROWS = frozenset(("id", "nr", "key"))
 _FAR_CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, 99.0, 999.0, 9999.0)
 
 
@@ -159,7 +162,10 @@ def _gives_target_away(
     """Warn about a column from which the target can be read off."""
     name = column.name
 
-    def leak(how: str, code: str = "BR010", **evidence: float) -> list[TableWarning]:
+    def leak(
+        how: str, code: str = "BR010", low: float | None = None, **evidence: float
+    ) -> list[TableWarning]:
+        evidence |= {} if low is None else {"low": low}
         text = f"{name!r} gives the target away{how}"
         advice = f"if it is known only afterwards, leave it out with --drop {name}"
         return [TableWarning(text, code, advice, {"column": name, **evidence})]
@@ -176,27 +182,55 @@ def _gives_target_away(
                 return leak(f" (correlation {together:.5f})", correlation=together)
     if classes is None:
         return []
+    if (gaps := _told_by_missing(codes, classes)) is not None:
+        right, row, missing = gaps
+        exactly = "exactly" if right == len(codes) else "nearly exactly"
+        where = f"{truth.name!r} is {truth.iloc[row]!r}"
+        how = f": it is {'missing' if missing else 'present'} {exactly} where {where}"
+        return leak(how, *_sure(right, len(codes)), told=right / len(codes))
     distinct = int(codes.max()) + 1
     if 2 <= distinct <= len(codes) / 5:
         right = int(counts_of(codes, classes).max(axis=1).sum())
         told = right / len(codes)
         most = np.bincount(classes).max() / len(classes)
         if told >= _GIVEN_AWAY and most < 0.95:
-            from scipy.stats import binomtest  # takes longer to import than a prediction takes
-
-            low = float(binomtest(right, len(codes)).proportion_ci(method="exact").low)
-            return leak(
-                f": it tells it in {100 * told:.1f} % of the rows",
-                "BR010" if low > _SURELY_GIVEN else "",
-                told=told,
-                low=low,
-            )
+            how = f": it tells it in {100 * told:.1f} % of the rows"
+            return leak(how, *_sure(right, len(codes)), told=told)
     elif column.kind == "number":
         order = np.argsort(values.to_numpy(dtype=float, na_value=np.nan), kind="stable")
         changes = int((np.diff(classes[order]) != 0).sum())
         if changes <= len(np.unique(classes)) - 1 and len(codes) >= 3 * MIN_ROWS:
             return leak(": sorted by it, each class is one block", changes=changes)
     return []
+
+
+def _sure(right: int, rows: int) -> tuple[str, float]:
+    """Return the code of the check if it is sure that most rows are told, and the lower bound."""
+    from scipy.stats import binomtest  # takes longer to import than a prediction takes
+
+    low = float(binomtest(right, rows).proportion_ci(method="exact").low)
+    return ("BR010" if low > _SURELY_GIVEN else ""), low
+
+
+def _told_by_missing(codes: Array, classes: Array) -> tuple[int, int, bool] | None:
+    """Find the class whose rows are those with, or without, missing values.
+
+    Returns
+    -------
+    tuple, optional
+        The number of rows that agree, a row of the class, and whether its values are missing.
+    """
+    missing = codes < 0
+    if not _FEW_ROWS <= missing.sum() <= len(codes) - _FEW_ROWS:
+        return None
+    for absent in (True, False):
+        for code, count in enumerate(np.bincount(classes)):
+            here = classes == code
+            right = int(((missing == here) == absent).sum())
+            enough = _FEW_ROWS <= count <= len(codes) - _FEW_ROWS
+            if enough and right >= _GIVEN_AWAY * len(codes):
+                return right, int(here.argmax()), absent
+    return None
 
 
 def _identifier(column: Column, values: pd.Series[Any], codes: Array) -> list[TableWarning]:
@@ -211,7 +245,8 @@ def _identifier(column: Column, values: pd.Series[Any], codes: Array) -> list[Ta
         if (steps == 1).all() or (steps == -1).all():
             text = f"{name!r} is the position of the row"
             return [TableWarning(text, "BR012", advice, evidence)]
-        if any(word in name.lower().replace("-", "_").split("_") for word in ("id", "nr", "key")):
+        words = words_of(name)
+        if words[-1] == "no" or set(words) & _NAMES_OF_ROWS:  # no_of_rooms is a count
             return [TableWarning(another, "BR012", advice, evidence)]
     if column.kind == "text":
         texts = values.dropna().astype(str)

@@ -12,7 +12,10 @@ from bridle.diagnosis.subjects.options import Options
 from bridle.errors import DataError, UsageError
 from bridle.models.group_split import earlier_and_later, grouped_folds
 from bridle.models.grouping import Grouping
-from bridle.models.row_forms import is_column
+from bridle.models.row_forms import is_column, names_of, plain_times, ranks_of, series_of
+from bridle.tables.arrays import check_index
+from bridle.tables.columns import Column
+from bridle.tables.options import ReadOptions
 
 __all__ = ["folds_by", "groups_of_arrays", "shared_groups"]
 
@@ -21,7 +24,9 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _KEYS = {"data": "held out", "training": "training", "test": "test"}
 
 
-def groups_of_arrays(options: Options, rows: Mapping[str, int]) -> dict[str, Array]:
+def groups_of_arrays(
+    options: Options, rows: Mapping[str, int], given: Mapping[str, Any]
+) -> dict[str, Array]:
     """Return the group of each row by part, as codes that are common to all parts.
 
     Parameters
@@ -29,36 +34,48 @@ def groups_of_arrays(options: Options, rows: Mapping[str, int]) -> dict[str, Arr
     options : Options
     rows : mapping of str to int
         The number of rows of each part.
+    given : mapping of str to (X, y)
+        Each part as given, with its index.
 
     Raises
     ------
     UsageError
-        If they are no values for the rows of a part.
+        If they are no values for the rows of a part, or have an index that is not that of the rows,
+        or another form than those of another part.
     DataError
         If one is missing.
     """
+    check_index(given.get("training"), options.time, "time")
     if options.groups is None:
         return {}
     by = options.groups if isinstance(options.groups, Mapping) else {"data": options.groups}
     values: dict[str, pd.Series[Any]] = {}
-    for key, given in by.items():
+    form: Column | None = None
+    for key, each in by.items():
         part = _KEYS.get(str(key), "")
         if part not in rows:
             raise UsageError(
                 f"groups has the key {key!r}; it may have one for each of the given rows: "
                 f"{', '.join(repr(k) for k, p in _KEYS.items() if p in rows)}"
             )
-        values[part] = _values(given, rows[part], f"the groups of {key}")
+        check_index(given[part], each, "groups")
+        series = _values(each, rows[part], f"the groups of {key}")
+        values[part], form, same = names_of(series, None, form)
+        if not same:
+            raise UsageError(
+                f"the groups of {key} are written in another form than those of "
+                f"{next(iter(by))}, so that it cannot be told which are the same; write them alike"
+            )
     codes = pd.factorize(pd.concat(values.values(), ignore_index=True))[0]
     ends = np.cumsum([len(each) for each in values.values()])[:-1]
     return dict(zip(values, np.split(codes.astype(np.int64), ends), strict=True))
 
 
 def _values(given: Any, rows: int, said: str) -> pd.Series[Any]:
-    if is_column(given) or len(given) != rows:
-        count = repr(given) if is_column(given) else f"{len(given)} values"
+    series = None if is_column(given) else series_of(given, said)
+    if series is None or len(series) != rows:
+        count = repr(given) if series is None else f"{len(series)} values"
         raise UsageError(f"{said} is {count}, but there are {rows} rows; give a value for each")
-    series = pd.Series(np.asarray(given))
     if series.isna().any():
         raise DataError(
             f"{said}, row {int(series.isna().to_numpy().argmax()) + 1}: the value is missing; fill "
@@ -94,8 +111,8 @@ def folds_by(
     moments: tuple[str, ...] = ()
     if options.time is not None:
         values = _values(options.time, len(y), "time")
-        times, distinct = pd.factorize(values, sort=True)
-        moments = tuple(map(str, distinct))
+        values = plain_times(values, ReadOptions(), "time")
+        times, moments, _, _ = ranks_of(values, "time", None)
     grouping = Grouping(groups, (), times, moments)
     codes = np.unique(y, return_inverse=True)[1] if classes else None
     fold = grouped_folds(grouping, codes, options.folds, options.seed)

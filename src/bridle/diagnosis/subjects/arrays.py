@@ -49,7 +49,7 @@ def measure_arrays(
     if not pairs:
         raise UsageError(f"there are no rows to diagnose {_name(subject)} on; {_TUPLE}")
     labels = _labels(subject, [y for _, y in pairs.values()])
-    groups = groups_of_arrays(options, {name: len(y) for name, (_, y) in pairs.items()})
+    groups = groups_of_arrays(options, {name: len(y) for name, (_, y) in pairs.items()}, given)
     predicted = {
         name: replace(_predicted(subject, X, y, labels, name), groups=groups.get(name))
         for name, (X, y) in pairs.items()

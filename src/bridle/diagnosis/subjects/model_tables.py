@@ -20,7 +20,7 @@ from bridle.models.grouping import (
     not_later,
 )
 from bridle.models.reading import fitted_by, read_for_model
-from bridle.models.row_forms import By, forms_of, is_column
+from bridle.models.row_forms import By, check_rows, forms_of, is_column
 from bridle.models.split import split_rows, three_parts
 from bridle.models.table_model import TableModel
 from bridle.tables import ClassTarget, fingerprint, share_of_known_rows, target_column
@@ -109,6 +109,7 @@ def _new_tables(model: TableModel, tables: Mapping[str, Any], options: Options) 
             "groups is a mapping, which is for arrays; give the name of a column of the tables, or "
             "a value for each row of data"
         )
+    check_rows(tables["held out"], options.groups, None)
     parts, notes = {}, []
     for name, table in tables.items():
         if table is None:
@@ -159,7 +160,7 @@ def _untold(model: TableModel, part: Part, name: str) -> list[str]:
         )
     if "time" in recorded and name != "training" and (by is None or by.times is None):
         column = recorded["time"].get("column")
-        said = "given as values" if column is None else f"of {column!r}, which they lack"
+        said = "given as values" if column is None else f"of {column!r}, which these rows lack"
         notes.append(
             f"the model was fitted in order of times {said}: it cannot be told whether the {name} "
             "rows are later than its training rows"
@@ -238,9 +239,9 @@ def _columns(
     whole, notes = with_target(read.frame, target)
     features, truth = target_column(whole, target)
     forms = forms_of(model.facts)
-    grouping, _ = grouping_of(read, kept, groups, time, target=target, forms=forms)
+    grouping, doubts = grouping_of(read, kept, groups, time, target=target, forms=forms)
     wanted = [column for column in model.encoder.columns if column in features.columns]
-    return Part(features[wanted], truth, grouping), notes
+    return Part(features[wanted], truth, grouping), [*notes, *doubts]
 
 
 def same_parts(model: TableModel, truth: pd.Series[Any], by: Grouping | None) -> dict[str, Array]:
