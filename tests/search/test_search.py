@@ -227,3 +227,10 @@ def test_options_of_the_search_and_of_a_fit_do_not_mix(bridle):
     ran = bridle("fit", CREDIT, "--target", "class", "--budget", "5s", "--l1", "0.1")
     assert ran.code == 2
     assert "--budget starts a search, but --l1 cannot be used in a search" in ran.err
+
+
+@pytest.mark.parametrize("words", [{"seed": None}, {"seed": 1.5}, {"epochs": 1.5}])
+def test_numbers_that_are_not_whole_are_refused_by_name(words):
+    (name, value), *_ = words.items()
+    with pytest.raises(UsageError, match=f"{name} is {value!r}; it must be a whole number"):
+        bridle.search([[1.0]], ["a"], **words)

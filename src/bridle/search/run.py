@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bridle.errors import UsageError
+from bridle.models.arguments import whole_of
 from bridle.search.budget import memory_for, seconds_of
 from bridle.search.configuration import PLAIN, Space
 from bridle.search.data import SearchData
@@ -44,6 +45,9 @@ class SearchSettings:
     memory: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("configurations", "epochs", "workers"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, whole_of(name, getattr(self, name)))
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be 0 or more and below 2**32")
         if self.epochs is not None and self.epochs < 1:

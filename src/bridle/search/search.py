@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 
 from bridle.errors import UsageError
+from bridle.models.arguments import whole_of
 from bridle.models.reading import read_for_fit
 from bridle.models.row_forms import By, check_rows
 from bridle.search.build_result import build_result
@@ -168,6 +169,7 @@ def search(
     check_engine(engine, workers)
     in_this_process = engine == "local" and workers == 1
     device = check_device("cpu" if device == "auto" and not in_this_process else device)
+    seed = whole_of("seed", seed)
     # checks its values before the table is read
     settings = SearchSettings(
         "", budget, configurations, epochs, answer, seed, engine, workers, memory
