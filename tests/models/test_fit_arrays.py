@@ -6,7 +6,7 @@ from collections import namedtuple
 
 import numpy as np
 import pandas as pd
-import polars as pl
+import pyarrow as pa
 import pytest
 import torch
 from scipy import sparse
@@ -50,7 +50,7 @@ FORMS = {
     "frame": pd.DataFrame,
     "tensor": torch.tensor,
     "sparse": sparse.csr_matrix,
-    "polars": lambda X: pl.DataFrame(X, schema=["0", "1", "2"]),
+    "polars": lambda X: pytest.importorskip("polars").DataFrame(X, schema=["0", "1", "2"]),
     "rows by name": lambda X: [dict(zip("012", row, strict=True)) for row in X.tolist()],
     "columns by name": lambda X: dict(zip("012", X.T, strict=True)),
     "records": lambda X: np.rec.fromarrays(list(X.T), names=["0", "1", "2"]),
@@ -92,7 +92,7 @@ def test_both_are_the_table_with_that_target(X, tmp_path):
             (table, "label"),
             (frame, y),
             (path, y),
-            (frame, pl.Series("label", y.tolist())),
+            (frame, pa.array(y.tolist())),
         )
     ]
     assert scores[0] == scores[1] == scores[2] == scores[3]

@@ -47,7 +47,7 @@ def test_the_confusion_matrix_is_scikit_learns(report, said):
     assert [[cells[a, b] for b in names] for a in names] == wanted.tolist()
     text = section(report, "mistakes").text[0]
     assert f"{int(np.trace(wanted))} ({100 * np.trace(wanted) / wanted.sum():.1f} %)" in text
-    assert "“good”, has 140 (70.0 %)" in text
+    assert "“good”, would be right for 140 (70.0 %)" in text
 
 
 def test_the_curve_is_scikit_learns(report, said):

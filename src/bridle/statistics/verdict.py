@@ -78,7 +78,7 @@ def rule(
       less than 10 % of the training rows are in other classes than the most frequent one, a model
       that ranks the rows well can have the accuracy of the constant. The verdict is then *cannot
       tell*, unless a reference is shown to be better.
-    - R² may depend on one row, or on three: see :func:`bridle.statistics.dominant.dominant_rows`.
+    - R² may depend on one row, or on three: see ``bridle.statistics.dominant``.
       If the verdict is *cannot tell*, the reason says so.
     - Without references, a model that has learned something is compared with the constant
       prediction alone.
