@@ -58,7 +58,9 @@ def test_every_command_and_option_is_on_the_page(site):
         assert section, name
         for parameter in command.params:
             for option in parameter.opts:
-                shown = option if option.startswith("-") else option.upper()  # an argument
+                shown = option
+                if not option.startswith("-"):  # an argument
+                    shown = parameter.metavar or option.upper()
                 assert shown in section, f"bridle {name} {shown}"
 
 
