@@ -10,8 +10,8 @@ import torch
 
 from bridle.models.export.columns import add_features
 from bridle.models.export.graph import Graph
+from bridle.models.reading import Reader
 from bridle.networks.population import Network
-from bridle.tables.encoder import TableEncoder
 from bridle.tables.target import ClassTarget, ValueTarget
 from bridle.version import __version__
 
@@ -20,17 +20,11 @@ __all__ = ["to_onnx"]
 _ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": "Identity"}
 
 
-class Model(Protocol):
+class Model(Reader, Protocol):
     """What is exported: a :class:`bridle.TableModel`."""
 
     @property
     def network(self) -> Network: ...
-    @property
-    def encoder(self) -> TableEncoder: ...
-    @property
-    def target(self) -> ClassTarget | ValueTarget: ...
-    @property
-    def target_name(self) -> str: ...
     @property
     def task(self) -> str: ...
 
