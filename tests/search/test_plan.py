@@ -1,5 +1,7 @@
 """The plan of a search: budget, memory and devices."""
 
+import time
+
 import pytest
 import torch
 from search_cases import SMALL, a_table, make_data
@@ -10,6 +12,7 @@ from bridle.search import PLAIN
 from bridle.search.budget import memory_for, memory_in_bytes, seconds_of
 from bridle.search.data import check_device
 from bridle.search.plan import plan_search
+from bridle.search.reserve import evidence_seconds, measured_load
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("2m", 120), ("1.5h", 5400), (7, 7)])
@@ -68,6 +71,28 @@ def test_more_time_is_more_configurations():
     long = plan(data, configurations=None, seconds=200.0, epochs=200)
     assert short.configurations < long.configurations
     assert short.steps[-1] <= long.steps[-1]
+
+
+def test_time_is_kept_for_refits_and_evidence():
+    given = {"seconds": 1e3, "configurations": None, "epochs": 50, "memory": 1e9}
+    given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
+    shapes = [PLAIN.with_shape(SMALL, 0)]
+    once, more = (plan_search(make_data(), shapes, **given, refits=n)[1] for n in (0, 100))
+    assert once < more
+    common = {"outputs": 2, "load": 2.0}
+    idle, loaded = (
+        evidence_seconds(1e3, 30, test_rows=9, scoring="accuracy", outputs=2, load=load)
+        for load in (1.0, 2.0)
+    )
+    assert loaded == 2 * idle
+    assert evidence_seconds(1e3, 30, test_rows=9, scoring="roc_auc", **common) > loaded
+    assert evidence_seconds(2.0, 30, test_rows=9, scoring="roc_auc", **common) <= 0.3
+
+
+def test_the_load_is_how_much_longer_work_takes():
+    with measured_load() as load:
+        time.sleep(0.05)
+    assert 2 < load() <= 10
 
 
 def test_devices(monkeypatch):

@@ -12,11 +12,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from threadpoolctl import threadpool_info
 
 import bridle
+from bridle.errors import UsageError
 from bridle.search import data as search_data
 from bridle.search.comparison import boosting_outputs, boosting_seconds, compare_outputs
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.job import Job, run_job
-from bridle.search.scoring import SCORINGS, scores_of
+from bridle.search.scoring import SCORINGS, check_scoring, scores_of
 from bridle.search.trial_population import TrialPopulation
 
 
@@ -46,6 +47,13 @@ def test_scores_are_scikit_learns(scoring):
             "neg_root_mean_squared_error": lambda: -metrics.root_mean_squared_error(y, values),  # noqa: B023
         }[scoring]()
         assert score == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_score_of_auto_is_that_of_the_task():
+    for task, name in (("classification", "accuracy"), ("regression", "r2")):
+        assert check_scoring("auto", task) == check_scoring(None, task) == name
+    with pytest.raises(UsageError, match="scoring is 'r2'; for classification it must be one of"):
+        check_scoring("r2", "classification")
 
 
 def test_what_is_not_finite_scores_minus_infinity():

@@ -125,7 +125,8 @@ Configurations = Annotated[
     int | None, _search("Number of configurations to start with, instead of a time limit.")
 ]
 Scoring = Annotated[
-    str | None, _search("Score to select by. Default: accuracy for classification, else r2.")
+    str | None,
+    _search("Score to select by. Default: auto, accuracy for classification, else r2."),
 ]
 Answer = Annotated[
     str | None,

@@ -12,6 +12,8 @@ from bridle.diagnosis import Diagnosis, LearningCurve, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
 from bridle.search import SearchResult
+from bridle.search.metrics import metrics_text
+from bridle.search.temperature import temperature_text
 from bridle.statistics.scores import Estimate
 from bridle.statistics.wording import estimate_text, interval_text, score_text
 
@@ -99,10 +101,14 @@ def show_search(result: SearchResult, console: Console) -> None:
     lines = [
         f"best configuration: {used}",
         f"{result.scoring} (used for selection): "
-        f"{result.validation_score:.4g} in cross-validation, "
+        f"{result.validation_score:.4g} in cross-validation (the best of {result.considered}), "
         f"{result.test_score.value:.4g} on the test set "
         f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
+        f"the model on held-out rows: {metrics_text(result.metrics['held out'])}",
+        f"the model on the test set: {metrics_text(result.metrics['test'])}",
     ]
+    if result.temperature is not None:
+        lines.append(f"temperature {temperature_text(result.temperature)}")
     if result.importance:
         lines.append("importance of the hyperparameters (R² lost when one is shuffled):")
         lines += _bars(result, console.encoding)

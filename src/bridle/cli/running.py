@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from bridle.cli.outputs import Outputs
+from bridle.cli.process import process_began
 from bridle.cli.progress import epoch_bar, search_bar
 from bridle.cli.reading import tell
 from bridle.cli.report_output import ReportOutput, check_folder
@@ -42,9 +43,11 @@ def search_and_print(
     from bridle.cli.printing import show_search
     from bridle.search import search
 
+    began = process_began()
+
     def find(read: ReadTable, *, shown: bool, **rest: Any) -> Any:
         with search_bar(shown=shown) as on_progress:
-            return search(read, target, on_progress=on_progress, **rest)
+            return search(read, target, on_progress=on_progress, began=began, **rest)
 
     _print(find, show_search, table, target, out, output, **options)
 

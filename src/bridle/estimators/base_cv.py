@@ -31,7 +31,7 @@ from bridle.networks.population import predict
 from bridle.search.build_result import model_facts, trial_histories
 from bridle.search.data import SearchData, check_device
 from bridle.search.encoding import encode, fit_encoders
-from bridle.search.final_model import ANSWERS, best_trials, network_of, refit
+from bridle.search.final_model import ANSWERS, answer_of, best_trials
 from bridle.search.importance import importance_and_response
 from bridle.search.run import SearchSettings, run_search
 from bridle.search.scoring import check_scoring
@@ -194,10 +194,9 @@ class BaseMLPCV(CVFolds):
     ) -> None:
         winners = best_trials(halving, answer)
         best, plan = winners[0], halving.plan
-        bins = max(each.configuration.bins for each in winners)
-        network = refit(data, best, plan) if answer == "refit" else network_of(data, winners, bins)
-        facts = model_facts(halving, winners, answer)
-        self.model_ = TableModel(network, encoders[bins], coding, "target", facts)
+        found = answer_of(data, winners, plan, answer)
+        facts = model_facts(halving, winners, answer, found.temperature)
+        self.model_ = TableModel(found.network, encoders[found.bins], coding, "target", facts)
         unit = 1.0
         if isinstance(coding, ValueTarget) and plan.scoring != "r2":
             unit = coding.scale  # the search scores a standardized target

@@ -22,6 +22,7 @@ from bridle.networks.population import Network, predict
 from bridle.search.comparison import compare_outputs, judge_outputs
 from bridle.search.configuration import ranges_of
 from bridle.search.final_model import (
+    answer_of,
     average_outputs,
     held_out_outputs,
     network_of,
@@ -29,14 +30,17 @@ from bridle.search.final_model import (
     zero_shares,
 )
 from bridle.search.importance import importance_and_response, usage_of_regularizers
+from bridle.search.metrics import metrics_of
 from bridle.search.prepare import PreparedTable
 from bridle.search.result import ScoredRows, SearchResult
 from bridle.search.scoring import scores_of
 from bridle.search.successive_halving import SuccessiveHalving
+from bridle.search.temperature import Temperature
 from bridle.search.trial import PLAIN_ID, Trial
 from bridle.statistics import Rival, judge_gap
 from bridle.statistics.boosting import BOOSTING
 from bridle.statistics.scores import Judged, compare
+from bridle.tables import ValueTarget
 from bridle.version import __version__
 
 __all__ = ["CHOSEN_NAME", "PLAIN_NAME", "build_result", "model_facts", "trial_histories"]
@@ -46,7 +50,11 @@ CHOSEN_NAME = "the model of the search"
 
 
 def build_result(
-    halving: SuccessiveHalving, best: Sequence[Trial], table: PreparedTable, answer: str
+    halving: SuccessiveHalving,
+    best: Sequence[Trial],
+    table: PreparedTable,
+    answer: str,
+    began: float,
 ) -> SearchResult:
     """Score the model on the test set, once, and return the result.
 
@@ -57,12 +65,13 @@ def build_result(
         The trials that the model consists of, best first.
     table : PreparedTable
     answer : {"ensemble", "best", "refit"}
+    began : float
+        When the search began, by ``time.monotonic()``.
     """
     data, plan = table.data, halving.plan
     classes, scoring = bool(data.classes), plan.scoring
-    bins = max(each.configuration.bins for each in best)
-    fold_networks = network_of(data, best, bins)
-    network = refit(data, best[0], plan) if answer == "refit" else fold_networks
+    found = answer_of(data, best, plan, answer, table.groups_of("searched"))
+    network, bins = found.network, found.bins
     plain = [halving.trials[PLAIN_ID]]
     plain_bins = plain[0].configuration.bins
     plain_folds = network_of(data, plain, plain_bins)
@@ -94,11 +103,19 @@ def build_result(
         "plain": _outputs_of(table, plain_networks, plain_bins),
     }
     held_out = {
-        "chosen": held_out_outputs(data, fold_networks, bins),
+        "chosen": found.held_out,
         "plain": held_out_outputs(data, plain_folds, plain_bins),
     }
+    held_out = {name: average_outputs(each, classes=classes) for name, each in held_out.items()}
     per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
     y, scored = data.y[data.scored], data.scored.numpy()
+    unit = table.coding.scale if isinstance(table.coding, ValueTarget) else 1.0
+    parts = {"held out": (held_out["chosen"], y)}
+    parts |= {name: (each, table.y_test) for name, each in outputs.items()}
+    metrics = {
+        {"chosen": "test"}.get(name, name): metrics_of(*each, classes=classes, unit=unit)
+        for name, each in parts.items()
+    }
     groups = table.groups_of("searched")
     groups = None if groups is None else groups[scored]
     judged = {
@@ -121,7 +138,7 @@ def build_result(
     chosen = _fitted(best, judged["chosen"], rivals["chosen"], per_epoch)
     ranked = halving.ranked()
     importance, response = importance_and_response(ranked, plan.seed)
-    facts = model_facts(halving, best, answer)
+    facts = model_facts(halving, best, answer, found.temperature)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
     configurations = _table_of(ranked)
     sampled = configurations[configurations["id"] != PLAIN_ID]
@@ -140,6 +157,8 @@ def build_result(
         failed=sum(each.failed for each in halving.trials.values()),
         test_score=test_score,
         comparisons=comparisons,
+        metrics=metrics,
+        temperature=found.temperature,
         scores={
             name: float(scores_of(each[None], table.y_test, scoring))
             for name, each in outputs.items()
@@ -150,7 +169,7 @@ def build_result(
         response=response,
         winners=usage_of_regularizers(halving.finalists),
         rows={"searched": len(data.y), "test": len(table.y_test)},
-        seconds=time.monotonic() - halving.began,
+        seconds=time.monotonic() - began,
         interrupted=halving.interrupted,
         observed=_scored_rows(table, bins, held_out["chosen"], others),
         notes=(*table.notes, *table.encoders[0].notes),
@@ -244,7 +263,9 @@ def trial_histories(trials: Iterable[Trial]) -> pd.DataFrame:
     )
 
 
-def model_facts(halving: SuccessiveHalving, best: Sequence[Trial], answer: str) -> dict[str, Any]:
+def model_facts(
+    halving: SuccessiveHalving, best: Sequence[Trial], answer: str, temperature: Temperature | None
+) -> dict[str, Any]:
     """Return the facts that a model keeps about the search that found it; JSON values."""
     values = best[0].configuration.to_dict()
     return {
@@ -256,6 +277,7 @@ def model_facts(halving: SuccessiveHalving, best: Sequence[Trial], answer: str) 
         },
         "configuration": values,
         "answer": answer,
+        "temperature": None if temperature is None else temperature.value,
         "together": [each.configuration.to_dict() for each in best],
         "seed": halving.plan.seed,
         "versions": {

@@ -24,14 +24,14 @@ from bridle.statistics.scores import (
     undefined_values,
 )
 
-__all__ = ["boosting_outputs", "compare_outputs", "judge_outputs"]
+__all__ = ["RESAMPLES", "boosting_outputs", "compare_outputs", "judge_outputs"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 _TREES, _SPLITS, _LEAF = 100, 30, 20  # scikit-learn's defaults
 _MAX_SECONDS = 60.0
-_RESAMPLES = 500
+RESAMPLES = 500
 
 
 def boosting_outputs(
@@ -104,13 +104,13 @@ def _samples(
     if groups is not None:
         _, codes = np.unique(groups, return_inverse=True)
         members = np.split(np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1])
-        for _ in range(_RESAMPLES):
+        for _ in range(RESAMPLES):
             picked = random.integers(len(members), size=len(members))
             yield np.concatenate([members[at] for at in picked])
         return
     strata = [(y == code).nonzero()[:, 0].numpy() for code in y.unique()] if classes else []
     strata = strata or [np.arange(len(y))]
-    for _ in range(_RESAMPLES):
+    for _ in range(RESAMPLES):
         yield np.concatenate([random.choice(each, len(each)) for each in strata])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from bridle.networks.population import Network, predict
 from bridle.noise import DropConnect, Dropout
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
-from bridle.search.plan import ENSEMBLE_SIZE, Plan
+from bridle.search.plan import ENSEMBLE_SIZE, REFITS, Plan
 from bridle.search.successive_halving import SuccessiveHalving
+from bridle.search.temperature import Temperature, fit_temperature, with_temperature
 from bridle.search.trial import PLAIN_ID, Trial
 from bridle.search.trial_population import TrialPopulation
 
 __all__ = [
     "ANSWERS",
+    "Answer",
+    "answer_of",
     "average_outputs",
     "best_trials",
     "held_out_outputs",
@@ -30,7 +34,6 @@ __all__ = [
 ]
 
 ANSWERS = ("ensemble", "best", "refit")
-REFITS = 5
 _FIRST_REFIT_ID = 10**9
 
 
@@ -164,11 +167,68 @@ def average_outputs(outputs: Tensor, *, classes: bool) -> Tensor:
 
 
 def held_out_outputs(data: SearchData, network: Network, bins: int) -> Tensor:
-    """Return outputs for the scored rows, each by the members that were not trained on it.
+    """Return each trial's outputs for the scored rows, by the members not trained on them.
 
-    ``[rows, outputs]``, averaged over the trials.
+    ``[trials, rows, outputs]``
     """
     outputs = predict(network, data.inputs[bins][data.scored])
     fold = data.fold[data.scored]
-    held_out = outputs.unflatten(0, (-1, data.folds))[:, fold, torch.arange(len(fold))]
-    return average_outputs(held_out, classes=bool(data.classes))
+    return outputs.unflatten(0, (-1, data.folds))[:, fold, torch.arange(len(fold))]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The networks that a search answers with.
+
+    Attributes
+    ----------
+    network : Network
+        The networks that predict.
+    bins : int
+        The encoding that they take.
+    folds : Network
+        The networks of the folds, with the same temperature.
+    held_out : Tensor
+        Their outputs for the scored rows, ``[trials, rows, outputs]``.
+    temperature : Temperature, optional
+        What the outputs were divided by; None for regression.
+    """
+
+    network: Network
+    bins: int
+    folds: Network
+    held_out: Tensor
+    temperature: Temperature | None
+
+
+def answer_of(
+    data: SearchData,
+    trials: Sequence[Trial],
+    plan: Plan,
+    answer: str,
+    groups: np.ndarray[Any, Any] | None = None,
+) -> Answer:
+    """Return the networks of the best trials, with the temperature that suits the held-out rows.
+
+    Parameters
+    ----------
+    data : SearchData
+    trials : sequence of Trial
+        What :func:`best_trials` returned.
+    plan : Plan
+    answer : {"ensemble", "best", "refit"}
+    groups : array ``[rows]``, optional
+        The group of each row.
+    """
+    bins = max(each.configuration.bins for each in trials)
+    folds = network_of(data, trials, bins)
+    network = refit(data, trials[0], plan) if answer == "refit" else folds
+    held_out = held_out_outputs(data, folds, bins)
+    if not data.classes:
+        return Answer(network, bins, folds, held_out, None)
+    scored = data.scored
+    own = None if groups is None else groups[scored.numpy()]
+    found = fit_temperature(held_out, data.y[scored], own)
+    for each in {id(net): net for net in (network, folds)}.values():
+        with_temperature(each, found.value)
+    return Answer(network, bins, folds, held_out / found.value, found)

@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestRegressor
 from bridle.search.configuration import PLAIN, Configuration
 from bridle.search.trial import Trial
 
-__all__ = ["importance_and_response", "usage_of_regularizers"]
+__all__ = ["MIN_TRIALS", "importance_and_response", "usage_of_regularizers"]
 
 HYPERPARAMETERS = (
     "learning_rate",
@@ -28,7 +28,7 @@ HYPERPARAMETERS = (
     "class_weight",
     "bins",
 )
-_MIN_TRIALS = 20
+MIN_TRIALS = 20
 _TREES = 200
 _SHUFFLES = 5
 _POINTS = 7
@@ -59,7 +59,7 @@ def importance_and_response(
     """
     trials = [each for each in trials if each.scores and not each.failed]
     empty = pd.DataFrame({"strength": [], "value": [], "score": []})
-    if len(trials) < _MIN_TRIALS:
+    if len(trials) < MIN_TRIALS:
         return {}, empty
     X = _columns([each.configuration for each in trials])
     y = np.array([each.first_score for each in trials])

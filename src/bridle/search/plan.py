@@ -13,9 +13,10 @@ from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
 from bridle.search.job import Job
+from bridle.search.reserve import evidence_seconds, measured_load
 from bridle.search.step_timing import Costs, measure_costs
 
-__all__ = ["ENSEMBLE_SIZE", "ETA", "Plan", "batch_size_for", "plan_search"]
+__all__ = ["ENSEMBLE_SIZE", "ETA", "REFITS", "Plan", "batch_size_for", "plan_search"]
 
 ETA = 3
 """The reciprocal of the share of trials that is promoted to the next rung."""
@@ -24,6 +25,8 @@ EVALUATIONS = 4
 """How often a trial is evaluated in each rung."""
 ENSEMBLE_SIZE = 8
 """Maximum number of trials whose networks are averaged into the final model."""
+REFITS = 5
+"""The number of networks that a refit trains."""
 
 EPOCHS = 120
 MIN_STEPS, MAX_STEPS = 900, 12_000
@@ -96,6 +99,7 @@ def plan_search(
     scoring: str,
     workers: int,
     test_rows: int = 0,
+    refits: int = 0,
     clocked: bool = True,
 ) -> tuple[Plan, float]:
     """Plan a search for a number of seconds or for a number of configurations.
@@ -118,14 +122,16 @@ def plan_search(
     workers : int
     test_rows : int
         The number of other rows that the final model will predict.
+    refits : int
+        How many configurations are trained again on all rows after the last rung.
     clocked : bool
         Whether jobs are created one by one, so that the first rung can end when its time is up.
 
     Returns
     -------
     tuple
-        The plan, and the seconds that the final model will take for the scored rows and
-        ``test_rows``; 0 for a number of configurations.
+        The plan, and the seconds that the final model and its evidence will take; 0 for a number
+        of configurations.
 
     Raises
     ------
@@ -146,14 +152,24 @@ def plan_search(
         began = time.perf_counter()
         new_job = partial(Job, seed=seed, batch_size=batch_size, scoring=scoring)
         measured = min(trials_per_job, MAX_MEASURED_TRIALS)
-        costs = measure_costs(data, shapes, measured, new_job, workers, evaluations=EVALUATIONS)
+        with measured_load() as load:
+            costs = measure_costs(data, shapes, measured, new_job, workers, evaluations=EVALUATIONS)
         scored = max(1, int(data.scored.sum()))
         final_seconds = (ENSEMBLE_SIZE + 1) * data.folds * costs.evaluation
         final_seconds *= 1 + test_rows / scored
+        model = _TimeModel.of(costs, len(shapes))
+        affordable = model.most_trials((seconds or 0.0) * workers, longest)
+        final_seconds += evidence_seconds(
+            seconds or 0.0,
+            min(MAX_TRIALS, max(MIN_TRIALS, affordable)),
+            test_rows=test_rows,
+            outputs=data.outputs,
+            scoring=scoring,
+            load=load(),
+        )
         measuring = time.perf_counter() - began
         available = max(0.0, (seconds or 0.0) - measuring - final_seconds) * workers
-        model = _TimeModel.of(costs, len(shapes))
-        _check_time(model, available, seconds or 0.0, final_seconds, workers)
+        _check_time(model, available, seconds or 0.0, measuring + final_seconds, workers)
         # if time is short, training is shortened before the last rung has fewer than three trials
         affordable = model.most_steps(available, ENOUGH_TRIALS)
         longest = min(longest, max(MIN_STEPS, affordable), model.most_steps(available, MIN_TRIALS))
@@ -162,6 +178,8 @@ def plan_search(
         if clocked and (data.device == "cpu" or enough > 4 * trials_per_job):
             enough *= SPARE_TRIALS
         count = int(min(MAX_TRIALS, most_trials, max(MIN_TRIALS, enough)))
+        more = len(data.y) / rows  # each row is seen as often as in a fold
+        final_seconds += refits * longest * more * (costs.step * REFITS / data.folds + costs.fixed)
     plan = Plan(
         steps=tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS)),
         configurations=count,
@@ -241,12 +259,12 @@ class _TimeModel:
 
 
 def _check_time(
-    model: _TimeModel, available: float, seconds: float, final_seconds: float, workers: int
+    model: _TimeModel, available: float, seconds: float, other_seconds: float, workers: int
 ) -> None:
     """Raise a UsageError if the smallest search takes longer than the available time."""
     least = model.seconds(MIN_TRIALS, RUNGS * ETA**2)
     if available < least:
-        needed = least / workers + final_seconds
+        needed = least / workers + other_seconds
         raise UsageError(
             f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, but "
             f"the smallest search takes {needed:.2g} s on this machine: "

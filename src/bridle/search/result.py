@@ -16,6 +16,8 @@ from bridle.checks.verdicts import judgement_checks
 from bridle.models.result import Fitted, counts_text, fitted_text
 from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
+from bridle.search.metrics import metrics_text
+from bridle.search.temperature import Temperature, temperature_text
 from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
@@ -89,8 +91,16 @@ class SearchResult(HasCard):
     comparisons : dict of str to Comparison
         Paired comparisons of the model on the test set: with "plain", and with "boosting",
         scikit-learn's default gradient boosting, if that was fitted.
+    metrics : dict of str to dict of str to float
+        All scores: of the model on the "held out" rows (by the networks that held them out) and on
+        the "test" set, and of "plain" and "boosting" on the test set. For classification they are
+        accuracy, balanced_accuracy, roc_auc, log_loss and brier; for regression rmse, in the
+        target's units, and r2.
+    temperature : Temperature, optional
+        The temperature of the model's probabilities, with the log loss of the held-out rows before
+        and after; None for regression. The networks of the model include it.
     scores : dict of str to float
-        The score of each on the test set.
+        The score of each on the test set, by ``scoring``.
     configurations : DataFrame
         A row for each configuration, best first, with its hyperparameters, rung, steps, score and
         loss.
@@ -108,6 +118,7 @@ class SearchResult(HasCard):
     rows : dict
         The number of rows of each part.
     seconds : float
+        From the beginning of the budget to this result.
     interrupted : bool
         Whether the search was stopped before its end.
     observed : ScoredRows
@@ -142,6 +153,8 @@ class SearchResult(HasCard):
     failed: int
     test_score: Estimate
     comparisons: dict[str, Comparison]
+    metrics: dict[str, dict[str, float]]
+    temperature: Temperature | None
     scores: dict[str, float]
     configurations: pd.DataFrame
     histories: pd.DataFrame
@@ -211,8 +224,12 @@ class SearchResult(HasCard):
             ("plain", fitted_text(self.plain)),
             ("chosen", fitted_text(self.chosen)),
             (self.scoring, f"{score}, {test}"),
+            ("held out", metrics_text(self.metrics["held out"])),
+            ("test", metrics_text(self.metrics["test"])),
             ("best", ", ".join(acting)),
         ]
+        if self.temperature is not None:
+            rows.insert(3, ("temperature", temperature_text(self.temperature)))
         rows += [("interrupted", "this is the best result so far")] if self.interrupted else []
         rows += [("note", note) for note in self.notes]
         return Card(
@@ -240,6 +257,8 @@ class SearchResult(HasCard):
             "validation_score": self.validation_score,
             "test_score": json_values(asdict(self.test_score)),
             "scores": json_values(self.scores),
+            "metrics": json_values(self.metrics),
+            "temperature": None if self.temperature is None else asdict(self.temperature),
             "plain": self.plain.to_dict(),
             "chosen": self.chosen.to_dict(),
             "comparisons": {

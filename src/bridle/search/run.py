@@ -164,5 +164,6 @@ def _plan(
         scoring=settings.scoring,
         workers=settings.workers,
         test_rows=test_rows,
+        refits=(settings.answer == "refit") + (data.trained is not None),
         clocked=settings.engine == "local",
     )

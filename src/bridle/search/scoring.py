@@ -68,11 +68,16 @@ SCORINGS: dict[str, dict[str, Callable[[Tensor, Tensor], Tensor]]] = {
         "neg_root_mean_squared_error": _neg_root_mean_squared_error,
     },
 }
-"""The scores of each task; the first is the default. The target of a regression is standardized."""
+"""The scores of each task; the first is that of "auto". The target of a regression is standardized.
+
+For classification that is accuracy, of equal ones that with the lowest log loss. The temperature
+calibrates the probabilities afterwards, and no other score selects models that are significantly
+better, not even by that score (``benchmarks/search_answers.py``).
+"""
 
 
 def check_scoring(scoring: str | None, task: str) -> str:
-    """Return the name of the score to select by.
+    """Return the name of the score to select by; None and "auto" are the default of the task.
 
     Raises
     ------
@@ -80,7 +85,7 @@ def check_scoring(scoring: str | None, task: str) -> str:
         If the task has no score of that name.
     """
     known = SCORINGS[task]
-    if scoring is None:
+    if scoring in (None, "auto"):
         return next(iter(known))
     if scoring not in known:
         raise UsageError(

@@ -41,7 +41,7 @@ def search(
     budget: float | str | None = None,
     configurations: int | None = None,
     epochs: int | None = None,
-    scoring: str | None = None,
+    scoring: str = "auto",
     answer: str = "auto",
     folds: int = FOLDS,
     hidden: Sequence[Sequence[int]] = (HIDDEN,),
@@ -57,6 +57,7 @@ def search(
     directory: str | PathLike[str] | None = None,
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    began: float | None = None,
 ) -> SearchResult:
     """Search over all regularizers at once, and return the best model with its evidence.
 
@@ -80,18 +81,18 @@ def search(
         Other rows to test on. Default: a fifth of the table.
     task : {"auto", "classification", "regression"}
     budget : float or str, optional
-        Seconds, or a time such as "90s", "2m" or "1h". Default: a minute, unless
-        ``configurations`` is given.
+        Seconds, or a time such as "90s", "2m" or "1h", from the call to the result. Default: a
+        minute, unless ``configurations`` is given.
     configurations : int, optional
         The number of configurations in the first rung. It replaces the budget, so that the search
         is the same on every machine.
     epochs : int, optional
         Maximum number of epochs in the last rung. Default: 120, but at least 900 and at most
         12,000 steps.
-    scoring : str, optional
-        The score to select by. For classification: "accuracy" (default), "balanced_accuracy",
-        "neg_log_loss" or "roc_auc". For regression: "r2" (default) or
-        "neg_root_mean_squared_error".
+    scoring : str
+        The score to select by. For classification: "accuracy", "balanced_accuracy", "neg_log_loss"
+        or "roc_auc". For regression: "r2" or "neg_root_mean_squared_error". "auto" is accuracy,
+        of equal ones that with the lowest log loss, or R².
     answer : {"auto", "ensemble", "best", "refit"}
         The networks that are averaged into the model: those of the best configurations (at most
         eight, with all folds), those of the best configuration, or five networks with the best
@@ -134,6 +135,9 @@ def search(
         reused.
     on_progress : callable, optional
         Called with a :class:`bridle.search.Progress` after each job.
+    began : float, optional
+        When the budget began, by ``time.monotonic()``. Default: at this call. For the command line
+        it is the start of its process, so that the budget includes the imports.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def search(
     >>> found.scores["chosen"] > 0.8
     True
     """
-    began = clock.monotonic()
+    began = clock.monotonic() if began is None else began
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
     if folds < 2:
@@ -197,7 +201,7 @@ def search(
             budget=None if budget is None else settings.seconds,
             configurations=configurations,
             epochs=epochs,
-            scoring=scoring,
+            scoring=None if scoring == "auto" else scoring,
         )
         settings = replace(settings, scoring=run_directory.scoring)
     halving = run_search(
@@ -211,13 +215,13 @@ def search(
     )
     best = best_trials(halving, answer)
     try:
-        result = build_result(halving, best, prepared, answer)
+        result = build_result(halving, best, prepared, answer, began)
     except KeyboardInterrupt:
         if answer != "refit":
             raise
         halving.interrupted = True  # the networks of the folds are there already
         best = best_trials(halving, "best")
-        result = build_result(halving, best, prepared, "best")
+        result = build_result(halving, best, prepared, "best", began)
     if run_directory is not None:
         # an interrupted search may be resumed, from any trial that can still be promoted
         keep = None if result.interrupted else {PLAIN_ID, *(each.id for each in best)}

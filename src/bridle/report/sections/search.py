@@ -7,7 +7,9 @@ from bridle.report.formatting import joined, label_of, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Grid, Section
 from bridle.search import SearchResult
+from bridle.search.metrics import METRIC_NAMES
 from bridle.search.result import PERCENT_SCORINGS
+from bridle.search.temperature import temperature_text
 
 __all__ = ["searched"]
 
@@ -57,7 +59,7 @@ def searched(inputs: ReportInputs) -> Section | None:
         "The search",
         _text(result, name, percent=percent),
         tuple(figures),
-        (_winners(result, name),),
+        (_winners(result, name), _metrics(result)),
     )
 
 
@@ -80,7 +82,23 @@ def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
         "figure is too good, because the configuration was selected by it. On the test set the "
         f"model's {name} is {text(test.value)} ({text(test.low)} to {text(test.high)}).",
     ]
+    if result.temperature is not None:
+        told = temperature_text(result.temperature)
+        lines.append(f"The temperature of the model's probabilities is {told}.")
     return tuple(lines)
+
+
+def _metrics(result: SearchResult) -> Grid:
+    """List all scores: of the model on the held-out rows, and of all on the test set."""
+    names = {"held out": "model, held-out rows", "test": "model, test set"}
+    names |= {"plain": "plain network, test set", "boosting": "gradient boosting, test set"}
+    columns = [each for each in names if each in result.metrics]
+    rows = tuple(
+        (METRIC_NAMES[name], *(number(result.metrics[each][name]) for each in columns))
+        for name in result.metrics["test"]
+    )
+    head = ("score", *(names[each] for each in columns))
+    return Grid("All scores", head, rows, frozenset(range(1, len(head))))
 
 
 def _curves(result: SearchResult, name: str, *, percent: bool) -> Figure:

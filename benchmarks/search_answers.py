@@ -1,0 +1,199 @@
+"""What to make of the trials of a search: the score to select by, the ensemble, the temperature.
+
+Run ``python benchmarks/search_answers.py measure --data FOLDER --out FOLDER`` and then
+``python benchmarks/search_answers.py compare --out FOLDER``. ``measure`` runs successive halving
+over a fixed number of configurations and steps, on each table and split. Each rung promotes what
+any of the scores would promote, so that the same trials serve every way of selecting. It writes
+each trial's outputs for the held-out rows and for the test set, evaluation by evaluation.
+``compare`` selects and averages them in several ways, and prints the error on the test set over
+that of the way the search had before: its geometric mean over the tables, with the standard error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from machine import machine
+from search_answers_ways import MOST, Answer, Measured, calibrated, compare, errors_of
+from search_quality import REGRESSION
+from sklearn.model_selection import train_test_split
+from torch import Tensor
+
+from bridle.search.configuration import HIDDEN, Space
+from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+from bridle.search.plan import ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
+from bridle.search.scoring import mean_losses, scores_of
+from bridle.search.trial_population import TrialPopulation
+from bridle.tables import ClassTarget, ValueTarget
+
+SETS = (
+    *("wdbc", "sonar", "ionosphere", "vowel", "australian", "ilpd", "diabetes", "vehicle"),
+    *("credit-g", "car", "boston", "energy", "concrete"),
+)
+FOLDS, TOGETHER = 5, 8
+SCORINGS = {True: ("accuracy", "neg_log_loss", "roc_auc"), False: ("r2",)}
+
+
+class Table:
+    """A table's rows, encoded as the search does it, and a test set."""
+
+    def __init__(self, name: str, folder: Path, split: int) -> None:
+        classes = name not in REGRESSION
+        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
+        if classes:
+            frame["target"] = frame["target"].astype(str)
+        by = frame["target"] if classes else None
+        rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
+        encoders = fit_encoders(rest.drop(columns="target"))
+        coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
+        y, self.y_test = (
+            torch.from_numpy(coding.transform(part["target"])) for part in (rest, test)
+        )
+        count = len(coding.classes) if isinstance(coding, ClassTarget) else 0
+        fold = torch.from_numpy(fold_of_rows(y.numpy(), FOLDS, count, split))
+        X, self.X_test = (encode(encoders, part) for part in (rest, test))
+        self.data = SearchData(X, y, fold, count)
+
+    @torch.no_grad()
+    def tested(self, population: TrialPopulation, bins: int) -> Tensor:
+        """Return the outputs for the test set, ``[trials, folds, rows, outputs]``."""
+        X = self.X_test[bins]
+        with population.averaged_weights() as network:
+            outputs = network(X.expand(len(network.seeds), -1, -1), noise=False)
+        return outputs.unflatten(0, (-1, FOLDS))
+
+
+def halve(table: Table, count: int, split: int) -> dict[str, Any]:
+    """Run the rungs; return the outputs of each trial at each evaluation."""
+    data, classes = table.data, bool(table.data.classes)
+    random = np.random.default_rng(split)
+    space = Space((HIDDEN,), tuple(data.inputs), classes=classes)
+    configurations = [space.sample(random) for _ in range(count)]
+    rows = min(len(data.rows_of(v)[0]) for v in range(FOLDS))
+    size = batch_size_for(rows)
+    longest = MIN_STEPS  # as in a search with a short budget
+    ends = [0, *(longest // ETA ** (RUNGS - 1 - rung) for rung in range(RUNGS))]
+    best = {name: np.full((count, 2), -np.inf) for name in SCORINGS[classes]}
+    states: dict[int, dict[str, list[Tensor]]] = {}
+    found: dict[str, Any] = {"y": data.y.numpy(), "y_test": table.y_test.numpy()}
+    found["fold"] = data.fold.numpy()
+    promoted = list(range(count))
+    for rung in range(RUNGS):
+        stops = np.linspace(ends[rung], ends[rung + 1], EVALUATIONS + 1).round().astype(int)[1:]
+        seen: list[list[tuple[list[int], Tensor, Tensor]]] = [[] for _ in stops]
+        for bins in data.inputs:
+            same = [each for each in promoted if configurations[each].bins == bins]
+            for begin in range(0, len(same), TOGETHER):
+                ids = same[begin : begin + TOGETHER]
+                chosen = [configurations[each] for each in ids]
+                population = TrialPopulation(data, chosen, ids, seed=split, batch_size=size)
+                if rung:
+                    population.load_state({"step": ends[rung], **_joined(states, ids)})
+                for at, stop in enumerate(stops.tolist()):
+                    population.train(stop - population.step)
+                    known = population.held_out_outputs()
+                    seen[at].append((ids, known, table.tested(population, bins)))
+                _keep(population, ids, states)
+        for at, parts in enumerate(seen):
+            ids = [each for part in parts for each in part[0]]
+            known = torch.cat([part[1] for part in parts])
+            said = torch.cat([part[2] for part in parts])
+            losses = mean_losses(known, data.y, classes=classes).numpy()
+            for name, each in best.items():
+                now = np.stack([scores_of(known, data.y, name).numpy(), -losses], 1)
+                for place, number in enumerate(ids):
+                    each[number] = max(tuple(each[number]), tuple(now[place]))
+            key = f"{rung}.{at}"
+            found[f"ids.{key}"] = np.array(ids)
+            found[f"known.{key}"] = known.numpy().astype(np.float32)
+            found[f"said.{key}"] = said.numpy().astype(np.float32)
+        left = -(-count // ETA ** (rung + 1))
+        union: set[int] = set()
+        for each in best.values():
+            ranked = [(-each[number, 0], -each[number, 1], number) for number in promoted]
+            union |= {number for _, _, number in sorted(ranked)[:left]}
+        promoted = sorted(union)
+    return found
+
+
+def _keep(
+    population: TrialPopulation, ids: list[int], states: dict[int, dict[str, list[Tensor]]]
+) -> None:
+    state = population.state()
+    for at, number in enumerate(ids):
+        rows = slice(at * FOLDS, (at + 1) * FOLDS)
+        states[number] = {
+            name: [each[rows].clone() for each in values]
+            for name, values in state.items()
+            if name != "step"
+        }
+
+
+def _joined(states: dict[int, dict[str, list[Tensor]]], ids: list[int]) -> dict[str, list[Tensor]]:
+    parts = [states[each] for each in ids]
+    return {
+        name: [torch.cat(each) for each in zip(*(part[name] for part in parts), strict=True)]
+        for name in parts[0]
+    }
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Write a file for each table and split; a file that is there is not computed again."""
+    print(f"{machine('cpu')}; {options.configurations} configurations\n")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for split in options.splits:
+        for name in options.sets:
+            path = options.out / f"{name}.{split}.npz"
+            if path.exists():
+                continue
+            began = time.perf_counter()
+            found = halve(Table(name, options.data, split), options.configurations, split)
+            np.savez(path, **found)
+            print(f"{name}, split {split}: {time.perf_counter() - began:.1f} s", flush=True)
+
+
+def temperatures(folder: Path) -> None:
+    """Print what the temperature of the members does to the log loss of each table."""
+    ratios: dict[str, list[float]] = {}
+    for measured in map(Measured, sorted(folder.glob("*.npz"))):
+        if measured.classes:
+            trials, _ = measured.halved("accuracy", np.ones(len(measured.y), bool))
+            answer = Answer(measured, trials[:MOST], None)
+            after, before = (
+                errors_of(said, measured.y_test)["log loss"]
+                for said in (calibrated(answer)[1], answer.tested())
+            )
+            ratios.setdefault(measured.set, []).append(np.log(after / before))
+    print("test log loss with the temperature over that without, equal weights by accuracy")
+    for name, each in ratios.items():
+        print(f"  {name:12} {np.exp(np.mean(each)):.3f}")
+
+
+def main() -> None:
+    """Measure, or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["measure", "compare"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument("--splits", type=int, nargs="*", default=[31, 32])
+    parser.add_argument("--configurations", type=int, default=27)
+    options = parser.parse_args()
+    if options.command == "compare":
+        temperatures(options.out)
+        compare(options.out)
+    elif options.data is None:
+        parser.error("measure needs --data FOLDER")
+    else:
+        measure(options)
+
+
+if __name__ == "__main__":
+    main()
