@@ -137,3 +137,38 @@ def test_explain(bridle):
     ran = bridle("explain", "BR005")
     assert (ran.code, ran.out) == (2, "")
     assert "did you mean" in ran.err
+
+
+FIT = ("--epochs", "3", "--hidden", "8", "--l2", "1e-3", "--quiet")
+SEARCH = ("--configurations", "9", "--epochs", "2", "--hidden", "8", "--folds", "3", "--quiet")
+
+
+@pytest.mark.parametrize("options", [FIT, SEARCH], ids=["fit", "search"])
+def test_a_fit_and_a_search_fail_as_a_diagnosis_does(bridle, files, options):
+    ran = bridle("fit", files[2], "--target", "y", *options, "--fail-on", "BR01,BR030")
+    assert ran.code == 3
+    assert ran.err.endswith("bridle: failed: BR012, BR013\n")
+    assert "BR030 was not run" not in ran.err
+    listed = ran.out.partition("checks:\n")[2]
+    assert listed.index("error BR013") < listed.index("warning BR012")
+    assert "note: BR012" in ran.out
+
+
+def test_what_a_fit_ignores_is_silenced_everywhere(bridle, files, tmp_path):
+    page = tmp_path / "page.html"
+    silenced = ("--ignore", "BR01", "--fail-on", "BR01", "--report", page, "--no-ablation")
+    ran = bridle("fit", files[2], "--target", "y", *FIT, *silenced)
+    assert ran.code == 0, ran.err
+    assert "silenced: 2 (BR012, BR013)" in ran.out
+    assert "note: BR01" not in ran.out
+    assert "BR012" in page.read_text(encoding="utf-8").partition("silenced")[2]
+    ran = bridle("fit", files[2], "--target", "y", *FIT, "--json", "--ignore", "BR012")
+    of = {(each["code"], each["outcome"]) for each in json.loads(ran.out)["checks"]}
+    assert {("BR012", "silenced"), ("BR013", "failed")} <= of
+
+
+def test_a_fit_without_the_options_lists_no_checks(bridle, files):
+    ran = bridle("fit", files[2], "--target", "y", *FIT)
+    assert (ran.code, "checks:" in ran.out) == (0, False)
+    ran = bridle("fit", files[2], "--target", "y", *FIT, "--fail-on", "BR9")
+    assert (ran.code, ran.out) == (2, "")

@@ -66,6 +66,24 @@ def test_groups_need_both_sides(table, random_parts, rng):
     assert _failed(frame, truth, LAST) == set()  # split by group
 
 
+@pytest.mark.parametrize("within", [0.0, 0.15, 0.5, 1.0])
+@pytest.mark.parametrize("tail", [False, True])
+def test_groups_of_a_numerical_target(table, random_parts, rng, within, tail):
+    """The variance within the groups is 0, 2, 20 and 50 % of all: only the first two share it."""
+    frame, _ = table
+    patient = np.repeat(np.arange(ROWS // 6), 6)
+    value = rng.normal(size=ROWS // 6)[patient] + within * rng.normal(size=ROWS)
+    truth = pd.Series(np.exp(4 * value) if tail else value, name="y")
+    named = frame.assign(patient=[f"P{each}" for each in patient])
+    numbered = frame.assign(patient_id=patient)
+    wanted = {"BR013"} if within < 0.5 else set()
+    for grouped in (named, numbered):
+        assert _failed(grouped, truth, random_parts) == wanted
+        assert _failed(grouped, truth, LAST) == set()  # split by group
+    few = named.assign(patient=[f"P{each // 6}" for each in patient])
+    assert _failed(few, truth, random_parts) == set()  # fewer than 10 groups
+
+
 def test_a_rare_class_is_no_group(table, random_parts, rng):
     """With 3 % of one class, most groups have the other one alone, by chance."""
     frame, _ = table

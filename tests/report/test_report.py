@@ -72,6 +72,7 @@ def test_every_section_of_a_fit_is_there(report):
     names = [section.name for section in report.sections]
     assert names == [
         "outcome",
+        "checks",
         "table",
         "mistakes",
         "columns",
@@ -155,7 +156,7 @@ def test_what_there_are_no_data_for_is_left_out(fitted):
     audit = library.audit_model(fitted.model)
     assert [s.name for s in library.report_of(audit).sections] == ["audit"]
     bare = [s.name for s in library.report_of(fitted).sections]
-    assert bare == ["outcome", "training", "weights", "reproduce"]
+    assert bare == ["outcome", "checks", "training", "weights", "reproduce"]
     with pytest.raises(library.UsageError, match="cannot report on a dict"):
         library.report_of({})
 
@@ -182,3 +183,29 @@ def test_every_figure_is_a_png_and_an_svg(report, tmp_path):
             assert root.tag.endswith("svg")
             assert b"var(--" not in content
             assert len(list(root.iter())) > 20
+
+
+def test_the_checks_are_listed_by_severity_with_advice(fitted, report):
+    found = library.diagnose(fitted, shuffled_labels=False, masks=0)
+    section = next(each for each in report.sections if each.name == "checks")
+    failed, others = section.grids if len(found.checks) else (None, *section.grids)
+    rows = [] if failed is None else list(failed.rows)
+    assert [row[0] for row in rows] == [f"{each.code} {each.name}" for each in found.checks]
+    for row, each in zip(rows, found.checks, strict=True):
+        assert row[1] == each.severity
+        assert row[2].rstrip(".").casefold() == each.message.rstrip(".").casefold()
+        assert row[3].rstrip(".").casefold() == each.advice.rstrip(".").casefold()
+    assert {row[0][:5] for row in (*rows, *others.rows)} == set(library.checks.RULES)
+    assert others.folded
+    counts = [f"{len({each.code for each in found.checks})} check", "could not be run"]
+    assert all(each.replace("0 check", "No check") in section.text[0] for each in counts)
+
+
+def test_a_silenced_check_is_counted(fitted):
+    every = fitted.checks
+    codes = sorted({each.code for each in every.failed})
+    found = library.diagnose(fitted, reference=False, shuffled_labels=False, masks=0, ignore=["BR"])
+    section = next(s for s in library.report_of(found).sections if s.name == "checks")
+    (others,) = section.grids
+    assert section.text[0].startswith("No check failed")
+    assert {row[0][:5] for row in others.rows if row[1] == "silenced"} >= set(codes)

@@ -1,4 +1,4 @@
-"""The report in headless Chromium, where there is one; see ``tests/report/browser/driver.py``."""
+"""The report in headless Chromium and Firefox, where they are; see ``browser/driver.py``."""
 
 import sys
 from pathlib import Path
@@ -12,15 +12,24 @@ from conftest import CREDIT
 
 sys.path.insert(0, str(Path(__file__).parent / "browser"))
 import driver
+import firefox
 
-pytest.importorskip("playwright")
-pytestmark = pytest.mark.skipif(driver.chromium() is None, reason="needs Debian's chromium")
+CHROMIUM = driver.chromium() is not None
+FIREFOX = firefox.firefox() is not None
 
 EVIL = "<script>alert(1)</script>"
+WRONG = (
+    "<!doctype html><html lang=en data-drawn=yes><title>x</title>"
+    '<div class="chart" style="width: 3000px">x</div><p id=tip hidden></p>'
+    "<script>console.error('no'); throw new Error('no-such-function')</script>"
+)
 
 
 @pytest.fixture(scope="module")
 def started():
+    pytest.importorskip("playwright")
+    if not CHROMIUM:
+        pytest.skip("needs Chromium")
     with driver.browser() as found:
         yield found
 
@@ -43,6 +52,20 @@ def test_a_report_works_in_chromium(started, page):
     assert driver.faults(seen) == []
     assert seen.charts >= 15
     assert "training" in seen.tooltip or "test" in seen.tooltip or "held out" in seen.tooltip
+
+
+@pytest.mark.skipif(not FIREFOX, reason="needs Firefox")
+def test_a_report_works_in_firefox(page, tmp_path):
+    with firefox.running_firefox() as started:
+        seen = firefox.look(started, page)
+        assert driver.faults(seen) == []
+        assert seen.charts >= 15
+        assert "training" in seen.tooltip or "test" in seen.tooltip or "held out" in seen.tooltip
+        wrong = tmp_path / "wrong.html"
+        wrong.write_text(WRONG, encoding="utf-8")
+        found = " ".join(driver.faults(firefox.look(started, wrong)))
+    for part in ("no-such-function", "charts are drawn", "pointer", "arrow", "tab key", "run out"):
+        assert part in found
 
 
 def test_the_theme_changes_every_colour(started, page):
@@ -79,12 +102,7 @@ def test_without_scripts_the_numbers_are_there(started, page):
 
 def test_a_page_that_is_wrong_is_found(started, tmp_path):
     path = tmp_path / "wrong.html"
-    wide = '<div class="chart" style="width: 3000px">x</div>'
-    path.write_text(
-        f"<!doctype html><html lang=en data-drawn=yes><title>x</title>{wide}"
-        "<p id=tip hidden></p><script>console.error('no')</script>",
-        encoding="utf-8",
-    )
+    path.write_text(WRONG, encoding="utf-8")
     wrong = " ".join(driver.faults(driver.look(started, path)))
     for part in ("console", "charts are drawn", "pointer", "arrow", "tab key", "run out"):
         assert part in wrong

@@ -47,7 +47,7 @@ def test_on_the_command_line(bridle, tmp_path):
     ran = bridle("fit", CREDIT, "--target", "class", *options, *short)
     assert ran.code == 0, ran.err
     text = page.read_text(encoding="utf-8")
-    assert f"bridle fit {CREDIT} --target class --report" in Page(text).text("code")[0]
+    assert f"bridle fit {CREDIT} --target class --report" in " ".join(Page(text).text("kbd"))
     assert (figures / "learning-curves.svg").is_file()
     assert "Each regularizer alone" not in text
 

@@ -42,9 +42,8 @@ def early_stopping_check(
     if not (early.low > 0 and early.low > beyond.high):
         return passed("BR021", **numbers)
     size, rest = (estimate_text(each, share=share) for each in (early, beyond))
-    message = (
-        f"early stopping alone lowers the gap by {size}; {', '.join(names)} by {rest} beyond that"
-    )
+    others = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    message = f"early stopping alone lowers the gap by {size}; {others} by {rest} beyond that"
     return failed("BR021", message, **numbers)
 
 

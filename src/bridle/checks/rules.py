@@ -125,11 +125,12 @@ _ALL = (
         "BR013",
         "groups on both sides",
         "error",
-        "a column has 10 or more values with 3 rows or more each (the median), at least 90 % of "
-        "its values have one target class only, which is shown to be no chance (one-sided at "
-        "2.5 %), and the share of new rows whose value is in the training rows too is shown to be "
-        "above 2 % (one-sided at 2.5 %)",
-        "a table of 30 rows or more with classes, and which rows were trained on",
+        "a column has 10 or more values with 3 rows or more each (the median); at least 90 % of "
+        "its values have one target class only, which is shown to be no chance, or the intraclass "
+        "correlation of a numerical target's ranks is shown to be above 0.9; and the share of new "
+        "rows whose value is in the training rows too is shown to be above 2 % (each one-sided at "
+        "2.5 %)",
+        "a table of 30 rows or more, and which rows were trained on",
         "split by group, so that all rows of one group are on one side",
     ),
     Rule(

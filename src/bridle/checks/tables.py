@@ -175,9 +175,12 @@ def _groups(frame: pd.DataFrame, groups: Sequence[GroupColumn], parts: Parts) ->
         both, rows = int(new.isin(known).sum()), len(new)
         low = float(binomtest(both, rows).proportion_ci(method="exact").low)
         if low > _TOLERANCE:
+            shared = f"its {each.groups} values share their target"
+            if each.numerical:
+                shared = f"rows with one of its {each.groups} values have nearly the same target"
             message = (
                 f"{both} of {rows} new rows have a value of {each.column!r} that training rows "
-                f"have too; its {each.groups} values share their target"
+                f"have too; {shared}"
             )
             numbers = {"column": each.column, "rows": both, "share": both / rows, "low": low}
             found.append(failed("BR013", message, **numbers, groups=each.groups, pure=each.pure))

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from bridle.cli import reading as r
-from bridle.cli.options import AsJson, FiguresTo, Model, Quiet, ReportTo, Table, WithAblation
+from bridle.cli.checking import Checking
+from bridle.cli.options import (
+    AsJson,
+    FailOn,
+    FiguresTo,
+    Ignore,
+    Model,
+    Quiet,
+    ReportTo,
+    Table,
+    WithAblation,
+)
 from bridle.cli.outputs import Outputs
 from bridle.cli.report_output import ReportOutput
 
-if TYPE_CHECKING:
-    from bridle.checks import Checks
-
 __all__ = ["diagnose"]
-
-CHECK_FAILED = 3
-"""The exit code if a check fails that --fail-on names."""
 
 
 def diagnose(
@@ -61,20 +64,8 @@ def diagnose(
             show_default=False,
         ),
     ] = None,
-    fail_on: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Exit with code 3 if one of these checks fails: codes such as BR001,BR010, "
-            "beginnings such as BR01, or a severity and those above it: error, warning, note.",
-            show_default=False,
-        ),
-    ] = None,
-    ignore: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Codes of checks to silence, or beginnings of codes.", show_default=False
-        ),
-    ] = None,
+    fail_on: FailOn = None,
+    ignore: Ignore = None,
     seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 0,
     report: ReportTo = None,
     figures: FiguresTo = None,
@@ -97,14 +88,13 @@ def diagnose(
     TABLE should have new rows. If it is the table that MODEL was fitted to, it is split again into
     the same training, held-out and test rows. The checks have codes; `bridle explain` lists them.
     """
-    from bridle.checks import codes_of
     from bridle.cli.printing import show_diagnosis
     from bridle.diagnosis import diagnose as diagnose_model
     from bridle.models.file import load
 
     output = ReportOutput(report, figures, ablation)
     output.check()
-    failing, silenced = codes_of(fail_on or (), severities=True), codes_of(ignore or ())
+    checking = Checking.of(fail_on, ignore)
     reading = r.options_of(
         missing,
         sep=sep,
@@ -131,7 +121,7 @@ def diagnose(
             groups=groups,
             time=time,
             seed=seed,
-            ignore=silenced,
+            ignore=checking.silenced,
         )
         outputs.tell("result", "the result was not printed to its end")
         if as_json:
@@ -142,15 +132,4 @@ def diagnose(
         told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
         r.tell(read.line, told, quiet=quiet or as_json)
         output.write(found, read, outputs, quiet=quiet or as_json, model=loaded)
-    _fail(found.checks, failing)
-
-
-def _fail(checks: Checks, failing: Sequence[str]) -> None:
-    """Exit with 3 if one of the codes failed; say which of them were not run."""
-    left = {each.code: each.message for each in checks.not_run if each.code in failing}
-    for code, reason in left.items():
-        print(f"bridle: {code} was not run: {reason}", file=sys.stderr)  # noqa: T201
-    failed = sorted({each.code for each in checks if each.code in failing})
-    if failed:
-        print(f"bridle: failed: {', '.join(failed)}", file=sys.stderr)  # noqa: T201
-        raise typer.Exit(CHECK_FAILED)
+    checking.end(found.checks)

@@ -6,7 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from bridle.cli import fit_options as o, reading as r
-from bridle.cli.options import AsJson, FiguresTo, Out, Quiet, ReportTo, Table, WithAblation
+from bridle.cli.checking import Checking
+from bridle.cli.options import (
+    AsJson,
+    FailOn,
+    FiguresTo,
+    Ignore,
+    Out,
+    Quiet,
+    ReportTo,
+    Table,
+    WithAblation,
+)
 from bridle.cli.parsing import hidden_of
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print, search_and_print
@@ -27,6 +38,8 @@ def fit(
     drop: o.Drop = None,
     groups: o.Groups = None,
     time: o.Time = None,
+    fail_on: FailOn = None,
+    ignore: Ignore = None,
     l1: o.L1 = None,
     l2: o.L2 = None,
     keep_prob: o.KeepProb = None,
@@ -72,7 +85,7 @@ def fit(
     with early stopping alone and a regularized one; only the given regularizers act, and early
     stopping (--patience 0 turns it off). With training options alone, the regularized network
     uses L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for classification and 0.95
-    for regression.
+    for regression. With --fail-on or --ignore it also lists the checks, as `bridle diagnose` does.
     """
     reading = r.options_of(
         missing,
@@ -120,6 +133,7 @@ def fit(
     where = (table, target, out, ReportOutput(report, figures, ablation))
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
     common |= {"groups": groups, "time": time, "as_json": as_json, "quiet": quiet}
+    common["checking"] = Checking.of(fail_on, ignore)
     if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
         _check_run(run, resume=resume)
         common |= {} if shape is None else {"hidden": (shape,)}

@@ -9,7 +9,9 @@ import typer
 
 __all__ = [
     "AsJson",
+    "FailOn",
     "FiguresTo",
+    "Ignore",
     "Model",
     "Out",
     "Quiet",
@@ -55,6 +57,18 @@ FiguresTo = Annotated[
 WithAblation = Annotated[
     bool,
     typer.Option(help="With --report or --figures: also train with each regularizer alone."),
+]
+FailOn = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Exit with code 3 if one of these checks fails: codes such as BR001,BR010, "
+        "beginnings such as BR01, or a severity and those above it: error, warning, note.",
+        show_default=False,
+    ),
+]
+Ignore = Annotated[
+    list[str] | None,
+    typer.Option(help="Codes of checks to silence, or beginnings of codes.", show_default=False),
 ]
 Out = Annotated[
     Path | None,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table as Grid
 
+from bridle.checks import Checks
 from bridle.diagnosis import Diagnosis, LearningCurve, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
@@ -17,9 +19,10 @@ from bridle.search.temperature import temperature_text
 from bridle.statistics.scores import Estimate
 from bridle.statistics.wording import estimate_text, interval_text, score_text
 
-__all__ = ["show_diagnosis", "show_fit", "show_search"]
+__all__ = ["show_checks", "show_diagnosis", "show_fit", "show_search"]
 
-_MOST_BARS, _LONGEST_BAR = 6, 24
+_WIDE = 90
+_MOST_BARS, _SHORTEST_BAR, _LONGEST_BAR = 6, 8, 24
 
 
 def show_fit(result: FitResult, console: Console) -> None:
@@ -36,7 +39,7 @@ def show_fit(result: FitResult, console: Console) -> None:
     ]
     _show_networks(f"{result.model.target_name} ({result.model.task})", list(shown), rows, console)
     for note in result.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        _tell(f"note: {note}", console)
     console.print(result.verdict, markup=False, highlight=False)
 
 
@@ -111,33 +114,51 @@ def show_search(result: SearchResult, console: Console) -> None:
         lines.append(f"temperature {temperature_text(result.temperature)}")
     if result.importance:
         lines.append("importance of the hyperparameters (R² lost when one is shuffled):")
-        lines += _bars(result, console.encoding)
+        lines += _bars(result, console)
     if result.failed:
         lines.append(f"{result.failed} configurations diverged (loss not finite) and were dropped")
     if result.interrupted:
         lines.append("interrupted: this is the best result so far")
     lines += [f"note: {note}" for note in result.notes]
-    for line in [*lines, result.verdict]:
-        console.print(line, markup=False, highlight=False)
+    for line in lines:
+        _tell(line, console)
+    console.print(result.verdict, markup=False, highlight=False)
 
 
-def _bars(result: SearchResult, encoding: str) -> list[str]:
+def _tell(line: str, console: Console, style: str | None = None) -> None:
+    """Print a line; if it is longer than the console is wide, indent the rest below its text."""
+    start = len(line) - len(line.lstrip())
+    text = textwrap.fill(
+        line,
+        max(console.width, 20),
+        subsequent_indent=" " * (start + 2),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    console.print(text, markup=False, highlight=False, style=style, soft_wrap=True)
+
+
+def _bars(result: SearchResult, console: Console) -> list[str]:
     """Return a chart of the importance of the hyperparameters, a line each.
 
     Beside each bar is the value at which the score is highest, all others as sampled.
     """
-    block = "█" if encoding.lower().startswith("utf") else "#"
+    block = "█" if console.encoding.lower().startswith("utf") else "#"
     shown = list(result.importance.items())[:_MOST_BARS]
     longest = max(max(drop for _, drop in shown), 1e-9)
     width = max(len(name) for name, _ in shown)
-    lines = []
+    told = {}
     for name, drop in shown:
-        bar = block * round(_LONGEST_BAR * max(drop, 0.0) / longest)
         rows = result.response[result.response["strength"] == name]
         best = rows.iloc[int(rows["score"].argmax())]
         value = "off" if math.isinf(best["value"]) else f"{best['value']:.3g}"
-        told = f"{max(drop, 0.0):.2f}  best at {value} (mean score {best['score']:.3f})"
-        lines.append(f"  {name:<{width}}  {bar:<{_LONGEST_BAR}}  {told}")
+        told[name] = f"{max(drop, 0.0):.2f}  best at {value} (mean score {best['score']:.3f})"
+    room = console.width - width - max(map(len, told.values())) - 6
+    most = min(_LONGEST_BAR, max(_SHORTEST_BAR, room))
+    lines = []
+    for name, drop in shown:
+        bar = block * round(most * max(drop, 0.0) / longest)
+        lines.append(f"  {name:<{width}}  {bar:<{most}}  {told[name]}")
     return lines
 
 
@@ -160,34 +181,43 @@ def show_diagnosis(found: Diagnosis, console: Console) -> None:
     grid = Grid(title=f"{found.subject} ({found.task})", title_justify="left")
     for heading in ("", "rows", found.score_name, found.loss_name):
         grid.add_column(heading, justify="left" if not heading else "right")
+    rows: list[tuple[str, str, str, str]] = []
     for part in (found.training, found.held_out, found.test):
         if part is not None:
             loss = "" if part.loss is None else _number(part.loss)
             score = estimate_text(part.score, share=share, unit=unit)
             known = part.name != "training" and "BR011" in failed and found.gap is None
-            grid.add_row("these rows" if known else part.name, _count(part), score, loss)
+            rows.append(("these rows" if known else part.name, _count(part), score, loss))
     if found.gap is not None:
         gap = estimate_text(found.gap.value, share=share)
         label = f"gap, training − {found.gap.measured_on}"
-        grid.add_row(label, "", gap, "" if found.gap.loss is None else _number(found.gap.loss))
+        rows.append((label, "", gap, "" if found.gap.loss is None else _number(found.gap.loss)))
+    between = "\n(" if console.width < _WIDE else " ("  # the interval below its value
+    for cells in rows:
+        grid.add_row(*(cell.replace(" (", between) for cell in cells))
     console.print(grid)
     if found.learning_curve is not None:
         _show_learning_curve(found.learning_curve, console)
     for name, value in _measured(found):
-        console.print(f"{name}: {value}", markup=False, highlight=False)
-    console.print(f"verdict: {found.verdict}", markup=False, highlight=False, style="bold")
-    console.print(f"  {found.reason}", markup=False, highlight=False)
+        _tell(f"{name}: {value}", console)
+    _tell(f"verdict: {found.verdict}", console, "bold")
+    _tell(f"  {found.reason}", console)
     for line in found.evidence if found.gap is None else found.evidence[1:]:  # the table has it
-        console.print(f"  {line}", markup=False, highlight=False)
+        _tell(f"  {line}", console)
     if found.advice:
         console.print("what to try next:")
     for place, line in enumerate(found.advice, start=1):
-        console.print(f"  {place}. {line}", markup=False, highlight=False)
-    console.print("checks:")
-    for line in str(found.checks).splitlines():
-        console.print(f"  {line}", markup=False, highlight=False)
+        _tell(f"  {place}. {line}", console)
+    show_checks(found.checks, console)
     for note in found.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        _tell(f"note: {note}", console)
+
+
+def show_checks(checks: Checks, console: Console) -> None:
+    """Print the checks that failed, and in a line each what was silenced, passed and not run."""
+    console.print("checks:")
+    for line in str(checks).splitlines():
+        _tell(f"  {line}", console)
 
 
 def _count(part: Part) -> str:
@@ -207,7 +237,7 @@ def _show_learning_curve(curve: LearningCurve, console: Console) -> None:
         grid.add_row(f"{point.rows:,}", training + unit, score)
     console.print(grid)
     for note in curve.notes:
-        console.print(f"note: {note}", markup=False, highlight=False)
+        _tell(f"note: {note}", console)
 
 
 def _number(estimate: Estimate) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from bridle.cli.checking import Checking
 from bridle.cli.outputs import Outputs
 from bridle.cli.process import process_began
 from bridle.cli.progress import epoch_bar, search_bar
@@ -62,6 +64,7 @@ def _print(
     *,
     as_json: bool,
     quiet: bool,
+    checking: Checking = Checking(),  # noqa: B008 - it is frozen
     **options: Any,
 ) -> None:
     """Check the outputs, do the work, then print, save and report the result."""
@@ -69,20 +72,28 @@ def _print(
     output.check()
     saved = () if out is None else ("model",)
     with Outputs("result", *saved, *output.names, run=options.get("directory")) as outputs:
+        from bridle.cli.printing import show_checks
         from bridle.models.file import save_model
         from bridle.tables.read import read_with_notes
 
         read = read_with_notes(table, options.pop("reading", None), target=target)
         result = work(read, shown=not (quiet or as_json), **options)
+        result = replace(result, notes=checking.heard(result.notes))
         tell(read.line, quiet=quiet or as_json)
         outputs.tell("result", "the result was not printed to its end")
         if as_json:
-            print(json.dumps(result.to_dict(), ensure_ascii=False))  # noqa: T201
+            checks = checking.of_result(result)
+            listed = {} if checks is None else {"checks": checks.to_list()}
+            print(json.dumps(result.to_dict() | listed, ensure_ascii=False))  # noqa: T201
         else:
             show(result, Console())
+            checks = checking.of_result(result)
+            if checks is not None:
+                show_checks(checks, Console())
         outputs.tell("result", "the result was printed")
         if out is not None:  # after printing, so that a failed write loses nothing
             save_model(result.model, out)
             outputs.tell("model", f"model written to {out}")
             Console(stderr=True).print(f"model written to {out}")
-        output.write(result, read, outputs, quiet=quiet or as_json)
+        output.write(result, read, outputs, quiet=quiet or as_json, ignore=checking.silenced)
+    checking.end(checks)

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from bridle.audit import Audit
+from bridle.checks import Checks
 from bridle.diagnosis import Diagnosis, Residuals
 from bridle.diagnosis.mistakes import residuals_of
 from bridle.diagnosis.subjects.networks import predictions_of
@@ -125,6 +126,12 @@ class ReportInputs:
             X, y = result.observed.X_test, result.observed.y_test
         outputs = predict(result.model.network, X)
         return residuals_of("test", predictions_of(outputs, y, result.model.target))
+
+    @property
+    def checks(self) -> Checks | None:
+        """The checks: those of the diagnosis, which are all, else those of the result."""
+        known = self.diagnosis or self.fit or self.search
+        return None if known is None else known.checks
 
     @property
     def important(self) -> tuple[str, ...]:

@@ -24,10 +24,10 @@ from bridle.version import __version__
 
 __all__ = ["page_of"]
 
-_LOOSE = re.compile(r"(?<=\d) (?=[%±]|points)|(?<=±) (?=\d)")
+_LOOSE = re.compile(r"(?<=\d) (?=[%±×]|points)|(?<=[±×]) (?=\d)|(?<=[λp]) (?==)|(?<=[λp] =) ")
 _JOINT = re.compile(r"(?<=\w{4}[/_])(?=[^\W\d_]{2})")
 _LONG = re.compile(r"[^\s\0]{18}(?=[^\s\0])")
-_MINUS = re.compile(r"(?<![\w.)-])-(?=\d)")
+_MINUS = re.compile(r"(?<![\w.)-])-(?=\d)|(?<=\de)-(?=\d)")
 _FOLDER = Path(__file__).parent / "template"
 
 
@@ -42,6 +42,7 @@ def page_of(report: Content) -> str:
     )
     numbers = {figure.name: at for at, figure in enumerate(report.figures, start=1)}
     environment.filters["breakable"] = _breakable
+    environment.filters["parted"] = _parted
     return environment.get_template("page.html").render(
         report=report,
         numbers=numbers,
@@ -63,9 +64,17 @@ def _tied(value: Any) -> Any:
 
 def _breakable(value: str) -> Markup:
     """Return a cell's text, escaped, with optional line breaks in long words."""
+    return Markup("<wbr>").join(_parts(value))
+
+
+def _parted(value: str) -> str:
+    """Return a label, with the same optional line breaks as characters of no width."""
+    return "\u200b".join(_parts(value))
+
+
+def _parts(value: str) -> list[str]:
     text = _JOINT.sub("\0", str(_tied(value)).replace("\0", ""))
-    parts = _LONG.sub("\\g<0>\0", text).split("\0")
-    return Markup("<wbr>").join(parts)
+    return _LONG.sub("\\g<0>\0", text).split("\0")
 
 
 def _charts(report: Content) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
 from typing import Any
@@ -96,6 +96,7 @@ def full_report(
     command: str = "",
     on_epoch: Callable[[int, int], None] | None = None,
     on_interrupt: Callable[[str], None] | None = None,
+    ignore: Sequence[str] = (),
 ) -> Report:
     """Diagnose, audit and ablate a fitted model, and build its report.
 
@@ -119,12 +120,14 @@ def full_report(
         Called with the name of the measurement that a KeyboardInterrupt ended, or with "ablation"
         if it was left out because the fit or the search was interrupted. The report is then built
         from the others. Without it, a KeyboardInterrupt is raised.
+    ignore : sequence of str
+        Codes of checks to silence; for a diagnosis, give them to :func:`bridle.diagnose`.
     """
     own = model if isinstance(result, Diagnosis) else result.model
     audited = own if own is not None and "strengths" in own.facts else None
     measurements: dict[str, Callable[[], Any]] = {}
     if not isinstance(result, Diagnosis):
-        measurements["diagnosis"] = lambda: diagnose(result, table)
+        measurements["diagnosis"] = lambda: diagnose(result, table, ignore=ignore)
     if audited is not None:
         measurements["audit"] = lambda: audit_model(audited, table)
         if ablation and _was_fitted_to(audited, table):

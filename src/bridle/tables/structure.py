@@ -20,6 +20,7 @@ __all__ = [
     "group_column_of",
     "group_columns",
     "is_wide",
+    "ranks_of",
     "time_column",
     "words_of",
 ]
@@ -28,6 +29,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _WIDE = 50  # the distinct values of all columns; with fewer, rows repeat each other by chance
 _LEVEL = 0.025
+_SHARED = 0.9  # of the groups, or of the variance of a numerical target's ranks
 _NAMES = frozenset(("id", "key", "patient", "subject", "person", "user", "customer", "household"))
 """A number in a column of such a name is a name."""
 
@@ -45,13 +47,17 @@ class GroupColumn:
     size : float
         The median number of rows of a group.
     pure : float
-        The share of groups whose rows have one class.
+        The share of groups whose rows have one class; for a numerical target the intraclass
+        correlation of its ranks.
+    numerical : bool
+        Whether the target is numerical.
     """
 
     column: str
     groups: int
     size: float
     pure: float
+    numerical: bool = False
 
 
 def words_of(name: str) -> list[str]:
@@ -94,37 +100,93 @@ def group_columns(
         The features and the target.
     columns : sequence of Column
     """
-    classes = class_codes(truth)
-    found = (group_column_of(each, codes_of_values(frame[each.name]), classes) for each in columns)
+    classes, ranks = class_codes(truth), ranks_of(truth)
+    found = (
+        group_column_of(each, codes_of_values(frame[each.name]), classes, ranks) for each in columns
+    )
     return tuple(each for each in found if each is not None)
 
 
-def group_column_of(column: Column, codes: Array, classes: Array | None) -> GroupColumn | None:
-    """Return the groups of a column, unless they may share their target by chance."""
+def ranks_of(truth: pd.Series[Any]) -> Array | None:
+    """Return the ranks of a numerical target; None if it is not numerical or has one value."""
+    kind = truth.dtype
+    if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+        return None
+    ranks = truth.rank().to_numpy(dtype=np.float64, na_value=np.nan)
+    return ranks if np.isfinite(ranks).all() and np.ptp(ranks) > 0 else None
+
+
+def group_column_of(
+    column: Column, codes: Array, classes: Array | None, ranks: Array | None = None
+) -> GroupColumn | None:
+    """Return the groups of a column, unless they may share their target by chance.
+
+    Parameters
+    ----------
+    column : Column
+    codes : array
+        The codes of its values, -1 if missing.
+    classes : array, optional
+        The codes of a target with few distinct values.
+    ranks : array, optional
+        The ranks of a numerical target.
+    """
     named = column.kind in ("category", "text") or (
         column.kind == "number" and bool(_NAMES & set(words_of(column.name)))
     )
-    if not named or classes is None:
+    if not named or (classes is None and ranks is None):
         return None
     present = codes >= 0
     sizes = np.bincount(codes[present])
     groups, rows = len(sizes), int(present.sum())
     if groups < 10 or not 3 <= np.median(sizes) <= rows / 10:
         return None
-    table = counts_of(codes[present], classes[present])
+    size = float(np.median(sizes))
+    if classes is not None and (pure := _purity(codes[present], sizes, classes[present])):
+        return GroupColumn(column.name, groups, size, pure)
+    if ranks is not None and (alike := _likeness(codes[present], sizes, ranks[present])):
+        return GroupColumn(column.name, groups, size, alike, numerical=True)
+    return None
+
+
+def _purity(codes: Array, sizes: Array, classes: Array) -> float:
+    """Return the share of groups with one class; 0 if it is small or may be chance."""
+    table = counts_of(codes, classes)
     table = table[table.sum(axis=1) > 0]
     pure = table.max(axis=1) == table.sum(axis=1)
-    if pure.mean() < 0.9:
-        return None
+    if pure.mean() < _SHARED:
+        return 0.0
     # a group of n rows has one class by chance with probability Σ share(class)ⁿ; the binomial
     # distribution with the mean probability has the wider tail (Hoeffding 1956)
     from scipy.stats import binom  # takes longer to import than a prediction takes
 
-    shares = np.bincount(classes[present]) / rows
+    shares = np.bincount(classes) / len(codes)
     by_chance = float((shares[:, None] ** sizes[sizes > 0]).sum(0).mean())
     if binom.sf(int(pure.sum()) - 1, len(pure), min(by_chance, 1.0)) > _LEVEL:
-        return None
-    return GroupColumn(column.name, groups, float(np.median(sizes)), float(pure.mean()))
+        return 0.0
+    return float(pure.mean())
+
+
+def _likeness(codes: Array, sizes: Array, ranks: Array) -> float:
+    """Return the intraclass correlation of ranks, if it is shown to be above 0.9; else 0.
+
+    The lower bound is that of a one-way analysis of variance (Shrout and Fleiss 1979), with the
+    mean size of groups that are not equal.
+    """
+    sizes = sizes[sizes > 0]
+    groups, rows = len(sizes), len(codes)
+    means = np.bincount(codes, ranks)[codes] / np.bincount(codes)[codes]
+    between = float(np.square(means - ranks.mean()).sum()) / (groups - 1)
+    within = float(np.square(ranks - means).sum()) / (rows - groups)
+    size = (rows - float(np.square(sizes).sum()) / rows) / (groups - 1)
+    if within <= 1e-12 * between:
+        return 1.0 if between else 0.0
+    from scipy.stats import f  # takes longer to import than a prediction takes
+
+    ratio = between / within
+    low = ratio / float(f.isf(_LEVEL, groups - 1, rows - groups))
+    shown = (low - 1) / (low + size - 1) > _SHARED
+    return (ratio - 1) / (ratio + size - 1) if shown else 0.0
 
 
 def is_wide(frame: pd.DataFrame) -> bool:

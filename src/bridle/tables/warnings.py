@@ -18,6 +18,7 @@ from bridle.tables.structure import (
     counts_of,
     group_column_of,
     is_wide,
+    ranks_of,
     time_column,
     words_of,
 )
@@ -91,14 +92,14 @@ def warnings_on(
     labels = [TableWarning(text) for text in _labels(truth)]
     if len(frame) < MIN_ROWS:
         return tuple(labels)
-    classes, found = class_codes(truth), labels
+    classes, ranks, found = class_codes(truth), ranks_of(truth), labels
     for column in columns:
         if column.kind == "constant":
             continue
         values = frame[column.name]
         codes = codes_of_values(values)
         found += _identifier(column, values, codes)
-        alike = None if grouped else group_column_of(column, codes, classes)
+        alike = None if grouped else group_column_of(column, codes, classes, ranks)
         if alike is not None:
             found.append(_of_groups(alike))
         else:
@@ -283,10 +284,13 @@ def _codes_for_missing(column: Column, values: pd.Series[Any]) -> list[str]:
 
 
 def _of_groups(found: GroupColumn) -> TableWarning:
+    share = (
+        "whose rows have nearly the same target" if found.numerical else "which share their target"
+    )
     return TableWarning(
         f"the rows are grouped: about {found.size:.0f} rows for each of {found.groups} values of "
-        f"{found.column!r}, which share their target; a random split puts rows of one group on "
-        f"both sides, so scores for new groups will be lower. Give --groups {found.column}",
+        f"{found.column!r}, {share}; a random split puts rows of one group on both sides, so "
+        f"scores for new groups will be lower. Give --groups {found.column}",
         "BR013",
         evidence={"column": found.column, "groups": found.groups, "size": found.size},
     )

@@ -1,9 +1,10 @@
-"""Looks at a report in headless Chromium: ``driver.py report.html OUT``.
+"""Looks at a report in headless Chromium and Firefox: ``driver.py report.html --out FOLDER``.
 
 Checks what no parser of HTML can: that no error is logged, that nothing is asked of a network,
 that every figure is drawn, that the pointer and the keyboard reach its points, that no text runs
 out of the page, and that axe-core finds no fault, in light and dark. Writes screenshots at three
-widths and a PDF as it would be printed. Chromium is Debian's; AXE names axe-core's axe.min.js.
+widths, and a PDF as Chromium would print it. A browser that is not installed is left out; AXE names
+axe-core's axe.min.js.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 FLAGS = [
@@ -24,7 +27,15 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-WIDTHS = {"desktop": 1280, "tablet": 768, "phone": 375}
+WIDTHS = {"desktop": 1280, "tablet": 820, "phone": 390}
+CHARTS_DRAWN = (
+    "all => all.filter(svg => svg.querySelectorAll('path, rect, line').length > 3).length"
+)
+OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+TAB_STOP = (
+    "(() => { const e = document.activeElement; return e === document.body ? '' "
+    ": e.classList[0] || e.id || e.tagName.toLowerCase() })()"
+)
 
 
 @dataclass
@@ -79,18 +90,14 @@ def look(started, page_path: Path, out: Path | None = None) -> Seen:
     tab.goto(page_path.resolve().as_uri())
     tab.wait_for_function("document.documentElement.dataset.drawn === 'yes'", timeout=30_000)
     seen.charts = tab.locator(".chart").count()
-    seen.drawn = tab.locator(".chart svg").evaluate_all(
-        "all => all.filter(svg => svg.querySelectorAll('path, rect, line').length > 3).length"
-    )
+    seen.drawn = tab.locator(".chart svg").evaluate_all(CHARTS_DRAWN)
     seen.reached = _tab_order(tab)
     if seen.charts:
         seen.tooltip, seen.spoken = _pointer(tab), _arrows(tab)
     tab.evaluate("document.activeElement.blur()")
     for name, width in WIDTHS.items():
         _resize(tab, width)
-        seen.overflow[name] = tab.evaluate(
-            "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-        )
+        seen.overflow[name] = tab.evaluate(OVERFLOW)
         for scheme in ("light", "dark"):
             tab.emulate_media(color_scheme=scheme)
             if out is not None:
@@ -141,10 +148,7 @@ def _tab_order(tab) -> set[str]:
     found: set[str] = set()
     for _ in range(400):
         tab.keyboard.press("Tab")
-        at = tab.evaluate(
-            "(() => { const e = document.activeElement; return e === document.body ? '' "
-            ": e.classList[0] || e.id || e.tagName.toLowerCase() })()"
-        )
+        at = tab.evaluate(TAB_STOP)
         if not at:
             break
         found.add(at)
@@ -153,7 +157,11 @@ def _tab_order(tab) -> set[str]:
 
 def _violations(tab) -> list[str]:
     tab.evaluate(axe().read_text(encoding="utf-8"))
-    found = tab.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return found_by_axe(tab.evaluate("axe.run(document, {resultTypes: ['violations']})"))
+
+
+def found_by_axe(found: dict) -> list[str]:
+    """Return what axe-core found, a line for each element."""
     return [
         f"{each['id']}: {node['target']} {node.get('failureSummary', '')[:200]}"
         for each in found["violations"]
@@ -190,20 +198,34 @@ def main() -> int:
     asked = parser.parse_args()
     if asked.out is not None:
         asked.out.mkdir(exist_ok=True)
+    sys.modules["driver"] = sys.modules["__main__"]  # which firefox.py imports
+    import firefox
+
     count = 0
-    with browser() as started:
-        print(f"Chromium {started.version}, axe-core: {axe() or 'none'}")
-        for page in asked.pages:
-            seen = look(started, page, asked.out)
-            found = faults(seen)
-            count += len(found)
-            print(
-                f"{page.name}: {seen.drawn} of {seen.charts} charts drawn, "
-                f"{len(seen.violations)} looks by axe-core, {len(found)} faults"
-            )
-            for line in found:
-                print(f"  {line}")
+    kinds = {"Chromium": (chromium(), browser, look)}
+    kinds["Firefox"] = (firefox.firefox(), firefox.running_firefox, firefox.look)
+    for kind, (there, start, look_at) in kinds.items():
+        if there is not None:
+            with start() as started:
+                print(f"{kind} {started.version}, axe-core: {axe() or 'none'}")
+                count += _told(asked.pages, partial(look_at, started, out=asked.out))
     return 1 if count else 0
+
+
+def _told(pages: list[Path], look_at: Callable[[Path], Seen]) -> int:
+    """Print what is wrong with pages; return the number of faults."""
+    count = 0
+    for page in pages:
+        seen = look_at(page)
+        found = faults(seen)
+        count += len(found)
+        print(
+            f"{page.name}: {seen.drawn} of {seen.charts} charts drawn, "
+            f"{len(seen.violations)} looks by axe-core, {len(found)} faults"
+        )
+        for line in found:
+            print(f"  {line}")
+    return count
 
 
 if __name__ == "__main__":

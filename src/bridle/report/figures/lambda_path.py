@@ -22,6 +22,8 @@ PathRow = tuple[float, float, float, float]
 """λ, training value, held-out value, share of exact zeros."""
 
 HEIGHT = 200
+Marks = tuple[list[alt.Chart], list[alt.Chart]]
+"""The layers under the lines, and those over them."""
 
 
 def strength_path(
@@ -60,13 +62,14 @@ def strength_path(
     for at, (title, rows) in enumerate(paths):
         frame = pd.DataFrame(rows, columns=["strength", "training", "held_out", "zeros"])
         strength = (chosen or {}).get(title)
-        marked = _marked(strength, mark)
-        scores = [*marked, *_own(strength, own and own[:2], scale)]
-        chart = _values(frame, value_name, scale, scores, f"near_{at}", percent=percent)
+        rule, label = _marked(strength, mark)
+        over = [*label, *_own(strength, own and own[:2], scale)]
+        chart = _values(frame, value_name, scale, (rule, over), f"near_{at}", percent=percent)
         panels.append(Panel(f"{title}: {value_name}", chart))
         if frame["zeros"].max() > 0:
-            shares = [*marked, *_own(strength, own and own[2:], alt.Scale(domain=[0, 1]))]
-            maps.append(Panel(f"{title}: exact zeros", _zeros(frame, shares, f"near_zeros_{at}")))
+            over = [*label, *_own(strength, own and own[2:], alt.Scale(domain=[0, 1]))]
+            chart = _zeros(frame, (rule, over), f"near_zeros_{at}")
+            maps.append(Panel(f"{title}: exact zeros", chart))
         cells += [
             (title, number(r[0]), f"{r[1]:.3f}", f"{r[2]:.3f}", f"{100 * r[3]:.1f} %") for r in rows
         ]
@@ -88,15 +91,18 @@ def _x(title: str = "λ (stronger to the right)") -> alt.X:
     )
 
 
-def _marked(strength: float | None, label: str) -> list[alt.Chart]:
+def _marked(strength: float | None, label: str) -> tuple[list[alt.Chart], list[alt.Chart]]:
+    """Return the rule at a strength, and its label, which is readable on lines too."""
     if not strength:
-        return []
+        return [], []
     base = alt.Chart(pd.DataFrame({"strength": [strength], "label": [label]})).encode(x=_x())
-    return [
-        base.mark_rule(strokeDash=[2, 3], color="var(--muted)"),
-        base.mark_text(align="left", dx=5, baseline="middle").encode(
-            text="label:N", y=alt.value(HEIGHT / 2)
-        ),
+    text = base.encode(text="label:N", y=alt.value(HEIGHT / 2))
+    halo = text.mark_text(
+        align="left", dx=5, baseline="middle", stroke="var(--paper)", strokeWidth=5
+    )
+    return [base.mark_rule(strokeDash=[2, 3], color="var(--muted)")], [
+        halo,
+        text.mark_text(align="left", dx=5, baseline="middle"),
     ]
 
 
@@ -119,7 +125,7 @@ def _values(
     frame: pd.DataFrame,
     value_name: str,
     scale: alt.Scale,
-    marked: list[alt.Chart],
+    marked: Marks,
     name: str,
     *,
     percent: bool,
@@ -147,15 +153,16 @@ def _values(
         base.mark_area(color="var(--held-out)", opacity=0.12).encode(
             y=alt.Y("training:Q", scale=scale), y2="held_out:Q"
         ),
-        *marked,
+        *marked[0],
         alt.Chart(long)
         .mark_line(point={"size": 28, "filled": True})
         .encode(x=_x(), y=y, color=by_color("part", colors)),
+        *marked[1],
         hover_rule(base, "strength", tips, name=name),
     ).properties(height=HEIGHT)
 
 
-def _zeros(frame: pd.DataFrame, marked: list[alt.Chart], name: str) -> Chart:
+def _zeros(frame: pd.DataFrame, marked: Marks, name: str) -> Chart:
     base = alt.Chart(frame).encode(x=_x())
     tips = [
         alt.Tooltip("strength:Q", title="λ", format=".2e"),
@@ -163,9 +170,10 @@ def _zeros(frame: pd.DataFrame, marked: list[alt.Chart], name: str) -> Chart:
     ]
     y = alt.Y("zeros:Q", title=None, scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="%"))
     return alt.layer(
-        *marked,
+        *marked[0],
         base.mark_line(color="var(--chosen)", point={"size": 28, "color": "var(--chosen)"}).encode(
             y=y
         ),
+        *marked[1],
         hover_rule(base, "strength", tips, name=name),
     ).properties(height=HEIGHT)

@@ -241,7 +241,7 @@ def column_importance(
             "column:N",
             sort=None,
             title=None,
-            axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)"),
+            axis=alt.Axis(labelFontSize=13, labelColor="var(--ink)", labelLimit=210),
         ),
         tooltip=tips,
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Measured", "before_and_after", "effects", "winners_shares"]
 
-COLORS = ("var(--plain)", "var(--chosen)", "var(--second)")
+PLAIN, CHOSEN, BETWEEN = "var(--plain)", "var(--chosen)", "var(--second)"
 SHAPES = ["circle", "square", "diamond", "cross"]
 
 
@@ -138,7 +138,9 @@ def before_and_after(
     against : str
         The part of the gap's new rows.
     """
-    networks = dict(zip(dict.fromkeys(each.who for each in gaps), COLORS, strict=False))
+    who = list(dict.fromkeys(each.who for each in gaps))
+    # the first is plain and the last one is the model, as in all other figures
+    networks = dict.fromkeys(who, BETWEEN) | {who[-1]: CHOSEN, who[0]: PLAIN}
     colors = networks | {each.who: networks.get(each.who, "var(--ink)") for each in scores}
     unit, points = (f"{score_name}, %", "points") if share else (score_name, score_name)
     score_frame = _frame(scores, share=share, gap=False)
@@ -217,7 +219,7 @@ def winners_shares(shares: dict[str, float], caption: str = "") -> Figure:
     )
     x = alt.X(
         "share:Q",
-        title="share of configurations in the last rung",
+        title="share of configurations",
         scale=alt.Scale(domain=[0, 1]),
         axis=alt.Axis(format="%"),
     )

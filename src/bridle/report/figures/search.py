@@ -18,7 +18,7 @@ __all__ = ["importance_bars", "tried"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 LOGARITHMIC = frozenset({"learning_rate", "l1", "l2", "max_norm"})
-MOST_POINTS = 600
+MOST_POINTS, FEW = 600, 5
 
 
 def importance_bars(importance: dict[str, float], caption: str = "") -> Figure:
@@ -181,7 +181,10 @@ def _x(name: str, places: Array, off: float) -> alt.X:
     labels = f"format(datum.value, '{'~e' if exponents else '~g'}')"
     expression = labels if np.isnan(off) else f"datum.value == {off!r} ? 'off' : {labels}"
     ticks = alt.Undefined if np.isnan(off) else _ticks(places, off, log=logarithmic)
-    axis = alt.Axis(labelExpr=expression, tickCount=3, values=ticks)
+    overlap: bool = True
+    if not logarithmic and len(distinct := np.unique(places)) <= FEW:
+        ticks, overlap = distinct.tolist(), False
+    axis = alt.Axis(labelExpr=expression, tickCount=3, values=ticks, labelOverlap=overlap)
     return alt.X("at:Q", title=None, scale=scale, axis=axis)
 
 

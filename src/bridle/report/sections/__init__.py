@@ -5,6 +5,7 @@ from __future__ import annotations
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Section
 from bridle.report.sections.audit import audited
+from bridle.report.sections.checks import checked
 from bridle.report.sections.measurements import other_measurements
 from bridle.report.sections.mistakes import important_columns, mistakes
 from bridle.report.sections.networks import path, regularizers, weights
@@ -18,6 +19,7 @@ __all__ = ["sections_of"]
 
 SECTIONS = (
     before_after,
+    checked,
     what_was_read,
     mistakes,
     important_columns,

@@ -53,7 +53,7 @@ def _effects(found: Audit) -> list[Grid]:
     )
     head = ("parameter", "applied as", "penalty", "measured", "expected", "error")
     caption = "Effect of each penalty: measured, and expected from its formula"
-    return [Grid(caption, head, rows, frozenset({3, 4, 5}))] if rows else []
+    return [Grid(caption, head, rows, frozenset({3, 4, 5}), stacked=True)] if rows else []
 
 
 def _noises(found: Audit) -> list[Grid]:
@@ -76,7 +76,8 @@ def _findings(found: Audit) -> list[Grid]:
         (clean(each.subject, _LABEL), each.severity, clean(each.message, _MESSAGE))
         for each in found.findings
     )
-    return [Grid("Findings", ("where", "severity", "finding"), rows)] if rows else []
+    head = ("where", "severity", "finding")
+    return [Grid("Findings", head, rows, stacked=True)] if rows else []
 
 
 def _named(penalty: str) -> str:

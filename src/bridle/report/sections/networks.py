@@ -11,7 +11,7 @@ from bridle.models.credit import regularizers_of
 from bridle.models.fit import PLAIN
 from bridle.networks.population import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map
-from bridle.report.formatting import gap_text, joined, number, score_text
+from bridle.report.formatting import clean, gap_text, joined, number, score_text
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Section
 
@@ -24,7 +24,7 @@ SERIES = {
     "L1": "var(--chosen)",
     "L2": "var(--second)",
 }
-MOST_LAYERS = 6
+MOST_LAYERS, MOST_NAMES, NAME = 6, 5, 40
 STILL_FITS = 0.05
 
 
@@ -230,6 +230,7 @@ def weights(inputs: ReportInputs) -> Section | None:
             "row is a unit without incoming weights. In a layer with more than 32 inputs or units, "
             "each square is a block of weights."
         )
+        caption += _unused(layers[0], _features(inputs))
         if inputs.search is not None and any(c.bins for c in inputs.search.together):
             caption += (
                 " A configuration without numerical bins does not use the bin inputs: their "
@@ -247,6 +248,19 @@ def _of_l1(inputs: ReportInputs) -> str:
     if (facts.get("strengths") or {}).get("l1"):
         return "L1 is active, but too weak to set weights to zero in these epochs."
     return "An L1 penalty would set weights to zero."
+
+
+def _unused(
+    weights: np.ndarray[tuple[int, ...], np.dtype[np.float32]], names: Sequence[str]
+) -> str:
+    """Return the names of the inputs whose weights are all zero, in a sentence."""
+    never = np.flatnonzero((weights == 0).all((0, 2))).tolist()
+    unused = [clean(names[at], NAME) for at in never]
+    if not unused:
+        return ""
+    if len(unused) > MOST_NAMES:
+        unused = [*unused[:MOST_NAMES], f"{len(unused) - MOST_NAMES:,} more"]
+    return f" The network does not use {joined(unused)}."
 
 
 def _features(inputs: ReportInputs) -> list[str]:
