@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import bridle
 from bridle.diagnosis.row_curve import curve_of
-from bridle.diagnosis.subjects.subsets import estimator_scores
+from bridle.diagnosis.subjects.subsets import estimator_scores, subset_sizes
 from bridle.statistics import Judged
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -100,10 +100,18 @@ def simulate(case: Case, seed: int) -> tuple[bridle.LearningCurve, float]:
     parts = np.split(np.arange(len(X)), [case.training])
     training, new = ((X[at], y[at]) for at in parts)
     labels = (0, 1) if is_classifier(case.estimator) else None
-    scores = estimator_scores(case.estimator, training, new, labels, repeats=REPEATS, seed=seed)
+    scores = estimator_scores(
+        case.estimator,
+        training,
+        new,
+        labels,
+        repeats=REPEATS,
+        seed=seed,
+        sizes=subset_sizes(case.training)[-2:],  # the change depends on no others
+    )
     own, further = slice(case.test), slice(case.test, None)
-    found = curve_of(case.name, [(n, known, _some(each, own)) for n, known, each in scores[-2:]])
-    half, full = (np.mean([e.value for e in _some(each, further)]) for _, _, each in scores[-2:])
+    found = curve_of(case.name, [(n, known, _some(each, own)) for n, known, each in scores])
+    half, full = (np.mean([e.value for e in _some(each, further)]) for _, _, each in scores)
     return found, float(full - half)
 
 
@@ -114,7 +122,8 @@ def _some(judged: Sequence[Judged], rows: slice) -> list[Judged]:
         unit = each.spread[rows].mean()
         part, spread = each.rows[rows] / unit, each.spread[rows] / unit
         value = part.mean() if each.is_share else 1 - part.mean()
-        found.append(replace(each, value=float(value), rows=part, spread=spread))
+        offset = None if each.offset is None else each.offset[rows] / np.sqrt(unit)
+        found.append(replace(each, value=float(value), rows=part, spread=spread, offset=offset))
     return found
 
 

@@ -54,3 +54,18 @@ def test_bare_classes_have_no_calibration():
         calibration_of("test", Predictions(np.zeros(3, int), np.zeros(3, int), None, (0, 1)))
         is None
     )
+
+
+def test_the_loss_of_a_rare_class_is_in_its_interval(rng):
+    """Without a row of the rare class, all rows have the same small loss."""
+    rare, inside = 0.015, []
+    shares = np.tile([1 - rare, rare], (100, 1))
+    true = {"nll": -np.log([1 - rare, rare]) @ [1 - rare, rare], "overconfidence": 0.0}
+    true["brier"] = 2 * rare * (1 - rare)
+    for _ in range(60):
+        truth = (rng.random(100) < rare).astype(int)
+        found = calibration_of("test", Predictions.of_probabilities(truth, shares, (0, 1)))
+        inside.append(
+            [getattr(found, n).low <= at <= getattr(found, n).high for n, at in true.items()]
+        )
+    assert np.mean(inside, axis=0).min() >= 0.93

@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 from prediction_cases import binary, said
+from scipy.stats import binom
 
+from bridle.checks.verdicts import needed_rows, needed_text
 from bridle.diagnosis.assemble import Measurements, assemble
 from bridle.diagnosis.predictions import Predictions
 from bridle.statistics import Claim
@@ -159,3 +161,28 @@ def test_few_rows_cannot_tell_and_are_told_how_many_they_need():
     found = _diagnosed((80, 100), (30, 40))
     assert found.verdict == "cannot tell"
     assert "there are 40 (held out)" in found.advice[0]
+
+
+def test_advice_on_rare_classes_agrees_with_the_reason():
+    truth = (np.arange(400) < 6).astype(int)
+    nothing, five = (Predictions(truth, truth * (np.arange(400) < n), None, (0, 1)) for n in (0, 5))
+    parts = {"training": nothing, "held out": nothing}
+    found = assemble(Measurements("it", "classification", parts, references={"boosting": five}))
+    assert (found.verdict, found.references[0].comparison.difference.low) == ("cannot tell", 0)
+    assert "roc_auc" in found.advice[0]
+    assert not any("new rows" in line for line in found.advice)
+    assert {each.code: each.outcome for each in found.checks.results}["BR022"] == "not run"
+
+
+def test_a_model_that_learned_nothing_needs_rows_to_show_that_another_is_better_at_all():
+    truth, right = np.arange(400) % 2, np.arange(400) // 2 % 20 < 11
+    constant = Predictions(truth, truth * 0, None, (0, 1))
+    better = Predictions(truth, np.where(right, truth, 1 - truth), None, (0, 1))
+    parts = {"training": constant, "held out": constant}
+    found = assemble(Measurements("it", "classification", parts, references={"boosting": better}))
+    assert found.verdict == "cannot tell"
+    need = needed_text(needed_rows(400, binom.sf(109, 200, 0.5), LEVEL))
+    assert found.advice[0].startswith("to find out whether boosting predicts better, use more new")
+    assert found.advice[0].endswith(f"400 (held out), and a difference of this size needs {need}")
+    (check,) = (each for each in found.checks if each.code == "BR022")
+    assert need in check.advice

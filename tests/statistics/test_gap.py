@@ -1,9 +1,11 @@
 """The verdict of `judge_gap`, on predictions with a known number of right ones."""
 
+import numpy as np
 import pytest
 from judged_cases import classes
 
-from bridle.statistics import judge_gap
+from bridle.statistics import judge_gap, judge_values
+from bridle.statistics.scores import undefined_values
 
 
 @pytest.mark.parametrize(
@@ -28,3 +30,9 @@ def test_evidence_carries_the_figures(rng):
     assert "100.0 %" in text
     assert "80.0 %" in text
     assert "20.0 ±" in text
+
+
+def test_an_undefined_gap_has_no_number():
+    known = judge_values(np.arange(9.0), np.arange(9.0) + 0.1)
+    found = judge_gap(known, undefined_values(4))
+    assert found.evidence.endswith("undefined held out: the gap is undefined")

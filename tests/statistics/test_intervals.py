@@ -48,6 +48,14 @@ def test_mean_interval_is_students_where_nothing_is_skewed():
     assert found.high == pytest.approx(wide)
 
 
+def test_a_mean_of_losses_is_not_negative():
+    losses = np.array([0.01, 0.02, 0.05, 0.1, 0.5, 5.0])
+    assert mean_interval(losses).low < 0
+    assert mean_interval(losses, least=0.0).low == 0
+    groups = np.arange(6).repeat(2)
+    assert mean_interval(losses.repeat(2), groups, least=0.0).low == 0
+
+
 def test_mean_interval_of_equal_values_has_no_width():
     assert mean_interval(np.full(7, 0.3)) == Estimate(0.3, 0.3, 0.3)
     assert mean_interval(np.array([0.3])) == Estimate(0.3, 0.3, 0.3)
@@ -93,3 +101,13 @@ def test_p_values_at_the_ends():
     assert (p_value_below(perfect, 0.9), p_value_above(perfect, 0.9)) == (1.0, 0.0)
     assert p_value_above(counts(5, 10), -0.5) == 0.0
     assert lead_p_values(Estimate(0.1, 0.1, 0.1), 0.02) == (0.0, 1.0)
+
+
+def test_few_rows_show_a_low_r2_no_more_often_than_the_level(rng):
+    """The variance of few rows around their own mean is too small, and R² with it."""
+    true = 1 - 0.53 / 1.49
+    shown = []
+    for _ in range(200):
+        level, other = rng.normal(size=(2, 6))
+        shown.append(p_value_below(judge_values(0.8 * level, level + 0.7 * other), true) <= 0.025)
+    assert np.mean(shown) <= 0.04

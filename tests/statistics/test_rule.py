@@ -87,6 +87,13 @@ def test_one_outlier_does_not_decide(outlier, rows):
         assert p_value_below(new, exact.value - TOLERANCE) > LEVEL
 
 
+def test_three_of_six_rows_are_not_said_to_dominate():
+    errors = np.array([0.1, 0.1, -0.2, 1.0, -1.1, 0.9])
+    judged = judge_values(np.arange(6.0) + errors, np.arange(6.0))
+    assert np.sort(judged.rows)[-3:].sum() > 0.9 * judged.rows.sum()
+    assert dominant_rows(judged) is None
+
+
 def test_two_outliers_do_not_decide_either_and_good_rows_are_not_named():
     random = np.random.default_rng(5)
     x = random.normal(size=200)

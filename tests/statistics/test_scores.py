@@ -123,3 +123,13 @@ def test_an_answer_never_contradicts_its_interval(rng):
                 assert found.answer != "worse" or high < 0
                 assert found.answer != "same" or max(-low, high) <= 0.01
     assert {"same", "worse", "cannot tell"} <= answers
+
+
+@pytest.mark.parametrize("gained", range(3, 9))
+def test_a_difference_excludes_zero_only_if_the_exact_test_does(gained):
+    truth = np.zeros(400, dtype=int)
+    one = judge_classes((np.arange(400) < 8).astype(int), truth)
+    other = judge_classes(((np.arange(400) >= gained) & (np.arange(400) < 8)).astype(int), truth)
+    shown = 0.5**gained <= 0.025
+    assert (compare(one, other).difference.low > 0) == shown
+    assert (compare(other, one).difference.high < 0) == shown

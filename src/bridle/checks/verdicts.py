@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.claims import LEVEL, Claim, Compared
-from bridle.statistics.dominant import DOMINATES
+from bridle.statistics.dominant import DOMINATES, several_dominate
 from bridle.statistics.gap import GapJudgement
 from bridle.statistics.intervals import p_values_of_lead
 from bridle.statistics.scores import FEWEST, SAME, Estimate
@@ -21,6 +21,7 @@ __all__ = [
     "more_rows",
     "needed_rows",
     "needed_text",
+    "rows_for_a_lead",
     "rows_needed",
     "undecided",
     "verdict_checks",
@@ -64,7 +65,9 @@ def verdict_checks(
         _overfits(verdict, reason, tested, gap, part=part, share=share),
         _underfits(verdict, reason, tested),
         *_better(tested, references, share=share),
-        _too_few_rows(verdict, reason, tested, gap, part=part, rows=rows, share=share, units=units),
+        _too_few_rows(
+            verdict, reason, tested, gap, references, part=part, rows=rows, share=share, units=units
+        ),
     ]
 
 
@@ -148,13 +151,14 @@ def _too_few_rows(
     reason: str,
     tested: dict[str, Claim],
     gap: Estimate | None,
+    references: Sequence[Compared],
     *,
     part: str,
     rows: int | None,
     share: bool,
     units: str,
 ) -> CheckResult:
-    if gap is None or rows is None or math.isnan(gap.value):
+    if gap is None or rows is None or math.isnan(gap.value) or reason.startswith(RARE):
         return not_run("BR022", reason)
     if not tested:
         few = units == "groups" or (not share and rows < FEWEST)
@@ -163,10 +167,12 @@ def _too_few_rows(
     if claim is None:
         undecidable = verdict == "cannot tell"
         return not_run("BR022", reason) if undecidable else passed("BR022", rows=rows)
-    need = rows_needed(rows, claim, gap)
+    nothing = reason.startswith(NOTHING)
+    need = rows_for_a_lead(rows, references) if nothing else rows_needed(rows, claim, gap)
     advice = more_rows(rows, need, part, units) + ", or cross-validate"
     if DOMINATES in reason:
-        need, advice = math.nan, "check whether that value is right; more rows alone may not help"
+        what = "those values are" if several_dominate(reason) else "that value is"
+        need, advice = math.nan, f"check whether {what} right; more rows alone may not help"
     return failed("BR022", reason, advice, rows=rows, needed=need if math.isfinite(need) else None)
 
 
@@ -193,6 +199,12 @@ def rows_needed(rows: int, claim: Claim, gap: Estimate) -> float:
     effect = gap.value - TOLERANCE
     wide = gap.value - gap.low if effect > 0 else gap.high - gap.value
     return rows * (wide / effect) ** 2 if effect and wide > 0 else math.nan
+
+
+def rows_for_a_lead(rows: int, references: Sequence[Compared]) -> float:
+    """Return how many rows would show that a learner is better at all; NaN if none seems to be."""
+    p_values = [p_values_of_lead(each.comparison, 0.0)[0] for each in references]
+    return needed_rows(rows, min(p_values), LEVEL / len(p_values)) if p_values else math.nan
 
 
 def more_rows(units: int, need: float, part: str, what: str = "rows") -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from bridle.checks.verdicts import more_rows, rows_needed, undecided
+from bridle.checks.verdicts import more_rows, rows_for_a_lead, rows_needed, undecided
 from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import change_text
-from bridle.statistics.dominant import DOMINATES
-from bridle.statistics.verdict import RARE
-from bridle.statistics.wording import estimate_text, score_text
+from bridle.statistics.dominant import DOMINATES, several_dominate
+from bridle.statistics.verdict import NOTHING, RARE
+from bridle.statistics.wording import estimate_text, gap_text, score_text
 
 __all__ = ["advice_of", "evidence_of"]
 
@@ -37,10 +37,13 @@ def _of_gap(found: Diagnosis) -> list[str]:
         ]
     new = found.held_out if gap.measured_on == "held out" else found.test
     here = training.score.value - gap.value.value if new is None else new.score.value
+    known, seen = (
+        score_text(each, share=share) + per_cent * (not math.isnan(each))
+        for each in (training.score.value, here)
+    )
     return [
-        f"{found.score_name} {score_text(training.score.value, share=share)}{per_cent} in training"
-        f", {score_text(here, share=share)}{per_cent} {_on(gap.measured_on)}: "
-        f"a gap of {estimate_text(gap.value, share=share)}"
+        f"{found.score_name} {known} in training, {seen} {_on(gap.measured_on)}: "
+        f"{gap_text(gap.value, share=share)}"
     ]
 
 
@@ -180,41 +183,70 @@ def _to_tell(found: Diagnosis) -> list[str]:
         return ["give both its training rows (training=) and new rows (data)"]
     if not found.claims:
         few = _too_few_rows(found)
-        if few:
-            return [few]
-        return ["give new rows that it was not trained on, whose target has several values"]
+        part = "training" if _constant(found) else "new"
+        return [few or f"give {part} rows whose target has several values"]
     claims = {each.claim: each for each in found.claims}
     opening, claim = "", undecided(claims)
+    if found.reason.startswith(RARE):
+        return [
+            "use a score that does not depend on the share of a class: --scoring roc_auc or "
+            "balanced_accuracy, or train with --class-weight balanced"
+        ]
+    if found.reason.startswith(NOTHING):
+        return _whether_anything_is_learnable(found)
     if claims["does not overfit"].holds:
         if "does not underfit" not in claims:
             return [
                 "it does not overfit; give the training rows (training=) to find out whether "
                 "another learner predicts better"
             ]
-        if claim is None and found.reason.startswith(RARE):
-            return [
-                "use a score that does not depend on the share of a class: --scoring roc_auc or "
-                "balanced_accuracy, or train with --class-weight balanced"
-            ]
-        if claim is None and found.is_share:
-            return [
-                "compare ROC AUC or the loss with that of a constant: accuracy alone does not show "
-                "whether the columns say something about the target"
-            ]
-        if claim is None:
-            return ["add columns: neither it nor another learner finds a way to predict the target"]
-        other = claim.null.partition(" leads ")[0]
+        other = "another learner" if claim is None else claim.null.partition(" leads ")[0]
         opening = f"it does not overfit; to find out whether {other} predicts better, "
-    new = found.held_out if found.gap.measured_on == "held out" else found.test
+    units, what = _new_rows(found)
     lines = []
     if DOMINATES in found.reason:
-        lines.append("check that value (see the notes); if it is wrong, correct it or leave it out")
-    elif claim is not None and new is not None and new.rows:
-        units, what = (new.rows, "rows") if new.groups is None else (new.groups, "groups")
+        lines.append(
+            "check those values (see the notes); if they are wrong, correct them or leave them out"
+            if several_dominate(found.reason)
+            else "check that value (see the notes); if it is wrong, correct it or leave it out"
+        )
+    elif claim is not None and units:
         need = rows_needed(units, claim, found.gap.value)
         lines.append(opening + more_rows(units, need, found.gap.measured_on, what))
     lines.append("cross-validate, so that every row is held out once; bridle.search does this")
     return lines
+
+
+def _whether_anything_is_learnable(found: Diagnosis) -> list[str]:
+    """Return what to do about a model that has learned next to nothing."""
+    lines, (units, what) = [], _new_rows(found)
+    need = rows_for_a_lead(units, found.references) if units else math.nan
+    if found.gap is not None and not math.isnan(need):
+        best = max(found.references, key=lambda each: each.comparison.difference.value)
+        more = more_rows(units, need, found.gap.measured_on, what)
+        lines.append(f"to find out whether {best.name} predicts better, {more}")
+    if found.is_share:
+        lines.append(
+            "compare ROC AUC or the loss with that of a constant: accuracy alone does not show "
+            "whether the columns say something about the target"
+        )
+    else:
+        lines.append("add columns: it has found no way to predict the target")
+    return lines
+
+
+def _new_rows(found: Diagnosis) -> tuple[int, str]:
+    """Return the number of new rows, or of their groups, and what is counted."""
+    on = None if found.gap is None else found.gap.measured_on
+    new = found.held_out if on == "held out" else found.test
+    if new is None or not new.rows:
+        return 0, "rows"
+    return (new.rows, "rows") if new.groups is None else (new.groups, "groups")
+
+
+def _constant(found: Diagnosis) -> bool:
+    """Return whether the score of the training rows is undefined."""
+    return found.training is not None and math.isnan(found.training.score.value)
 
 
 def _too_few_rows(found: Diagnosis) -> str:

@@ -231,7 +231,7 @@ def _gap(measured: Measurements, training: Part, at: str) -> Gap:
     folds = measured.fold_gaps or _fold_gaps(measured)
     loss = None
     if training.loss is not None and new.losses is not None:
-        mean = new.mean_of(new.losses)
+        mean = new.mean_loss()
         known = training.loss.value
         loss = Estimate(mean.value - known, mean.low - known, mean.high - known)
     interval = "Wilson's" if new.judged.is_share else "the bootstrap-t (of log(1 - R²))"

@@ -135,16 +135,19 @@ def calibration_of(part: str, predicted: Predictions, *, seed: int = 0) -> Calib
     counts = np.array([round(each.counts[1]) if each else 0 for each in judged])
     drawn = random.binomial(counts, probabilities, (_SIMULATIONS, BINS))
     simulated = _error(rows, confidences, drawn * (rows / np.maximum(counts, 1)))
-    truth = np.zeros_like(shares)
-    truth[np.arange(len(shares)), predicted.truth] = 1
+
+    def brier(truth: Array) -> Array:
+        given = shares[np.arange(len(shares)), truth]
+        return np.square(shares).sum(1) - 2 * given + 1
+
     return Calibration(
         part=part,
         ece=found,
         ece_if_calibrated=float(simulated.mean()),
         p_value=float((1 + (simulated >= found).sum()) / (1 + len(simulated))),
-        overconfidence=predicted.mean_of(confidence - right),
-        nll=predicted.mean_of(predicted.losses),
-        brier=predicted.mean_of(np.square(shares - truth).sum(1)),
+        overconfidence=predicted.mean_of(lambda truth: confidence - (predicted.values == truth)),
+        nll=predicted.mean_loss(),
+        brier=predicted.mean_of(brier, least=0.0),
         bins=tuple(
             _bin(place, float(confidences[place]), each)
             for place, each in enumerate(judged)

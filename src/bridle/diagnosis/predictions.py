@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,6 +19,8 @@ __all__ = ["Predictions", "part_of"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_FEW_ROWS = 5
+"""If a class has fewer new rows, what such rows would add is part of the intervals of means."""
 _MIN_PROBABILITY = 1e-12
 """Smallest probability in the loss, about 27.6 nats; the loss of 0 would be infinite."""
 
@@ -102,18 +106,39 @@ class Predictions:
             return judge_values(self.values, self.truth, self.groups)
         return judge_classes(self.values, self.truth, self.groups)
 
-    def mean_of(self, values: Array) -> Estimate:
-        """Return the mean of a value over the rows, with its 95 % interval."""
-        return mean_interval(values, self.groups)
+    def mean_of(self, value: Callable[[Array], Array], *, least: float = -math.inf) -> Estimate:
+        """Return the mean of a value over the rows, with its 95 % interval.
+
+        ``value`` maps true targets to the values of the rows, which are ``least`` or more. If the
+        rarest class has few rows, it tells what further rows of that class would have.
+        """
+        return mean_interval(value(self.truth), self.groups, self._unseen(value), least=least)
+
+    def mean_loss(self) -> Estimate:
+        """Return the mean loss with its 95 % interval; for classes with probabilities."""
+        return self.mean_of(self.losses_for, least=0.0)
+
+    def _unseen(self, value: Callable[[Array], Array]) -> float | None:
+        if self.classes is None:
+            return None
+        counts = np.bincount(self.truth, minlength=len(self.classes))
+        rarest = int(counts.argmin())
+        if counts[rarest] >= _FEW_ROWS:
+            return None
+        return float(value(np.full_like(self.truth, rarest)).mean())
 
     @cached_property
     def losses(self) -> Array | None:
         """The loss of each row: cross-entropy or squared error; None without probabilities."""
-        if self.classes is None:
-            return np.square(self.values - self.truth)
-        if self.probabilities is None:
+        if self.classes is not None and self.probabilities is None:
             return None
-        given = self.probabilities[np.arange(len(self.truth)), self.truth]
+        return self.losses_for(self.truth)
+
+    def losses_for(self, truth: Array) -> Array:
+        """Return the losses if these were the true targets; for classes with probabilities."""
+        if self.probabilities is None:
+            return np.square(self.values - truth)
+        given = self.probabilities[np.arange(len(truth)), truth]
         return -np.log(np.maximum(given, _MIN_PROBABILITY))
 
 
@@ -124,7 +149,7 @@ def part_of(name: str, predicted: Predictions) -> Part:
     loss = None
     if losses is not None:
         mean = float(losses.mean())
-        loss = Estimate(mean, mean, mean) if known else predicted.mean_of(losses)
+        loss = Estimate(mean, mean, mean) if known else predicted.mean_loss()
     score = judged.exact() if known else judged.interval()
     groups = None if predicted.groups is None else judged.units
     return Part(name, len(predicted.truth), score, judged.baseline, loss, groups)

@@ -10,14 +10,25 @@ from bridle.statistics.resampling import DOMINATING, FloatArray
 from bridle.statistics.scores import Judged
 from bridle.statistics.wording import TOLERANCE
 
-__all__ = ["DOMINATES", "Dominant", "dominant_rows"]
+__all__ = ["DOMINATES", "Dominant", "dominant_rows", "several_dominate"]
 
 DOMINATES = "of the new rows make"
 """In a reason, where rows dominate."""
 
 _MANY_ROWS = 30
 _NEARLY_ALL = 0.9
-"""Below 30 rows, good rows too make up a third; only this share is then said to dominate."""
+"""Below 30 rows, good rows too make up a third; only one row with this share then dominates."""
+
+
+def several_dominate(reason: str) -> bool:
+    """Return whether a reason says that several rows dominate, not one.
+
+    Examples
+    --------
+    >>> several_dominate("three of the new rows make up 60 % of the variance")
+    True
+    """
+    return f"three {DOMINATES}" in reason
 
 
 @dataclass(frozen=True)
@@ -79,6 +90,7 @@ def _largest(values: FloatArray, what: str) -> Dominant | None:
     for count, least in DOMINATING.items():
         rows = tuple(order[:count].tolist())
         share = float(values[list(rows)].sum()) / total
-        if share > least and (share > _NEARLY_ALL or len(values) >= _MANY_ROWS):
+        nearly_all = count == 1 and share > _NEARLY_ALL
+        if share > least and (nearly_all or len(values) >= _MANY_ROWS):
             return Dominant(rows, share, what)
     return None

@@ -10,7 +10,7 @@ from bridle.statistics.claims import Claim, Rival, Verdict
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Estimate, Judged
 from bridle.statistics.verdict import rule
-from bridle.statistics.wording import estimate_text, score_text
+from bridle.statistics.wording import gap_text, score_text
 
 __all__ = ["GapJudgement", "judge_gap"]
 
@@ -125,6 +125,5 @@ def _evidence(training: Judged, new: Judged, part: str, gap: Estimate) -> str:
     )
     where = "on the test set" if part == "test" else part
     return (
-        f"{training.score_name} {known} in training, {seen} {where}: "
-        f"a gap of {estimate_text(gap, share=share)}"
+        f"{training.score_name} {known} in training, {seen} {where}: {gap_text(gap, share=share)}"
     )

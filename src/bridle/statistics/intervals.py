@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from scipy.stats import norm, t as student
 
 from bridle.errors import UsageError
-from bridle.statistics.grouped import FEWEST_GROUPS, group_sums
-from bridle.statistics.resampling import difference_of_ratios
+from bridle.statistics.grouped import FEWEST_GROUPS, group_sums, widening
+from bridle.statistics.resampling import difference_of_ratios, interval_with_unseen
 from bridle.statistics.scores import Comparison, Estimate, Judged, compare
 from bridle.statistics.shares import at_least, at_most, standing
 
@@ -27,19 +28,36 @@ __all__ = [
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+_MOST_UNSEEN = 2.5
+"""The upper end for a kind of which no row is seen, as a number of rows (Jeffreys' prior)."""
+_LITTLE = 0.25
+"""What unseen rows may add at most, of a margin, is left out below this: it adds 3 %."""
 
-def mean_interval(values: Array, groups: Array | None = None) -> Estimate:
+
+def mean_interval(
+    values: Array,
+    groups: Array | None = None,
+    unseen: float | None = None,
+    *,
+    least: float = -math.inf,
+) -> Estimate:
     """Return a mean with its 95 % interval, corrected for skewness.
 
     Losses have a long right tail. Student's interval then misses the true mean more often on one
     side than on the other. This interval uses Hall's monotone cubic transformation of the
     studentized mean (1992, Journal of the Royal Statistical Society B 54:221). With groups it is
-    the bootstrap-t of whole groups, NaN below 5 groups.
+    the bootstrap-t of whole groups, widened for few groups, and NaN below 5 groups.
 
     Parameters
     ----------
     values : float64 ``[rows]``
     groups : int64 ``[rows]``, optional
+    unseen : float, optional
+        The value that further rows of a kind would have of which the sample has few or none, such
+        as a rare class. The interval then contains that of
+        :func:`bridle.statistics.resampling.interval_with_unseen`.
+    least : float
+        The smallest possible value, such as 0 for a loss: the interval does not go below it.
 
     Returns
     -------
@@ -57,7 +75,20 @@ def mean_interval(values: Array, groups: Array | None = None) -> Estimate:
         sizes = group_sums(np.ones(rows), groups)
         if len(sizes) < FEWEST_GROUPS:
             return Estimate(mean, math.nan, math.nan)
-        return Estimate(mean, *difference_of_ratios(group_sums(values, groups), sizes).interval)
+        low, high = difference_of_ratios(group_sums(values, groups), sizes).interval
+        wider = widening(groups)
+        low = mean - wider * (mean - low)
+        return Estimate(mean, max(low, least), mean + wider * (high - mean))
+    found = _hall(values)
+    found = replace(found, low=max(found.low, least))
+    if unseen is None or _MOST_UNSEEN * abs(unseen - mean) / rows < _LITTLE * found.margin:
+        return found
+    low, high = interval_with_unseen(values, unseen)
+    return Estimate(mean, min(found.low, low), max(found.high, high))
+
+
+def _hall(values: Array) -> Estimate:
+    rows, mean = len(values), float(values.mean())
     spread = float(values.std(ddof=1)) if rows > 1 else 0.0
     if spread == 0:
         return Estimate(mean, mean, mean)

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from scipy.stats import poisson, t as student
 
-__all__ = ["DOMINATING", "Studentized", "difference_of_ratios", "is_dominated", "log_ratio"]
+__all__ = [
+    "DOMINATING",
+    "Studentized",
+    "difference_of_ratios",
+    "interval_with_unseen",
+    "is_dominated",
+    "log_ratio",
+]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
@@ -57,6 +64,10 @@ class Studentized:
         Sorted: the studentized estimates of the bootstrap samples.
     resampled : float64 ``[resamples]``, optional
         The estimates of the bootstrap samples themselves, where few rows dominate.
+    excess : float
+        By how much the estimate is expected to be above the truth. The lower end of the interval is
+        lower by it. The upper end is not, since an estimate with a long tail is more often below
+        the truth.
     """
 
     value: float
@@ -64,6 +75,7 @@ class Studentized:
     freedom: float
     draws: FloatArray
     resampled: FloatArray | None = None
+    excess: float = 0.0
 
     @cached_property
     def interval(self) -> tuple[float, float]:
@@ -74,7 +86,8 @@ class Studentized:
         below, above = np.quantile(self.draws, [0.025, 0.975])
         low = min(max(float(above), wide), _WIDEST * wide)
         high = min(max(float(-below), wide), _WIDEST * wide)
-        low, high = self.value - self.error * low, self.value + self.error * high
+        low = self.value - self.excess - self.error * low
+        high = self.value + self.error * high
         if self.resampled is not None:
             least, most = np.quantile(self.resampled, [0.025, 0.975])
             low, high = min(low, float(least)), max(high, float(most))
@@ -89,7 +102,8 @@ class Studentized:
             return 1 - self.p_value_below(bound)
         beyond = None if self.resampled is None else self.resampled <= bound
         holds = self.interval[0] > bound
-        return self._p_value(self.value - bound, self.draws, beyond, holds=holds)
+        distance = self.value - self.excess - bound
+        return self._p_value(distance, self.draws, beyond, holds=holds)
 
     def p_value_below(self, bound: float) -> float:
         """Return the p-value of the hypothesis that the true value is at least ``bound``."""
@@ -203,6 +217,9 @@ def is_dominated(values: FloatArray) -> bool:
 def log_ratio(top: FloatArray, bottom: FloatArray, offset: FloatArray | None = None) -> Studentized:
     """Return log(mean(top) / mean(bottom)), both positive; of a perfect prediction minus infinity.
 
+    If ``bottom`` is the square of an ``offset`` from the mean of these rows, its mean is their
+    variance by n, not by n - 1: the ratio is too large by n / (n - 1).
+
     Examples
     --------
     >>> import numpy as np
@@ -215,7 +232,9 @@ def log_ratio(top: FloatArray, bottom: FloatArray, offset: FloatArray | None = N
     if above == 0:
         return Studentized(-math.inf, 0.0, 1.0, np.zeros(1))
     influence = top / above - bottom / below
-    return _studentized(math.log(above / below), influence, top, bottom, offset, log=True)
+    found = _studentized(math.log(above / below), influence, top, bottom, offset, log=True)
+    rows = len(top)
+    return found if offset is None else replace(found, excess=math.log(rows / (rows - 1)))
 
 
 def difference_of_ratios(
@@ -232,3 +251,32 @@ def difference_of_ratios(
     below = float(bottom.mean())
     value = float(top.mean()) / below
     return _studentized(value, (top - value * bottom) / below, top, bottom, offset, log=False)
+
+
+def interval_with_unseen(values: FloatArray, unseen: float) -> tuple[float, float]:
+    """Return the 95 % interval of a mean of which one kind of rows may be missing in the sample.
+
+    It is the Bayesian bootstrap (Rubin 1981) with one further value, whose weight has half the
+    expectation of that of a row. For values of 0 and ``unseen`` it is the interval of Jeffreys'
+    prior.
+
+    Parameters
+    ----------
+    values : float64 ``[rows]``
+    unseen : float
+        The value that rows of the missing kind would have.
+
+    Examples
+    --------
+    >>> low, high = interval_with_unseen(np.zeros(100), 1.0)
+    >>> round(high, 2)  # of 0 successes in 100
+    0.02
+    """
+    random = np.random.default_rng(_SEED)
+    means = []
+    for _ in range(RESAMPLES // _AT_ONCE):
+        weights = random.standard_exponential((_AT_ONCE, len(values)))
+        further = random.standard_gamma(0.5, _AT_ONCE)
+        means.append((weights @ values + further * unseen) / (weights.sum(1) + further))
+    low, high = np.quantile(np.concatenate(means), [0.025, 0.975])
+    return float(low), float(high)

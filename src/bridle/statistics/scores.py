@@ -15,7 +15,7 @@ from bridle.statistics.comparison import SAME, Comparison
 from bridle.statistics.estimate import Estimate
 from bridle.statistics.grouped import FEWEST_GROUPS, effective_rows, error_of_mean, group_sums
 from bridle.statistics.resampling import Studentized, difference_of_ratios, log_ratio
-from bridle.statistics.shares import wilson
+from bridle.statistics.shares import at_least, wilson
 
 __all__ = [
     "SAME",
@@ -33,6 +33,7 @@ FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 _Z = float(norm.ppf(0.975))
+_ONE_SIDE = 0.025
 FEWEST = 4  # rows that an interval of R² needs: two or three say nothing
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
 
@@ -264,8 +265,9 @@ def compare(first: Judged, second: Judged) -> Comparison:
     """Compare two networks on the same rows, paired by row.
 
     For accuracy, only rows that exactly one network predicts correctly count, as in McNemar's test;
-    half a row is added to each cell (Agresti & Min 2005). For R² it is a bootstrap-t of the paired
-    squared errors. With groups, whole groups count; see :attr:`Judged.counts`.
+    half a row is added to each cell (Agresti & Min 2005). The interval excludes 0 only if McNemar's
+    exact test rejects too; otherwise it ends at 0. For R² it is a bootstrap-t of the paired squared
+    errors. With groups, whole groups count; see :attr:`Judged.counts`.
 
     Parameters
     ----------
@@ -314,7 +316,12 @@ def compare(first: Judged, second: Judged) -> Comparison:
     error = math.sqrt(variance)
     worse = float(norm.cdf(-SAME, loc=value, scale=error))
     better = float(norm.sf(SAME, loc=value, scale=error))
-    interval = Estimate(value, value - _Z * error, value + _Z * error)
+    low, high = value - _Z * error, value + _Z * error
+    if low > 0 and at_least(discordant[0], sum(discordant), 0.5) > _ONE_SIDE:
+        low = 0.0
+    if high < 0 and at_least(discordant[1], sum(discordant), 0.5) > _ONE_SIDE:
+        high = 0.0
+    interval = Estimate(value, low, high)
     same = max(0.0, 1 - better - worse)
     return Comparison(interval, better, same, worse, discordant)
 

@@ -207,7 +207,10 @@ def _undefined(training: Judged | None, new: Judged | None, part: str) -> str:
             return f"R² is undefined: all {rows} true values of the {name} rows are equal"
     several = training is not None and training.is_share and training.baseline < 1
     if several and new is not None and new.baseline == 1:
-        return f"all {len(new.rows)} {part} rows are of one class, the training rows are not"
+        rows = len(new.rows)
+        if rows == 1:
+            return f"there is only one {part} row, so of one class, and the training rows have more"
+        return f"all {rows} {part} rows are of one class, the training rows are not"
     return ""
 
 

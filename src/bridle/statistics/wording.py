@@ -9,6 +9,7 @@ from bridle.statistics.scores import SAME, Estimate
 __all__ = [
     "TOLERANCE",
     "estimate_text",
+    "gap_text",
     "interval_text",
     "margin_text",
     "same_text",
@@ -79,6 +80,21 @@ def estimate_text(
     if not margin or margin.startswith("±"):
         return f"{text} {margin}".strip() + unit
     return f"{text}{unit} ({margin})"
+
+
+def gap_text(gap: Estimate, *, share: bool) -> str:
+    """Return what the gap is, after the two scores.
+
+    Examples
+    --------
+    >>> gap_text(Estimate(0.255, 0.195, 0.325), share=True)
+    'a gap of 25.5 points (19.5 to 32.5)'
+    >>> gap_text(Estimate(float("nan"), float("nan"), float("nan")), share=False)
+    'the gap is undefined'
+    """
+    if math.isnan(gap.value):
+        return "the gap is undefined"
+    return f"a gap of {estimate_text(gap, share=share)}"
 
 
 def margin_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:

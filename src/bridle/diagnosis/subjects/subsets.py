@@ -184,13 +184,17 @@ def estimator_scores(
     *,
     repeats: int,
     seed: int,
+    sizes: Sequence[int] | None = None,
 ) -> Scores:
-    """Fit clones of an estimator to each number of rows; labels are None for regression."""
+    """Fit clones of an estimator to each number of rows; labels are None for regression.
+
+    The numbers of rows are those of :func:`subset_sizes`, if they are not given.
+    """
     X, y = training
     codes = None if labels is None else _codes(y, labels)
     orders = nested_orders(len(y), codes, repeats, seed)
     found: Scores = []
-    for size in subset_sizes(len(y)):
+    for size in sizes or subset_sizes(len(y)):
         parts = [order[:size] for order in orders]
         if codes is not None and any(len(np.unique(codes[own])) < 2 for own in parts):
             continue
