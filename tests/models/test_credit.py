@@ -8,9 +8,10 @@ import pytest
 
 import bridle
 from bridle import Recipe, Strengths
+from bridle.checks.networks import early_stopping_check
 from bridle.errors import DataError
-from bridle.models.credit import credit_of, lowering, regularizers_of
-from bridle.statistics import compare, judge_classes, judge_gap
+from bridle.models.credit import conclusion_of, credit_of, lowering, regularizers_of
+from bridle.statistics import Comparison, Estimate, compare, judge_classes, judge_gap
 
 RECIPE = Recipe(hidden=(32, 32), epochs=60, patience=5, learning_rate=0.01)
 
@@ -131,3 +132,32 @@ def test_names_of_what_acts():
     assert regularizers_of(Strengths()) == []
     acting = Strengths(l2=1e-3, input_keep_prob=0.9, max_norm=3.0)
     assert regularizers_of(acting) == ["L2", "input dropout", "max-norm"]
+
+
+def _estimate(value, margin):
+    return Estimate(value, value - margin, value + margin)
+
+
+def test_early_stopping_did_the_work_unless_the_others_are_shown_to_help():
+    early, nothing = _estimate(0.2, 0.05), _estimate(0.01, 0.03)
+
+    def outcome(beyond, score=nothing):
+        return early_stopping_check(early, beyond, ["L1"], share=True, score=score)
+
+    found = outcome(nothing)
+    assert found.outcome == "failed"
+    assert found.message == (
+        "early stopping alone lowers the gap by 20.0 ± 5.0 points; beyond that, L1 changes the "
+        "gap by -1.0 ± 3.0 points and the test score by +1.0 ± 3.0 points: not shown to help"
+    )
+    assert outcome(nothing, None).outcome == "failed"  # a file of an older version
+    assert outcome(_estimate(0.05, 0.03)).outcome == "passed"  # the gap falls
+    assert outcome(nothing, _estimate(0.05, 0.03)).outcome == "passed"  # the score rises
+
+
+def test_weaker_strengths_are_advised_only_if_the_strengths_make_it_worse():
+    worse = Comparison(_estimate(-0.1, 0.02), 0.0, 0.0, 1.0)
+    unclear = Comparison(_estimate(0.0, 0.05), 0.3, 0.4, 0.3)
+    told = "the regularized network predicts new rows worse than the plain one ("
+    assert conclusion_of(worse, worse, share=True).startswith(f"Try weaker strengths: {told}")
+    assert conclusion_of(worse, unclear, share=True).startswith(told.capitalize())

@@ -9,6 +9,8 @@ import torch
 
 import bridle
 from bridle import Recipe, Strengths
+from bridle.cli.fit import fit as command
+from bridle.models.recipe import DEFAULT_STRENGTHS
 from conftest import CREDIT, ROOT
 
 QUICK = Recipe(hidden=(16, 16), epochs=5)
@@ -182,3 +184,14 @@ def test_example_table_comes_with_the_package():
     from bridle.cli import example_table
 
     assert Path(example_table()).read_bytes() == CREDIT.read_bytes()
+
+
+def test_what_is_said_of_the_default_strengths_is_so():
+    shared = {"l1": 1e-4, "l2": 1e-3}
+    assert DEFAULT_STRENGTHS["classification"] == Strengths(**shared, keep_prob=0.5)
+    assert DEFAULT_STRENGTHS["regression"] == Strengths(**shared, keep_prob=0.95)
+    library, line = (" ".join(each.__doc__.split()) for each in (bridle.fit, command))
+    assert "L1 1e-4, L2 1e-3 and dropout. Dropout keeps half" in library
+    assert "95 % for regression" in library
+    assert "L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for" in line
+    assert "0.95 for regression" in line

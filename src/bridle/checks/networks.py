@@ -17,7 +17,12 @@ _TOLERANCE = 0.02
 
 
 def early_stopping_check(
-    early: Estimate | None, beyond: Estimate | None, names: Sequence[str], *, share: bool
+    early: Estimate | None,
+    beyond: Estimate | None,
+    names: Sequence[str],
+    *,
+    share: bool,
+    score: Estimate | None = None,
 ) -> CheckResult:
     """Return BR021.
 
@@ -31,6 +36,9 @@ def early_stopping_check(
         The other regularizers.
     share : bool
         Whether the score is a share of rows.
+    score : Estimate, optional
+        By how much the other regularizers raise the test score beyond that. Older model files lack
+        it.
     """
     if early is None or beyond is None or not names:
         return not_run("BR021")
@@ -39,11 +47,19 @@ def early_stopping_check(
         for name, each in (("early_stopping", early), ("others", beyond))
         for end, value in (("", each.value), ("_low", each.low), ("_high", each.high))
     }
-    if not (early.low > 0 and early.low > beyond.high):
+    help_too = beyond.low > 0 or (score is not None and score.low > 0)
+    if help_too or not (early.low > 0 and early.low > beyond.high):
         return passed("BR021", **numbers)
-    size, rest = (estimate_text(each, share=share) for each in (early, beyond))
+    size = estimate_text(early, share=share)
     others = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    message = f"early stopping alone lowers the gap by {size}; {others} by {rest} beyond that"
+    changed = Estimate(-beyond.value, -beyond.high, -beyond.low)
+    parts = [f"the gap by {estimate_text(changed, share=share, signed=True)}"]
+    if score is not None:
+        parts.append(f"the test score by {estimate_text(score, share=share, signed=True)}")
+    message = (
+        f"early stopping alone lowers the gap by {size}; beyond that, {others} "
+        f"{'change' if len(names) > 1 else 'changes'} {' and '.join(parts)}: not shown to help"
+    )
     return failed("BR021", message, **numbers)
 
 

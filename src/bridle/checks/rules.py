@@ -157,7 +157,7 @@ _ALL = (
         "early stopping did the work",
         "note",
         "early stopping alone is shown to lower the gap, and by more than all other regularizers "
-        "add: the 95 % intervals are apart",
+        "do beyond it; these are not shown to lower the gap or to raise the test score",
         "a fit with early stopping and another regularizer",
         "prefer early stopping alone, or search for strengths that add to it",
     ),

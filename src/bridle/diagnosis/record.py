@@ -128,7 +128,8 @@ class Diagnosis(HasCard):
             if part is not None
         ]
         if self.gap is not None:
-            rows.append(("gap", estimate_text(self.gap.value, share=share)))
+            label = f"gap, training − {self.gap.measured_on}"
+            rows.append((label, estimate_text(self.gap.value, share=share)))
         if self.layers:
             zeros = [f"{100 * each.zeros / max(1, each.weights):.0f}" for each in self.layers]
             rows.append(("exact zeros by layer", ", ".join(zeros) + " %"))

@@ -57,7 +57,8 @@ class Ablated:
         found = self.judgement
         share = found.is_share
         score = estimate_text(found.held_out, share=share, unit=" %" if share else "")
-        line = f"held-out {score}, gap {estimate_text(found.gap, share=share)}, "
+        gap = estimate_text(found.gap, share=share)
+        line = f"held-out {score}, gap (training − {found.measured_on}) {gap}, "
         line += f"zeros {100 * self.zeros:.0f} %"
         return line if self.role == "plain" else f"{line}, {self.against_plain.answer}"
 

@@ -12,9 +12,16 @@ from bridle.checks.results import CheckResult
 from bridle.models.recipe import Strengths
 from bridle.statistics import Comparison, Estimate, GapJudgement
 from bridle.statistics.json_values import json_values
-from bridle.statistics.wording import estimate_text
+from bridle.statistics.wording import estimate_text, same_text
 
-__all__ = ["credit_of", "early_stopping_of", "lowering", "recorded_lowering", "regularizers_of"]
+__all__ = [
+    "conclusion_of",
+    "credit_of",
+    "early_stopping_of",
+    "lowering",
+    "recorded_lowering",
+    "regularizers_of",
+]
 
 NAMES = {
     "l1": "L1",
@@ -63,10 +70,15 @@ def recorded_lowering(
     early: Comparison,
     beyond: Comparison,
 ) -> dict[str, Any]:
-    """Return what a model file keeps of it: by how much each lowers the gap; JSON values."""
+    """Return what a model file keeps of it, as JSON values.
+
+    By how much early stopping alone and the others beyond it lower the gap, and by how much the
+    others raise the test score.
+    """
     found = {
         "early_stopping": lowering(plain, stopped, early),
         "others": lowering(stopped, after, beyond),
+        "others_score": beyond.difference,
     }
     return dict(json_values({name: asdict(each) for name, each in found.items()}))
 
@@ -74,14 +86,14 @@ def recorded_lowering(
 def early_stopping_of(facts: Mapping[str, Any], *, share: bool) -> CheckResult:
     """Return the check of early stopping, BR021, from the facts of a model."""
     recorded = facts.get("lowering") or {}
-    early, others = (
+    early, others, score = (
         None
         if each is None
         else Estimate(**{end: math.nan if v is None else v for end, v in each.items()})
-        for each in (recorded.get("early_stopping"), recorded.get("others"))
+        for each in map(recorded.get, ("early_stopping", "others", "others_score"))
     )
     names = regularizers_of(Strengths(**facts["strengths"])) if "strengths" in facts else []
-    return early_stopping_check(early, others, names, share=share)
+    return early_stopping_check(early, others, names, share=share, score=score)
 
 
 def credit_of(
@@ -134,6 +146,35 @@ def credit_of(
         change = estimate_text(_negative(less), share=share, signed=True)
         sentence += f"; whether the gap changes cannot be told ({change})"
     return sentence[:1].upper() + sentence[1:] + "."
+
+
+def conclusion_of(comparison: Comparison, beyond: Comparison | None, *, share: bool) -> str:
+    """Return whether the regularized network predicts better than the plain one, in one sentence.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Of the regularized network with the plain one, on the test set.
+    beyond : Comparison, optional
+        Of the regularized network with early stopping alone. Weaker strengths are advised only if
+        the other regularizers make it worse.
+    share : bool
+        Whether the score is a share of rows.
+    """
+    answer, who = comparison.answer, "the regularized network predicts new rows"
+    worse = f"{who} worse than the plain one"
+    if answer == "worse" and (beyond is None or beyond.answer == "worse"):
+        worse = f"try weaker strengths: {worse}"
+    sentence = {
+        "better": f"{who} better than the plain one",
+        "same": f"{who} as well as the plain one: the difference is less than "
+        f"{same_text(share=share)}, which counts as the same",
+        "worse": worse,
+        "cannot tell": f"it is unclear whether {who} better than the plain one",
+    }[answer]
+    difference = estimate_text(comparison.difference, share=share, signed=True)
+    unit = "" if share or math.isnan(comparison.difference.value) else " R²"
+    return f"{sentence[0].upper()}{sentence[1:]} ({difference}{unit} on the test set)."
 
 
 def _direction(estimate: Estimate) -> int:

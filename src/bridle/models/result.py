@@ -10,7 +10,12 @@ import numpy as np
 
 from bridle.checks import CheckResult, Checks
 from bridle.checks.verdicts import judgement_checks
-from bridle.models.credit import credit_of, early_stopping_of, regularizers_of
+from bridle.models.credit import (
+    conclusion_of,
+    credit_of,
+    early_stopping_of,
+    regularizers_of,
+)
 from bridle.models.grouping import Grouping, count_groups
 from bridle.models.recipe import Strengths
 from bridle.models.table_model import TableModel
@@ -21,7 +26,7 @@ from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Comparison, Estimate
 from bridle.statistics.verdict import NOTHING, RARE, opening_of
-from bridle.statistics.wording import estimate_text, same_text
+from bridle.statistics.wording import estimate_text
 
 __all__ = ["FitResult", "Fitted", "counts_text", "fitted_text"]
 
@@ -137,24 +142,14 @@ class FitResult(HasCard):
     @property
     def verdict(self) -> str:
         """Sentences: whether the plain network overfits, and what each regularizer did."""
-        before = self.plain.diagnosis
-        better = self.comparison.answer
-        blame = better == "worse" and (self.beyond is None or self.beyond.answer == "worse")
-        answer = {
-            "better": "The regularized network predicts new rows better",
-            "same": "The regularized network predicts new rows as well as the plain one: the "
-            f"difference is less than {same_text(share=before.is_share)}, which counts as the same",
-            "worse": "Try weaker strengths: the regularized network predicts new rows worse"
-            if blame
-            else "The regularized network predicts new rows worse",
-            "cannot tell": "It is unclear whether the regularized network predicts new rows better",
-        }[better]
-        difference = estimate_text(self.comparison.difference, share=before.is_share, signed=True)
-        unknown = math.isnan(self.comparison.difference.value)
-        unit = "" if before.is_share or unknown else " R²"
-        last = f"{answer} ({difference}{unit} on the test set)."
-        opening = _said("the plain network", before)
-        return " ".join([opening, *self.credits, *self._other_verdicts, last])
+        opening = _said("the plain network", self.plain.diagnosis)
+        return " ".join([opening, *self.credits, *self._other_verdicts, self.conclusion])
+
+    @property
+    def conclusion(self) -> str:
+        """Whether the regularized network predicts new rows better than the plain one."""
+        share = self.plain.diagnosis.is_share
+        return conclusion_of(self.comparison, self.beyond, share=share)
 
     @property
     def _other_verdicts(self) -> tuple[str, ...]:
@@ -234,7 +229,8 @@ def fitted_text(fitted: Fitted) -> str:
     score = estimate_text(fitted.test, share=found.is_share, unit=unit)
     gap = estimate_text(found.gap, share=found.is_share)
     zeros = ", ".join(f"{100 * each:.0f}" for each in fitted.zeros)
-    return f"{found.verdict}, test {score}, gap {gap}, zeros {zeros} %"
+    parts = f"gap (training − {found.measured_on}) {gap}"
+    return f"{found.verdict}, test {score}, {parts}, zeros {zeros} %"
 
 
 def counts_text(rows: dict[str, int]) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from bridle.diagnosis import Diagnosis, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
-from bridle.report.formatting import gap_text, joined, margin_text, score_text, sentence, short
+from bridle.report.formatting import joined, margin_text, score_text, sentence, short
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Tile
 from bridle.search import SearchResult
 from bridle.search.result import PERCENT_SCORINGS
-from bridle.statistics.scores import Comparison, Estimate
+from bridle.statistics.scores import Estimate
 from bridle.statistics.verdict import opening_of
-from bridle.statistics.wording import same_text
 
 __all__ = [
     "advice_of",
@@ -82,26 +81,12 @@ def _search_headline(result: SearchResult) -> str:
 def lede_of(inputs: ReportInputs) -> tuple[str, ...]:
     """Return the verdict in sentences."""
     if inputs.fit is not None:
-        return (_on_new_rows(inputs.fit.comparison, inputs.share), *inputs.fit.credits)
+        return (inputs.fit.conclusion, *inputs.fit.credits)
     if inputs.search is not None:
         return (inputs.search.verdict,)
     if inputs.diagnosis is not None:
         return tuple(map(sentence, inputs.diagnosis.evidence[:1]))
     return ()
-
-
-def _on_new_rows(comparison: Comparison, share: bool) -> str:
-    size = gap_text(comparison.difference, share=share, signed=True)
-    return {
-        "better": f"The regularized network predicts new rows better: {size} on the test set.",
-        "same": "The regularized network predicts new rows as well as the plain one: the "
-        f"difference is less than {same_text(share=share)}, which counts as the same "
-        f"({size} on the test set).",
-        "worse": "But the regularized network predicts new rows worse: "
-        f"{size} on the test set. Try weaker strengths.",
-        "cannot tell": "It is unclear whether the regularized network predicts new rows better: "
-        f"the difference on the test set is {size}.",
-    }[comparison.answer]
 
 
 def subject_of(inputs: ReportInputs) -> str:
