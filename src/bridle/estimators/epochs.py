@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ class Batches:
     size: int
     counts: Array
 
+    @cached_property
+    def some_are_zero(self) -> bool:
+        """Whether a row has no weight."""
+        return self.weight is not None and not bool(self.weight.all())
+
     @classmethod
     def of(cls, network: Perceptron, X: Any, y: Array, weight: Array | None, size: int) -> Batches:
         """Return the samples with the dtype and the device of the network's parameters."""
@@ -87,7 +93,7 @@ class Batches:
 
         There is nothing to learn from such a batch; its penalty is left out too.
         """
-        if self.weight is None:
+        if self.weight is None or not self.some_are_zero:
             return order, self.counts
         starts = np.arange(0, len(order), self.size)
         totals = np.add.reduceat(self.weight.cpu().numpy()[order], starts)
@@ -147,7 +153,7 @@ def _compiled_steps(
 ) -> Iterator[Tensor]:
     at_once, end = (
         max(1, _PER_CALL // _work(network, batches.size)),
-        -(-len(order) // batches.size),
+        -(-order.shape[0] // batches.size),
     )
     for start in range(0, end, at_once):
         steps = min(at_once, end - start)

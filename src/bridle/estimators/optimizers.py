@@ -70,7 +70,7 @@ class AdamOptimizer:
             )
         self.t += steps
         self.learning_rate = self.rate * math.sqrt(correction2) / correction1
-        return torch.tensor(rows, dtype=torch.float64)
+        return torch.from_numpy(np.array(rows, np.float64))  # much faster than torch.tensor
 
     def step(self, network: Perceptron, l1: float) -> None:
         """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""

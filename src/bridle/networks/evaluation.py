@@ -12,6 +12,7 @@ from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network, predict
 from bridle.networks.stopping import BestWeights
+from bridle.noise.base import BernoulliMask
 from bridle.penalties import Penalty
 
 __all__ = ["evaluate_epoch", "evaluate_held_out", "history_of"]
@@ -37,16 +38,30 @@ def _noisy_outputs(network: Network, X: Tensor) -> Tensor:
     return torch.cat([network(part, noise=True, rows=index) for part, index in parts], dim=1)
 
 
+def _noisy_members(network: Network) -> Tensor:
+    """Return the members that noise changes, int64; all of them if a schedule may change it."""
+    changed = torch.zeros(network.members, dtype=torch.bool)
+    for noise in (network.input_noise, network.hidden_noise, network.weight_noise):
+        if isinstance(noise, BernoulliMask):
+            changed |= torch.as_tensor(noise.keep_prob).cpu() < 1
+        elif noise is not None:
+            changed[:] = True
+    return changed.nonzero()[:, 0]
+
+
 @torch.no_grad()
 def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
     """Return R(w) of each member, float64 ``[members]``."""
     total = torch.zeros(network.members, dtype=torch.float64)
-    for penalty in penalties:
-        for weight in network.weights:
+    for weight in network.weights:
+        wide = weight.double() if penalties else weight
+        for penalty in penalties:
+            # a constraint holds to the rounding of the weights' own dtype
+            at = weight if penalty.constraint else wide
+            value = penalty.value(at)
             # a strength that is one number gives one value for the whole tensor
-            value = penalty.value(weight.double())
             if value.ndim == 0 and network.members > 1:
-                value = torch.stack([penalty.value(part.double()) for part in weight])
+                value = torch.stack([penalty.value(part) for part in at])
             total += value
     return total
 
@@ -69,8 +84,10 @@ def evaluate_epoch(
     train_loss, train_score = _evaluate(network, training, objective)
     held_out_loss, held_out_score = _evaluate(network, held_out, objective)
     noise = torch.zeros_like(train_loss)
-    if network.has_noise:
-        noise = _evaluate(network, training, objective, noise=True)[0] - train_loss
+    noisy = _noisy_members(network)
+    if len(noisy):
+        part = network if len(noisy) == network.members else network.take(noisy)
+        noise[noisy] = _evaluate(part, training, objective, noise=True)[0] - train_loss[noisy]
     return torch.stack(
         [
             train_loss,

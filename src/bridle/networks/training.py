@@ -10,6 +10,7 @@ from torch import Tensor
 
 from bridle.errors import TrainingError, UsageError
 from bridle.networks.eager_adam import EagerAdam
+from bridle.networks.epochs import CompiledSteps
 from bridle.networks.evaluation import evaluate_epoch, evaluate_held_out, history_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective, objective_of
@@ -213,9 +214,15 @@ def train(
             f"patience has {len(patiences)} entries for {network.members} members; "
             "give one per member"
         )
+    steps = None
     if optimizer is None:
+        acting = at_step(penalties, network.steps)
+        metric = metric or _default_metric(network, acting)
+        check_application(acting, mode, metric)
+        fits = CompiledSteps.fit(network, training, fitted, penalties, batch_size)
+        if fits and (not penalties or (mode, metric) == ("proximal", "adaptive")):
+            steps = CompiledSteps(network, training, fitted, acting, learning_rate)
         optimizer = EagerAdam(network.parameters(), lr=learning_rate, fused=True)
-        metric = metric or _default_metric(network, at_step(penalties, network.steps))
     best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
     curves: list[Tensor] = []
@@ -224,7 +231,9 @@ def train(
     try:
         for epoch in range(1, epochs + 1):
             order = torch.randperm(training.X.shape[0], generator=shuffle)
-            for rows in order.split(batch_size):
+            if steps is not None:
+                steps.epoch(order, batch_size)
+            for rows in order.split(batch_size) if steps is None else ():
                 train_step(
                     network,
                     _batch(training, rows),

@@ -133,12 +133,12 @@ def perceptron_steps(
         check(each, dtype)
     check(order, torch.int64)
     check(strengths, torch.float64)
-    losses = torch.empty(len(strengths), dtype=torch.float64)
+    losses = torch.empty(strengths.shape[0], dtype=torch.float64)
     cpu.perceptron_steps(
         dtype,
         sizes,
         (ACTIVATIONS.index(activation), LOSSES.index(out_activation), SOLVERS.index(solver)),
-        (len(order), batch_size, first_step, seed),
+        (order.shape[0], batch_size, first_step, seed),
         (X, y, weight, order, *state.all, strengths, losses),
         (alpha, l1, max_norm, *keep_probs),
     )
@@ -147,7 +147,7 @@ def perceptron_steps(
 
 def check(tensor: Tensor, dtype: torch.dtype) -> None:
     """Refuse a tensor that a kernel would misread."""
-    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+    if tensor.dtype != dtype or not tensor.is_cpu or not tensor.is_contiguous():
         raise UsageError(
             f"a tensor is {tensor.dtype} {list(tensor.shape)} with strides {tensor.stride()} on "
             f"{tensor.device}; give {dtype} on the CPU, contiguous"

@@ -22,7 +22,8 @@ class PopulationState:
     Attributes
     ----------
     values, moments, squares, averages : list of Tensor
-        The parameters, Adam's first and second moments, and the averaged parameters.
+        The parameters, Adam's first and second moments, and the averaged parameters; ``averages``
+        may be empty.
     """
 
     values: Sequence[Tensor]

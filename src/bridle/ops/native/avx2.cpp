@@ -201,6 +201,7 @@ struct Avx2 {
 
   // For products: sums in 12 of the 16 registers.
   static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
+  static constexpr bool kHalves = true;
   static Single fused(float a, Single b, Single sum) {
     const __m256 factor = _mm256_set1_ps(a);
     for (int k = 0; k < 2; ++k) sum.v[k] = _mm256_fmadd_ps(factor, b.v[k], sum.v[k]);
@@ -209,6 +210,35 @@ struct Avx2 {
   static Double fused(double a, Double b, Double sum) {
     const __m256d factor = _mm256_set1_pd(a);
     for (int k = 0; k < 4; ++k) sum.v[k] = _mm256_fmadd_pd(factor, b.v[k], sum.v[k]);
+    return sum;
+  }
+  struct HalfSingle {
+    __m256 v;
+  };
+  struct HalfDouble {
+    __m256d v[2];
+  };
+  static HalfSingle load_half(const float* x) { return {_mm256_loadu_ps(x)}; }
+  static HalfDouble load_half(const double* x) {
+    return {{_mm256_loadu_pd(x), _mm256_loadu_pd(x + 4)}};
+  }
+  static HalfSingle fill(HalfSingle, double value) {
+    return {_mm256_set1_ps(static_cast<float>(value))};
+  }
+  static HalfDouble fill(HalfDouble, double value) {
+    const __m256d x = _mm256_set1_pd(value);
+    return {{x, x}};
+  }
+  static void store(float* out, HalfSingle x) { _mm256_storeu_ps(out, x.v); }
+  static void store(double* out, HalfDouble x) {
+    for (int k = 0; k < 2; ++k) _mm256_storeu_pd(out + 4 * k, x.v[k]);
+  }
+  static HalfSingle fused(float a, HalfSingle b, HalfSingle sum) {
+    return {_mm256_fmadd_ps(_mm256_set1_ps(a), b.v, sum.v)};
+  }
+  static HalfDouble fused(double a, HalfDouble b, HalfDouble sum) {
+    const __m256d factor = _mm256_set1_pd(a);
+    for (int k = 0; k < 2; ++k) sum.v[k] = _mm256_fmadd_pd(factor, b.v[k], sum.v[k]);
     return sum;
   }
   static void turn_four(const float* from, int64_t step, float* to, int64_t to_step) {

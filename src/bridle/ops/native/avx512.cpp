@@ -148,6 +148,7 @@ struct Avx512 {
 
   // For products: sums in 24 of the 32 registers, or in 12 if a panel has one vector.
   static constexpr int kVectors = 4, kWideRows = 24, kNarrowRows = 12;
+  static constexpr bool kHalves = false;
   static Single fused(float a, Single b, Single sum) {
     return _mm512_fmadd_ps(_mm512_set1_ps(a), b, sum);
   }

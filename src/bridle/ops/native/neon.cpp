@@ -189,6 +189,7 @@ struct Neon {
 
   // For products: sums in 24 of the 32 registers.
   static constexpr int kVectors = 1, kWideRows = 6, kNarrowRows = 6;
+  static constexpr bool kHalves = false;
   static Single fused(float a, const Single& b, Single sum) {
     for (int k = 0; k < 4; ++k) sum.v[k] = vfmaq_n_f32(sum.v[k], b.v[k], a);
     return sum;

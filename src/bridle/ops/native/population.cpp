@@ -60,11 +60,12 @@ class Trainer {
   int64_t inputs(int64_t layer) const { return of_.sizes[index(layer)]; }
   int64_t outputs(int64_t layer) const { return of_.sizes[index(layer + 1)]; }
   int64_t count(int64_t layer) const { return inputs(layer) * outputs(layer); }
+  // null for averages that are not wanted
   float* weights(const std::vector<Address>& of, int64_t layer, int64_t member) const {
-    return at(of[index(layer)], member * count(layer));
+    return of.empty() ? nullptr : at(of[index(layer)], member * count(layer));
   }
   float* biases(const std::vector<Address>& of, int64_t layer, int64_t member) const {
-    return at(of[index(of_.layers() + layer)], member * outputs(layer));
+    return of.empty() ? nullptr : at(of[index(of_.layers() + layer)], member * outputs(layer));
   }
 
   Drawn mask(int64_t member, int64_t kind, int64_t stream, int64_t s) const {
