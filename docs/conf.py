@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from bridle.cli import app as command_line
 from bridle.version import __version__
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs"))
 
 project = "bridle"
 author = "The bridle developers"
@@ -58,6 +60,7 @@ html_theme = "pydata_sphinx_theme"
 html_title = "bridle"
 html_static_path = ["_static"]
 html_css_files = ["bridle.css"]
+html_js_files = [("dialects.js", {"defer": "defer"})]
 # pages that have none below them need no list of them
 html_sidebars = {name: [] for name in ("article", "install", "quickstart")}
 html_show_sourcelink = False
@@ -120,6 +123,13 @@ def command_line_page(app: Any, page: str, content: list[str]) -> None:  # noqa:
         content[0] += written.partition("\n")[2]  # the page has its own heading
 
 
+def dialect_tables(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001
+    """Put the tables of the records into their page, in both languages."""
+    from dialects_page import page as with_tables
+
+    content[0] = with_tables(page, content[0])
+
+
 def mathml(translator: Any, node: Any, *, block: bool) -> None:
     """Write a formula as MathML, which browsers show without a script or a font from elsewhere."""
     formula = tex2mathml(node.astext(), as_block=block)
@@ -132,6 +142,7 @@ def setup(app: Any) -> None:
     app.connect("include-read", links_of_included)
     app.connect("source-read", links_of_page)
     app.connect("source-read", command_line_page)
+    app.connect("source-read", dialect_tables)
     app.add_html_math_renderer(
         "mathml",
         inline_renderers=(lambda t, n: mathml(t, n, block=False), None),

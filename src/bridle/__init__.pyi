@@ -10,6 +10,7 @@ from .diagnosis import (
 )
 from .dialects import (
     DIALECTS as DIALECTS,
+    convert_dropout as convert_dropout,
     convert_strength as convert_strength,
 )
 from .errors import (

@@ -295,7 +295,16 @@ def _completed(words, shell="zsh"):
 
 def test_commands_are_completed_without_importing_what_is_slow():
     found, modules = _completed("bridle ", "bash")
-    assert found.split() == ["fit", "predict", "diagnose", "explain", "audit", "export", "demo"]
+    assert found.split() == [
+        "fit",
+        "predict",
+        "diagnose",
+        "explain",
+        "audit",
+        "export",
+        "convert",
+        "demo",
+    ]
     assert not modules & {"torch", "pandas", "numpy", "sklearn"}
 
 

@@ -6,14 +6,16 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from bridle import ElasticNet
-from bridle.dialects.convert import convert_strength
+from bridle.dialects.conventions import named
+from bridle.dialects.convert import DIALECTS, convert_strength
 from bridle.networks.objectives import OBJECTIVES
 
 CONTEXT = {"rows": 60, "learning_rate": 0.1}
+TWO = {"parts": (0.3, 0.2), "share": (0.4, 0.7)}
 VALUES = {
-    "bridle.ElasticNet": {"l1": 0.3, "l2": 0.2},
-    "keras.l1_l2": {"l1": 0.3, "l2": 0.2},
-    "sklearn.ElasticNet": {"alpha": 0.4, "l1_ratio": 0.7},
+    name: dict(zip(named(name).keys, TWO[named(name).setting.mixed], strict=True))
+    for name in DIALECTS
+    if len(named(name).keys) == 2
 }
 BOTH = "bridle.ElasticNet"
 SIDES = pytest.mark.parametrize("squared_error", ["full", "half"])

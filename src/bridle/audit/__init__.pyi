@@ -5,4 +5,5 @@ from .records import (
     Effect as Effect,
     Finding as Finding,
     NoiseSeen as NoiseSeen,
+    SettingSeen as SettingSeen,
 )

@@ -16,6 +16,7 @@ from bridle.audit.noises import audit_noises
 from bridle.audit.penalties import audit_penalties
 from bridle.audit.records import Audit
 from bridle.audit.sandbox import Loss, Sandbox
+from bridle.audit.settings import settings_of
 from bridle.audit.snapshot import Snapshot
 from bridle.errors import UsageError
 from bridle.modules.optimizers import optimizer_for
@@ -57,7 +58,7 @@ def audit(
         or ranks, if a gradient is not the derivative of the loss with the same random numbers, or
         if a parameter is not in the optimizer. It warns if biases or normalization layers are
         decayed, and if L2 passes through Adam's scaling. ``checks`` lists the checks that could not
-        be made, with the reason.
+        be made, with the reason, and ``settings`` what other libraries' settings really do.
 
     Raises
     ------
@@ -81,7 +82,9 @@ def audit(
         sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)
         sandbox.check_loss()
         whole = audit_penalties(sandbox)
+        settings = settings_of(sandbox.model, sandbox.optimizer)
         noises, part = audit_noises(sandbox, training=sandbox.model.training)
+        settings += part.settings
         whole.findings += part.findings
         whole.checks += part.checks
         no_op = {each.subject for each in whole.findings if each.kind == "no-op penalty"}
@@ -93,7 +96,13 @@ def audit(
             "loss(model, batch) uses the original model instead of its first argument, a copy: "
             "use its first argument throughout"
         )
-    return Audit(tuple(whole.effects), tuple(noises), tuple(whole.findings), tuple(whole.checks))
+    return Audit(
+        tuple(whole.effects),
+        tuple(noises),
+        tuple(whole.findings),
+        tuple(whole.checks),
+        tuple(settings),
+    )
 
 
 class _Original:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from bridle.audit.records import Check, Effect, Finding
+from bridle.audit.records import Check, Effect, Finding, SettingSeen
 from bridle.ops.sharding import full_of
 
 __all__ = ["ADAMS", "Part", "dense", "effect_of", "l2_inside_adam", "norm_of"]
@@ -32,6 +32,7 @@ class Part:
     findings: list[Finding] = field(default_factory=list)
     l2: list[tuple[str, str]] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    settings: list[SettingSeen] = field(default_factory=list)
 
 
 def dense(gradient: Tensor) -> Tensor:
@@ -56,8 +57,11 @@ def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: T
 
 def l2_inside_adam(name: str, optimizer: torch.optim.Optimizer) -> Finding:
     """Return the warning that an optimizer rescales L2."""
+    way = "use AdamW or mode='proximal'"
+    if isinstance(optimizer, torch.optim.AdamW):  # by the flag of a group
+        way = "set decoupled_weight_decay=True in its parameter group"
     message = (
         f"{type(optimizer).__name__} rescales the gradient of L2, which weakens L2 where gradients "
-        "are large: use AdamW or mode='proximal'"
+        f"are large: {way}"
     )
     return Finding("L2 inside Adam", "warn", name, message)

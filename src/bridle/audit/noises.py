@@ -14,6 +14,7 @@ from bridle.audit.noise_records import NoiseRecord, record_noises
 from bridle.audit.records import Finding, NoiseSeen
 from bridle.audit.resting import Idle, modes, why_idle
 from bridle.audit.sandbox import Sandbox
+from bridle.audit.settings import function_calls
 from bridle.audit.weight_noises import check_weight_noises
 from bridle.modules.placed import layout_of
 from bridle.modules.requests import requested_noises
@@ -70,6 +71,7 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
             name = f"{noise.where} {noise.name}"
             part.findings.append(Finding("noise inactive in training", "fail", name, message))
     part.findings += check_weight_noises(sandbox)
+    part.settings += function_calls(model, calls)
     findings, checks = check_evaluation(sandbox)
     part.findings += findings
     part.checks += checks

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import torch
-
 from bridle.audit.attached import attached_penalties
 from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam
 from bridle.audit.loss_penalties import loss_penalties
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
+from bridle.audit.settings import decay_of
 from bridle.modules.attach import decayed_biases
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.requests import requested_penalties
@@ -120,10 +119,13 @@ def _weight_decay(sandbox: Sandbox) -> Part:
         if name not in gradients:
             continue
         strength = float(group["weight_decay"])
-        decoupled = isinstance(sandbox.optimizer, torch.optim.AdamW | torch.optim.Muon)
-        decoupled = decoupled or bool(group.get("decoupled_weight_decay"))
+        setting = decay_of(sandbox.optimizer, group)
+        decoupled = bool(group.get("decoupled_weight_decay"))
+        decoupled = decoupled if setting is None else setting.coupling == "decoupled"
         measured = without[name] - with_decay[name]
-        expected = rate * strength * before[name].detach()
+        factor = 1 if setting is None or setting.factor is None else setting.factor
+        scale = 1 if setting is not None and setting.times_lr is False else rate
+        expected = scale * factor * strength * before[name].detach()
         label = f"weight_decay={strength:g} ({'decoupled' if decoupled else 'coupled'})"
         part.effects.append(effect_of(name, "weight_decay", label, measured, expected))
         part.l2.append((name, "weight_decay"))

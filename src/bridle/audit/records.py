@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["Audit", "Check", "Effect", "Finding", "NoiseSeen"]
+__all__ = ["Audit", "Check", "Effect", "Finding", "NoiseSeen", "SettingSeen"]
 
 
 @dataclass(frozen=True)
@@ -101,6 +101,28 @@ class Check:
 
 
 @dataclass(frozen=True)
+class SettingSeen:
+    """A setting of a framework in the model or its optimizer, by what it really does.
+
+    Attributes
+    ----------
+    subject : str
+        The module, or the parameter group of the optimizer.
+    setting : str
+        Its name in the records of :func:`bridle.dialects.frameworks`, such as "torch.AdamW".
+    value : str
+        The argument with its value.
+    effect : str
+        What it does, in the version that was measured.
+    """
+
+    subject: str
+    setting: str
+    value: str
+    effect: str
+
+
+@dataclass(frozen=True)
 class Audit:
     """The result of :func:`bridle.audit`.
 
@@ -111,12 +133,15 @@ class Audit:
     findings : tuple of Finding
     checks : tuple of Check
         Further checks that passed, and the checks that could not be made, with the reason.
+    settings : tuple of SettingSeen
+        The settings of other libraries that act, each by its real effect.
     """
 
     effects: tuple[Effect, ...]
     noises: tuple[NoiseSeen, ...]
     findings: tuple[Finding, ...]
     checks: tuple[Check, ...] = ()
+    settings: tuple[SettingSeen, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -138,6 +163,7 @@ class Audit:
             "noises": noises,
             "findings": [asdict(finding) for finding in self.findings],
             "checks": [asdict(check) for check in self.checks],
+            "settings": [asdict(setting) for setting in self.settings],
         }
 
     def __str__(self) -> str:
@@ -155,7 +181,8 @@ class Audit:
                 kept = "never ran" if seen.kept != seen.kept else f"{seen.kept:.3f}"
                 grid.add_row(seen.noise, seen.name, f"{seen.keep_prob:g}", kept)
             console.print(grid)
-        lines = [f"{check.outcome}: {check.check}: {check.detail}" for check in self.checks]
+        lines = [f"setting: {s.subject}: {s.setting} {s.value}: {s.effect}" for s in self.settings]
+        lines += [f"{check.outcome}: {check.check}: {check.detail}" for check in self.checks]
         lines += [f"{each.severity}: {each.subject}: {each.message}" for each in self.findings]
         for line in lines:
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from bridle.cli.audit import audit
+from bridle.cli.convert import convert
 from bridle.cli.demo import demo
 from bridle.cli.diagnose import diagnose
 from bridle.cli.explain import explain
@@ -28,6 +29,7 @@ EXAMPLES = {
     "predict": "bridle predict model.bridle table.csv",
     "diagnose": "bridle diagnose model.bridle table.csv",
     "audit": "bridle audit model.bridle",
+    "convert": 'bridle convert "torch.AdamW(weight_decay=0.1)" --to keras',
 }
 """A call of each command that needs arguments, to end the message about a wrong call."""
 
@@ -45,6 +47,7 @@ app.command()(diagnose)
 app.command()(explain)
 app.command()(audit)
 app.command()(export)
+app.command()(convert)
 app.command()(demo)
 
 

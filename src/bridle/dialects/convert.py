@@ -1,6 +1,6 @@
-"""Converts a strength between the conventions (dialects) of several libraries.
+"""Converts a strength between the conventions of several libraries.
 
-Each dialect converts its strength to and from the pair ``(l1, l2)`` of one formula::
+Each convention converts its strength to and from the pair ``(l1, l2)`` of one formula::
 
     mean data loss + l1 Σ|w| + ½ l2 Σw²
 """
@@ -9,159 +9,28 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import warnings
+from collections.abc import Mapping
 from numbers import Integral, Real
 from typing import Any
 
-from bridle.errors import UsageError, did_you_mean
+from bridle.dialects.conventions import Context, Convention, Numbers, named, names, suggestion
+from bridle.dialects.differences import lost_between
+from bridle.errors import RegularizationWarning, UsageError
 
 __all__ = ["DIALECTS", "convert_strength"]
-
-Pair = tuple[float, float]
-Numbers = tuple[float, ...]
 
 # the ratio of the other library's squared error to scikit-learn's ½ (y - ŷ)²
 SQUARED_ERRORS = {"full": 2, "half": 1}
 
-
-@dataclass(frozen=True)
-class _Context:
-    """Further quantities that a conversion may need; a dialect lists its own in ``needs``."""
-
-    rows: int
-    learning_rate: float
-    squared_error: int
+DIALECTS: tuple[str, ...]
+"""The names of the settings that :func:`convert_strength` knows: ``framework.setting``."""
 
 
-@dataclass(frozen=True)
-class _Dialect:
-    """The convention of one library for a strength."""
-
-    name: str
-    keys: tuple[str, ...]
-    parts: tuple[str, ...]
-    read: Callable[[Numbers, _Context], Pair]
-    write: Callable[[Pair, _Context], Numbers]
-    needs: tuple[str, ...] = ()
-
-
-def _scaled(
-    name: str,
-    key: str,
-    part: str,
-    ratio: Callable[[_Context], tuple[float, float]] = lambda _: (1, 1),
-    *needs: str,
-) -> _Dialect:
-    """Return a dialect with one number: ``l1`` or ``l2`` is that number times a ratio."""
-    index = ("l1", "l2").index(part)
-
-    def read(numbers: Numbers, context: _Context) -> Pair:
-        # multiply, then divide: multiplying by the quotient would round twice
-        times, over = ratio(context)
-        strength = numbers[0] * times / over
-        return (0.0, strength) if index else (strength, 0.0)
-
-    def write(pair: Pair, context: _Context) -> Numbers:
-        times, over = ratio(context)
-        return (pair[index] * over / times,)
-
-    return _Dialect(name, (key,), (part,), read, write, needs)
-
-
-def _without_half(name: str) -> _Dialect:
-    """Return a dialect with the penalty ``l1 Σ|w| + l2 Σw²``."""
-    return _Dialect(
-        name,
-        ("l1", "l2"),
-        ("l1", "l2"),
-        lambda numbers, _: (numbers[0], 2 * numbers[1]),
-        lambda pair, _: (pair[0], pair[1] / 2),
-    )
-
-
-def _read_mixed(numbers: Numbers, context: _Context) -> Pair:
-    alpha, share = context.squared_error * numbers[0], numbers[1]
-    if share > 1:
-        raise UsageError(f"l1_ratio of 'sklearn.ElasticNet' is {share}; it must be between 0 and 1")
-    return alpha * share, alpha * (1 - share)
-
-
-def _write_mixed(pair: Pair, context: _Context) -> Numbers:
-    alpha = sum(pair)
-    # at strength 0 the ratio is undefined; 0.5 is scikit-learn's default
-    return alpha / context.squared_error, pair[0] / alpha if alpha else 0.5
-
-
-def _read_inverse(numbers: Numbers, context: _Context) -> Pair:
-    if numbers[0] == 0:
-        raise UsageError(
-            f"C of 'sklearn.LogisticRegression' is {numbers[0]}, an infinite strength; "
-            "it must be above 0"
-        )
-    return 0.0, 1 / (numbers[0] * context.rows)
-
-
-def _write_inverse(pair: Pair, context: _Context) -> Numbers:
-    if pair[1] == 0:
-        raise UsageError(
-            "the strength is 0, so C = 1/0 is infinite in 'sklearn.LogisticRegression'; "
-            "set C=float('inf') there"
-        )
-    return (1 / (pair[1] * context.rows),)
-
-
-def _read_decoupled(numbers: Numbers, context: _Context) -> Pair:
-    lost = context.learning_rate * numbers[0]
-    if lost >= 1:
-        raise UsageError(
-            f"weight_decay of 'torch.AdamW' is {numbers[0]}, so each step subtracts {lost:.3g} "
-            f"times the weight; it must be below 1 / learning_rate = {1 / context.learning_rate}"
-        )
-    return 0.0, numbers[0] / (1 - lost)
-
-
-def _write_decoupled(pair: Pair, context: _Context) -> Numbers:
-    return (pair[1] / (1 + context.learning_rate * pair[1]),)
-
-
-_TABLE = {
-    dialect.name: dialect
-    for dialect in (
-        _scaled("bridle.L2", "strength", "l2"),
-        _scaled("bridle.L1", "strength", "l1"),
-        _without_half("bridle.ElasticNet"),
-        _scaled("sklearn.MLPClassifier", "alpha", "l2", lambda c: (1, c.rows), "rows"),
-        _scaled("sklearn.MLPRegressor", "alpha", "l2", lambda c: (c.squared_error, c.rows), "rows"),
-        _scaled("sklearn.Ridge", "alpha", "l2", lambda c: (c.squared_error, c.rows), "rows"),
-        _scaled("sklearn.Lasso", "alpha", "l1", lambda c: (c.squared_error, 1)),
-        _Dialect(
-            "sklearn.ElasticNet", ("alpha", "l1_ratio"), ("l1", "l2"), _read_mixed, _write_mixed
-        ),
-        _Dialect(
-            "sklearn.LogisticRegression", ("C",), ("l2",), _read_inverse, _write_inverse, ("rows",)
-        ),
-        _scaled("sklearn.SGDClassifier", "alpha", "l2"),
-        _scaled("torch.SGD", "weight_decay", "l2"),
-        _scaled("torch.Adam", "weight_decay", "l2"),
-        _scaled("torch.RMSprop", "weight_decay", "l2"),
-        _scaled("torch.Adagrad", "weight_decay", "l2"),
-        _Dialect(
-            "torch.AdamW",
-            ("weight_decay",),
-            ("l2",),
-            _read_decoupled,
-            _write_decoupled,
-            ("learning_rate",),
-        ),
-        _scaled("keras.l2", "l2", "l2", lambda _: (2, 1)),
-        _scaled("keras.l1", "l1", "l1"),
-        _without_half("keras.l1_l2"),
-    )
-}
-
-DIALECTS: tuple[str, ...] = tuple(_TABLE)
-"""The names of the dialects that :func:`convert_strength` knows."""
+def __getattr__(name: str) -> tuple[str, ...]:
+    if name == "DIALECTS":  # reads the records of all frameworks
+        return names()
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def convert_strength(
@@ -189,6 +58,15 @@ def convert_strength(
       then bridle's Euclidean proximal step ``w / (1 + η λ)`` (Loshchilov & Hutter 2019)
     - ``keras.l2``: λ = 2 l2; ``keras.l1``: l1; ``keras.l1_l2`` {"l1", "l2"}: λ = 2 l2
 
+    The other dialects are settings of the records that :func:`bridle.dialects.frameworks` returns.
+    A decoupled decay that is not multiplied by the learning rate is λ = d / (η (1 - d)). Two
+    settings with the same formula convert without rounding, and need neither rows nor learning
+    rate.
+
+    A ``RegularizationWarning`` says what no number can express: that Adam rescales a coupled decay
+    and the other optimizer does not, or that L1 gives exact zeros in one library and not in the
+    other. :func:`bridle.dialects.translate` lists all that differs.
+
     Parameters
     ----------
     value : float or mapping of str to float
@@ -196,15 +74,15 @@ def convert_strength(
     source, target : str
         Two of ``DIALECTS``. Both must use the same data loss.
     rows : int, optional
-        The number of rows that scikit-learn divides by: the batch size for the stochastic solvers
-        of MLPClassifier and MLPRegressor, otherwise the number of training rows. Ignored by the
-        other dialects.
+        The number of rows that a library such as scikit-learn divides by: the batch size for the
+        stochastic solvers of MLPClassifier and MLPRegressor, otherwise the number of training rows.
+        Ignored by the other dialects.
     learning_rate : float, optional
-        AdamW's learning rate. Ignored by the other dialects.
+        The learning rate of a decoupled decay, such as AdamW's. Ignored by the other dialects.
     squared_error : {"full", "half"}
         The regression loss of the library that is not scikit-learn: the mean of (y - ŷ)², as in
         bridle, torch's MSELoss and Keras, or half of it, as in scikit-learn. It only affects
-        scikit-learn's MLPRegressor, Ridge, Lasso and ElasticNet.
+        settings that fix the loss, such as scikit-learn's MLPRegressor, Ridge and Lasso.
 
     Returns
     -------
@@ -228,8 +106,42 @@ def convert_strength(
     {'alpha': 0.5, 'l1_ratio': 0.5}
     """
     read, write = _dialect("source", source), _dialect("target", target)
-    context = _context((read, write), rows, learning_rate, squared_error)
-    pair = read.read(_numbers(read, value), context)
+    converted = convert_between(read, write, value, rows, learning_rate, squared_error)
+    for sentence in lost_between(read, write, has_l1(read, value)):
+        warnings.warn(sentence, RegularizationWarning, stacklevel=2)
+    return converted
+
+
+def convert_between(
+    read: Convention,
+    write: Convention,
+    value: float | Mapping[str, float],
+    rows: int | None,
+    learning_rate: float | None,
+    squared_error: str,
+) -> float | dict[str, float]:
+    """Convert a strength between two conventions, as :func:`convert_strength` does."""
+    numbers = _numbers(read, value)
+    same = read.form == write.form  # the number then needs neither rows nor a learning rate
+    context = _context(() if same else (read, write), rows, learning_rate, squared_error)
+    if same and learning_rate is None and "learning_rate" in read.needs:
+        written = numbers
+    else:
+        written = _through_pair(read, write, value, numbers, context)
+        written = numbers if same else written
+    return written[0] if len(write.keys) == 1 else dict(zip(write.keys, written, strict=True))
+
+
+def has_l1(read: Convention, value: float | Mapping[str, float]) -> bool:
+    """Whether a strength has an L1 part."""
+    return "l1" in read.parts and all(_numbers(read, value)[:1])
+
+
+def _through_pair(
+    read: Convention, write: Convention, value: object, numbers: Numbers, context: Context
+) -> Numbers:
+    source, target = read.name, write.name
+    pair = read.read(numbers, context)
     for part, strength in zip(("l1", "l2"), pair, strict=True):
         if strength and part not in write.parts:
             raise UsageError(
@@ -242,21 +154,20 @@ def convert_strength(
             f"the strength {value!r} of {source!r} has no finite value in {target!r}; "
             "choose one that is nearer to 1"
         )
-    return written[0] if len(write.keys) == 1 else dict(zip(write.keys, written, strict=True))
+    return written
 
 
-def _dialect(role: str, name: str) -> _Dialect:
-    if name not in _TABLE:
-        # suggest 'sklearn.Ridge' for "Ridge", whatever the edit distance
-        ends = [known for known in _TABLE if known.endswith(f".{name}")]
-        hint = did_you_mean(str(ends[0] if ends else name), _TABLE)
+def _dialect(role: str, name: str) -> Convention:
+    found = named(name) if isinstance(name, str) else None
+    if found is None:
+        hint = suggestion(str(name))
         raise UsageError(f"the {role} is {name!r}, which is not a known dialect; {hint}")
-    return _TABLE[name]
+    return found
 
 
 def _context(
-    dialects: tuple[_Dialect, ...], rows: object, learning_rate: object, squared_error: str
-) -> _Context:
+    dialects: tuple[Convention, ...], rows: object, learning_rate: object, squared_error: str
+) -> Context:
     """Check the arguments that the dialects need, and return them; missing ones become 1."""
     for dialect in dialects:
         if "rows" in dialect.needs and rows is None:
@@ -273,10 +184,10 @@ def _context(
         raise UsageError(f"learning_rate is {learning_rate!r}; it must be above 0")
     if squared_error not in SQUARED_ERRORS:
         raise UsageError(f"squared_error is {squared_error!r}; it must be 'full' or 'half'")
-    return _Context(int(count), rate, SQUARED_ERRORS[squared_error])
+    return Context(int(count), rate, SQUARED_ERRORS[squared_error])
 
 
-def _numbers(dialect: _Dialect, value: object) -> Numbers:
+def _numbers(dialect: Convention, value: object) -> Numbers:
     """Return a value's numbers in the order of the dialect's keys."""
     if len(dialect.keys) == 1:
         return (_number(f"{dialect.keys[0]} of {dialect.name!r}", value),)
