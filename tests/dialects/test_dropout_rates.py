@@ -64,7 +64,7 @@ def test_torch_and_bridle_drop_the_same_share():
 def test_what_a_rate_cannot_express_is_said():
     inverted, classic = _setting(), _setting(scaling="classic")
     (said,) = lost_in_dropout(0.5, "a", inverted, "b", classic)
-    assert "'inverted' scaling and b 'classic'" in said
+    assert "a multiplies what it keeps by 1 / keep in training, and b does not scale" in said
     (said,) = lost_in_dropout(1.0, "a", inverted, "b", _setting(rate_one="identity"))
     assert "at rate 1 of b nothing is dropped" in said
     with pytest.raises(UsageError, match="'b' refuses to drop everything"):
@@ -74,7 +74,7 @@ def test_what_a_rate_cannot_express_is_said():
         assert convert_dropout(0.5, "torch", "keras") == 0.5
     names = {each.scaling: name for name, each in DROPOUTS if each.noise == "bernoulli"}
     if "classic" in names:
-        with pytest.warns(RegularizationWarning, match="'inverted' scaling and .* 'classic'"):
+        with pytest.warns(RegularizationWarning, match="and .* does not scale in training"):
             convert_dropout(0.5, "torch", names["classic"])
 
 

@@ -44,7 +44,7 @@ from bridle.dialects import translate
             "bridle.Dropout(drop_prob=0.2, scaling='classic')",
             "torch",
             "torch.nn.Dropout(p=0.2)",
-            ["'classic' scaling", "multiplies what it keeps by 1 / keep"],
+            ["multiplies by keep at prediction", "multiplies what it keeps by 1 / keep"],
         ),
         (
             "torch.Dropout2d(0.1)",

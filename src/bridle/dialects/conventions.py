@@ -115,6 +115,8 @@ def _reason(setting: Setting) -> str:
         return ""
     if not isinstance(setting, PenaltySetting):
         return "it is no penalty and no weight decay"
+    if setting.of != "weights":
+        return f"it penalizes {setting.of} and no weights of a network"
     if setting.norm not in {"l1", "l2", "elastic"}:
         return "its penalty is neither Σ|w| nor Σw²"
     if setting.reduction == "mean":

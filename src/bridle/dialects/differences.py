@@ -79,8 +79,6 @@ def differences(source: str, a: Setting, target: str, b: Setting) -> tuple[str, 
 def _dropout(source: str, a: DropoutSetting, target: str, b: DropoutSetting) -> Iterator[str]:
     if a.probability != b.probability:
         yield f"{b.argument} of {target} is the probability to {b.probability}"
-    if a.scaling != b.scaling:
-        yield f"{target} {_SCALINGS[b.scaling]}; {source} {_SCALINGS[a.scaling]}"
     switch = f" ({b.switch})" if b.switch else ""
     if b.fresh == "active":
         same = ", as in " + source if a.fresh == "active" else ""
@@ -96,14 +94,6 @@ def _dropout(source: str, a: DropoutSetting, target: str, b: DropoutSetting) -> 
     whole = {"channels", "rows", "all"}
     if b.mask_axes in whole and a.mask_axes in whole and b.mask_axes != a.mask_axes:
         yield f"{target} draws its mask over {b.mask_axes}, and {source} over {a.mask_axes}"
-
-
-_SCALINGS = {
-    "inverted": "multiplies what it keeps by 1 / keep in training",
-    "classic": "does not scale in training and multiplies by keep at prediction",
-    "none": "scales neither in training nor at prediction",
-    "other": "scales in its own way",
-}
 
 
 def _parameters(source: str, a: Setting, target: str, b: Setting) -> Iterator[str]:

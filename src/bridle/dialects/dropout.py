@@ -110,6 +110,15 @@ DROPPED = {
 """What each noise drops, in words."""
 
 
+SCALINGS = {
+    "inverted": "multiplies what it keeps by 1 / keep in training",
+    "classic": "does not scale in training and multiplies by keep at prediction",
+    "none": "scales neither in training nor at prediction",
+    "other": "scales in its own way",
+}
+"""What each scaling does, in words."""
+
+
 def lost_in_dropout(
     number: float, source: str, read: DropoutSetting, target: str, write: DropoutSetting
 ) -> list[str]:
@@ -117,8 +126,8 @@ def lost_in_dropout(
     lost = []
     if read.scaling != write.scaling:
         lost.append(
-            f"{source} has {read.scaling!r} scaling and {target} {write.scaling!r}, so that values "
-            "have another size in training or at prediction; scale the outgoing weights"
+            f"{source} {SCALINGS[read.scaling]}, and {target} {SCALINGS[write.scaling]}: scale the "
+            "outgoing weights, or train again"
         )
     dropped = number if write.probability == "drop" else 1 - number
     one = write.rate_one

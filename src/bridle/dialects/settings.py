@@ -23,7 +23,7 @@ __all__ = [
     "checked",
 ]
 
-WRITING = {"family", "mixed", "noise", "squared_error", "switch", "exclude_with"}
+WRITING = {"family", "of", "mixed", "noise", "squared_error", "switch", "exclude_with"}
 WRITING |= {f"{of}_argument" for of in ("axes", "lr", "opposite", "second")}
 """Fields that say how a setting is written or found, and make no claim."""
 
@@ -238,6 +238,8 @@ class PenaltySetting(_OnParameters):
     """For "elastic" the argument of the L2 part, or of the share of L1."""
     mixed: str | None = _one_of("parts", "share")
     """For "elastic" whether the arguments are two strengths, or a strength and L1's share."""
+    of: str = _one_of("weights", "leaves", default="weights")
+    """What is penalized; the leaves of trees are not converted to weights of networks."""
     inverse: bool | None = _flag()
     """Whether the strength is one over the argument."""
     reduction: str | None = _one_of("sum", "mean")

@@ -275,15 +275,15 @@ def _untranslated(read: Recipe) -> list[str]:
 def _line(
     setting: Setting, values: dict[str, float], rate: object, name: str, notes: list[str]
 ) -> str:
-    if setting.template is not None:
-        return setting.template.format(value=next(iter(values.values())), lr=rate)
-    signature = setting.signature
     given: dict[str, object] = {}
     lr = getattr(setting, "lr_argument", None)
     if rate is not None and lr is not None:
         given[lr] = rate
     elif rate is not None:
         notes.append(f"{name} has no learning rate; set {rate!r} in the optimizer there")
+    if setting.template is not None:
+        return setting.template.format(value=next(iter(values.values())), lr=rate)
+    signature = setting.signature
     given |= values
     parts = []
     for place, argument in enumerate(signature.arguments):
