@@ -183,7 +183,7 @@ def searches(threads: int) -> None:
     """Print the time and the validation score of searches over the candidates, on credit-g."""
     X, y = table("credit-g", None)
     folds = StratifiedKFold(5)
-    runs = {
+    runs: dict[str, Callable[[], Any]] = {
         "scikit-learn, GridSearchCV": lambda: GridSearchCV(
             neural_network.MLPClassifier(random_state=0), GRID, cv=folds
         ),
