@@ -41,7 +41,7 @@ class Framework:
     measured: date
     """When."""
     by: str
-    """The script in ``dialects/measure`` that measures the record, or "reading"."""
+    """The script in ``dialects/measure`` that measured it; "tests" for bridle, or "reading"."""
     surprise: str
     """One sentence: what surprises most."""
     surprise_zh: str
@@ -143,8 +143,10 @@ def _framework(
             raise DataError(f"{where}: {key} is {data[key]!r}; it must be text")
     if data["name"] != name:
         raise DataError(f"{where}: name is {data['name']!r}; it must be {name!r}, as the file's")
-    if data["by"] != "reading" and not re.fullmatch(r"\w+\.(py|sh|R|js)", data["by"]):
-        raise DataError(f"{where}: by is {data['by']!r}; it must be a script's name or 'reading'")
+    if not re.fullmatch(r"reading|tests|\w+\.(py|sh|R|js)", data["by"]):
+        raise DataError(
+            f"{where}: by is {data['by']!r}; it must be a script's name, 'tests' or 'reading'"
+        )
     if type(data.get("measured")) is not date:
         raise DataError(f"{where}: measured is {data.get('measured')!r}; it must be a date")
     aliases = data.pop("aliases", [])
