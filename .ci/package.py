@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 # where the wheel has what the source tree has elsewhere
-PACKAGES = {"src/bridle/": "bridle/", "examples/": "bridle/examples/"}
+PACKAGES = {"src/bridle/": "bridle/", "examples/": "bridle/examples/", "docs/live/": "bridle/live/"}
 COMPILED = (".cpp", ".h")
 
 

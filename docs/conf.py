@@ -137,8 +137,17 @@ def mathml(translator: Any, node: Any, *, block: bool) -> None:
     raise SkipNode
 
 
+def live_page(app: Any, exception: Exception | None) -> None:
+    """Copy the live page, which is no page of Sphinx, to ``live/`` of the site."""
+    if exception is None and app.builder.format == "html":
+        target = Path(app.outdir) / "live" / "index.html"
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes((ROOT / "docs" / "live" / "index.html").read_bytes())
+
+
 def setup(app: Any) -> None:
     """Register what this site adds to Sphinx."""
+    app.connect("build-finished", live_page)
     app.connect("include-read", links_of_included)
     app.connect("source-read", links_of_page)
     app.connect("source-read", command_line_page)

@@ -1,27 +1,42 @@
-"""``bridle demo``, and its example table."""
+"""``bridle demo``, and the files that it comes with."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import typer
 
 from bridle.cli.options import AsJson, Quiet
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print
 from bridle.errors import DataError
 
-__all__ = ["demo", "example_table"]
+__all__ = ["demo", "example_table", "live_page"]
 
 
 def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run `bridle fit` on the example table that comes with bridle: German credit data."""
     fit_and_print(example_table(), "class", None, ReportOutput(), as_json=as_json, quiet=quiet)
+    if not (as_json or quiet):
+        typer.echo(
+            f"to see regularizers act while a network trains, open {live_page()} in a browser"
+        )
 
 
 def example_table() -> Path:
     """Return the path of the German credit table, in an installation or a checkout."""
+    return _shipped("examples/credit-g.csv", "examples/credit-g.csv")
+
+
+def live_page() -> Path:
+    """Return the path of the live page, in an installation or a checkout."""
+    return _shipped("live/index.html", "docs/live/index.html")
+
+
+def _shipped(installed: str, in_checkout: str) -> Path:
     package = Path(__file__).resolve().parents[1]
-    places = (package / "examples", package.parents[1] / "examples")
+    places = (package / installed, package.parents[1] / in_checkout)
     for place in places:
-        if (place / "credit-g.csv").is_file():
-            return place / "credit-g.csv"
-    raise DataError(f"credit-g.csv is not in {str(places[0])!r}; reinstall bridle")
+        if place.is_file():
+            return place
+    raise DataError(f"{places[0].name} is not in {str(places[0].parent)!r}; reinstall bridle")
