@@ -89,7 +89,7 @@ def test_claims_of_a_record():
         ('title = "Toy"', "title = 1", "toy.toml: title is 1; it must be text"),
         ('title = "Toy"', "title =", "toy.toml: Invalid value"),
         ('name = "toy"', 'name = "joy"', "name is 'joy'; it must be 'toy'"),
-        ('by = "toy.py"', 'by = "me"', "by is 'me'; it must be a script's name or 'reading'"),
+        ('by = "toy.py"', 'by = "me"', "by is 'me'; it must be a script's name, 'tests'"),
         ("measured = 2026-11-30", "measured = 3", "measured is 3; it must be a date"),
         ('title = "Toy"', 'title = "T"\nnote = "x"', "'note' is not a key; there are name, title"),
         ('title = "Toy"', 'title = "T"\naliases = "x"', "aliases is 'x'; it must be a list"),
