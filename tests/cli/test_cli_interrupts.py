@@ -1,7 +1,5 @@
 """An interrupt of any command: one sentence on what was written, and the exit code 130."""
 
-import subprocess
-import sys
 from importlib import import_module
 
 import numpy as np
@@ -96,7 +94,8 @@ def test_an_interrupted_ablation_is_told(interrupted, tmp_path):
 
 def test_an_interrupted_fit_has_no_ablation(bridle, place, monkeypatch, tmp_path):
     monkeypatch.chdir(place)
-    monkeypatch.setattr("bridle.networks.training.EagerAdam", _interrupting_adam(6))
+    for name, steps in _interrupting(6).items():  # without compiled kernels, the second
+        monkeypatch.setattr(f"bridle.networks.training.{name}", steps)
     monkeypatch.setattr("bridle.report.write.ablate", None)  # cannot be called
     out, page = tmp_path / "m.bridle", tmp_path / "r.html"
     options = ("--epochs", "40000", "--patience", "0", "--out", out, "--report", page)
@@ -109,9 +108,18 @@ def test_an_interrupted_fit_has_no_ablation(bridle, place, monkeypatch, tmp_path
     assert bridle("predict", out, "t.csv").code == 0
 
 
-def _interrupting_adam(at):
-    """Return an optimizer of which one step is interrupted."""
+def _interrupting(at):
+    """Return steps of which one epoch is interrupted: compiled ones, or torch's."""
     from bridle.networks import training
+
+    class Steps(training.CompiledSteps):
+        epochs = 0
+
+        def epoch(self, *rest):
+            Steps.epochs += 1
+            if Steps.epochs == at:
+                raise KeyboardInterrupt
+            super().epoch(*rest)
 
     class Adam(training.EagerAdam):
         steps = 0
@@ -122,69 +130,4 @@ def _interrupting_adam(at):
                 raise KeyboardInterrupt
             return super().step(*rest)
 
-    return Adam
-
-
-NOTHING = "bridle: interrupted before there was a result, so nothing was written; run it again"
-
-
-@pytest.mark.parametrize(
-    ("where", "call", "told"),
-    [
-        ("bridle.diagnosis.diagnose", ("diagnose", "m.bridle", "t.csv"), NOTHING),
-        ("bridle.cli.reading.tell", ("predict", "m.bridle", "t.csv"), NOTHING),
-        ("bridle.models.audit.audit_model", ("audit", "m.bridle"), NOTHING),
-        (
-            "bridle.models.export.onnx_model.to_onnx",
-            ("export", "m.bridle", "--onnx", "x"),
-            NOTHING,
-        ),
-        ("bridle.search.search.build_result", (*FIT[:-2], "--configurations", "9"), NOTHING),
-        (
-            "bridle.cli.printing.show_diagnosis",
-            (*DIAGNOSE, "--report", "r.html"),
-            "bridle: interrupted: the result was not printed to its end; no report was written",
-        ),
-        (
-            "bridle.report.write.report_of",
-            (*DIAGNOSE, "--report", "r.html"),
-            "bridle: interrupted: the result was printed; no report was written",
-        ),
-        (
-            "bridle.models.atomic_write.write_atomically",
-            ("predict", "m.bridle", "t.csv", "--out", "p.csv"),
-            NOTHING,
-        ),
-    ],
-)
-def test_an_interrupt_of_each_command(interrupted, place, where, call, told):
-    assert interrupted(where, *call) == told
-    assert sorted(item.name for item in place.iterdir()) == ["m.bridle", "t.csv"]
-
-
-@pytest.mark.parametrize(
-    "where", ["bridle.search.search.build_result", "bridle.search.engine.run_job"]
-)
-def test_an_interrupted_search_that_is_recorded_says_how_to_continue(interrupted, where, tmp_path):
-    call = (*FIT[:-2], "--configurations", "9", "--folds", "2", "--run", tmp_path / "run")
-    told = interrupted(where, *call)
-    assert told.endswith(f"recorded in {tmp_path / 'run'}: continue it with --resume")
-
-
-def test_an_interrupt_while_the_program_is_imported(tmp_path):
-    """As a program of its own, interrupted in the import of its first command."""
-    code = (
-        "import builtins, os, signal, sys\n"
-        "from bridle.__main__ import main\n"
-        "real = builtins.__import__\n"
-        "def slow(name, *rest):\n"
-        "    if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return real(name, *rest)\n"
-        "builtins.__import__ = slow\n"
-        "main()\n"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", code, "--version"], capture_output=True, text=True, timeout=60
-    )
-    assert (ran.returncode, ran.stdout) == (130, "")
-    assert ran.stderr == "bridle: interrupted; run it again\n"
+    return {"CompiledSteps": Steps, "EagerAdam": Adam}

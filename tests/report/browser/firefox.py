@@ -51,6 +51,10 @@ class Firefox:
         self.version = found["capabilities"]["browserVersion"]
         self.call("WebDriver:SetTimeouts", {"script": 1000 * (ANSWER_S - 10)})
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._socket.close()
+
     def call(self, command: str, parameters: dict | None = None):
         """Send a command, and return its result."""
         self._id += 1
@@ -168,9 +172,13 @@ def running_firefox():
         command = [firefox(), "--headless", "--no-remote", "--profile", folder, "--marionette"]
         command += ["--remote-allow-system-access"]  # for the sizes, the scheme and the console
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        found = None
         try:
-            yield Firefox(_port(profile, process))
+            found = Firefox(_port(profile, process))
+            yield found
         finally:
+            if found is not None:
+                found.close()
             process.terminate()
             try:
                 process.wait(20)
@@ -222,16 +230,17 @@ def _said(started: Firefox) -> str:
 
 def _pointer(started: Firefox) -> str:
     """Move the pointer over the first chart, a line at a time, until it says something."""
-    left, top, width, height = started.run(
+    left, top, width, height, inner = started.run(
         "const tip = document.getElementById('tip'); window.said = '';"
         "new MutationObserver(() => { if (!tip.hidden) window.said ||= tip.innerText; })"
         ".observe(tip, {attributes: true, childList: true});"
         "const chart = document.querySelector('.chart'); chart.scrollIntoView({block: 'center'});"
         "const box = chart.getBoundingClientRect();"
-        "return [box.left, box.top, box.width, box.height]"
+        "return [box.left, box.top, box.width, box.height, innerWidth]"
     )
     for down in range(4, int(height), 8):
-        started.move(*((left + width * at / 100, top + down) for at in range(10, 100, 4)))
+        places = (left + width * at / 100 for at in range(10, 100, 4))
+        started.move(*((each, top + down) for each in places if 0 <= each < inner))
         if said := started.run("return window.said"):
             return said
     return ""

@@ -17,7 +17,7 @@ import torch
 
 from bridle.ops.masks import address_of, keep_mask, normals, uniforms
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "live"
 ROOT = HERE.parents[1]
 LIVE = ROOT / "docs" / "live"
 NODE = shutil.which("node")
