@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { decode, encode } from "../../docs/live/modules/config.js";
 import { coAdaptation, gap, wilson, zeros } from "../../docs/live/modules/measures.js";
-import { createNetwork, PLAIN, predict, trainStep } from "../../docs/live/modules/network.js";
+import { createNetwork, predict, trainStep } from "../../docs/live/modules/network.js";
 import { Session } from "../../docs/live/modules/session.js";
+import { PLAIN } from "../../docs/live/modules/settings.js";
 import { TEXTS } from "../../docs/live/modules/text.js";
 
 const close = (found, wanted, within) => assert.ok(Math.abs(found - wanted) < within, `${found}, not ${wanted}`);

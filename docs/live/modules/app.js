@@ -1,9 +1,8 @@
 // The page: controls, pictures, tour and link. Training is in the worker.
 
 import { decode, encode, RULE_VALUES, SHARED_VALUES } from "./config.js";
-import { PLAIN } from "./network.js";
 import { drawCurve, drawFeatures, drawHistogram, drawMap, drawMasks, readTheme } from "./plots.js";
-import { NAMES, SHARED } from "./session.js";
+import { NAMES, PLAIN, SHARED } from "./settings.js";
 import { TEXTS } from "./text.js";
 import { TOUR } from "./tour.js";
 
@@ -203,7 +202,7 @@ function draw(found) {
     const top = Math.max(1, ...curve.map((each) => Math.min(each.fresh.loss, 4)));
     drawCurve(parts.loss, curve, theme, { value: (part) => part.loss, top });
     drawCurve(parts.accuracy, curve, theme, { value: (part) => part.right / part.rows, top: 1, percent: true });
-    drawHistogram(parts.weights, histogram, theme);
+    drawHistogram(parts.weights, histogram, point.zeros, theme);
     drawMasks(parts.masks, masks, theme);
     const both = (form) => `${say("training")} ${form(point.training)} · ${say("fresh")} ${form(point.fresh)}`;
     parts.lossLine.textContent = both((part) => part.loss.toFixed(3));

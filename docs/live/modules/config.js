@@ -1,8 +1,6 @@
 // The settings with their ranges, and the link that holds them all.
 
-import { SETS } from "./data.js";
-import { PLAIN } from "./network.js";
-import { NAMES, SHARED } from "./session.js";
+import { NAMES, PLAIN, SETS, SHARED } from "./settings.js";
 
 const powers = (from, to) => [0, ...Array.from({ length: 3 * (to - from) + 1 }, (_, i) => {
   const exact = 10 ** (from + i / 3);

@@ -3,15 +3,7 @@
 
 import { DIGITS, LABELS } from "./digits.js";
 import { normals, uniforms } from "./philox.js";
-
-export const STOP_ROWS = 250;
-export const NEW_ROWS = 500;
-
-/** Streams of the numbers that make a row, and its first address in each part. */
-const PLACE = 2000, NOISE = 2001, FLIP = 2002, ORDER = 2003;
-const FIRST = { training: 0, stopping: 100000, fresh: 200000 };
-
-export const SETS = ["moons", "spirals", "random", "digits"];
+import { DIGIT_ROWS, DIGIT_STARTS, FIRST, ROWS, STREAMS } from "./settings.js";
 
 /** Inputs and classes of a data set. */
 export function shapeOf(name) {
@@ -19,8 +11,8 @@ export function shapeOf(name) {
 }
 
 function planeRow(name, seed, row, noise) {
-  const u = uniforms(seed, PLACE, 0, row, 2);
-  const drawn = normals(seed, NOISE, 0, row, 2);
+  const u = uniforms(seed, STREAMS.place, 0, row, 2);
+  const drawn = normals(seed, STREAMS.noise, 0, row, 2);
   const label = row % 2;
   let x, y;
   if (name === "moons") {
@@ -44,21 +36,22 @@ function plane(name, seed, part, rows, noise, flip) {
     const found = planeRow(name, seed, row, noise);
     x[2 * i] = found[0];
     x[2 * i + 1] = found[1];
-    y[i] = uniforms(seed, FLIP, 0, row, 1)[0] < flip ? 1 - found[2] : found[2];
+    y[i] = uniforms(seed, STREAMS.flip, 0, row, 1)[0] < flip ? 1 - found[2] : found[2];
   }
   return { x, y, rows };
 }
 
-function digits(seed, part, start, rows, noise, flip) {
+function digits(seed, part, rows, noise, flip) {
+  const start = DIGIT_STARTS[part];
   const x = new Float32Array(64 * rows), y = new Uint8Array(rows);
   for (let i = 0; i < rows; i++) {
     const row = FIRST[part] + i;
-    const drawn = normals(seed, NOISE, 0, row, 64);
+    const drawn = normals(seed, STREAMS.noise, 0, row, 64);
     for (let j = 0; j < 64; j++) {
       const value = parseInt(DIGITS[64 * (start + i) + j], 32) / 16;
       x[64 * i + j] = value + noise * drawn[j];
     }
-    const u = uniforms(seed, FLIP, 0, row, 2);
+    const u = uniforms(seed, STREAMS.flip, 0, row, 2);
     const label = Number(LABELS[start + i]);
     y[i] = u[0] < flip ? (label + 1 + Math.floor(9 * u[1])) % 10 : label;
   }
@@ -70,23 +63,17 @@ function digits(seed, part, start, rows, noise, flip) {
  * @param {{data: string, seed: number, rows: number, noise: number, flip: number}} config
  */
 export function makeData({ data, seed, rows, noise, flip }) {
-  if (data === "digits") {
-    const first = 700 - NEW_ROWS - 50;
-    return {
-      training: digits(seed, "training", 0, Math.min(rows, first), noise, flip),
-      stopping: digits(seed, "stopping", first, 50, noise, flip),
-      fresh: digits(seed, "fresh", 700 - NEW_ROWS, NEW_ROWS, noise, flip),
-    };
-  }
-  return {
-    training: plane(data, seed, "training", rows, noise, flip),
-    stopping: plane(data, seed, "stopping", STOP_ROWS, noise, flip),
-    fresh: plane(data, seed, "fresh", NEW_ROWS, noise, flip),
-  };
+  const counts = data === "digits"
+    ? { training: Math.min(rows, DIGIT_STARTS.stopping), ...DIGIT_ROWS }
+    : { training: rows, ...ROWS };
+  const make = data === "digits" ? digits : (...rest) => plane(data, ...rest);
+  return Object.fromEntries(
+    Object.entries(counts).map(([part, count]) => [part, make(seed, part, count, noise, flip)]),
+  );
 }
 
 /** The order of the rows in an epoch: by their uniform numbers. */
 export function orderOf(seed, epoch, rows) {
-  const u = uniforms(seed, ORDER, epoch, 0, rows);
+  const u = uniforms(seed, STREAMS.order, epoch, 0, rows);
   return Array.from(u.keys()).sort((a, b) => u[a] - u[b] || a - b);
 }

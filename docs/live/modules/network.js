@@ -3,15 +3,7 @@
 // addresses, the gradient of the mean cross-entropy, and the proximal step of the penalties.
 
 import { keepMask, normals, RESOLUTION, thresholdOf } from "./philox.js";
-
-/** Stream of the initial weights; streams 2 l and 2 l + 1 are the masks of layer l. */
-const START = 1000;
-
-/** The regularizers of a network; these values switch everything off. */
-export const PLAIN = Object.freeze({
-  l1: 0, l2: 0, net1: 0, net2: 0, keep: 1, inputKeep: 1, connectKeep: 1,
-  scaling: "inverted", maxNorm: 0, patience: 0,
-});
+import { STREAMS } from "./settings.js";
 
 /** Initial weights (He et al. 2015) as a pure function of the seed; biases are zero. */
 export function createNetwork(sizes, seed) {
@@ -21,7 +13,7 @@ export function createNetwork(sizes, seed) {
     const weight = new Float32Array(fanIn * fanOut);
     const deviation = Math.fround(Math.sqrt(2 / fanIn));
     for (let row = 0; row < fanIn; row++) {
-      const drawn = normals(seed, START + layer, 0, row, fanOut);
+      const drawn = normals(seed, STREAMS.weights + layer, 0, row, fanOut);
       for (let unit = 0; unit < fanOut; unit++) weight[row * fanOut + unit] = drawn[unit] * deviation;
     }
     weights.push(weight);
@@ -174,52 +166,50 @@ function penalize(weight, fanIn, fanOut, rate, rule) {
   }
 }
 
-/**
- * Outputs with noise off. With inverted scaling nothing is done; with classic scaling units and
- * weights are multiplied by their keep probability.
- * @param {number} [removed] a unit of the first hidden layer that is set to zero, or several
- */
-export function predict(network, x, rows, rule, removed = []) {
-  const { sizes, weights, biases } = network;
-  const classic = rule.scaling === "classic";
+/** Outputs with these weights, without masks; `removed` units of the first hidden layer are zero. */
+function outputsOf(network, x, rows, weightOf, removed = []) {
+  const { sizes, biases } = network;
   let hidden = x;
-  for (let layer = 0; layer < weights.length; layer++) {
-    const [fanIn, fanOut] = [sizes[layer], sizes[layer + 1]];
-    let factor = 1;
-    if (classic) factor = drawnKeep(layer ? rule.keep : rule.inputKeep) * drawnKeep(rule.connectKeep);
-    let weight = weights[layer];
-    if (factor !== 1) weight = weight.map((w) => w * factor);
+  for (let layer = 0; layer < biases.length; layer++) {
+    const fanIn = sizes[layer];
     if (layer === 1) {
       for (const unit of removed) {
         for (let row = 0; row < rows; row++) hidden[row * fanIn + unit] = 0;
       }
     }
-    hidden = affine(hidden, rows, weight, biases[layer], fanIn, fanOut);
-    if (layer + 1 < weights.length) relu(hidden);
+    hidden = affine(hidden, rows, weightOf(layer), biases[layer], fanIn, sizes[layer + 1]);
+    if (layer + 1 < biases.length) relu(hidden);
   }
   return hidden;
 }
 
+/**
+ * Outputs with noise off. With inverted scaling nothing is done; with classic scaling units and
+ * weights are multiplied by their keep probability.
+ * @param {number[]} [removed] units of the first hidden layer that are set to zero
+ */
+export function predict(network, x, rows, rule, removed) {
+  const weightOf = (layer) => {
+    const weight = network.weights[layer];
+    if (rule.scaling !== "classic") return weight;
+    const factor = drawnKeep(layer ? rule.keep : rule.inputKeep) * drawnKeep(rule.connectKeep);
+    return weight.map((w) => w * factor);
+  };
+  return outputsOf(network, x, rows, weightOf, removed);
+}
+
 /** Outputs of subnetwork k: the masks of training step k, row 0, for all rows. */
 export function subnetwork(network, x, rows, rule, k) {
-  const { sizes, weights, biases, seed } = network;
-  let hidden = x;
-  for (let layer = 0; layer < weights.length; layer++) {
+  const { sizes, weights, seed } = network;
+  const weightOf = (layer) => {
     const [fanIn, fanOut] = [sizes[layer], sizes[layer + 1]];
     const keep = layer ? rule.keep : rule.inputKeep;
     const units = factors(seed, 2 * layer, k, 1, fanIn, keep, rule.scaling);
     const masked = factors(seed, 2 * layer + 1, k, 1, fanIn * fanOut, rule.connectKeep, rule.scaling);
-    const weight = weights[layer].slice();
-    times(weight, masked);
-    if (units) {
-      for (let i = 0; i < fanIn; i++) {
-        for (let j = 0; j < fanOut; j++) weight[i * fanOut + j] *= units[i];
-      }
-    }
-    hidden = affine(hidden, rows, weight, biases[layer], fanIn, fanOut);
-    if (layer + 1 < weights.length) relu(hidden);
-  }
-  return hidden;
+    const weight = times(weights[layer].slice(), masked);
+    return units ? weight.map((w, at) => w * units[Math.floor(at / fanOut)]) : weight;
+  };
+  return outputsOf(network, x, rows, weightOf);
 }
 
 /** Softmax of each row, in double precision. */

@@ -1,7 +1,7 @@
 // Canvas drawings. A plot library redraws through the DOM and misses 60 frames with eight plots, and
 // none draws decision maps or weights as pictures; each plot here is one small function.
 
-import { GRID, SPAN } from "./snapshot.js";
+import { GRID, SPAN } from "./settings.js";
 
 const EDGE = 0.96 * SPAN;
 
@@ -137,7 +137,7 @@ export function drawCurve(canvas, curve, theme, { value, top, percent }) {
 }
 
 /** The weights by value; exact zeros stand apart as a spike. */
-export function drawHistogram(canvas, { counts, zero, limit }, theme) {
+export function drawHistogram(canvas, { counts, limit }, zero, theme) {
   const { context, width, height } = prepare(canvas);
   const below = 16, wide = width / counts.length;
   const scale = (share) => Math.sqrt(Math.min(share, 1)) * (height - below - 4);

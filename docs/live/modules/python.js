@@ -1,6 +1,7 @@
 // "Copy as Python": a script that repeats with bridle what the page has done, change by change.
 
-import { NEW_ROWS, shapeOf, STOP_ROWS } from "./data.js";
+import { shapeOf } from "./data.js";
+import { DIGIT_STARTS, FIRST, STREAMS } from "./settings.js";
 
 const PLANE = {
   moons: `    angle = math.pi * u[:, 0]
@@ -12,27 +13,28 @@ const PLANE = {
 };
 
 function planeText({ data, noise, flip }) {
-  const moved = data === "random" ? "" : ` + ${noise} * normals(at(2001), rows, 2)[0].double()`;
+  const moved = data === "random" ? "" : ` + ${noise} * normals(at(${STREAMS.noise}), rows, 2)[0].double()`;
   return `def part(first, count):
     """Rows whose addresses start at \`first\`."""
     rows = torch.arange(first, first + count)[None]
     label = rows[0] % 2
-    u = uniforms(at(2000), rows, 2)[0]
+    u = uniforms(at(${STREAMS.place}), rows, 2)[0]
 ${PLANE[data]}
     X = torch.stack([x, y], 1)${moved}
-    flipped = uniforms(at(2002), rows, 1)[0, :, 0] < ${flip}
+    flipped = uniforms(at(${STREAMS.flip}), rows, 1)[0, :, 0] < ${flip}
     return X.float(), torch.where(flipped, 1 - label, label)
 `;
 }
 
 function digitsText({ noise, flip }) {
+  const starts = Object.entries(DIGIT_STARTS).map(([part, start]) => `${FIRST[part]}: ${start}`).join(", ");
   return `def part(first, count):
     """Rows whose addresses start at \`first\`."""
     rows = torch.arange(first, first + count)[None]
-    start = {0: 0, 100000: 150, 200000: 200}[first]
+    start = {${starts}}[first]
     label = target[start : start + count]
-    X = pixels[start : start + count] / 16 + ${noise} * normals(at(2001), rows, 64)[0].double()
-    u = uniforms(at(2002), rows, 2)[0]
+    X = pixels[start : start + count] / 16 + ${noise} * normals(at(${STREAMS.noise}), rows, 64)[0].double()
+    u = uniforms(at(${STREAMS.flip}), rows, 2)[0]
     other = (label + 1 + (9 * u[:, 1]).long()) % 10
     return X.float(), torch.where(u[:, 0] < ${flip}, other, label)
 `;
@@ -62,7 +64,7 @@ export function pythonScript(session, side) {
   const { shared, changes, step } = session;
   const { inputs, classes } = shapeOf(shared.data);
   const isDigits = shared.data === "digits";
-  const count = session.data.training.rows;
+  const { training, stopping, fresh } = session.data;
   return `"""Repeats network ${side.toUpperCase()} of bridle's live page."""
 
 import math
@@ -88,15 +90,15 @@ def at(stream, step=0):
 
 ${isDigits ? `pixels, target = (torch.from_numpy(each) for each in load_digits(return_X_y=True))\n\n\n` : ""}${(isDigits ? digitsText : planeText)(shared)}
 
-X, y = part(0, ${count})
-X_stop, y_stop = part(100000, ${isDigits ? 50 : STOP_ROWS})
-X_new, y_new = part(200000, ${NEW_ROWS})
+X, y = part(${FIRST.training}, ${training.rows})
+X_stop, y_stop = part(${FIRST.stopping}, ${stopping.rows})
+X_new, y_new = part(${FIRST.fresh}, ${fresh.rows})
 
 network = bridle.Network(SIZES, seeds=SEED)
 with torch.no_grad():
     for layer, weight in enumerate(network.weights):
         rows = torch.arange(weight.shape[1])[None]
-        drawn = normals(at(1000 + layer), rows, weight.shape[2], torch.float32)
+        drawn = normals(at(${STREAMS.weights} + layer), rows, weight.shape[2], torch.float32)
         weight.copy_(drawn * math.sqrt(2 / weight.shape[1]))
 optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
 
@@ -111,7 +113,7 @@ def score(X, y):
 batches = -(-len(y) // BATCH)
 step, epoch, patience, best, stopped, penalties = 0, 0, None, None, False, []
 while step < STEPS:
-    order = uniforms(at(2003, epoch), torch.zeros(1, 1, dtype=torch.int64), len(y))[0, 0]
+    order = uniforms(at(${STREAMS.order}, epoch), torch.zeros(1, 1, dtype=torch.int64), len(y))[0, 0]
     for rows in torch.argsort(order, stable=True).split(BATCH):
         if step in CHANGES:
             now = CHANGES[step]

@@ -2,14 +2,8 @@
 
 import { makeData, orderOf, shapeOf } from "./data.js";
 import { gap, score, zeros } from "./measures.js";
-import { copyParameters, createNetwork, PLAIN, trainStep } from "./network.js";
-
-/** What both networks share. A change of anything but the rate starts anew. */
-export const SHARED = Object.freeze({
-  data: "moons", rows: 100, noise: 0.25, flip: 0.1, h1: 64, h2: 64, rate: 0.1, batch: 32, seed: 1,
-});
-
-export const NAMES = ["a", "b"];
+import { copyParameters, createNetwork, trainStep } from "./network.js";
+import { NAMES, PLAIN, SHARED } from "./settings.js";
 
 export class Session {
   /** @param {{shared: object, a: object, b: object}} config */

@@ -3,10 +3,8 @@
 import { average, coAdaptation } from "./measures.js";
 import { predict, probabilities, subnetwork, correct } from "./network.js";
 import { keepMask } from "./philox.js";
-import { NAMES } from "./session.js";
+import { GRID, NAMES, SPAN } from "./settings.js";
 
-export const GRID = 48; // cells of a side of the decision map
-export const SPAN = 2; // the map runs from −SPAN to SPAN
 const BINS = 41;
 
 const cells = new Float32Array(2 * GRID * GRID);
@@ -21,22 +19,19 @@ function boundary(network, rule) {
   return Float32Array.from({ length: GRID * GRID }, (_, i) => found[2 * i + 1]);
 }
 
-/** Shares of the weights by value; exact zeros are counted apart. */
-export function histogram(network, limit = 1) {
+/** Shares of the weights by value, without exact zeros. */
+function histogram(network, limit = 1) {
   const counts = new Float64Array(BINS);
-  let zero = 0, all = 0;
+  let all = 0;
   for (const weight of network.weights) {
     all += weight.length;
     for (const w of weight) {
-      if (w === 0) {
-        zero += 1;
-        continue;
-      }
+      if (w === 0) continue;
       const place = Math.floor(((w + limit) / (2 * limit)) * BINS);
       counts[Math.min(Math.max(place, 0), BINS - 1)] += 1;
     }
   }
-  return { counts: counts.map((count) => count / all), zero: zero / all, limit };
+  return { counts: counts.map((count) => count / all), limit };
 }
 
 /** The masks of this step for the first row of the batch: hidden layers one and two. */
