@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from bridle.networks.population import Network
@@ -18,8 +19,7 @@ __all__ = ["Temperature", "fit_temperature", "temperature_text", "with_temperatu
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 _LIMIT = math.log(20.0)  # of the logarithm of the temperature, to both sides
-_GOLDEN = (math.sqrt(5) - 1) / 2
-_STEPS = 24  # golden sections, after which the logarithm is known to 1e-4
+_ERROR = 1e-4  # of that logarithm
 
 
 @dataclass(frozen=True)
@@ -85,14 +85,13 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
         own = logs.gather(2, y.expand(len(logs), -1)[..., None])[..., 0]
         return math.log(len(logs)) - own.logsumexp(0)
 
-    low, high = -_LIMIT, _LIMIT
-    for _ in range(_STEPS):
-        width = _GOLDEN * (high - low)
-        if float(losses(high - width).mean()) < float(losses(low + width).mean()):
-            high = low + width
-        else:
-            low = high - width
-    before, after = losses(0.0), losses((low + high) / 2)
+    best = minimize_scalar(
+        lambda at: float(losses(at).mean()),
+        bounds=(-_LIMIT, _LIMIT),
+        method="bounded",
+        options={"xatol": _ERROR},
+    ).x
+    before, after = losses(0.0), losses(best)
     gains = (before - after).numpy()
     gain = float(gains.mean())
     error = (
@@ -103,7 +102,7 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
     few = groups is not None and len(np.unique(groups)) < FEWEST_GROUPS
     if few or not gain > error:  # also if either is NaN
         return Temperature(1.0, float(before.mean()), float(before.mean()))
-    return Temperature(math.exp((low + high) / 2), float(before.mean()), float(after.mean()))
+    return Temperature(math.exp(best), float(before.mean()), float(after.mean()))
 
 
 def with_temperature(network: Network, temperature: float) -> Network:
