@@ -229,8 +229,7 @@ def _inverse(
 
 def _decay(name: str, setting: DecaySetting) -> Convention:
     factor = 1 if setting.factor is None else setting.factor
-    adaptive = setting.coupling == "coupled" and bool(setting.adaptive)
-    form = ("decay", setting.coupling, factor, setting.times_lr, adaptive)
+    form = ("decay", setting.coupling, factor, setting.times_lr, setting.rescaled)
 
     def read(numbers: Numbers, context: Context) -> Pair:
         strength = factor * numbers[0]

@@ -32,7 +32,7 @@ def lost_between(read: Convention, write: Convention, l1: bool) -> list[str]:
     source, target = read.setting, write.setting
     lost = []
     if isinstance(source, DecaySetting) and isinstance(target, DecaySetting):
-        first, second = _is_rescaled(source), _is_rescaled(target)
+        first, second = source.rescaled, target.rescaled
         if first != second:
             one, other = (read.name, write.name) if first else (write.name, read.name)
             lost.append(
@@ -46,10 +46,6 @@ def lost_between(read: Convention, write: Convention, l1: bool) -> list[str]:
             "the sign of the weight; set small weights to 0 yourself"
         )
     return lost
-
-
-def _is_rescaled(setting: DecaySetting) -> bool:
-    return setting.coupling == "coupled" and bool(setting.adaptive)
 
 
 def differences(source: str, a: Setting, target: str, b: Setting) -> tuple[str, ...]:
@@ -127,7 +123,7 @@ def _decay(source: str, a: Setting, target: str, b: DecaySetting) -> Iterator[st
         }
         was = words.get(coupled, "does not")
         yield f"{target} {words[b.coupling]}; {source} {was}"
-    if _is_rescaled(b) and not (isinstance(a, DecaySetting) and _is_rescaled(a)):
+    if b.rescaled and not (isinstance(a, DecaySetting) and a.rescaled):
         yield (
             f"{target} rescales the decay with the gradient, so that a weight of 1 can move as far "
             "as one of 100"

@@ -286,6 +286,11 @@ class DecaySetting(_OnParameters):
     lr_argument: str | None = _text(None)
     """The argument with the learning rate."""
 
+    @property
+    def rescaled(self) -> bool:
+        """Whether the decay is part of a gradient that the optimizer rescales."""
+        return self.coupling == "coupled" and bool(self.adaptive)
+
 
 @dataclass(frozen=True, kw_only=True)
 class MaxNormSetting(_OnParameters):

@@ -180,9 +180,13 @@ def _value(read: Recipe, argument: str, notes: list[str]) -> Any:
     value = read.setting.signature.defaults.get(argument)
     if value is None:
         raise UsageError(f"the recipe of {read.name!r} has no {argument}; add {argument}=…")
-    version = f"{read.framework.title} {read.framework.version}"
-    notes.append(f"the recipe has no {argument}; {value!r} is the default of {version}")
+    notes.append(_default_note(read, argument, value))
     return value
+
+
+def _default_note(read: Recipe, argument: str, value: object) -> str:
+    version = f"{read.framework.title} {read.framework.version}"
+    return f"the recipe has no {argument}; {value!r} is the default of {version}"
 
 
 def _learning_rate(read: Recipe, notes: list[str]) -> float | None:
@@ -193,8 +197,7 @@ def _learning_rate(read: Recipe, notes: list[str]) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     if argument not in read.given:
-        version = f"{read.framework.title} {read.framework.version}"
-        notes.append(f"the recipe has no {argument}; {value!r} is the default of {version}")
+        notes.append(_default_note(read, argument, value))
     return float(value)
 
 

@@ -233,16 +233,17 @@ def train(
             order = torch.randperm(training.X.shape[0], generator=shuffle)
             if steps is not None:
                 steps.epoch(order, batch_size)
-            for rows in order.split(batch_size) if steps is None else ():
-                train_step(
-                    network,
-                    _batch(training, rows),
-                    optimizer=optimizer,
-                    objective=fitted,
-                    penalties=penalties,
-                    mode=mode,
-                    metric=metric or "euclidean",
-                )
+            else:
+                for rows in order.split(batch_size):
+                    train_step(
+                        network,
+                        _batch(training, rows),
+                        optimizer=optimizer,
+                        objective=fitted,
+                        penalties=penalties,
+                        mode=mode,
+                        metric=metric or "euclidean",
+                    )
             if training_curves:
                 acting = at_step(penalties, network.steps)
                 found = evaluate_epoch(network, training, held_out, fitted, acting)
