@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine
-from search_answers_ways import MOST, Answer, Measured, calibrated, compare, errors_of
+from search_answers_ways import Answer, Measured, calibrated, compare, errors_of
 from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -28,7 +28,7 @@ from torch import Tensor
 from bridle.search.configuration import HIDDEN, Space
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.encoding import encode, fit_encoders
-from bridle.search.plan import ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
+from bridle.search.plan import ENSEMBLE_SIZE, ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
 from bridle.search.scoring import mean_losses, scores_of
 from bridle.search.trial_population import TrialPopulation
 from bridle.tables import ClassTarget, ValueTarget
@@ -165,7 +165,7 @@ def temperatures(folder: Path) -> None:
     for measured in map(Measured, sorted(folder.glob("*.npz"))):
         if measured.classes:
             trials, _ = measured.halved("accuracy", np.ones(len(measured.y), bool))
-            answer = Answer(measured, trials[:MOST], None)
+            answer = Answer(measured, trials[:ENSEMBLE_SIZE], None)
             after, before = (
                 errors_of(said, measured.y_test)["log loss"]
                 for said in (calibrated(answer)[1], answer.tested())

@@ -13,7 +13,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from scipy.stats import rankdata
 
-ETA, RUNGS, MOST, ROUNDS, BAGS = 3, 3, 8, 25, 10
+from bridle.search.plan import ENSEMBLE_SIZE, ETA, EVALUATIONS, RUNGS
+
+ROUNDS, BAGS = 25, 10
 MOVED: list[float] = []  # the share of labels that a temperature of the members changes
 Array = np.ndarray
 
@@ -109,7 +111,7 @@ class Measured:
         begun = []
         for rung in range(RUNGS):
             begun.append(promoted)
-            for at in range(4):
+            for at in range(EVALUATIONS):
                 key = f"{rung}.{at}"
                 ids = self.arrays[f"ids.{key}"].tolist()
                 for place, number in enumerate(ids):
@@ -255,7 +257,7 @@ def ways_of(measured: Measured, scoring: str) -> dict[str, Pair]:
     """Return the predictions of each way, for the held-out rows and for the test set."""
     y, fold = measured.y, measured.fold
     finalists, wide = measured.halved(scoring, np.ones(len(y), bool))
-    finalists = finalists[:MOST]
+    finalists = finalists[:ENSEMBLE_SIZE]
     even = Answer(measured, finalists, None)
     found: dict[str, Pair] = {"equal weights": (even.held_out(), even.tested())}
     answers = {"best": Answer(measured, finalists[:1], None)}
@@ -286,7 +288,7 @@ def nested(measured: Measured, scoring: str) -> Array:
     found: Array = np.zeros((len(measured.y), measured.arrays["known.0.0"].shape[-1]))
     for v in np.unique(measured.fold):
         here = measured.fold == v
-        answer = Answer(measured, measured.halved(scoring, ~here)[0][:MOST], None)
+        answer = Answer(measured, measured.halved(scoring, ~here)[0][:ENSEMBLE_SIZE], None)
         known = calibrated(answer)[0] if measured.classes else answer.held_out()
         found[here] = known[here]
     return found
