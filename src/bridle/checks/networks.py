@@ -7,7 +7,7 @@ from typing import Protocol
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.scores import Estimate
-from bridle.statistics.wording import estimate_text
+from bridle.statistics.wording import estimate_text, joined
 
 __all__ = ["audit_check", "calibration_check", "dead_units_check", "early_stopping_check"]
 
@@ -51,13 +51,11 @@ def early_stopping_check(
     if help_too or not (early.low > 0 and early.low > beyond.high):
         return passed("BR021", **numbers)
     size = estimate_text(early, share=share)
-    others = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    changed = Estimate(-beyond.value, -beyond.high, -beyond.low)
-    parts = [f"the gap by {estimate_text(changed, share=share, signed=True)}"]
+    parts = [f"the gap by {estimate_text(-beyond, share=share, signed=True)}"]
     if score is not None:
         parts.append(f"the test score by {estimate_text(score, share=share, signed=True)}")
     message = (
-        f"early stopping alone lowers the gap by {size}; beyond that, {others} "
+        f"early stopping alone lowers the gap by {size}; beyond that, {joined(names)} "
         f"{'change' if len(names) > 1 else 'changes'} {' and '.join(parts)}: not shown to help"
     )
     return failed("BR021", message, **numbers)

@@ -9,7 +9,7 @@ from bridle.diagnosis.record import Diagnosis
 from bridle.diagnosis.row_curve import change_text
 from bridle.statistics.dominant import DOMINATES, several_dominate
 from bridle.statistics.verdict import NOTHING, RARE
-from bridle.statistics.wording import estimate_text, gap_text, score_text
+from bridle.statistics.wording import estimate_text, gap_evidence, score_text
 
 __all__ = ["advice_of", "evidence_of"]
 
@@ -37,14 +37,8 @@ def _of_gap(found: Diagnosis) -> list[str]:
         ]
     new = found.held_out if gap.measured_on == "held out" else found.test
     here = training.score.value - gap.value.value if new is None else new.score.value
-    known, seen = (
-        score_text(each, share=share) + per_cent * (not math.isnan(each))
-        for each in (training.score.value, here)
-    )
-    return [
-        f"{found.score_name} {known} in training, {seen} {_on(gap.measured_on)}: "
-        f"{gap_text(gap.value, share=share)}"
-    ]
+    values, where = (training.score.value, here), _on(gap.measured_on)
+    return [gap_evidence(found.score_name, *values, where, gap.value, share=share)]
 
 
 def _known(found: Diagnosis) -> bool:

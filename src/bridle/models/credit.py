@@ -12,7 +12,7 @@ from bridle.checks.results import CheckResult
 from bridle.models.recipe import Strengths
 from bridle.statistics import Comparison, Estimate, GapJudgement
 from bridle.statistics.json_values import json_values
-from bridle.statistics.wording import estimate_text, same_text
+from bridle.statistics.wording import estimate_text, joined, same_text
 
 __all__ = [
     "conclusion_of",
@@ -121,13 +121,13 @@ def credit_of(
     """
     share, score = before.is_share, before.score_name
     many = len(names) > 1
-    who = " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+    who = joined(names)
     less, more = lowering(before, after, comparison), comparison.difference
     gap = estimate_text(_without_sign(less), share=share)
     points = estimate_text(more, share=share, signed=True)
     gap_said, score_said = _direction(less), _direction(more)
     if not gap_said and not score_said:
-        change = estimate_text(_negative(less), share=share, signed=True)
+        change = estimate_text(-less, share=share, signed=True)
         sentence = (
             f"{opening}{who} {'change' if many else 'changes'} nothing that can be told: "
             f"the gap by {change}, the test {score} by {points}."
@@ -143,7 +143,7 @@ def credit_of(
     if not score_said:
         sentence += f"; whether the test {score} changes cannot be told ({points})"
     if not gap_said:
-        change = estimate_text(_negative(less), share=share, signed=True)
+        change = estimate_text(-less, share=share, signed=True)
         sentence += f"; whether the gap changes cannot be told ({change})"
     return sentence[:1].upper() + sentence[1:] + "."
 
@@ -182,9 +182,5 @@ def _direction(estimate: Estimate) -> int:
     return int(estimate.low > 0) - int(estimate.high < 0)
 
 
-def _negative(estimate: Estimate) -> Estimate:
-    return Estimate(-estimate.value, -estimate.high, -estimate.low)
-
-
 def _without_sign(estimate: Estimate) -> Estimate:
-    return _negative(estimate) if estimate.value < 0 else estimate
+    return -estimate if estimate.value < 0 else estimate

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
 
 from bridle.statistics import wording
 from bridle.statistics.scores import Estimate
@@ -13,7 +12,6 @@ __all__ = [
     "LABELS",
     "clean",
     "gap_text",
-    "joined",
     "label_of",
     "margin_text",
     "number",
@@ -127,14 +125,3 @@ def signed_points(value: float, *, share: bool) -> str:
     """
     text = wording.score_text(value, share=share, signed=True).replace("-", "−")
     return text + " points" * share
-
-
-def joined(names: Sequence[str]) -> str:
-    """Return names as an enumeration.
-
-    Examples
-    --------
-    >>> joined(["L1"]), joined(["L1", "L2", "dropout"])
-    ('L1', 'L1, L2 and dropout')
-    """
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from bridle.diagnosis import Diagnosis, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
-from bridle.report.formatting import joined, margin_text, score_text, sentence, short
+from bridle.report.formatting import margin_text, score_text, sentence, short
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Tile
 from bridle.search import SearchResult
 from bridle.search.result import PERCENT_SCORINGS
 from bridle.statistics.scores import Estimate
 from bridle.statistics.verdict import opening_of
+from bridle.statistics.wording import joined
 
 __all__ = [
     "advice_of",

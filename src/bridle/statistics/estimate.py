@@ -27,3 +27,7 @@ class Estimate:
     def margin(self) -> float:
         """Half the width of the interval: the number after ±."""
         return (self.high - self.low) / 2
+
+    def __neg__(self) -> Estimate:
+        """Return the estimate of the opposite quantity."""
+        return Estimate(-self.value, -self.high, -self.low)

@@ -10,7 +10,7 @@ from bridle.statistics.claims import Claim, Rival, Verdict
 from bridle.statistics.json_values import json_values
 from bridle.statistics.scores import Estimate, Judged
 from bridle.statistics.verdict import rule
-from bridle.statistics.wording import gap_text, score_text
+from bridle.statistics.wording import gap_evidence
 
 __all__ = ["GapJudgement", "judge_gap"]
 
@@ -118,12 +118,6 @@ def judge_gap(
 
 
 def _evidence(training: Judged, new: Judged, part: str, gap: Estimate) -> str:
-    share = training.is_share
-    unit = " %" if share else ""
-    known, seen = (
-        score_text(each.value, share=share) + unit * each.defined for each in (training, new)
-    )
     where = "on the test set" if part == "test" else part
-    return (
-        f"{training.score_name} {known} in training, {seen} {where}: {gap_text(gap, share=share)}"
-    )
+    values = training.value, new.value
+    return gap_evidence(training.score_name, *values, where, gap, share=training.is_share)

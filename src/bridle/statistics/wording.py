@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from bridle.statistics.scores import SAME, Estimate
 
 __all__ = [
     "TOLERANCE",
     "estimate_text",
-    "gap_text",
+    "gap_evidence",
     "interval_text",
+    "joined",
     "margin_text",
     "same_text",
     "score_text",
@@ -82,19 +84,28 @@ def estimate_text(
     return f"{text}{unit} ({margin})"
 
 
-def gap_text(gap: Estimate, *, share: bool) -> str:
-    """Return what the gap is, after the two scores.
+def gap_evidence(
+    score_name: str, training: float, new: float, where: str, gap: Estimate, *, share: bool
+) -> str:
+    """Return the scores of the training rows and of new ones, and their gap.
 
     Examples
     --------
-    >>> gap_text(Estimate(0.255, 0.195, 0.325), share=True)
-    'a gap of 25.5 points (19.5 to 32.5)'
-    >>> gap_text(Estimate(float("nan"), float("nan"), float("nan")), share=False)
-    'the gap is undefined'
+    >>> gap = Estimate(0.255, 0.195, 0.325)
+    >>> gap_evidence("accuracy", 1.0, 0.745, "on the test set", gap, share=True)
+    'accuracy 100.0 % in training, 74.5 % on the test set: a gap of 25.5 points (19.5 to 32.5)'
+    >>> gap = Estimate(math.nan, math.nan, math.nan)
+    >>> gap_evidence("R²", 0.9, math.nan, "held out", gap, share=False)
+    'R² 0.900 in training, undefined held out: the gap is undefined'
     """
-    if math.isnan(gap.value):
-        return "the gap is undefined"
-    return f"a gap of {estimate_text(gap, share=share)}"
+    unit = " %" if share else ""
+    known, seen = (
+        score_text(each, share=share) + unit * (not math.isnan(each)) for each in (training, new)
+    )
+    told = "the gap is undefined"
+    if not math.isnan(gap.value):
+        told = f"a gap of {estimate_text(gap, share=share)}"
+    return f"{score_name} {known} in training, {seen} {where}: {told}"
 
 
 def margin_text(estimate: Estimate, *, share: bool, signed: bool = False) -> str:
@@ -173,3 +184,14 @@ def same_text(*, share: bool) -> str:
     ('1 point', '0.01')
     """
     return f"{100 * SAME:g} point" if share else f"{SAME:g}"
+
+
+def joined(names: Sequence[str]) -> str:
+    """Return names as an enumeration.
+
+    Examples
+    --------
+    >>> joined(["L1"]), joined(["L1", "L2", "dropout"])
+    ('L1', 'L1, L2 and dropout')
+    """
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bridle.checks import CheckResult, Checks
-from bridle.report.formatting import clean, joined, sentence
+from bridle.report.formatting import clean, sentence
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
+from bridle.statistics.wording import joined
 
 __all__ = ["checked"]
 

@@ -10,9 +10,10 @@ from bridle.report.figures import (
     roc_figure,
     truth_and_prediction,
 )
-from bridle.report.formatting import clean, joined, number, signed_points
+from bridle.report.formatting import clean, number, signed_points
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Section
+from bridle.statistics.wording import joined
 
 __all__ = ["important_columns", "mistakes"]
 

@@ -11,9 +11,10 @@ from bridle.models.credit import regularizers_of
 from bridle.models.fit import PLAIN
 from bridle.networks.population import Network
 from bridle.report.figures import Measured, effects, strength_path, weight_histograms, zero_map
-from bridle.report.formatting import clean, gap_text, joined, number, score_text
+from bridle.report.formatting import clean, gap_text, number, score_text
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Section
+from bridle.statistics.wording import joined
 
 __all__ = ["path", "regularizers", "weights"]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bridle.report.figures import importance_bars, search_curves, tried, winners_shares
-from bridle.report.formatting import joined, label_of, number
+from bridle.report.formatting import label_of, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Figure, Grid, Section
 from bridle.search import SearchResult
 from bridle.search.metrics import METRIC_NAMES
 from bridle.search.result import PERCENT_SCORINGS
 from bridle.search.temperature import temperature_text
+from bridle.statistics.wording import joined
 
 __all__ = ["searched"]
 

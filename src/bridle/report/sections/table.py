@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bridle.report.formatting import clean, joined, number
+from bridle.report.formatting import clean, number
 from bridle.report.inputs import ReportInputs
 from bridle.report.records import Grid, Section
 from bridle.report.table_facts import TableFacts
+from bridle.statistics.wording import joined
 
 __all__ = ["what_was_read"]
 
