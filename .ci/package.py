@@ -17,7 +17,11 @@ from tempfile import TemporaryDirectory
 
 ROOT = Path(__file__).parents[1]
 # where the wheel has what the source tree has elsewhere
-PACKAGES = {"src/bridle/": "bridle/", "examples/": "bridle/examples/", "docs/live/": "bridle/live/"}
+PACKAGES = {
+    "src/bridle/": "bridle/",
+    "examples/": "bridle/examples/",
+    "docs/live/": "bridle/examples/live/",
+}
 COMPILED = (".cpp", ".h")
 
 

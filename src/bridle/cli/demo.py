@@ -30,7 +30,7 @@ def example_table() -> Path:
 
 def live_page() -> Path:
     """Return the path of the live page, in an installation or a checkout."""
-    return _shipped("live/index.html", "docs/live/index.html")
+    return _shipped("examples/live/index.html", "docs/live/index.html")
 
 
 def _shipped(installed: str, in_checkout: str) -> Path:
