@@ -81,6 +81,12 @@ from bridle.dialects import translate
             "sklearn.linear_model.Ridge(alpha=0.025)",
             ["has no learning rate; set 0.1", "does not act on biases"],
         ),
+        (  # one step takes the same multiple of the weight
+            "torch.SGD(lr=0.1, weight_decay=1e-4)",
+            "keras",
+            "keras.optimizers.SGD(learning_rate=0.1, weight_decay=0.0001)",
+            ["(decoupled)"],
+        ),
         ("torch.ASGD(lambd=1e-3)", "torch", "torch.optim.ASGD(params, lambd=0.001)", ["lambd"]),
     ],
 )
@@ -102,6 +108,8 @@ def test_translation(recipe, to, line, said):
         ("(" * 500, "keras", "is no call"),
         (None, "keras", "the recipe is None"),
         ("AdamW(weight_decay=0.1)", "keras", "names no framework"),
+        ("AdamW(weight_decay=0.1)", "keras", "'AdamW' is a setting of keras, .*torch"),
+        ("nn.Dropout(0.3)", "keras", "no framework 'nn'.*'Dropout' is a setting of .*torch"),
         ("f().AdamW(weight_decay=0.1)", "keras", "names no framework"),
         ("torhc.AdamW(weight_decay=0.1)", "keras", "did you mean 'torch'"),
         ("torch.AdmaW(weight_decay=0.1)", "keras", "no setting 'AdmaW'; did you mean 'AdamW'"),

@@ -229,7 +229,8 @@ def _inverse(
 
 def _decay(name: str, setting: DecaySetting) -> Convention:
     factor = 1 if setting.factor is None else setting.factor
-    form = ("decay", setting.coupling, factor, setting.times_lr, setting.rescaled)
+    # a coupled decay takes the same multiple of the weight in a step as a decoupled one times lr
+    form = ("decay", factor, setting.coupling == "coupled" or setting.times_lr, setting.rescaled)
 
     def read(numbers: Numbers, context: Context) -> Pair:
         strength = factor * numbers[0]

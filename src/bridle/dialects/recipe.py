@@ -89,9 +89,9 @@ def _path(node: ast.expr, text: str) -> tuple[str, ...]:
         parts.append(node.attr)
         node = node.value
     if not isinstance(node, ast.Name) or not parts:
-        raise UsageError(
-            f"the recipe {text[:80]!r} names no framework; write 'torch.Dropout(p=0.5)'"
-        )
+        owners = _owners(node.id) if isinstance(node, ast.Name) else ""
+        example = "write 'torch.Dropout(p=0.5)'"
+        raise UsageError(f"the recipe {text[:80]!r} names no framework; {owners or example}")
     return (node.id, *reversed(parts))
 
 
@@ -104,7 +104,19 @@ def _framework(path: tuple[str, ...], text: str) -> Framework:
     try:
         return find(path[0])
     except UsageError as error:
-        raise UsageError(f"{error} (in the recipe {text[:80]!r})") from None
+        owners = _owners(path[-1])
+        raise UsageError(
+            f"{error} (in the recipe {text[:80]!r}){'; ' if owners else ''}{owners}"
+        ) from None
+
+
+def _owners(last: str) -> str:
+    """Say which frameworks have a setting of that name; "" if none has."""
+    found = [each.name for each in frameworks() if candidates(each, (last,))]
+    if not found:
+        return ""
+    known = "torch" if "torch" in found else found[0]
+    return f"{last!r} is a setting of {', '.join(found)}; write '{known}.{last}(…)', for example"
 
 
 def _arguments(call: ast.Call, setting: Setting) -> dict[str, object]:
