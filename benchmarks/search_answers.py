@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine
-from search_answers_ways import Answer, Measured, calibrated, compare, errors_of
+from search_answers_compare import against, compare, temperatures
 from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from torch import Tensor
@@ -28,7 +29,7 @@ from torch import Tensor
 from bridle.search.configuration import HIDDEN, Space
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.encoding import encode, fit_encoders
-from bridle.search.plan import ENSEMBLE_SIZE, ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
+from bridle.search.plan import ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
 from bridle.search.scoring import mean_losses, scores_of
 from bridle.search.trial_population import TrialPopulation
 from bridle.tables import ClassTarget, ValueTarget
@@ -70,12 +71,14 @@ class Table:
         return outputs.unflatten(0, (-1, FOLDS))
 
 
-def halve(table: Table, count: int, split: int) -> dict[str, Any]:
+def halve(table: Table, count: int, split: int, *, smoothing: bool) -> dict[str, Any]:
     """Run the rungs; return the outputs of each trial at each evaluation."""
     data, classes = table.data, bool(table.data.classes)
     random = np.random.default_rng(split)
     space = Space((HIDDEN,), tuple(data.inputs), classes=classes)
     configurations = [space.sample(random) for _ in range(count)]
+    if not smoothing:
+        configurations = [replace(each, label_smoothing=0.0) for each in configurations]
     rows = min(len(data.rows_of(v)[0]) for v in range(FOLDS))
     size = batch_size_for(rows)
     longest = MIN_STEPS  # as in a search with a short budget
@@ -154,26 +157,14 @@ def measure(options: argparse.Namespace) -> None:
             if path.exists():
                 continue
             began = time.perf_counter()
-            found = halve(Table(name, options.data, split), options.configurations, split)
+            found = halve(
+                Table(name, options.data, split),
+                options.configurations,
+                split,
+                smoothing=not options.no_smoothing,
+            )
             np.savez(path, **found)
             print(f"{name}, split {split}: {time.perf_counter() - began:.1f} s", flush=True)
-
-
-def temperatures(folder: Path) -> None:
-    """Print what the temperature of the members does to the log loss of each table."""
-    ratios: dict[str, list[float]] = {}
-    for measured in map(Measured, sorted(folder.glob("*.npz"))):
-        if measured.classes:
-            trials, _ = measured.halved("accuracy", np.ones(len(measured.y), bool))
-            answer = Answer(measured, trials[:ENSEMBLE_SIZE], None)
-            after, before = (
-                errors_of(said, measured.y_test)["log loss"]
-                for said in (calibrated(answer)[1], answer.tested())
-            )
-            ratios.setdefault(measured.set, []).append(np.log(after / before))
-    print("test log loss with the temperature over that without, equal weights by accuracy")
-    for name, each in ratios.items():
-        print(f"  {name:12} {np.exp(np.mean(each)):.3f}")
 
 
 def main() -> None:
@@ -185,8 +176,12 @@ def main() -> None:
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--splits", type=int, nargs="*", default=[31, 32])
     parser.add_argument("--configurations", type=int, default=27)
+    parser.add_argument("--no-smoothing", action="store_true", help="no label smoothing")
+    parser.add_argument("--base", type=Path, help="compare with what was measured in this folder")
     options = parser.parse_args()
-    if options.command == "compare":
+    if options.base is not None:
+        against(options.out, options.base)
+    elif options.command == "compare":
         temperatures(options.out)
         compare(options.out)
     elif options.data is None:

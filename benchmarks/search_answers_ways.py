@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from scipy.stats import rankdata
@@ -248,9 +247,10 @@ Pair = tuple[Array, Array]
 
 
 def calibrated(answer: Answer) -> Pair:
-    """Return the predictions at the temperature of the members that the search chooses."""
-    beta = temperature(answer.held_out, answer.measured.y, "guarded")
-    return answer.held_out(beta), answer.tested(beta)
+    """Return the predictions at the temperature of the mean that the search chooses."""
+    known, said = answer.held_out(), answer.tested()
+    beta = temperature(partial(tempered, known), answer.measured.y, "guarded")
+    return tempered(known, beta), tempered(said, beta)
 
 
 def ways_of(measured: Measured, scoring: str) -> dict[str, Pair]:
@@ -283,6 +283,16 @@ def ways_of(measured: Measured, scoring: str) -> dict[str, Pair]:
     return found | {f"{way}, T": calibrated(each) for way, each in answers.items()}
 
 
+def crossed(known: Array, measured: Measured) -> Array:
+    """Return the held-out predictions if each fold's temperature is fitted to the others."""
+    found = np.zeros_like(known)
+    for v in np.unique(measured.fold):
+        here = measured.fold == v
+        beta = temperature(partial(tempered, known[~here]), measured.y[~here], "guarded")
+        found[here] = tempered(known[here], beta)
+    return found
+
+
 def nested(measured: Measured, scoring: str) -> Array:
     """Return the held-out predictions if each fold's are of what the others alone select."""
     found: Array = np.zeros((len(measured.y), measured.arrays["known.0.0"].shape[-1]))
@@ -292,55 +302,3 @@ def nested(measured: Measured, scoring: str) -> Array:
         known = calibrated(answer)[0] if measured.classes else answer.held_out()
         found[here] = known[here]
     return found
-
-
-def compare(folder: Path) -> None:
-    """Print the ratios of the test errors of all ways, and what estimates of them are off by."""
-    rows, estimates = [], []
-    for path in sorted(folder.glob("*.npz")):
-        measured = Measured(path)
-        scorings = ("accuracy", "neg_log_loss", "roc_auc", "refined")
-        for scoring in scorings if measured.classes else ("r2",):
-            ways = ways_of(measured, scoring)
-            for way, (_, said) in ways.items():
-                for error, value in errors_of(said, measured.y_test).items():
-                    rows.append((measured.set, path.name, scoring, way, error, value))
-            if scoring not in ("accuracy", "r2"):
-                continue
-            way, best = (
-                ("T of members, guarded", "best, T")
-                if measured.classes
-                else (
-                    "equal weights",
-                    "best",
-                )
-            )
-            tested = errors_of(ways[way][1], measured.y_test)
-            known = {"best": ways[best][0], "average": ways[way][0]}
-            known["nested"] = nested(measured, scoring)
-            for name, each in known.items():
-                for error, value in errors_of(each, measured.y).items():
-                    ratio = np.log(tested[error] / value)
-                    estimates.append((measured.set, path.name, scoring, name, error, ratio))
-    table = pd.DataFrame(rows, columns=["set", "file", "scoring", "way", "error", "value"])
-    first = table[table.way.eq("equal weights") & table.scoring.isin(["accuracy", "r2"])]
-    base = first.set_index(["file", "error"])["value"]
-    keys = pd.MultiIndex.from_frame(table[["file", "error"]])
-    table["change"] = np.log(table["value"].to_numpy() / base.loc[keys].to_numpy())
-    _show("test error over that of equal weights by accuracy or R²", table, "way", "change")
-    print(f"labels that the temperature of the members changes: {np.mean(MOVED):.4f}")
-    names = ["set", "file", "scoring", "estimate", "error", "change"]
-    optimism = pd.DataFrame(estimates, columns=names)
-    _show("test error of the model over its estimate", optimism, "estimate", "change")
-
-
-def _show(title: str, table: pd.DataFrame, by: str, value: str) -> None:
-    """Print geometric means over the tables, with their standard errors."""
-    print(f"\n{title}; {table['set'].nunique()} tables, {table['file'].nunique()} splits")
-    means = table.groupby(["scoring", by, "error", "set"])[value].mean().reset_index()
-    for (scoring, way), part in means.groupby(["scoring", by], sort=False):
-        told = []
-        for error, each in part.groupby("error"):
-            spread = each[value].std(ddof=1) / np.sqrt(len(each))
-            told.append(f"{error} {np.exp(each[value].mean()):.3f} ± {spread:.3f}")
-        print(f"  {scoring:13} {way:30} {'  '.join(told)}")

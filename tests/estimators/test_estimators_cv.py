@@ -27,6 +27,7 @@ from skops import io
 
 import bridle
 from bridle import MLPClassifierCV, MLPRegressorCV
+from bridle.statistics.temperature import tempered
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True, as_frame=True)
 SPECIES = Y_IRIS.map({0: "setosa", 1: "versicolor", 2: "virginica"})
@@ -186,6 +187,27 @@ def test_custom_folds():
     assert "split2_test_score" in (
         MLPClassifierCV(**kwargs | {"cv": parts}).fit(X_IRIS, Y_IRIS).cv_results_
     )
+
+
+def test_the_temperature_suits_new_groups():
+    """Four groups cannot tell whether a temperature suits new ones, so the search leaves it."""
+    random = np.random.default_rng(0)
+    X, groups = random.normal(size=(300, 3)), np.arange(300) % 4
+    y = X[:, 0] > 0
+    parts = list(GroupKFold(4).split(X, y, groups))
+    kwargs = SMALL | {"random_state": 0}
+    rows = MLPClassifierCV(**kwargs | {"cv": parts}).fit(X, y)
+    grouped = MLPClassifierCV(**kwargs | {"cv": GroupKFold(4)}).fit(X, y, groups=groups)
+    assert rows.model_.temperature < 0.9
+    assert grouped.model_.temperature == 1.0
+    assert (rows.predict(X) == grouped.predict(X)).all()  # the same networks
+    averaged = grouped.predict_proba(X)
+    np.testing.assert_allclose(rows.predict_proba(X), tempered(averaged, rows.model_.temperature))
+    again = pickle.loads(pickle.dumps(rows))
+    np.testing.assert_array_equal(again.predict_proba(X), rows.predict_proba(X))
+    np.testing.assert_allclose(rows.model_.predict_proba(X), rows.predict_proba(X), atol=1e-6)
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
+        MLPClassifierCV(**kwargs | {"cv": parts}).fit(X, y, groups=groups[1:])
 
 
 def test_metadata_goes_to_the_splitter():

@@ -5,6 +5,7 @@ import copy
 import hashlib
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +16,7 @@ from safetensors import safe_open
 import bridle
 from bridle import Recipe, Strengths
 from bridle.models.file import FORMAT_VERSION
+from bridle.models.stored import load_predictor
 from bridle.tables import ClassTarget, TableEncoder
 from bridle.tables.columns import Column
 from conftest import CREDIT
@@ -79,8 +81,6 @@ def test_noises_travel(strengths, tmp_path):
 
 
 def test_classic_scaling_travels(model, tmp_path):
-    from dataclasses import replace
-
     classic = replace(model, network=model.network.with_scaling("classic"))
     bridle.save_model(classic, tmp_path / "m")
     loaded = bridle.load(tmp_path / "m")
@@ -89,8 +89,6 @@ def test_classic_scaling_travels(model, tmp_path):
 
 
 def test_options_of_noises_travel(model, tmp_path):
-    from dataclasses import replace
-
     network = model.network.take([0])
     network.hidden_noise = bridle.Dropout(keep_prob=0.5, shared=True)
     network.weight_noise = bridle.DropConnect(keep_prob=0.5, per_example=True)
@@ -177,6 +175,21 @@ def test_damage_that_stays_readable_is_named(path):
         bridle.load(path)
 
 
+def test_a_temperature_travels_and_older_files_have_none(model, path):
+    warm = replace(model, temperature=0.5)
+    bridle.save_model(warm, path)
+    for load in (bridle.load, load_predictor):
+        assert load(path).predict(CREDIT).equals(warm.predict(CREDIT))
+
+    def as_before(document):
+        document["version"] = 2
+        del document["temperature"]
+
+    _rewrite(path, as_before)
+    for load in (bridle.load, load_predictor):
+        assert load(path).predict(CREDIT).equals(model.predict(CREDIT))
+
+
 def test_files_from_before_the_checksum_are_read(model, path):
     header, body = _header(path)
     document = json.loads(header["__metadata__"]["bridle"]) | {"version": 1}
@@ -234,6 +247,8 @@ DAMAGE = {
     "unknown task": lambda d: d.update(task="clustering"),
     "no encoder": lambda d: d.update(encoder=None),
     "no target": lambda d: d.update(target={}),
+    "temperature of zero": lambda d: d.update(temperature=0),
+    "temperature of text": lambda d: d.update(temperature="warm"),
 }
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,13 @@ NETWORKS = {
 @pytest.mark.parametrize("case", NETWORKS)
 def test_every_network_is_exported(case):
     check_equal(model_of(PLAIN, TARGETS["numbers as classes"], **NETWORKS[case]), PLAIN)
+
+
+@pytest.mark.parametrize("temperature", [0.1, 3.0])
+@pytest.mark.parametrize("target", ["two classes", "numbers as classes"])
+def test_the_temperature_is_exported(target, temperature):
+    model = replace(model_of(PLAIN, TARGETS[target]), temperature=temperature)
+    check_equal(model, PLAIN)
 
 
 def test_the_ensemble_of_a_search_is_exported():

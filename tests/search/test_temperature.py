@@ -1,6 +1,7 @@
 """The temperature of a model's probabilities, and all scores of a search."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,8 @@ from sklearn import metrics
 import bridle
 from bridle.models.stored import load_predictor
 from bridle.search.metrics import metrics_of
-from bridle.search.temperature import fit_temperature, with_temperature
+from bridle.search.temperature import fit_temperature
+from bridle.statistics.temperature import tempered
 
 
 def sampled(sharpness, rows=2000, members=3):
@@ -47,13 +49,30 @@ def test_rows_of_a_group_are_not_independent(sharpness, groups):
     assert fit_temperature(outputs, y, np.arange(20).repeat(50) * groups // 20).value == 1.0
 
 
-def test_the_networks_take_the_temperature():
-    network = bridle.Network([4, 8, 3], seeds=[1, 2]).eval()
-    X = torch.randn(5, 4)
-    before = bridle.predict(network, X)
-    found = bridle.predict(with_temperature(network, 0.5), X)
-    torch.testing.assert_close(found, 2 * before)
-    assert torch.equal(bridle.predict(with_temperature(network, 1.0), X), found)
+def test_the_temperature_is_that_of_the_averaged_probabilities():
+    """Its log loss is the lowest of a fine grid of temperatures of the average."""
+    generator = torch.Generator().manual_seed(1)
+    outputs = 3 * torch.randn(4, 300, 3, generator=generator)
+    y = outputs.softmax(-1).mean(0).square().multinomial(1, generator=generator)[:, 0]
+    found = fit_temperature(outputs, y)
+    shares = outputs.double().softmax(-1).mean(0).numpy()
+    losses = {at: metrics.log_loss(y, tempered(shares, at)) for at in np.geomspace(0.2, 2, 401)}
+    best = min(losses, key=losses.get)
+    assert found.value < 0.8
+    assert found.value == pytest.approx(best, rel=0.01)
+    assert found.loss_before == pytest.approx(metrics.log_loss(y, shares))
+    assert found.loss_after == pytest.approx(losses[best], abs=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 20.0])
+def test_a_temperature_keeps_classes_and_sums(temperature):
+    shares = np.random.default_rng(0).dirichlet(np.full(40, 0.02), size=500)
+    shares[0] = np.eye(40)[3]
+    found = tempered(shares, temperature)
+    assert np.isfinite(found).all()
+    assert (found.argmax(1) == shares.argmax(1)).all()
+    np.testing.assert_allclose(found.sum(1), 1, rtol=1e-12)
+    np.testing.assert_allclose(tempered(found, 1 / temperature), shares, atol=1e-9)
 
 
 def test_the_model_of_a_search_is_calibrated_wherever_it_predicts(tmp_path):
@@ -62,10 +81,19 @@ def test_the_model_of_a_search_is_calibrated_wherever_it_predicts(tmp_path):
     fitted = found.temperature
     assert fitted.value < 1
     assert found.metrics["held out"]["log_loss"] == pytest.approx(fitted.loss_after, abs=1e-4)
-    assert found.model.facts["temperature"] == fitted.value
+    assert found.model.temperature == fitted.value
     bridle.save_model(found.model, tmp_path / "m.bridle")
-    stored = load_predictor(tmp_path / "m.bridle").predict(table)
-    pd.testing.assert_frame_equal(stored, found.model.predict(table))
+    predicted = found.model.predict(table)
+    for load in (bridle.load, load_predictor):
+        pd.testing.assert_frame_equal(load(tmp_path / "m.bridle").predict(table), predicted)
+    even = replace(found.model, temperature=1.0).predict(table)
+    assert even["prediction"].equals(predicted["prediction"])
+    assert (even["probability_yes"] - predicted["probability_yes"]).abs().max() > 0.01
+    averaged = found.model.predict(table, subnetworks=20)
+    assert averaged["probability_yes"].std() > even["probability_yes"].std()
+    subject = bridle.diagnose(found, reference=False, shuffled_labels=False)
+    assert subject.test.loss.value == pytest.approx(found.metrics["test"]["log_loss"], abs=1e-4)
+    assert "of the averaged probabilities" in str(found.model)
     test = table.iloc[found.observed.places["test"]]
     shares = found.model.predict_proba(test)
     told = found.metrics["test"]
@@ -75,7 +103,12 @@ def test_the_model_of_a_search_is_calibrated_wherever_it_predicts(tmp_path):
     brier = metrics.brier_score_loss(test["y"] == "yes", shares["yes"])
     assert told["brier"] == pytest.approx(2 * brier, abs=1e-4)
     assert set(found.metrics) == {"held out", "test", "plain", "boosting"}
-    assert "temperature" in json.dumps(found.to_dict(), allow_nan=False)
+    assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["temperature"]["value"] < 1
+    held_out = found.metrics["held out"]["log_loss"]
+    assert found.optimism["log_loss"] == pytest.approx(told["log_loss"] / held_out - 1)
+    wrong = [1 - found.metrics[each]["accuracy"] for each in ("test", "held out")]
+    assert found.optimism["accuracy"] == pytest.approx(wrong[0] / wrong[1] - 1)
+    assert "test above held out" in str(found)
 
 
 def test_the_errors_of_a_regression_are_in_the_targets_units():
@@ -86,6 +119,12 @@ def test_the_errors_of_a_regression_are_in_the_targets_units():
     error = metrics.root_mean_squared_error(test["y"], found.model.predict(test)["prediction"])
     assert found.metrics["test"]["rmse"] == pytest.approx(error, rel=1e-4)
     assert found.temperature is None
+
+
+def test_one_sure_and_wrong_row_costs_no_more_than_the_smallest_probability():
+    outputs = torch.tensor([[0.0, 500.0], [0.0, 0.0]])
+    found = metrics_of(outputs, torch.tensor([0, 1]), classes=True)
+    assert found["log_loss"] == pytest.approx((np.log(2) - np.log(1e-12)) / 2)
 
 
 def test_one_class_has_no_area():

@@ -14,7 +14,7 @@ from bridle.diagnosis import Diagnosis, LearningCurve, Part
 from bridle.models.credit import regularizers_of
 from bridle.models.result import FitResult, Fitted
 from bridle.search import SearchResult
-from bridle.search.metrics import metrics_text
+from bridle.search.metrics import excess_text, metrics_text
 from bridle.search.temperature import temperature_text
 from bridle.statistics.scores import Estimate
 from bridle.statistics.wording import estimate_text, interval_text, score_text
@@ -109,6 +109,7 @@ def show_search(result: SearchResult, console: Console) -> None:
         f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
         f"the model on held-out rows: {metrics_text(result.metrics['held out'])}",
         f"the model on the test set: {metrics_text(result.metrics['test'])}",
+        f"errors on the test set above those on held-out rows: {excess_text(result.optimism)}",
     ]
     if result.temperature is not None:
         lines.append(f"temperature {temperature_text(result.temperature)}")

@@ -14,6 +14,7 @@ from bridle.diagnosis.predictions import Predictions
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
 from bridle.statistics.scores import Estimate
+from bridle.statistics.temperature import tempered
 from bridle.tables import ClassTarget
 
 __all__ = ["ColumnImportance", "ImportanceOfColumns", "importance_of_columns"]
@@ -159,8 +160,8 @@ def _measure(model: TableModel, X: Array, y: Array) -> tuple[Array, Array]:
     scores: list[float] = []
     losses: list[float] = []
     if isinstance(model.target, ClassTarget):
-        shares = outputs.softmax(-1).mean(0).numpy().reshape(len(copies), len(y), -1)
-        for each in shares:
+        shares = tempered(outputs.softmax(-1).mean(0).numpy(), model.temperature)
+        for each in shares.reshape(len(copies), len(y), -1):
             given = Predictions.of_probabilities(y, each, model.target.classes)
             _add(given, scores, losses)
     else:

@@ -63,7 +63,8 @@ class Subnetworks:
     scaled_score, averaged_score : float
         The scores of weight scaling and of the average.
     scaled_loss, averaged_loss : float, optional
-        The mean losses of weight scaling and of the average.
+        The mean losses of weight scaling and of the average, at the model's temperature. The
+        differences and the spread are of the probabilities without it.
     spread : float
         Standard deviation of a single subnetwork's probability (or prediction) around the average.
     """

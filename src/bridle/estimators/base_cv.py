@@ -86,6 +86,7 @@ class BaseMLPCV(CVFolds):
         began = time.monotonic()
         frame, y = self._validate_for_fit(X, y)
         coding, coded = self._encode_target(y)
+        check_consistent_length(frame, groups)
         classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
         seed = int(check_random_state(self.random_state).randint(2**31))
         fold, trained = self._folds(frame, y, coded, classes, seed, groups, params)
@@ -121,7 +122,7 @@ class BaseMLPCV(CVFolds):
                 ConvergenceWarning,
                 stacklevel=3,
             )
-        self._take(halving, data, encoders, coding, answer)
+        self._take(halving, data, encoders, coding, answer, groups)
         return self
 
     def _answer(self, *, whole: bool) -> str:
@@ -191,12 +192,18 @@ class BaseMLPCV(CVFolds):
         encoders: dict[int, TableEncoder],
         coding: ClassTarget | ValueTarget,
         answer: str,
+        groups: Any,
     ) -> None:
         winners = best_trials(halving, answer)
         best, plan = winners[0], halving.plan
-        found = answer_of(data, winners, plan, answer)
-        facts = model_facts(halving, winners, answer, found.temperature)
-        self.model_ = TableModel(found.network, encoders[found.bins], coding, "target", facts)
+        found = answer_of(
+            data, winners, plan, answer, None if groups is None else np.asarray(groups)
+        )
+        facts = model_facts(halving, winners, answer)
+        temperature = 1.0 if found.temperature is None else found.temperature.value
+        self.model_ = TableModel(
+            found.network, encoders[found.bins], coding, "target", facts, temperature
+        )
         unit = 1.0
         if isinstance(coding, ValueTarget) and plan.scoring != "r2":
             unit = coding.scale  # the search scores a standardized target

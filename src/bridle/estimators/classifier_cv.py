@@ -12,6 +12,7 @@ from sklearn.utils.validation import column_or_1d
 from bridle.estimators.base_cv import BaseMLPCV
 from bridle.estimators.scoring import ScoringMixin, encode_classes, scoring_constraint
 from bridle.search.configuration import HIDDEN
+from bridle.statistics.temperature import tempered
 from bridle.tables import ClassTarget, ValueTarget
 
 __all__ = ["MLPClassifierCV"]
@@ -159,7 +160,8 @@ class MLPClassifierCV(ScoringMixin, ClassifierMixin, BaseMLPCV):
         y : array ``[rows]``
             Class labels.
         groups : array ``[rows]``, default=None
-            Group of each row, for a splitter such as ``GroupKFold``.
+            Group of each row, for a splitter such as ``GroupKFold``. The temperature of the
+            probabilities is then fitted so that it suits new groups.
         **params : dict
             Other arguments for the splitter, if metadata routing is enabled.
 
@@ -191,12 +193,14 @@ class MLPClassifierCV(ScoringMixin, ClassifierMixin, BaseMLPCV):
     def predict_proba(self, X: Any, return_std: bool = False) -> Any:
         """Return the probability of each class, averaged over the networks.
 
+        The average has the temperature that suits the held-out rows (``model_.temperature``).
+
         Parameters
         ----------
         X : array, sparse matrix or DataFrame ``[rows, features]``
         return_std : bool, default=False
             Whether to return the standard deviation over the networks as well. The networks were
-            trained on different rows.
+            trained on different rows. It is of their own probabilities, without the temperature.
 
         Returns
         -------
@@ -204,7 +208,7 @@ class MLPClassifierCV(ScoringMixin, ClassifierMixin, BaseMLPCV):
             The probabilities, and with ``return_std`` their standard deviations.
         """
         probabilities = self._member_outputs(X).softmax(-1)
-        mean: Array = probabilities.mean(0).numpy()
+        mean: Array = tempered(probabilities.mean(0).numpy(), self.model_.temperature)
         return (mean, probabilities.std(0, correction=0).numpy()) if return_std else mean
 
     def predict_log_proba(self, X: Any) -> Array:

@@ -17,11 +17,12 @@ from bridle.errors import ModelFileError
 __all__ = ["FORMAT", "FORMAT_VERSION", "metadata_of", "read_container", "with_checksum"]
 
 FORMAT = "bridle model"
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 KEY = "bridle"
 """The document's name in the header."""
 
 _FIRST_VERSION = 1  # its files have no checksum
+_KNOWN_VERSIONS = (_FIRST_VERSION, 2, FORMAT_VERSION)  # the second has no temperature
 _CHECKSUM = "sha256"
 _NO_CHECKSUM = "0" * 64  # in its place while the checksum is computed
 
@@ -81,7 +82,7 @@ def read_container(source: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[A
             "give a file that `bridle fit --out` wrote"
         )
     version = document.get("version")
-    if version not in (_FIRST_VERSION, FORMAT_VERSION):
+    if version not in _KNOWN_VERSIONS:
         raise ModelFileError(
             f"{source} has format version {version}, but this version of bridle reads format "
             f"{FORMAT_VERSION}; install the version that wrote it"

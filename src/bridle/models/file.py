@@ -81,6 +81,7 @@ def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
         "task": model.task,
         "target_name": model.target_name,
         "target": model.target.state(),
+        "temperature": model.temperature,
         "encoder": encoder,
         "network": {
             "sizes": list(network.sizes),
@@ -177,6 +178,7 @@ def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableMod
         target=kinds[document["task"]].from_state(document["target"]),
         target_name=document["target_name"],
         facts=document["facts"],
+        temperature=document.get("temperature", 1.0),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,7 @@ import pandas as pd
 
 from bridle.errors import UsageError
 from bridle.models.reading import read_for_model
+from bridle.statistics.temperature import tempered
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.in_memory import as_frame, is_array
 from bridle.tables.options import ReadOptions
@@ -20,7 +22,7 @@ from bridle.tables.read import ReadTable
 from bridle.tables.target import ClassTarget, ValueTarget
 from bridle.tables.typed import TypedReader
 
-__all__ = ["Encoded", "Predictor", "Rows", "named"]
+__all__ = ["Encoded", "Predictor", "Rows", "check_temperature", "named"]
 
 Rows = (
     str
@@ -69,6 +71,8 @@ class Predictor:
     facts : dict
     outputs : callable
         The network: from features ``[rows, features]`` to outputs ``[members, rows, outputs]``.
+    temperature : float
+        That of the averaged probabilities.
     """
 
     encoder: TableEncoder
@@ -76,6 +80,7 @@ class Predictor:
     target_name: str
     facts: dict[str, Any]
     outputs: Callable[[Features], np.ndarray[Any, Any]]
+    temperature: float = 1.0
 
     @cached_property
     def _typed(self) -> TypedReader:
@@ -141,7 +146,7 @@ class Predictor:
     def _means(self, features: Features) -> FloatArray:
         """Return the mean over the members: values ``[rows]``, probabilities ``[rows, classes]``.
 
-        For classification it is the mean of the members' probabilities.
+        For classification it is the mean of the members' probabilities, at the temperature.
         """
         outputs = self.outputs(features).astype(np.float64)
         if isinstance(self.target, ValueTarget):
@@ -151,7 +156,18 @@ class Predictor:
             outputs -= outputs.max(-1, keepdims=True)
         np.exp(outputs, out=outputs)
         outputs /= outputs.sum(-1, keepdims=True)
-        return outputs[0] if len(outputs) == 1 else outputs.mean(0)
+        shares = outputs[0] if len(outputs) == 1 else outputs.mean(0)
+        return tempered(shares, self.temperature)
+
+
+def check_temperature(temperature: float, target: ClassTarget | ValueTarget) -> None:
+    """Raise a UsageError if a model cannot have this temperature."""
+    if not (math.isfinite(temperature) and temperature > 0):
+        raise UsageError(f"temperature is {temperature}; it must be a finite number above 0")
+    if temperature != 1.0 and isinstance(target, ValueTarget):
+        raise UsageError(
+            f"temperature is {temperature}, but a regression has no probabilities; leave it out"
+        )
 
 
 def named(

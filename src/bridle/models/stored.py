@@ -12,7 +12,7 @@ import numpy as np
 
 from bridle.errors import BridleError
 from bridle.models.container import read_container
-from bridle.models.predictor import Predictor
+from bridle.models.predictor import Predictor, check_temperature
 from bridle.networks.array_forward import ARRAY_ACTIVATIONS, ArrayNetwork
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.target import ClassTarget, ValueTarget
@@ -50,7 +50,9 @@ def load_predictor(path: str | PathLike[str]) -> Predictor:
 
         model = load(source)
         outputs = partial(outputs_of, model.network)
-        return Predictor(model.encoder, model.target, model.target_name, model.facts, outputs)
+        return Predictor(
+            model.encoder, model.target, model.target_name, model.facts, outputs, model.temperature
+        )
 
 
 def _built(document: dict[str, Any], arrays: Arrays) -> Predictor:
@@ -68,7 +70,16 @@ def _built(document: dict[str, Any], arrays: Arrays) -> Predictor:
     _require(network.weights[0].shape[1] == len(encoder.feature_names))
     _require(network.weights[-1].shape[2] == outputs)
     _require(isinstance(document["target_name"], str) and isinstance(document["facts"], dict))
-    return Predictor(encoder, target, document["target_name"], document["facts"], network.predict)
+    temperature = document.get("temperature", 1.0)
+    check_temperature(temperature, target)
+    return Predictor(
+        encoder,
+        target,
+        document["target_name"],
+        document["facts"],
+        network.predict,
+        temperature,
+    )
 
 
 def _network(stated: dict[str, Any], arrays: Arrays) -> ArrayNetwork:

@@ -11,18 +11,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.models.atomic_write import write_atomically
-from bridle.models.predictor import Predictor, Rows, named
+from bridle.models.predictor import Predictor, Rows, check_temperature
+from bridle.models.subnetwork_table import predict_subnetworks
 from bridle.networks.array_forward import array_network
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
 from bridle.statistics.card import Card, HasCard, one_line
 from bridle.statistics.scores import Estimate
 from bridle.statistics.wording import estimate_text
-from bridle.subnetworks import predict_ensemble
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
 from bridle.tables.options import ReadOptions
 
@@ -56,11 +55,15 @@ class TableModel(HasCard):
         The column to predict.
     facts : dict
         Strengths, scores, seed and versions of the training; JSON values.
+    temperature : float
+        The averaged probabilities are raised to the power ``1 / temperature`` and normalized. The
+        predicted classes do not change. The outputs of ``network`` do not include it.
 
     Raises
     ------
     UsageError
-        If the network's sizes do not fit the encoder and the target.
+        If the network's sizes do not fit the encoder and the target, or if the temperature is not
+        above 0, or is not 1 for regression.
     """
 
     network: Network
@@ -68,8 +71,10 @@ class TableModel(HasCard):
     target: ClassTarget | ValueTarget
     target_name: str
     facts: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
+        check_temperature(self.temperature, self.target)
         inputs, outputs = self.network.sizes[0], self.network.sizes[-1]
         wanted = len(self.target.classes) if isinstance(self.target, ClassTarget) else 1
         if inputs != len(self.encoder.feature_names) or outputs != wanted:
@@ -93,7 +98,9 @@ class TableModel(HasCard):
     def _predictor(self) -> Predictor:
         """What reads rows for :meth:`predict`; prepared once."""
         outputs = partial(outputs_of, self.network)
-        return Predictor(self.encoder, self.target, self.target_name, self.facts, outputs)
+        return Predictor(
+            self.encoder, self.target, self.target_name, self.facts, outputs, self.temperature
+        )
 
     def predict(
         self,
@@ -126,7 +133,8 @@ class TableModel(HasCard):
             classification there is also ``probability_<class>``, float64; the probabilities sum
             to one. With ``subnetworks`` there is also their standard deviation. For regression it
             is ``std``, in the target's units. For classification it is ``std_<class>``, and there
-            is ``mutual_information``, in nats. ``attrs["notes"]`` has remarks on the rows: new
+            is ``mutual_information``, in nats; both are of the subnetworks' own probabilities,
+            without the model's temperature. ``attrs["notes"]`` has remarks on the rows: new
             categories, numbers far outside the training range, and dates of another form, which
             are taken as missing.
 
@@ -153,7 +161,10 @@ class TableModel(HasCard):
         if subnetworks is None:
             return self._predictor.predict(table, reading)
         encoded = self._predictor.encode(table, reading)
-        found = self._predict_ensemble(torch.from_numpy(encoded.features), subnetworks)
+        features = torch.from_numpy(encoded.features)
+        found = predict_subnetworks(
+            self.network, features, self.target, k=subnetworks, temperature=self.temperature
+        )
         found.index = encoded.index
         found.attrs["notes"] = encoded.notes
         return found
@@ -196,27 +207,6 @@ class TableModel(HasCard):
                [0., 1.]])
         """
         return self._predictor.predict_proba(table, reading)
-
-    def _predict_ensemble(self, features: Tensor, subnetworks: int) -> pd.DataFrame:
-        found = predict_ensemble(
-            self.network, features, k=subnetworks, objective=self.objective.name
-        )
-        index = pd.RangeIndex(len(features))
-        # members and their subnetworks are one ensemble
-        mean = found.mean.mean(0)
-        std = (found.std.square().mean(0) + found.mean.var(0, correction=0)).sqrt()
-        if isinstance(self.target, ValueTarget):
-            table = named(self.target, mean[:, 0].numpy(), index)
-            table["std"] = std[:, 0].numpy() * self.target.scale
-            return table
-        table = named(self.target, mean.numpy(), index)
-        for code, name in enumerate(self.target.classes):
-            table[f"std_{name}"] = std[:, code].numpy()
-        if found.entropy is not None and found.mutual_information is not None:
-            own = (found.entropy - found.mutual_information).mean(0)
-            doubt = -torch.xlogy(mean, mean).sum(-1) - own
-            table["mutual_information"] = doubt.clamp(min=0).numpy()
-        return table
 
     def to_onnx(self, path: str | PathLike[str] | None = None) -> Any:
         """Return the model as an ONNX graph, and write it to a file.
@@ -278,6 +268,8 @@ class TableModel(HasCard):
             shown = ", ".join(one_line(repr(name), 40) for name in self.target.classes[:20])
             more = len(self.target.classes) - 20
             rows.insert(0, ("classes", shown + (f" and {more} more" if more > 0 else "")))
+        if self.temperature != 1.0:
+            rows.append(("temperature", f"{self.temperature:.3g}, of the averaged probabilities"))
         fitted = self.facts.get("fitted") or {}
         if "test" in fitted and None not in fitted["test"].values():
             found, share = fitted["diagnosis"], self.task == "classification"

@@ -79,7 +79,7 @@ def build_result(
     plain_networks = plain_folds if data.trained is None else refit(data, plain[0], plan)
 
     outputs = {
-        "chosen": _test_outputs(table, network, bins),
+        "chosen": _test_outputs(table, network, bins, found.temperature),
         "plain": _test_outputs(table, plain_networks, plain_bins),
     }
     if table.boosting is not None:
@@ -99,14 +99,14 @@ def build_result(
         for name, each in outputs.items()
     }
     known = {
-        "chosen": _outputs_of(table, network, bins),
+        "chosen": _outputs_of(table, network, bins, found.temperature),
         "plain": _outputs_of(table, plain_networks, plain_bins),
     }
+    plain_held_out = held_out_outputs(data, plain_folds, plain_bins)
     held_out = {
-        "chosen": found.held_out,
-        "plain": held_out_outputs(data, plain_folds, plain_bins),
+        "chosen": average_outputs(found.held_out, classes=classes, temperature=found.temperature),
+        "plain": average_outputs(plain_held_out, classes=classes),
     }
-    held_out = {name: average_outputs(each, classes=classes) for name, each in held_out.items()}
     per_epoch = len(data.rows_of(0)[0]) / plan.batch_size
     y, scored = data.y[data.scored], data.scored.numpy()
     unit = table.coding.scale if isinstance(table.coding, ValueTarget) else 1.0
@@ -138,14 +138,21 @@ def build_result(
     chosen = _fitted(best, judged["chosen"], rivals["chosen"], per_epoch)
     ranked = halving.ranked()
     importance, response = importance_and_response(ranked, plan.seed)
-    facts = model_facts(halving, best, answer, found.temperature)
+    facts = model_facts(halving, best, answer)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
     configurations = _table_of(ranked)
     sampled = configurations[configurations["id"] != PLAIN_ID]
     edges = edges_check(sampled, ranges_of(classes=classes))
     facts["edges"] = [each.to_dict() for each in edges]
     return SearchResult(
-        model=TableModel(network, table.encoders[bins], table.coding, table.target, facts),
+        model=TableModel(
+            network,
+            table.encoders[bins],
+            table.coding,
+            table.target,
+            facts,
+            1.0 if found.temperature is None else found.temperature.value,
+        ),
         plain=_fitted(plain, judged["plain"], rivals["plain"], per_epoch),
         chosen=chosen,
         answer=answer,
@@ -184,15 +191,19 @@ def _count_groups(table: PreparedTable) -> dict[str, int]:
     return {name: len(np.unique(each)) for name, each in parts.items() if each is not None}
 
 
-def _test_outputs(table: PreparedTable, network: Network, bins: int) -> Tensor:
+def _test_outputs(
+    table: PreparedTable, network: Network, bins: int, temperature: Temperature | None = None
+) -> Tensor:
     outputs = predict(network, table.X_test[bins])
-    return average_outputs(outputs, classes=bool(table.data.classes))
+    return average_outputs(outputs, classes=bool(table.data.classes), temperature=temperature)
 
 
-def _outputs_of(table: PreparedTable, network: Network, bins: int) -> Tensor:
+def _outputs_of(
+    table: PreparedTable, network: Network, bins: int, temperature: Temperature | None = None
+) -> Tensor:
     """Return the outputs for the scored rows, on most of which each network was trained."""
     outputs = predict(network, table.data.inputs[bins][table.data.scored])
-    return average_outputs(outputs, classes=bool(table.data.classes))
+    return average_outputs(outputs, classes=bool(table.data.classes), temperature=temperature)
 
 
 def _fitted(
@@ -263,9 +274,7 @@ def trial_histories(trials: Iterable[Trial]) -> pd.DataFrame:
     )
 
 
-def model_facts(
-    halving: SuccessiveHalving, best: Sequence[Trial], answer: str, temperature: Temperature | None
-) -> dict[str, Any]:
+def model_facts(halving: SuccessiveHalving, best: Sequence[Trial], answer: str) -> dict[str, Any]:
     """Return the facts that a model keeps about the search that found it; JSON values."""
     values = best[0].configuration.to_dict()
     return {
@@ -277,7 +286,6 @@ def model_facts(
         },
         "configuration": values,
         "answer": answer,
-        "temperature": None if temperature is None else temperature.value,
         "together": [each.configuration.to_dict() for each in best],
         "seed": halving.plan.seed,
         "versions": {

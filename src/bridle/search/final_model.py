@@ -17,7 +17,7 @@ from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
 from bridle.search.plan import ENSEMBLE_SIZE, REFITS, Plan
 from bridle.search.successive_halving import SuccessiveHalving
-from bridle.search.temperature import Temperature, fit_temperature, with_temperature
+from bridle.search.temperature import Temperature, fit_temperature
 from bridle.search.trial import PLAIN_ID, Trial
 from bridle.search.trial_population import TrialPopulation
 
@@ -156,14 +156,18 @@ def refit(data: SearchData, trial: Trial, plan: Plan) -> Network:
     )
 
 
-def average_outputs(outputs: Tensor, *, classes: bool) -> Tensor:
+def average_outputs(
+    outputs: Tensor, *, classes: bool, temperature: Temperature | None = None
+) -> Tensor:
     """Average the outputs of members, ``[rows, outputs]``.
 
-    For classification the probabilities are averaged, and their logarithm is returned.
+    For classification the probabilities are averaged, and their logarithm at the temperature is
+    returned.
     """
     if not classes:
         return outputs.double().mean(0)
-    return outputs.double().softmax(-1).mean(0).clamp(min=1e-12).log()
+    logs = outputs.double().log_softmax(-1).logsumexp(0)
+    return (logs if temperature is None else logs / temperature.value).log_softmax(-1)
 
 
 def held_out_outputs(data: SearchData, network: Network, bins: int) -> Tensor:
@@ -186,17 +190,14 @@ class Answer:
         The networks that predict.
     bins : int
         The encoding that they take.
-    folds : Network
-        The networks of the folds, with the same temperature.
     held_out : Tensor
-        Their outputs for the scored rows, ``[trials, rows, outputs]``.
+        The outputs of the networks of the folds for the scored rows, ``[trials, rows, outputs]``.
     temperature : Temperature, optional
-        What the outputs were divided by; None for regression.
+        That of the averaged probabilities; None for regression.
     """
 
     network: Network
     bins: int
-    folds: Network
     held_out: Tensor
     temperature: Temperature | None
 
@@ -225,10 +226,8 @@ def answer_of(
     network = refit(data, trials[0], plan) if answer == "refit" else folds
     held_out = held_out_outputs(data, folds, bins)
     if not data.classes:
-        return Answer(network, bins, folds, held_out, None)
+        return Answer(network, bins, held_out, None)
     scored = data.scored
     own = None if groups is None else groups[scored.numpy()]
     found = fit_temperature(held_out, data.y[scored], own)
-    for each in {id(net): net for net in (network, folds)}.values():
-        with_temperature(each, found.value)
-    return Answer(network, bins, folds, held_out / found.value, found)
+    return Answer(network, bins, held_out, found)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bridle.search.scoring import scores_of
 
-__all__ = ["METRIC_NAMES", "metrics_of", "metrics_text"]
+__all__ = ["METRIC_NAMES", "excess_errors", "excess_text", "metrics_of", "metrics_text"]
 
 METRIC_NAMES = {
     "accuracy": "accuracy",
@@ -20,6 +20,7 @@ METRIC_NAMES = {
     "rmse": "RMSE",
     "r2": "R²",
 }
+_SCORES = ("accuracy", "balanced_accuracy", "roc_auc", "r2")  # the error is what they lack of 1
 
 
 def metrics_of(outputs: Tensor, y: Tensor, *, classes: bool, unit: float = 1.0) -> dict[str, float]:
@@ -76,3 +77,40 @@ def metrics_text(metrics: dict[str, float]) -> str:
     """
     told = [f"{METRIC_NAMES[n]} {v:.4g}" for n, v in metrics.items() if math.isfinite(v)]
     return ", ".join(told)
+
+
+def excess_errors(held_out: dict[str, float], test: dict[str, float]) -> dict[str, float]:
+    """Return by how much each error is higher on the test set, as a share of the held-out error.
+
+    The error of a score is 1 minus the score. It is NaN where there are no held-out errors.
+
+    Examples
+    --------
+    >>> excess_errors({"accuracy": 0.5, "log_loss": 0.5}, {"accuracy": 0.25, "log_loss": 0.625})
+    {'accuracy': 0.5, 'log_loss': 0.25}
+    """
+
+    def error(name: str, value: float) -> float:
+        return 1 - value if name in _SCORES else value
+
+    found = {}
+    for name, value in held_out.items():
+        known, new = error(name, value), error(name, test[name])
+        found[name] = new / known - 1 if known > 0 else math.nan
+    return found
+
+
+def excess_text(excess: dict[str, float]) -> str:
+    """Return how much higher the errors are, in one line.
+
+    Examples
+    --------
+    >>> excess_text({"accuracy": 0.2, "log_loss": -0.05})
+    '1 − accuracy +20.0 %, log loss -5.0 %'
+    """
+    told = [
+        f"{'1 − ' if name in _SCORES else ''}{METRIC_NAMES[name]} {100 * share:+.1f} %"
+        for name, share in excess.items()
+        if math.isfinite(share)
+    ]
+    return ", ".join(told) or "none, there are no held-out errors"

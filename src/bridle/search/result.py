@@ -16,7 +16,7 @@ from bridle.checks.verdicts import judgement_checks
 from bridle.models.result import Fitted, counts_text, fitted_text
 from bridle.models.table_model import TableModel
 from bridle.search.configuration import Configuration
-from bridle.search.metrics import metrics_text
+from bridle.search.metrics import excess_errors, excess_text, metrics_text
 from bridle.search.temperature import Temperature, temperature_text
 from bridle.statistics.card import Card, HasCard
 from bridle.statistics.json_values import json_values
@@ -97,8 +97,8 @@ class SearchResult(HasCard):
         accuracy, balanced_accuracy, roc_auc, log_loss and brier; for regression rmse, in the
         target's units, and r2.
     temperature : Temperature, optional
-        The temperature of the model's probabilities, with the log loss of the held-out rows before
-        and after; None for regression. The networks of the model include it.
+        The temperature of the model's averaged probabilities, with the log loss of the held-out
+        rows before and after; None for regression.
     scores : dict of str to float
         The score of each on the test set, by ``scoring``.
     configurations : DataFrame
@@ -183,6 +183,14 @@ class SearchResult(HasCard):
         )
 
     @property
+    def optimism(self) -> dict[str, float]:
+        """How much higher each error of the model is on the test set than on the held-out rows.
+
+        As a share of the held-out error; the error of a score is 1 minus the score.
+        """
+        return excess_errors(self.metrics["held out"], self.metrics["test"])
+
+    @property
     def verdict(self) -> str:
         """One sentence: which model was chosen, and whether it predicts better than the others."""
         parts = []
@@ -226,6 +234,7 @@ class SearchResult(HasCard):
             (self.scoring, f"{score}, {test}"),
             ("held out", metrics_text(self.metrics["held out"])),
             ("test", metrics_text(self.metrics["test"])),
+            ("test above held out", excess_text(self.optimism)),
             ("best", ", ".join(acting)),
         ]
         if self.temperature is not None:
@@ -258,6 +267,7 @@ class SearchResult(HasCard):
             "test_score": json_values(asdict(self.test_score)),
             "scores": json_values(self.scores),
             "metrics": json_values(self.metrics),
+            "optimism": json_values(self.optimism),
             "temperature": None if self.temperature is None else asdict(self.temperature),
             "plain": self.plain.to_dict(),
             "chosen": self.chosen.to_dict(),

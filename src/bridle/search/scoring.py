@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -11,6 +12,8 @@ from torch.nn import functional as F  # noqa: N812
 from bridle.errors import UsageError
 
 __all__ = ["SCORINGS", "check_scoring", "mean_losses", "scores_of"]
+
+_LEAST = math.log(1e-12)  # of a row's log-likelihood; one wrong row could decide everything
 
 
 def _accuracy(outputs: Tensor, y: Tensor) -> Tensor:
@@ -26,7 +29,8 @@ def _balanced_accuracy(outputs: Tensor, y: Tensor) -> Tensor:
 
 
 def _neg_log_loss(outputs: Tensor, y: Tensor) -> Tensor:
-    return -mean_losses(outputs, y, classes=True)
+    codes = y.expand(outputs.shape[:2])[..., None]
+    return outputs.double().log_softmax(-1).gather(2, codes)[..., 0].clamp(min=_LEAST).mean(1)
 
 
 def _area(scores: Tensor, positive: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The temperature of a classifier's probabilities, fitted on rows that were held out."""
+"""The temperature of a model's averaged probabilities, fitted on rows that were held out."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from bridle.networks.population import Network
 from bridle.statistics.grouped import FEWEST_GROUPS, error_of_mean
 
-__all__ = ["Temperature", "fit_temperature", "temperature_text", "with_temperature"]
+__all__ = ["Temperature", "fit_temperature", "temperature_text"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
@@ -24,7 +22,9 @@ _ERROR = 1e-4  # of that logarithm
 
 @dataclass(frozen=True)
 class Temperature:
-    """The temperature that the outputs of each network are divided by (Guo et al. 2017).
+    """The temperature of the averaged probabilities (Guo et al. 2017).
+
+    They are raised to the power ``1 / value`` and normalized. The predicted classes do not change.
 
     Attributes
     ----------
@@ -62,8 +62,8 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
     Parameters
     ----------
     outputs : Tensor
-        ``[networks, rows, classes]``: the outputs of the networks that held each row out. Their
-        probabilities are averaged after the temperature is applied.
+        ``[networks, rows, classes]``: the outputs of the networks that held each row out. The
+        temperature is that of the average of their probabilities.
     y : Tensor
         int64 ``[rows]``.
     groups : int64 array ``[rows]``, optional
@@ -71,6 +71,7 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
 
     Examples
     --------
+    >>> import torch
     >>> y = torch.arange(400) % 2
     >>> outputs = torch.nn.functional.one_hot(y, 2).double()[None]  # 73 %, and always right
     >>> fit_temperature(outputs, y).value < 0.1
@@ -78,12 +79,11 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
     >>> fit_temperature(outputs * 0, y).value
     1.0
     """
-    outputs = outputs.double()
+    shares = outputs.double().log_softmax(-1).logsumexp(0)  # logarithms, up to a constant
 
     def losses(log_temperature: float) -> Tensor:
-        logs = (outputs * math.exp(-log_temperature)).log_softmax(-1)
-        own = logs.gather(2, y.expand(len(logs), -1)[..., None])[..., 0]
-        return math.log(len(logs)) - own.logsumexp(0)
+        logs = (shares * math.exp(-log_temperature)).log_softmax(-1)
+        return -logs.gather(1, y[:, None])[:, 0]
 
     best = minimize_scalar(
         lambda at: float(losses(at).mean()),
@@ -103,16 +103,3 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
     if few or not gain > error:  # also if either is NaN
         return Temperature(1.0, float(before.mean()), float(before.mean()))
     return Temperature(math.exp(best), float(before.mean()), float(after.mean()))
-
-
-def with_temperature(network: Network, temperature: float) -> Network:
-    """Divide the outputs of each member by a temperature: weights and biases of the last layer.
-
-    The network is changed in place, and returned. A model with these weights predicts calibrated
-    probabilities wherever it is used: in a file, in an ONNX graph, and by its subnetworks.
-    """
-    if temperature != 1.0:
-        with torch.no_grad():
-            network.weights[-1].div_(temperature)
-            network.biases[-1].div_(temperature)
-    return network

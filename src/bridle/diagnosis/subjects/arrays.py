@@ -82,8 +82,15 @@ def measure_arrays(
     if network_and_inputs is not None:
         network, inputs = network_and_inputs
         classes, truth = labels is not None, predicted[part].truth
+        model = getattr(subject, "model_", None)
         masks = compare_subnetworks(
-            network, inputs, truth, part=part, classes=classes, masks=options.masks
+            network,
+            inputs,
+            truth,
+            part=part,
+            classes=classes,
+            masks=options.masks,
+            temperature=model.temperature if isinstance(model, TableModel) else 1.0,
         )
         measured = replace(measured, layers=layers_of_network(network, inputs), subnetworks=masks)
     if "training" not in pairs or at is None:

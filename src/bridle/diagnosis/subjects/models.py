@@ -58,6 +58,7 @@ def measure_model(
             model.target,
             tables.places.get(name),
             tables.parts[name].groups,
+            temperature=model.temperature,
         )
         for name, (X, y) in coded.items()
     }
@@ -86,7 +87,16 @@ def measure_model(
     ]
     measured = replace(measured, checks=tuple(checks))
     X, y = coded[at or "training"]
-    measured = with_network(measured, model.network, model.target, X, y, at or "training", options)
+    measured = with_network(
+        measured,
+        model.network,
+        model.target,
+        X,
+        y,
+        at or "training",
+        options,
+        temperature=model.temperature,
+    )
     if "training" not in coded or at is None:
         return measured
     epochs = facts.get("fitted", {}).get("epochs") if "strengths" in facts else None

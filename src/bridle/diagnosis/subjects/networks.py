@@ -23,6 +23,7 @@ from bridle.models.reading import read_for_model
 from bridle.models.recipe import Strengths
 from bridle.models.table_model import TableModel
 from bridle.networks.population import Network
+from bridle.statistics.temperature import tempered
 from bridle.tables import ClassTarget, ValueTarget
 from bridle.tables.schema import with_target
 
@@ -58,11 +59,13 @@ def predictions_of(
     coding: Coding,
     places: Array | None = None,
     groups: Array | None = None,
+    *,
+    temperature: float = 1.0,
 ) -> Predictions:
     """Return predictions from outputs ``[members, rows, outputs]``, averaged over members."""
     truth = _truth(y, coding)
     if isinstance(coding, ClassTarget):
-        shares = outputs.double().softmax(-1).mean(0).numpy()
+        shares = tempered(outputs.double().softmax(-1).mean(0).numpy(), temperature)
         return Predictions.of_probabilities(truth, shares, coding.classes, places, groups)
     values = coding.inverse(outputs[..., 0].double().mean(0).numpy()).to_numpy()
     return Predictions(truth, values, rows=places, groups=groups)
@@ -89,11 +92,21 @@ def with_network(
     y: Tensor,
     part: str,
     options: Options,
+    *,
+    temperature: float = 1.0,
 ) -> Measurements:
     """Add layers and subnetworks, measured on the rows of a part."""
     classes = isinstance(coding, ClassTarget)
     truth = y.numpy() if classes else y.double().numpy()
-    masks = compare_subnetworks(network, X, truth, part=part, classes=classes, masks=options.masks)
+    masks = compare_subnetworks(
+        network,
+        X,
+        truth,
+        part=part,
+        classes=classes,
+        masks=options.masks,
+        temperature=temperature,
+    )
     return replace(measured, layers=layers_of_network(network, X), subnetworks=masks)
 
 

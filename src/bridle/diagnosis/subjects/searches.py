@@ -32,12 +32,17 @@ __all__ = ["measure_search"]
 def measure_search(found: SearchResult, data: Any, options: Options) -> Measurements:
     """Return the measurements of a search: folds, test set and references."""
     seen, coding, network = found.observed, found.model.target, found.model.network
+    at = found.model.temperature
     searched = (seen.places["searched"], seen.groups.get("searched"))
     test = (seen.places["test"], seen.groups.get("test"))
     predicted = {
-        "training": predictions_of(predict(network, seen.X), seen.y, coding, *searched),
+        "training": predictions_of(
+            predict(network, seen.X), seen.y, coding, *searched, temperature=at
+        ),
         "held out": predictions_of(seen.held_out_outputs[None], seen.y, coding, *searched),
-        "test": predictions_of(predict(network, seen.X_test), seen.y_test, coding, *test),
+        "test": predictions_of(
+            predict(network, seen.X_test), seen.y_test, coding, *test, temperature=at
+        ),
     }
     names = {"plain": PLAIN_NAME, "boosting": BOOSTING}
     best = found.configurations.iloc[0]
@@ -69,7 +74,9 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
             *audited(found.model, options),
         ),
     )
-    measured = with_network(measured, network, coding, seen.X_test, seen.y_test, "test", options)
+    measured = with_network(
+        measured, network, coding, seen.X_test, seen.y_test, "test", options, temperature=at
+    )
     epochs = found.chosen.best_epoch
     return with_training(measured, seen.X, seen.y, seen.X_test, coding, "test", epochs, options)
 

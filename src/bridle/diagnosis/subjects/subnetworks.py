@@ -12,6 +12,7 @@ from bridle.diagnosis.network_state import Subnetworks
 from bridle.diagnosis.predictions import Predictions
 from bridle.networks.population import Network, predict
 from bridle.statistics.intervals import mean_interval
+from bridle.statistics.temperature import tempered
 
 __all__ = ["compare_subnetworks"]
 
@@ -23,7 +24,14 @@ _CELLS_AT_ONCE = 2**24
 
 @torch.no_grad()
 def compare_subnetworks(
-    network: Network, X: Tensor, truth: Array, *, part: str, classes: bool, masks: int
+    network: Network,
+    X: Tensor,
+    truth: Array,
+    *,
+    part: str,
+    classes: bool,
+    masks: int,
+    temperature: float = 1.0,
 ) -> Subnetworks | None:
     """Compare weight scaling with the average of subnetworks; None for a network without noise.
 
@@ -42,6 +50,8 @@ def compare_subnetworks(
         The name of the part.
     classes : bool
     masks : int
+    temperature : float
+        That of the averaged probabilities, for their losses.
     """
     if masks < 2 or not _has_noise(network):
         return None
@@ -62,7 +72,7 @@ def compare_subnetworks(
     # expected absolute error of an average of this many samples, if it is close to normal
     sampling = (variance / masks).sqrt().mean() * np.sqrt(2 / np.pi)
     by_scaling, by_average = (
-        _predictions(each * unit, truth, classes) for each in (scaled, average)
+        _predictions(each * unit, truth, classes, temperature) for each in (scaled, average)
     )
     return Subnetworks(
         part=part,
@@ -101,10 +111,11 @@ def _mean(outputs: Tensor, *, classes: bool) -> Tensor:
     return outputs.softmax(-1).mean(0)
 
 
-def _predictions(outputs: Tensor, truth: Array, classes: bool) -> Predictions:
+def _predictions(outputs: Tensor, truth: Array, classes: bool, temperature: float) -> Predictions:
     values = outputs.numpy()
     if classes:
-        return Predictions.of_probabilities(truth, values, tuple(range(values.shape[1])))
+        shares = tempered(values, temperature)
+        return Predictions.of_probabilities(truth, shares, tuple(range(values.shape[1])))
     return Predictions(truth, values[:, 0])
 
 

@@ -27,6 +27,8 @@ class Model(Reader, Protocol):
     def network(self) -> Network: ...
     @property
     def task(self) -> str: ...
+    @property
+    def temperature(self) -> float: ...
 
 
 def to_onnx(model: Model) -> Any:
@@ -43,7 +45,7 @@ def to_onnx(model: Model) -> Any:
     if isinstance(model.target, ValueTarget):
         _add_values(graph, outputs, model.target, refused)
     else:
-        _add_classes(graph, outputs, model.target, refused)
+        _add_classes(graph, outputs, model.target, model.temperature, refused)
     return graph.model(__version__, _metadata(model))
 
 
@@ -72,12 +74,15 @@ def _add_values(graph: Graph, outputs: str, target: ValueTarget, refused: str | 
     graph.output(flat, "prediction", np.float64)
 
 
-def _add_classes(graph: Graph, outputs: str, target: ClassTarget, refused: str | None) -> None:
+def _add_classes(
+    graph: Graph, outputs: str, target: ClassTarget, temperature: float, refused: str | None
+) -> None:
     classes = np.array(target.classes)
     absent: Any = {"U": "", "i": np.iinfo(np.int64).min, "f": np.nan}.get(classes.dtype.kind, False)
     dtype = object if classes.dtype.kind == "U" else classes.dtype
     shares = graph.node("Softmax", outputs, axis=-1)
     shares = graph.node("ReduceMean", shares, graph.constant([0], np.int64), keepdims=0)
+    shares = _tempered(graph, shares, temperature)
     code = graph.node("ArgMax", shares, axis=1, keepdims=0)
     if refused is not None:
         flat = graph.node("Reshape", refused, graph.constant([-1], np.int64))
@@ -85,6 +90,16 @@ def _add_classes(graph: Graph, outputs: str, target: ClassTarget, refused: str |
     labels = graph.constant(np.array([*target.classes, absent], dtype=dtype))
     graph.output(graph.node("Gather", labels, code), "prediction", dtype)
     graph.output(_unless(graph, refused, shares), "probabilities", np.float64, len(classes))
+
+
+def _tempered(graph: Graph, shares: str, temperature: float) -> str:
+    """Add what :func:`bridle.statistics.temperature.tempered` does."""
+    if temperature == 1.0:
+        return shares
+    last = graph.constant([-1], np.int64)
+    ratios = graph.node("Div", shares, graph.node("ReduceMax", shares, last, keepdims=1))
+    powers = graph.node("Pow", ratios, _number(graph, 1 / temperature))
+    return graph.node("Div", powers, graph.node("ReduceSum", powers, last, keepdims=1))
 
 
 def _number(graph: Graph, value: float) -> str:

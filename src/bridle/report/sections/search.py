@@ -85,7 +85,7 @@ def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
     ]
     if result.temperature is not None:
         told = temperature_text(result.temperature)
-        lines.append(f"The temperature of the model's probabilities is {told}.")
+        lines.append(f"The temperature of the model's averaged probabilities is {told}.")
     return tuple(lines)
 
 
