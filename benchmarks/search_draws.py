@@ -133,7 +133,7 @@ class Table:
 
     def _evaluation(self, population: TrialPopulation, bins: int) -> pd.DataFrame:
         data, classes = self.data, bool(self.data.classes)
-        known, said = population.held_out_outputs()[:, data.scored], self.tested(population, bins)
+        known, said = population.held_out_outputs(), self.tested(population, bins)
         y = data.y[data.scored]
         return pd.DataFrame(
             {"step": population.step, "loss": mean_losses(known, y, classes=classes).numpy()}

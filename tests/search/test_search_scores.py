@@ -73,7 +73,7 @@ def test_of_many_rows_a_sample_is_scored(monkeypatch):
     assert float(share.max() - share.min()) < 0.1
     population = TrialPopulation(fewer, [configured()], [0], seed=0, batch_size=8)
     outputs = population.held_out_outputs()[0]
-    assert torch.equal(outputs.isfinite().all(-1), fewer.scored)
+    assert outputs.shape == (int(fewer.scored.sum()), 3)
     job = Job((configured(),), (0,), None, 0, 4, 1, 0, 0, 8, "accuracy")
     seen = run_job(fewer, job)[0][0]
     assert seen.scores[0] * int(fewer.scored.sum()) == pytest.approx(

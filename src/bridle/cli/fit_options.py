@@ -135,7 +135,10 @@ Answer = Annotated[
         "refit (the best configuration, refitted on all rows). Default: ensemble; by --time refit."
     ),
 ]
-Folds = Annotated[int | None, _search("Number of cross-validation folds. Default: 5.")]
+Folds = Annotated[
+    int | None,
+    _search("Number of cross-validation folds. Default: 5, or fewer for a table of many rows."),
+]
 TestTable = Annotated[Path | None, _search("Table with your own test rows.", "--test")]
 Run = Annotated[Path | None, _search("Directory in which to record the search.")]
 Resume = Annotated[bool, _search("Continue the search recorded in --run.")]

@@ -28,6 +28,7 @@ from bridle.estimators.validation import needs_encoder, refuse_masked, unmasked
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
+from bridle.search.budget import memory_for
 from bridle.search.build_result import model_facts, trial_histories
 from bridle.search.data import SearchData, check_device
 from bridle.search.encoding import encode, fit_encoders
@@ -104,7 +105,7 @@ class BaseMLPCV(CVFolds):
             workers,
             self.memory,
         )
-        encoders = fit_encoders(frame)
+        encoders = fit_encoders(frame, memory=memory_for(self.memory, "cpu"))
         data = SearchData(
             encode(encoders, frame),
             torch.from_numpy(coded),

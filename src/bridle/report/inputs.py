@@ -104,7 +104,7 @@ class ReportInputs:
         if self.search is None:
             return {}
         seen = self.search.observed
-        targets = {"training": seen.y, "held out": seen.y, "test": seen.y_test}
+        targets = {"training": seen.y_seen, "held out": seen.y, "test": seen.y_test}
         return {name: _best_constant(y) for name, y in targets.items()}
 
     @property

@@ -120,7 +120,7 @@ def build_result(
     groups = None if groups is None else groups[scored]
     judged = {
         name: (
-            judge_outputs(known[name], y, classes=classes),
+            judge_outputs(known[name], data.y[data.seen], classes=classes),
             judge_outputs(held_out[name], y, classes=classes, groups=groups),
             test[name],
         )
@@ -201,8 +201,8 @@ def _test_outputs(
 def _outputs_of(
     table: PreparedTable, network: Network, bins: int, temperature: Temperature | None = None
 ) -> Tensor:
-    """Return the outputs for the scored rows, on most of which each network was trained."""
-    outputs = predict(network, table.data.inputs[bins][table.data.scored])
+    """Return the outputs for rows on which all networks, or most of them, were trained."""
+    outputs = predict(network, table.data.inputs[bins][table.data.seen])
     return average_outputs(outputs, classes=bool(table.data.classes), temperature=temperature)
 
 
@@ -227,16 +227,19 @@ def _scored_rows(
     table: PreparedTable, bins: int, held_out_outputs: Tensor, others: dict[str, Tensor]
 ) -> ScoredRows:
     data, scored = table.data, table.data.scored
-    groups = table.groups_of("searched")
+    groups, searched = table.groups_of("searched"), table.places["searched"]
     return ScoredRows(
         X=data.inputs[bins][scored],
         y=data.y[scored],
+        X_seen=data.inputs[bins][data.seen],
+        y_seen=data.y[data.seen],
         fold=data.fold[scored],
         X_test=table.X_test[bins],
         y_test=table.y_test,
         held_out_outputs=held_out_outputs,
         test_outputs=others,
-        places=table.places | {"searched": table.places["searched"][scored.numpy()]},
+        places=table.places
+        | {"searched": searched[scored.numpy()], "seen": searched[data.seen.numpy()]},
         groups={
             "searched": None if groups is None else groups[scored.numpy()],
             "test": table.groups_of("test"),

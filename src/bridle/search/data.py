@@ -13,13 +13,18 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 
-__all__ = ["DEVICES", "SearchData", "check_device", "fold_of_rows"]
+__all__ = ["DEVICES", "FOLDS", "SearchData", "check_device", "enough_folds", "fold_of_rows"]
 
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
 DEVICES = ("auto", "cpu", "cuda")
+FOLDS = 5
 MAX_SCORED_ROWS = 20_000
 """If more rows are held out, scores are computed on a sample of them, to about 0.3 points."""
+LARGE = 10_000
+"""The rows from which on a table has fewer folds and more bins."""
+ENOUGH_HELD_OUT = 5_000
+"""The folds of a large table that are trained hold out this many rows together, or a few more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,20 @@ class SearchData:
         part = fold_of_rows(self.y.cpu().numpy(), parts, self.classes, 0)
         return held_out & (torch.from_numpy(part) == 0)
 
+    @cached_property
+    def seen(self) -> Tensor:
+        """Which rows the training score is computed on, bool ``[rows]``.
+
+        These are the scored rows, on most of which each network was trained. If no fold holds out
+        the others, they are as many of the others, on which every network was trained.
+        """
+        others = self.fold < 0
+        if self.trained is not None or not others.any():
+            return self.scored
+        parts = max(1, int(others.sum()) // max(1, int(self.scored.sum())))
+        part = fold_of_rows(self.y.cpu().numpy(), parts, self.classes, 0)
+        return others & (torch.from_numpy(part) == 0)
+
     def without_folds(self) -> SearchData:
         """Return the data with one fold, which trains on every row."""
         return replace(self, fold=torch.full_like(self.fold, -1), trained=None)
@@ -123,3 +142,17 @@ def fold_of_rows(y: IntArray, folds: int, classes: int, seed: int) -> IntArray:
     fold = np.empty(len(y), dtype=np.int64)
     fold[order] = np.arange(len(y)) % folds
     return fold
+
+
+def enough_folds(y: IntArray, folds: int, classes: int, seed: int) -> IntArray:
+    """Assign rows to folds as :func:`fold_of_rows` does, but those of a large table to fewer folds.
+
+    From 10,000 rows on, only the first folds are kept, which hold out 5,000 rows together. The
+    other rows get -1, so that every fold trains on them. From 25,000 rows on it is one fold.
+    """
+    if len(y) < LARGE:
+        return fold_of_rows(y, folds, classes, seed)
+    parts = max(folds, len(y) // ENOUGH_HELD_OUT)
+    fold = fold_of_rows(y, parts, classes, seed)
+    enough = math.ceil(ENOUGH_HELD_OUT * parts / len(y))
+    return np.where(fold < enough, fold, -1)

@@ -105,8 +105,7 @@ def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
         best = [tuple(state[_BEST].tolist()) for state in job.states]
     else:
         population.keep_best(range(len(job.ids)))
-    scored = data.scored
-    y = data.y[scored]
+    y = data.y[data.scored]
     stops = np.linspace(job.start, job.stop, job.evaluations + 1).round().astype(int)[1:]
     steps: list[int] = []
     scores: list[Tensor] = []
@@ -122,8 +121,8 @@ def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
         stop = population.step
         outputs = population.held_out_outputs()
         steps.append(stop)
-        scores.append(scores_of(outputs[:, scored], y, job.scoring))
-        losses.append(mean_losses(outputs[:, scored], y, classes=bool(data.classes)))
+        scores.append(scores_of(outputs, y, job.scoring))
+        losses.append(mean_losses(outputs, y, classes=bool(data.classes)))
         better = []
         for at in range(len(job.ids)):
             now = (float(scores[-1][at]), -float(losses[-1][at]))
@@ -131,8 +130,9 @@ def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
                 best[at] = (*now, stop)
                 better.append(at)
         population.keep_best(better)
-    folds = [data.scored_rows_of(v) for v in range(data.folds)]
-    by_fold = [scores_of(outputs[:, rows], data.y[rows], job.scoring) for rows in folds]
+    fold = data.fold[data.scored]
+    folds = [fold == v for v in range(data.folds)]
+    by_fold = [scores_of(outputs[:, rows], y[rows], job.scoring) for rows in folds]
     states = _split(population.state(), len(job.ids))
     for state, values in zip(states, best, strict=True):
         state[_BEST] = np.array(values, dtype=np.float64)

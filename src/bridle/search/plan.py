@@ -116,7 +116,7 @@ def plan_search(
     epochs : int or None
         The epochs of the last rung.
     memory : float
-        In bytes.
+        For the networks and the encoded rows, in bytes.
     seed : int
     scoring : str
     workers : int
@@ -204,11 +204,14 @@ def _memory_limits(
 ) -> tuple[int, int]:
     """Return the maximum number of trials in a job, and in the search."""
     training, waiting = map(max, zip(*(_bytes_of(data, each) for each in shapes), strict=True))
-    if training > memory:
+    rows = sum(each.numel() * each.element_size() for each in data.inputs.values())
+    if rows + training > memory:
         raise UsageError(
-            f"memory is {memory / 1e9:.3g}GB, but one configuration with its folds needs "
-            f"{training / 1e9:.3g}GB; give more, or smaller layers"
+            f"memory is {memory / 1e9:.3g}GB, but the encoded rows take {rows / 1e9:.3g}GB and one "
+            f"configuration with its folds {training / 1e9:.3g}GB; give more memory, or smaller "
+            "layers"
         )
+    memory -= rows
     most = MAX_TRIALS_PER_JOB[data.device] if workers == 1 else MAX_TRIALS_PER_WORKER_JOB
     per_job = int(min(most, max(1, memory // (2 * workers * training))))
     return per_job, max(MIN_TRIALS, int(memory / 2 / waiting) * ETA)

@@ -21,7 +21,7 @@ from bridle.models.row_forms import By, is_column
 from bridle.models.split import split_rows
 from bridle.models.split_notes import absent_classes
 from bridle.search.comparison import boosting_outputs
-from bridle.search.data import SearchData, fold_of_rows
+from bridle.search.data import FOLDS, SearchData, enough_folds, fold_of_rows
 from bridle.search.encoding import encode, fit_encoders
 from bridle.tables import (
     ClassTarget,
@@ -99,10 +99,11 @@ def prepare_table(
     *,
     target: str,
     task: str,
-    folds: int,
+    folds: int | None,
     seed: int,
     device: str,
     seconds: float | None,
+    memory: float,
     groups: By = None,
     time: By = None,
 ) -> PreparedTable:
@@ -116,10 +117,14 @@ def prepare_table(
         Other rows to test on. Default: a fifth of the table.
     target : str
     task : {"classification", "regression"}
-    folds, seed : int
+    folds : int or None
+        The number of folds. None is five, of which a large table has only some.
+    seed : int
     device : str
     seconds : float or None
         The budget, which decides whether there is time for gradient boosting.
+    memory : float
+        In bytes; little memory means fewer bins.
     groups, time : str or array, optional
         What ``given`` was read with; a table of test rows needs the same columns.
 
@@ -130,7 +135,7 @@ def prepare_table(
     """
     frame, truth = given.frame, given.truth
     searched, tested, grouping, remarks = _split(given, test, target, task, seed, groups, time)
-    encoders = fit_encoders(searched[0], given.columns)
+    encoders = fit_encoders(searched[0], given.columns, memory)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"
@@ -138,17 +143,7 @@ def prepare_table(
     )
     y = torch.from_numpy(coding.transform(searched[1]))
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
-    if len(y) < 2 * folds:
-        raise DataError(
-            f"{len(y)} rows are too few for {folds} folds; give fewer folds or more rows"
-        )
-    by = grouping.get("searched")
-    fold = (
-        fold_of_rows(y.numpy(), folds, classes, seed)
-        if by is None
-        else grouped_folds(by, y.numpy() if classes else None, folds, seed)
-    )
-    trained = earlier_and_later(by, fold, folds)
+    fold, trained = _folds(y.numpy(), grouping.get("searched"), folds, classes, seed)
     X, X_test = (encode(encoders, rows) for rows, _ in (searched, tested))
     places = {"searched": searched[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
     split = {"training": places["searched"]} | ({} if test is not None else places)
@@ -188,6 +183,22 @@ def prepare_table(
         grouping=grouping,
         checks=tuple(checked),
     )
+
+
+def _folds(
+    y: np.ndarray[Any, Any], by: Grouping | None, folds: int | None, classes: int, seed: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any] | None]:
+    """Return the fold of each row, and the rows that each fold trains on if rows have times."""
+    count = FOLDS if folds is None else folds
+    if len(y) < 2 * count:
+        raise DataError(
+            f"{len(y)} rows are too few for {count} folds; give fewer folds or more rows"
+        )
+    if by is None:
+        assign = enough_folds if folds is None else fold_of_rows
+        return assign(y, count, classes, seed), None
+    fold = grouped_folds(by, y if classes else None, count, seed)
+    return fold, earlier_and_later(by, fold, count)
 
 
 def _checks(

@@ -37,6 +37,8 @@ class ScoredRows:
     ----------
     X, y, X_test, y_test : Tensor
         The scored rows (about 20,000 if there are more) and the test set, encoded for the model.
+    X_seen, y_seen : Tensor
+        The rows of the training score: the same rows, or as many rows that no fold holds out.
     fold : Tensor
         int64 ``[rows]``: the fold that holds each row out.
     held_out_outputs : Tensor
@@ -44,13 +46,15 @@ class ScoredRows:
     test_outputs : dict of str to Tensor
         Outputs for the test set: of "plain", and of "boosting" if that was fitted.
     places : dict of str to int64 array
-        The positions of the "searched" and the "test" rows in their tables.
+        The positions of the "searched", the "seen" and the "test" rows in their tables.
     groups : dict of str to int64 array
         The groups of the same rows; None without groups.
     """
 
     X: Tensor
     y: Tensor
+    X_seen: Tensor
+    y_seen: Tensor
     fold: Tensor
     X_test: Tensor
     y_test: Tensor

@@ -12,6 +12,7 @@ from bridle.errors import UsageError
 from bridle.models.arguments import whole_of
 from bridle.models.reading import read_for_fit
 from bridle.models.row_forms import By, check_rows
+from bridle.search.budget import memory_for
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device
@@ -29,8 +30,6 @@ from bridle.tables.arrays import Features, Target, table_of
 
 __all__ = ["search"]
 
-FOLDS = 5
-
 
 def search(
     table: Features,
@@ -43,7 +42,7 @@ def search(
     epochs: int | None = None,
     scoring: str = "auto",
     answer: str = "auto",
-    folds: int = FOLDS,
+    folds: int | None = None,
     hidden: Sequence[Sequence[int]] = (HIDDEN,),
     drop: Sequence[str] = (),
     reading: ReadOptions | None = None,
@@ -69,7 +68,8 @@ def search(
 
     The networks of the best configurations, one for each fold, are averaged into the model. Then
     the test set is evaluated, once. Half of the configurations also encode numerical features in 16
-    bins; for regression three quarters do. Binning is off if it would add more than 512 inputs.
+    bins; for regression three quarters do. From 10,000 rows on there are 48 bins, or as many as add
+    512 inputs. Binning is off if 16 bins would add more than that.
 
     Parameters
     ----------
@@ -98,8 +98,10 @@ def search(
         eight, with all folds), those of the best configuration, or five networks with the best
         configuration that are trained on all rows. "auto" is "ensemble"; with ``time`` it is
         "refit", because the networks of the folds were trained on the earlier rows only.
-    folds : int
-        The number of cross-validation folds.
+    folds : int, optional
+        The number of cross-validation folds. Default: 5. From 10,000 rows on, without ``groups``
+        and ``time``, only as many of them are trained as hold out 5,000 rows together; every fold
+        also trains on the rows that none holds out. From 25,000 rows on it is one fold.
     hidden : sequence of sequences of int
         The hidden layers to choose from.
     drop : sequence of str
@@ -122,8 +124,9 @@ def search(
         The number of processes of the local engine, with one thread each. 1 is this process with
         all its threads.
     memory : str, optional
-        Maximum memory for the networks, such as "500MB". The search is split into jobs that fit.
-        Default: 2 GB; on a GPU 8 GB, but at most half of its free memory.
+        Maximum memory for the networks and the encoded rows, such as "500MB". The search is split
+        into jobs that fit, and numbers get fewer bins if many rows would take too much. Default:
+        2 GB; on a GPU 8 GB, but at most half of its free memory.
     device : {"auto", "cpu", "cuda"}
         Where networks train. "auto" uses a GPU if there is one and the search runs in this
         process.
@@ -165,7 +168,7 @@ def search(
     began = clock.monotonic() if began is None else began
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise UsageError(f"folds is {folds}; it must be 2 or more")
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to resume; give directory")
@@ -192,6 +195,7 @@ def search(
         seed=seed,
         device=device,
         seconds=settings.seconds,
+        memory=memory_for(memory, device),
         groups=groups,
         time=time,
     )

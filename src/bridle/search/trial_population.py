@@ -231,13 +231,14 @@ class TrialPopulation:
 
     @torch.no_grad()
     def held_out_outputs(self) -> Tensor:
-        """Return the outputs of each trial, each row's by the member that held the row out.
+        """Return the outputs of each trial for the scored rows, by the member that held each out.
 
-        float32 ``[trials, rows, outputs]`` on the CPU; NaN for a row that is not scored.
+        float32 ``[trials, scored rows, outputs]`` on the CPU.
         """
         data = self.data
-        count, rows = len(self.configurations), len(data.y)
-        held_out = torch.full((count, rows, data.outputs), torch.nan)
+        count, rows = len(self.configurations), int(data.scored.sum())
+        held_out = torch.empty(count, rows, data.outputs)
+        place = data.scored.cumsum(0) - 1
         parts = [data.scored_rows_of(v) for v in range(data.folds)]
         longest = max(map(len, parts))
         table = torch.stack([F.pad(part, (0, longest - len(part))) for part in parts])
@@ -248,7 +249,7 @@ class TrialPopulation:
                 outputs = network(self.X[block.repeat(count, 1).to(data.device)], noise=False).cpu()
                 outputs = outputs.view(count, data.folds, block.shape[1], -1)
                 for v, part in enumerate(parts):
-                    here = part[at : at + at_once]
+                    here = place[part[at : at + at_once]]
                     held_out[:, here] = outputs[:, v, : len(here)]
         return held_out
 

@@ -13,6 +13,7 @@ __all__ = ["PiecewiseLinear"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 OUTER_WIDTHS = 1.0  # how far the outer bins extend beyond their edges, in bin widths
+_ROWS_AT_ONCE = 8192
 
 
 class PiecewiseLinear:
@@ -56,14 +57,22 @@ class PiecewiseLinear:
 
     def transform(self, numbers: FloatArray) -> FloatArray:
         """Encode float64 ``[rows, columns]`` as float64 ``[rows, count]``."""
-        blocks = [np.zeros((len(numbers), 0))]
-        for at, edges in zip(self.columns, self.edges, strict=True):
-            place = (numbers[:, [at]] - edges[:-1]) / np.diff(edges)
-            low, high = np.zeros(len(edges) - 1), np.ones(len(edges) - 1)
-            low[0] -= OUTER_WIDTHS
-            high[-1] += OUTER_WIDTHS
-            blocks.append(np.clip(place, low, high))
-        return np.concatenate(blocks, axis=1)
+        out = np.empty((len(numbers), self.count))
+        self.write(numbers, out)
+        return out
+
+    def write(self, numbers: FloatArray, out: np.ndarray[Any, Any]) -> None:
+        """Write what :meth:`transform` returns to ``out``, in blocks of rows to save memory."""
+        for begin in range(0, len(numbers), _ROWS_AT_ONCE):
+            rows, done = slice(begin, begin + _ROWS_AT_ONCE), 0
+            for at, edges in zip(self.columns, self.edges, strict=True):
+                count = len(edges) - 1
+                place = (numbers[rows, at, None] - edges[:-1]) / np.diff(edges)
+                low, high = np.zeros(count), np.ones(count)
+                low[0] -= OUTER_WIDTHS
+                high[-1] += OUTER_WIDTHS
+                out[rows, done : done + count] = np.clip(place, low, high)
+                done += count
 
     def names(self, columns: list[str]) -> list[str]:
         """Return a name for each input, such as ``age[2.5,4)``."""

@@ -254,7 +254,7 @@ class TableEncoder:
     def fill_bins(self, out: np.ndarray[Any, Any], numbers: FloatArray) -> None:
         """Write the bins of scaled numbers to the last features, if there are any."""
         if self._bins is not None and self._bins.count:
-            out[:, -self._bins.count :] = self._bins.transform(numbers)
+            self._bins.write(numbers, out[:, -self._bins.count :])
 
     def scaled(self, numbers: FloatArray) -> FloatArray:
         """Return numbers ``[rows, numbers]`` centered, scaled and smoothly clipped, without NaN."""

@@ -34,10 +34,12 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
     seen, coding, network = found.observed, found.model.target, found.model.network
     at = found.model.temperature
     searched = (seen.places["searched"], seen.groups.get("searched"))
+    same = np.array_equal(seen.places["seen"], seen.places["searched"])
+    known = searched if same else (seen.places["seen"], None)
     test = (seen.places["test"], seen.groups.get("test"))
     predicted = {
         "training": predictions_of(
-            predict(network, seen.X), seen.y, coding, *searched, temperature=at
+            predict(network, seen.X_seen), seen.y_seen, coding, *known, temperature=at
         ),
         "held out": predictions_of(seen.held_out_outputs[None], seen.y, coding, *searched),
         "test": predictions_of(
@@ -53,7 +55,7 @@ def measure_search(found: SearchResult, data: Any, options: Options) -> Measurem
         task=found.model.task,
         predicted=predicted,
         selected=True,
-        fold=seen.fold.numpy() if found.answer != "refit" else None,
+        fold=seen.fold.numpy() if same and found.answer != "refit" else None,
         references={
             names[name]: predictions_of(outputs[None], seen.y_test, coding, groups=test[1])
             for name, outputs in seen.test_outputs.items()

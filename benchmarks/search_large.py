@@ -1,0 +1,206 @@
+"""Searches of large tables, in a budget of the processor's time.
+
+Run ``python benchmarks/search_large.py --data FOLDER --csv FILE --seconds 30``. A search of one
+thread gets so many seconds of CPU time, which a busy machine does not shorten: the clocks that the
+search reads are replaced by the time of its process. A way is ``search``, the search as it is, or
+``xgboost``, tuned by Optuna for the same time, or changes of the search, such as
+``folds=5,bins=16``, which was the search before:
+
+- ``folds``: only the first of five folds are trained;
+- ``bins``: the number of bins;
+- ``trials``: the configurations to begin with if time is short, 27 in the search;
+- ``finalists``: the fewest configurations of the last rung, 3 in the search;
+- ``width``: the units of a hidden layer.
+
+The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
+boundaries of four random trees, and a twentieth of the labels is wrong. Errors are in per cent of
+the test rows, or root mean squared errors. Rows that the file has are not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import torch
+from machine import machine
+from search_quality import REGRESSION
+from sklearn.model_selection import train_test_split
+from sklearn.tree import DecisionTreeRegressor
+
+import bridle
+from bridle.search import encoding, plan, prepare, successive_halving
+from bridle.search.data import fold_of_rows
+
+ROWS, COLUMNS, TREES, LEAVES, WRONG = 50_000, 8, 4, 128, 0.05
+FIRST_SPLIT = 70
+
+
+def boundaries() -> pd.DataFrame:
+    """Return a table whose classes are divided by boundaries along the axes."""
+    random = np.random.default_rng(1)
+    X = random.normal(size=(ROWS, COLUMNS))
+    X[:, ::2] = np.exp(X[:, ::2])
+    total = np.zeros(ROWS)
+    for _ in range(TREES):
+        seen = random.choice(ROWS, 4000, replace=False)
+        columns = random.choice(COLUMNS, 5, replace=False)
+        tree = DecisionTreeRegressor(
+            max_leaf_nodes=LEAVES,
+            splitter="random",
+            max_features=2,
+            random_state=int(random.integers(2**31)),
+        )
+        tree.fit(X[np.ix_(seen, columns)], random.normal(size=len(seen)))
+        total += tree.predict(X[:, columns]) / tree.tree_.value.std()
+    y = (total > np.median(total)) ^ (random.random(ROWS) < WRONG)
+    frame = pd.DataFrame(X).add_prefix("x")
+    return frame.assign(target=np.where(y, "yes", "no"))
+
+
+def split_of(name: str, folder: Path, split: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the training and the test rows of a table."""
+    if name == "boundaries":
+        frame = boundaries()
+    else:
+        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
+    classes = name not in REGRESSION
+    if classes:
+        frame["target"] = frame["target"].astype(str)
+    parts = train_test_split(
+        frame,
+        test_size=0.2,
+        random_state=FIRST_SPLIT + split,
+        stratify=frame["target"] if classes else None,
+    )
+    return tuple(each.reset_index(drop=True) for each in parts)
+
+
+def changed(way: str, options: dict[str, Any]) -> ExitStack:
+    """Change the search as a way says, and its options, until the stack is closed."""
+    stack = ExitStack()
+    for name, _, text in (each.partition("=") for each in way.split(",") if way != "search"):
+        value = int(text)
+        if name == "width":
+            options["hidden"] = [(value, value)]
+        elif name == "folds":
+            stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))
+        elif name == "bins":
+            for constant in ("BINS", "MANY_BINS"):
+                stack.enter_context(mock.patch.object(encoding, constant, value))
+        else:
+            module, constant = CONSTANTS[name]
+            stack.enter_context(mock.patch.object(module, constant, value))
+    return stack
+
+
+CONSTANTS = {
+    "trials": (plan, "ENOUGH_TRIALS"),
+    "finalists": (successive_halving, "MIN_PROMOTED"),
+}
+
+
+def _first(count: int, *arguments: Any) -> np.ndarray:
+    fold = fold_of_rows(*arguments)
+    return np.where(fold < count, fold, -1)
+
+
+@contextmanager
+def processor_time() -> Iterator[None]:
+    """Replace the clocks by the time of the process."""
+    with (
+        mock.patch.object(time, "monotonic", time.process_time),
+        mock.patch.object(time, "perf_counter", time.process_time),
+    ):
+        yield
+
+
+def searched(
+    rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int, way: str
+) -> tuple[Any, dict[str, Any]]:
+    """Search in one way; return the predictions and figures of the search."""
+    options: dict[str, Any] = {}
+    with changed(way, options):
+        found = bridle.search(rest, "target", test=test, budget=seconds, seed=seed, **options)
+    said = found.model.predict(test.drop(columns="target"))["prediction"]
+    return said, {
+        "validation": found.validation_score,
+        "configurations": found.considered,
+        "networks": found.model.network.members,
+        "steps": int(found.histories["step"].max()),
+        "epochs": found.chosen.epochs,
+        "best epoch": found.chosen.best_epoch,
+        "bins": found.configuration.bins,
+        "plain": found.scores["plain"],
+        "boosting": found.scores.get("boosting", np.nan),
+    }
+
+
+def tuned_xgboost(rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int) -> Any:
+    """Tune XGBoost by accuracy or the squared error; return its predictions."""
+    from contenders import xgboost_by_optuna
+
+    classes = rest["target"].dtype.kind != "f"
+    return xgboost_by_optuna(
+        rest, test, classes=classes, seconds=seconds, seed=seed, balanced=False
+    )
+
+
+def error_of(truth: pd.Series, said: Any) -> float:
+    """Return the error in per cent, or the root mean squared error."""
+    if truth.dtype.kind == "f":
+        return float(np.sqrt(np.square(truth.to_numpy() - np.asarray(said)).mean()))
+    return 100 * float((truth.to_numpy() != np.asarray(said)).mean())
+
+
+def main() -> None:
+    """Print a line for each table, split and way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=["boundaries", "california", "adult"])
+    parser.add_argument("--ways", nargs="*", default=["search", "folds=5,bins=16", "xgboost"])
+    parser.add_argument("--splits", nargs="*", type=int, default=[0])
+    parser.add_argument("--seconds", type=float, default=30.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{machine('cpu')}; {options.seconds:g} s of CPU time\n")
+    rows: list[dict[Any, Any]] = []
+    if options.csv.exists():
+        rows += pd.read_csv(options.csv).to_dict("records")
+    known = {(row["set"], row["split"], row["way"], row["budget"]) for row in rows}
+    for split in options.splits:
+        for name in options.sets:
+            rest, test = split_of(name, options.data, split)
+            for way in options.ways:
+                if (name, split, way, options.seconds) in known:
+                    continue
+                began = time.process_time()
+                more: dict[str, Any] = {}
+                with processor_time():
+                    if way == "xgboost":
+                        said = tuned_xgboost(rest, test, options.seconds, split)
+                    else:
+                        said, more = searched(rest, test, options.seconds, split, way)
+                row = {"set": name, "split": split, "way": way, "budget": options.seconds}
+                row |= {"error": error_of(test["target"], said)} | more
+                row["seconds"] = time.process_time() - began
+                row["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                rows.append(row)
+                pd.DataFrame(rows).to_csv(options.csv, index=False)
+                print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+    table = pd.DataFrame(rows).pivot_table(index="set", columns="way", values="error")
+    print("\n" + table.round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

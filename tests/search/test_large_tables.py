@@ -1,0 +1,122 @@
+"""Large tables: folds that are left out, and memory."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from search_cases import FAST, a_table, make_data
+
+import bridle
+from bridle.search import data as search_data
+from bridle.search.data import SearchData, enough_folds, fold_of_rows
+from bridle.search.encoding import encode, fit_encoders
+
+
+@pytest.mark.parametrize(
+    ("rows", "folds", "held_out"),
+    [
+        (9_999, 5, 9_999),
+        (10_000, 3, 6_000),
+        (16_512, 2, 6_606),
+        (25_000, 1, 5_000),
+        (39_073, 1, 5_582),
+        (400_000, 1, 5_000),
+    ],
+)
+def test_a_large_table_has_only_the_folds_that_hold_out_enough_rows(rows, folds, held_out):
+    y = np.arange(rows) % 3
+    fold = enough_folds(y, 5, 3, seed=1)
+    assert fold.max() + 1 == folds
+    assert abs((fold >= 0).sum() - held_out) <= 1
+    share = np.bincount(y[fold >= 0]) / held_out
+    assert abs(share - 1 / 3).max() < 1e-3
+    if rows <= 25_000:
+        every = fold_of_rows(y, 5, 3, seed=1)
+        np.testing.assert_array_equal(fold, np.where(every < folds, every, -1))
+
+
+def test_the_training_score_is_of_rows_that_the_networks_were_trained_on():
+    """The held-out rows of a fold that is alone were seen by no network."""
+    data = make_data(rows=120, folds=5)
+    assert data.seen is data.scored
+    fold = torch.where(data.fold < 1, data.fold, -1)
+    alone = SearchData(data.inputs, data.y, fold, data.classes)
+    assert alone.folds == 1
+    assert not (alone.seen & alone.scored).any()
+    assert int(alone.seen.sum()) == int(alone.scored.sum()) == 24
+    counts = torch.bincount(alone.y[alone.seen])
+    assert counts.max() - counts.min() <= 1
+
+
+def test_a_search_with_one_fold(monkeypatch):
+    monkeypatch.setattr(search_data, "LARGE", 100)
+    monkeypatch.setattr(search_data, "ENOUGH_HELD_OUT", 20)
+    table = a_table(rows=150)
+    given = {name: value for name, value in FAST.items() if name != "folds"} | {"epochs": 60}
+    found = bridle.search(table, "y", **given, answer="best")
+    assert found.model.network.members == 1
+    seen = found.observed
+    assert len(seen.y) == 20
+    parts = {name: set(rows.tolist()) for name, rows in seen.places.items()}
+    assert not parts["searched"] & parts["seen"]
+    assert not parts["test"] & (parts["searched"] | parts["seen"])
+
+    def score(part):
+        said = found.model.predict(table.iloc[seen.places[part]])["prediction"]
+        return float((said == table["y"].iloc[seen.places[part]]).mean())
+
+    diagnosis = found.chosen.diagnosis
+    assert diagnosis.training.value == pytest.approx(score("seen"))
+    assert diagnosis.held_out.value == pytest.approx(score("searched"))
+    told = bridle.diagnose(found, table)
+    assert told.training.score.value == pytest.approx(score("seen"))
+    assert told.held_out.score.value == pytest.approx(score("searched"))
+    every = bridle.search(table, "y", **given, answer="best", folds=5)
+    assert every.model.network.members == 5
+    assert len(every.observed.y) == 120
+    assert isinstance(seen.fold, torch.Tensor)
+    assert pd.Series(seen.fold.numpy()).eq(0).all()
+
+
+MEMORY = """
+import resource
+import numpy as np, pandas as pd, sklearn.ensemble, torch, bridle
+
+torch.set_num_threads(1)
+random = np.random.default_rng(0)
+frame = pd.DataFrame(random.normal(size=(100_000, 20))).add_prefix("x")
+frame["target"] = np.where(frame.x0 * frame.x1 > 0, "a", "b")
+bridle.search  # its imports
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = bridle.search(
+    frame, "target", configurations=2, epochs=1, hidden=[(8,)], memory="200MB", answer="best"
+)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is the kilobyte here")
+def test_a_large_table_stays_within_the_memory():
+    """Sixteen bins for each of 20 columns would take 136 MB, and twice that in float64."""
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) * 1024 < 200e6
+
+
+def test_bins_by_the_number_of_rows_and_the_memory():
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(1000, 4)))
+    frame.columns = [f"x{at}" for at in range(4)]
+    many = pd.concat([frame] * 10, ignore_index=True)
+    wide = pd.concat([many.add_suffix(f"_{at}") for at in range(5)], axis=1)
+    assert [list(fit_encoders(each)) for each in (frame, many, wide)] == [[0, 16], [0, 48], [0, 25]]
+    sizes = {0: 4, 16: 68, 8: 36}
+    for bins, memory in ((16, 4 * 4000 * (4 + 68)), (8, 4 * 4000 * (4 + 36)), (None, 4 * 4000 * 9)):
+        encoders = fit_encoders(frame, memory=memory)
+        assert list(encoders) == ([0] if bins is None else [0, bins])
+        rows = encode(encoders, frame)
+        assert [rows[each].shape[1] for each in encoders] == [sizes[each] for each in encoders]
+        assert sum(each.numel() for each in rows.values()) * 4 <= max(memory / 4, 16_000)
