@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binom
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
+from bridle.statistics.shares import at_least
 
 __all__ = ["Range", "edges_check", "recorded_edges"]
 
@@ -81,7 +81,7 @@ def _at_edge(
     top = _in_outer(values[on][order][: on.sum() // 3], within, edge)
     if not (on[0] and len(top) and _in_outer(values[:1], within, edge)[0]):
         return None
-    p_value = float(binom.sf(int(top.sum()) - 1, len(top), _OUTER))
+    p_value = at_least(int(top.sum()), len(top), _OUTER)
     if p_value > level:
         return None
     best, end = float(values[0]), within.low if edge == "low" else within.high

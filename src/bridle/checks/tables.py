@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
+from bridle.statistics.shares import exact
 from bridle.tables.columns import Column
 from bridle.tables.fingerprint import row_hashes
 from bridle.tables.structure import GroupColumn, group_columns, is_wide, time_column
@@ -150,7 +150,7 @@ def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
         The numbers of training rows and of new rows.
     """
     share = min(1.0, found / sampled * trained / new)
-    low = float(binomtest(found, sampled).proportion_ci(method="exact").low) * trained / new
+    low = exact(found, sampled)[0] * trained / new
     numbers = {"share": share, "low": min(1.0, low), "sampled": sampled}
     if low <= _TOLERANCE and share <= MOST_KNOWN:
         return passed("BR011", **numbers)
@@ -160,7 +160,7 @@ def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
 
 def copied_rows(copies: int, new: int) -> CheckResult:
     """Return BR011 from the number of new rows that are training rows too."""
-    low = float(binomtest(copies, new).proportion_ci(method="exact").low)
+    low = exact(copies, new)[0]
     numbers = {"copies": copies, "rows": new, "share": copies / new, "low": low}
     if low <= _TOLERANCE:
         return passed("BR011", **numbers)
@@ -173,7 +173,7 @@ def _groups(frame: pd.DataFrame, groups: Sequence[GroupColumn], parts: Parts) ->
         values = frame[each.column]
         new, known = values.iloc[parts.new], values.iloc[parts.training].dropna().unique()
         both, rows = int(new.isin(known).sum()), len(new)
-        low = float(binomtest(both, rows).proportion_ci(method="exact").low)
+        low = exact(both, rows)[0]
         if low > _TOLERANCE:
             shared = f"its {each.groups} values share their target"
             if each.numerical:

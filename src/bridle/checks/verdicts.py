@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.claims import LEVEL, Claim, Compared
@@ -225,8 +225,8 @@ def needed_rows(rows: int, p_value: float, level: float) -> float:
     >>> round(needed_rows(100, 0.16, 0.025))
     388
     """
-    standing = float(norm.isf(p_value))
-    return rows * (float(norm.isf(level)) / standing) ** 2 if standing > 0 else math.nan
+    standing = float(-ndtri(p_value))
+    return rows * (float(ndtri(level)) / standing) ** 2 if standing > 0 else math.nan
 
 
 def needed_text(count: float) -> str:

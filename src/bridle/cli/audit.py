@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from bridle.cli import reading as r
+from bridle.cli.importing import quick_imports
 from bridle.cli.options import AsJson, Model
 from bridle.cli.outputs import Outputs
 
@@ -38,8 +39,9 @@ def audit(
 
     The exit code is 0 if every regularizer acts as it should, else 1.
     """
-    from bridle.models.audit import audit_model
-    from bridle.models.file import load
+    with quick_imports():
+        from bridle.models.audit import audit_model
+        from bridle.models.file import load
 
     reading = r.options_of(
         missing,

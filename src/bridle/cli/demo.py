@@ -10,12 +10,14 @@ from bridle.cli.options import AsJson, Quiet
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print
 from bridle.errors import DataError
+from bridle.statistics.second_process import start as start_second_process
 
 __all__ = ["demo", "example_table", "live_page"]
 
 
 def demo(as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run `bridle fit` on the example table that comes with bridle: German credit data."""
+    start_second_process()  # before numpy and torch are imported
     fit_and_print(example_table(), "class", None, ReportOutput(), as_json=as_json, quiet=quiet)
     if not (as_json or quiet):
         typer.echo(

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from bridle.cli import reading as r
 from bridle.cli.checking import Checking
+from bridle.cli.importing import quick_imports
 from bridle.cli.options import (
     AsJson,
     FailOn,
@@ -88,9 +89,10 @@ def diagnose(
     TABLE should have new rows. If it is the table that MODEL was fitted to, it is split again into
     the same training, held-out and test rows. The checks have codes; `bridle explain` lists them.
     """
-    from bridle.cli.printing import show_diagnosis
-    from bridle.diagnosis import diagnose as diagnose_model
-    from bridle.models.file import load
+    with quick_imports():
+        from bridle.cli.printing import show_diagnosis
+        from bridle.diagnosis import diagnose as diagnose_model
+        from bridle.models.file import load
 
     output = ReportOutput(report, figures, ablation)
     output.check()

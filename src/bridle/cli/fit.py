@@ -7,6 +7,7 @@ from typing import Any
 
 from bridle.cli import fit_options as o, reading as r
 from bridle.cli.checking import Checking
+from bridle.cli.importing import quick_imports
 from bridle.cli.options import (
     AsJson,
     FailOn,
@@ -22,6 +23,7 @@ from bridle.cli.parsing import hidden_of
 from bridle.cli.report_output import ReportOutput
 from bridle.cli.running import fit_and_print, search_and_print
 from bridle.errors import UsageError
+from bridle.statistics.second_process import start as start_second_process
 
 __all__ = ["fit"]
 
@@ -141,7 +143,9 @@ def fit(
         common |= searching
         search_and_print(*where, **common)
         return
-    from bridle.models.words import settings_of
+    start_second_process()  # before numpy and torch are imported
+    with quick_imports():
+        from bridle.models.words import settings_of
 
     words = regularizers | training | _given(hidden=shape, epochs=epochs)
     common["strengths"], common["recipe"] = settings_of(words)  # before the table is read

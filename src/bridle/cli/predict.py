@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridle.cli import reading as r
+from bridle.cli.importing import quick_imports
 from bridle.cli.options import AsJson, Model, Quiet, Table
 from bridle.cli.outputs import Outputs
 from bridle.cli.report_output import check_folder
@@ -125,13 +126,15 @@ def _predicted(
 ) -> tuple[pd.DataFrame, str]:
     """Return the predictions with the kept columns, None for all, and how the table was read."""
     if subnetworks is None:
-        from bridle.models.stored import load_predictor  # without torch
+        with quick_imports():
+            from bridle.models.stored import load_predictor  # without torch
 
         stored = load_predictor(path)
         read = r.read_as_model(stored, table, reading)
         predictions = stored.predict(read)
     else:
-        from bridle.models.file import load
+        with quick_imports():
+            from bridle.models.file import load
 
         loaded = load(path)
         read = r.read_as_model(loaded, table, reading)

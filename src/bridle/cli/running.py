@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from bridle.cli.checking import Checking
+from bridle.cli.importing import quick_imports
 from bridle.cli.outputs import Outputs
 from bridle.cli.process import process_began
 from bridle.cli.progress import epoch_bar, search_bar
@@ -28,8 +29,9 @@ def fit_and_print(
     table: Path, target: str, out: Path | None, output: ReportOutput, **options: Any
 ) -> None:
     """Train a plain and a regularized network, and print the comparison."""
-    from bridle.cli.printing import show_fit
-    from bridle.models.fit import fit as fit_table
+    with quick_imports():
+        from bridle.cli.printing import show_fit
+        from bridle.models.fit import fit as fit_table
 
     def train(read: ReadTable, *, shown: bool, **rest: Any) -> Any:
         with epoch_bar("training", shown=shown) as on_epoch:
@@ -42,10 +44,10 @@ def search_and_print(
     table: Path, target: str, out: Path | None, output: ReportOutput, **options: Any
 ) -> None:
     """Search over all regularizers, and print the result."""
-    from bridle.cli.printing import show_search
-    from bridle.search import search
-
     began = process_began()
+    with quick_imports():
+        from bridle.cli.printing import show_search
+        from bridle.search import search
 
     def find(read: ReadTable, *, shown: bool, **rest: Any) -> Any:
         with search_bar(shown=shown) as on_progress:
@@ -72,9 +74,10 @@ def _print(
     output.check()
     saved = () if out is None else ("model",)
     with Outputs("result", *saved, *output.names, run=options.get("directory")) as outputs:
-        from bridle.cli.printing import show_checks
-        from bridle.models.file import save_model
-        from bridle.tables.read import read_with_notes
+        with quick_imports():
+            from bridle.cli.printing import show_checks
+            from bridle.models.file import save_model
+            from bridle.tables.read import read_with_notes
 
         read = read_with_notes(table, options.pop("reading", None), target=target)
         result = work(read, shown=not (quiet or as_json), **options)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from bridle.diagnosis.predictions import Predictions
 from bridle.models.table_model import TableModel
@@ -179,5 +179,5 @@ def _add(given: Predictions, scores: list[float], losses: list[float]) -> None:
 def _mean(each: Array) -> Estimate:
     """Return the mean of shuffles with its 95 % interval."""
     mean, count = float(each.mean()), len(each)
-    reach = float(t.ppf(0.975, count - 1) * each.std(ddof=1) / np.sqrt(count))
+    reach = float(stdtrit(count - 1, 0.975) * each.std(ddof=1) / np.sqrt(count))
     return Estimate(mean, mean - reach, mean + reach)

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.stats import norm, rankdata
+from scipy.special import ndtri
 
 from bridle.diagnosis.predictions import Predictions
 from bridle.statistics.scores import Estimate
@@ -30,7 +29,7 @@ MOST_POINTS = 400
 
 _MOST_CLASSES = 50
 _LEAST = 1e-9
-_Z = float(norm.ppf(0.975))
+_Z = float(ndtri(0.975))
 
 
 @dataclass(frozen=True)
@@ -176,6 +175,9 @@ def area_under(positive: Array, scores: Array) -> Estimate:
         At least one row is positive and one negative.
     scores : float64 ``[rows]``
     """
+    from scipy.optimize import brentq  # with scipy.stats, they take a second to import
+    from scipy.stats import rankdata
+
     count, rest = int(positive.sum()), int((~positive).sum())
     ranks = float(rankdata(scores)[positive].sum())
     area = (ranks - count * (count + 1) / 2) / (count * rest)

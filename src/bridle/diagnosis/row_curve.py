@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t as student
+from scipy.special import ndtri, stdtrit
 
 from bridle.checks.verdicts import needed_rows, needed_text
 from bridle.statistics.claims import LEVEL
@@ -181,7 +181,7 @@ def _change(half: Sequence[Judged], full: Sequence[Judged]) -> tuple[Estimate, f
     if first.is_share:
         # half a row is added to both sides, as in bridle.statistics.compare
         squares = float(np.square(difference).sum()) + 1 - (rows * value) ** 2 / (rows + 2)
-        wide = float(norm.isf(LEVEL)) * math.sqrt(squares) / (rows + 2)
+        wide = float(-ndtri(LEVEL)) * math.sqrt(squares) / (rows + 2)
         return Estimate(value, value - wide, value + wide), _margin(each)
     found = difference_of_ratios(-difference, first.spread)
     return Estimate(value, *found.interval), _margin(each)
@@ -202,7 +202,7 @@ def _margin(values: Array) -> float:
     rest = values - values.mean(0) - means[:, None] + means.mean()
     both = float(np.square(rest).sum()) / ((repeats - 1) * (rows - 1)) if rows > 1 else 0.0
     variance = max(0.0, float(means.var(ddof=1)) - both / rows)
-    return float(student.isf(LEVEL, repeats - 1)) * math.sqrt(variance / repeats)
+    return float(-stdtrit(repeats - 1, LEVEL)) * math.sqrt(variance / repeats)
 
 
 def _widened(estimate: Estimate, margin: float) -> Estimate:

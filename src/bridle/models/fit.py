@@ -15,7 +15,7 @@ from bridle.errors import UsageError
 from bridle.models.arguments import whole_of
 from bridle.models.credit import recorded_lowering
 from bridle.models.grouping import facts_of_grouping, groups_of
-from bridle.models.judge import judge_boosting, judge_members, with_class_weights
+from bridle.models.judge import begin_boosting, judge_members, with_class_weights
 from bridle.models.reading import FitTable, read_for_fit, values_target
 from bridle.models.recipe import (
     DEFAULT_STRENGTHS,
@@ -174,12 +174,13 @@ def fit(
         seeds=[seed] * len(members),
         **noises_of(members),
     )
-    history = _train(population, data, coding, members, recipe, seed, on_epoch)
     of_rows = {name: groups_of(given.grouping, at) for name, at in rows.items()}
+    boosting = begin_boosting(data, coding, seed, given.grouping, of_rows["test"])
+    history = _train(population, data, coding, members, recipe, seed, on_epoch)
     judged = {
         name: judge_members(population, part, coding, of_rows[name]) for name, part in data.items()
     }
-    boosted = judge_boosting(data, coding, seed, given.grouping, of_rows["test"])
+    boosted = boosting()
     plain, regularized, *stopped = (
         _describe(population, history, judged, boosted, member) for member in range(len(members))
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from bridle.models.grouping import Grouping
 from bridle.models.recipe import Recipe
 from bridle.networks.history import Dataset
 from bridle.networks.population import Network, predict
-from bridle.statistics.boosting import boosting_reference
 from bridle.statistics.scores import Judged, judge_classes, judge_values, undefined_values
+from bridle.statistics.second_process import begin_call
 from bridle.tables import ClassTarget, ValueTarget
 
-__all__ = ["judge_boosting", "judge_members", "with_class_weights"]
+__all__ = ["begin_boosting", "judge_members", "with_class_weights"]
 
 
 def with_class_weights(
@@ -58,22 +58,38 @@ def judge_members(
     return [judge_values(values, truth, groups) for values in outputs[..., 0].double().numpy()]
 
 
-def judge_boosting(
+def begin_boosting(
     data: Mapping[str, Dataset],
     coding: ClassTarget | ValueTarget,
     seed: int,
     grouping: Grouping | None,
     groups: np.ndarray[Any, Any] | None,
-) -> Judged | None:
-    """Score gradient boosting on the test set; None if it would take minutes."""
+) -> Callable[[], Judged | None]:
+    """Begin to fit gradient boosting; return a function that waits for its score on the test set.
+
+    The score is None if the fit would take minutes.
+    """
     classes = len(coding.classes) if isinstance(coding, ClassTarget) else 0
     (X, y), (X_test, y_test) = (
         (part.X.numpy(), part.y.numpy()) for part in (data["training"], data["test"])
     )
-    found = boosting_reference(X, y, X_test, classes=classes, seed=seed, divisible=grouping is None)
-    if found is None:
-        return None
-    if classes:
-        return judge_classes(found.argmax(1), y_test, groups)
-    constant = bool((y_test == y_test[0]).all())
-    return undefined_values(len(y_test)) if constant else judge_values(found, y_test, groups)
+    call = begin_call(
+        "bridle.statistics.boosting:boosting_reference",
+        X,
+        y,
+        X_test,
+        classes=classes,
+        seed=seed,
+        divisible=grouping is None,
+    )
+
+    def judged() -> Judged | None:
+        found = call()
+        if found is None:
+            return None
+        if classes:
+            return judge_classes(found.argmax(1), y_test, groups)
+        constant = bool((y_test == y_test[0]).all())
+        return undefined_values(len(y_test)) if constant else judge_values(found, y_test, groups)
+
+    return judged

@@ -11,6 +11,7 @@ import pandas as pd
 from bridle.errors import DataError, UsageError, did_you_mean
 from bridle.models.group_split import grouped_parts
 from bridle.models.grouping import Grouping
+from bridle.statistics.second_process import begin_call
 
 __all__ = ["split_rows", "three_parts", "without_columns"]
 
@@ -88,8 +89,6 @@ def _without_rare(
 def _two_parts(
     rows: np.ndarray[Any, Any], codes: Any, second: int, seed: int
 ) -> list[np.ndarray[Any, Any]]:
-    from sklearn.model_selection import train_test_split  # takes seconds to import
-
     groups = None
     if codes is not None:
         # a class of one row cannot be in both parts, so it is treated as part of the largest class
@@ -97,4 +96,12 @@ def _two_parts(
         groups = np.where(counts[codes[rows]] < 2, counts.argmax(), codes[rows])
         if len(np.unique(groups)) > second:
             groups = None
-    return train_test_split(rows, test_size=second, random_state=seed, stratify=groups)
+    split = begin_call(
+        "sklearn.model_selection:train_test_split",
+        rows,
+        test_size=second,
+        random_state=seed,
+        stratify=groups,
+    )
+    parts: list[np.ndarray[Any, Any]] = split()
+    return parts

@@ -9,7 +9,6 @@ from torch import Tensor
 from bridle.models.predictor import named
 from bridle.networks.population import Network
 from bridle.statistics.temperature import tempered
-from bridle.subnetworks import predict_ensemble
 from bridle.tables import ClassTarget, ValueTarget
 
 __all__ = ["predict_subnetworks"]
@@ -29,6 +28,8 @@ def predict_subnetworks(
     """
     classes = isinstance(target, ClassTarget)
     objective = "cross_entropy" if classes else "squared_error"
+    from bridle.subnetworks import predict_ensemble  # takes long to import
+
     found = predict_ensemble(network, features, k=k, objective=objective)
     index = pd.RangeIndex(len(features))
     # members and their subnetworks are one ensemble

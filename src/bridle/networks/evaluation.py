@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from bridle.networks.forward import training_forward
 from bridle.networks.history import Dataset, History
+from bridle.networks.layers import UnitNoise, WeightNoise, addresses
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network, predict
 from bridle.networks.stopping import BestWeights
@@ -20,22 +23,65 @@ __all__ = ["evaluate_epoch", "evaluate_held_out", "history_of"]
 _ROWS_AT_ONCE = 4096  # bounds the memory of a pass with noise on
 
 
-@torch.no_grad()
-def _evaluate(
-    network: Network, data: Dataset, objective: Objective, *, noise: bool = False
-) -> tuple[Tensor, Tensor]:
+@dataclass
+class _Members:
+    """Some members of a network, as :class:`bridle.networks.layers.Layers`.
+
+    Unlike :meth:`bridle.Network.take`, it initializes no new network, which takes longer than a
+    pass over a small table.
+    """
+
+    sizes: tuple[int, ...]
+    weights: list[Tensor]
+    biases: list[Tensor]
+    activation: str
+    input_noise: UnitNoise | None
+    hidden_noise: UnitNoise | None
+    weight_noise: WeightNoise | None
+    seeds: Tensor
+    steps: Tensor
+
+    @classmethod
+    def of(cls, network: Network, index: Tensor) -> _Members:
+        return cls(
+            network.sizes,
+            [weight[index] for weight in network.weights],
+            [bias[index] for bias in network.biases],
+            network.activation,
+            network.input_noise and network.input_noise.take(index),
+            network.hidden_noise and network.hidden_noise.take(index),
+            network.weight_noise and network.weight_noise.take(index),
+            network.seeds[index],
+            network.steps[index],
+        )
+
+    def address(self, stream: int) -> Tensor:
+        return addresses(self.seeds, stream, self.steps)
+
+
+def _measured(outputs: Tensor, data: Dataset, objective: Objective) -> tuple[Tensor, Tensor]:
     """Return the mean loss and the score of each member, float64 ``[members]``."""
-    outputs = _noisy_outputs(network, data.X) if noise else predict(network, data.X)
     rows = objective.loss(outputs, data.y).double()
     weighted = rows if data.weight is None else rows * data.weight
     return weighted.mean(1), objective.score(outputs, data.y).double()
 
 
-def _noisy_outputs(network: Network, X: Tensor) -> Tensor:
-    """Return the outputs with noise on, in parts that have the masks of the whole batch."""
-    rows = torch.arange(X.shape[0])
-    parts = zip(X.split(_ROWS_AT_ONCE), rows.split(_ROWS_AT_ONCE), strict=True)
-    return torch.cat([network(part, noise=True, rows=index) for part, index in parts], dim=1)
+@torch.no_grad()
+def _evaluate(network: Network, data: Dataset, objective: Objective) -> tuple[Tensor, Tensor]:
+    return _measured(predict(network, data.X), data, objective)
+
+
+@torch.no_grad()
+def _noisy_loss(network: Network, index: Tensor, data: Dataset, objective: Objective) -> Tensor:
+    """Return the mean loss of some members with noise on.
+
+    The rows are split into parts that have the masks of the whole batch.
+    """
+    members = _Members.of(network, index)
+    numbers = torch.arange(data.X.shape[0])
+    parts = zip(data.X.split(_ROWS_AT_ONCE), numbers.split(_ROWS_AT_ONCE), strict=True)
+    found = [training_forward(members, X.expand(len(index), -1, -1), rows) for X, rows in parts]
+    return _measured(torch.cat(found, dim=1), data, objective)[0]
 
 
 def _noisy_members(network: Network) -> Tensor:
@@ -86,8 +132,7 @@ def evaluate_epoch(
     noise = torch.zeros_like(train_loss)
     noisy = _noisy_members(network)
     if len(noisy):
-        part = network if len(noisy) == network.members else network.take(noisy)
-        noise[noisy] = _evaluate(part, training, objective, noise=True)[0] - train_loss[noisy]
+        noise[noisy] = _noisy_loss(network, noisy, training, objective) - train_loss[noisy]
     return torch.stack(
         [
             train_loss,

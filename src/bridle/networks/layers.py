@@ -17,6 +17,7 @@ __all__ = [
     "Layers",
     "UnitNoise",
     "WeightNoise",
+    "addresses",
     "check_architecture",
     "check_inputs",
     "check_noises",
@@ -41,16 +42,27 @@ class Layers(Protocol):
     """The attributes of a :class:`bridle.Network` that its forward pass reads."""
 
     sizes: tuple[int, ...]
-    weights: nn.ParameterList
-    biases: nn.ParameterList
     activation: str
     input_noise: UnitNoise | None
     hidden_noise: UnitNoise | None
     weight_noise: WeightNoise | None
     seeds: Tensor
 
+    @property
+    def weights(self) -> nn.ParameterList | list[Tensor]:
+        """The weights of each layer, ``[members, in, out]``."""
+
+    @property
+    def biases(self) -> nn.ParameterList | list[Tensor]:
+        """The biases of each layer, ``[members, 1, out]``."""
+
     def address(self, stream: int) -> Tensor:
         """Return the addresses of a stream's masks at the current step: int64 ``[members, 3]``."""
+
+
+def addresses(seeds: Tensor, stream: int, steps: Tensor) -> Tensor:
+    """Return the addresses of a stream's masks, int64 ``[members, 3]``."""
+    return torch.stack([seeds, torch.full_like(seeds, stream), steps], dim=-1)
 
 
 def check_architecture(sizes: Sequence[int], activation: str, seeds: Sequence[int]) -> None:

@@ -13,6 +13,7 @@ from bridle.networks.layers import (
     ACTIVATIONS,
     UnitNoise,
     WeightNoise,
+    addresses,
     check_architecture,
     check_inputs,
     check_noises,
@@ -96,8 +97,7 @@ class Network(nn.Module):
         self.register_buffer("seeds", torch.tensor(members, dtype=torch.int64))
         self.register_buffer("steps", torch.zeros(len(members), dtype=torch.int64))
         generators = [torch.Generator().manual_seed(seed) for seed in members]
-        self.weights = nn.ParameterList()
-        self.biases = nn.ParameterList()
+        self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
         for fan_in, fan_out in pairwise(sizes):
             weight = he_normal(fan_in, fan_out, generators, dtype)
             self.weights.append(nn.Parameter(weight))
@@ -121,7 +121,7 @@ class Network(nn.Module):
 
     def address(self, stream: int) -> Tensor:
         """Return the addresses of a stream's masks at the current step: int64 ``[members, 3]``."""
-        return torch.stack([self.seeds, torch.full_like(self.seeds, stream), self.steps], dim=-1)
+        return addresses(self.seeds, stream, self.steps)
 
     def forward(
         self, X: Tensor, *, noise: bool | None = None, rows: Tensor | None = None

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from torch import Tensor
 
 from bridle.statistics.grouped import FEWEST_GROUPS, error_of_mean
@@ -79,6 +78,8 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
     >>> fit_temperature(outputs * 0, y).value
     1.0
     """
+    from scipy.optimize import minimize_scalar  # takes long to import
+
     shares = outputs.double().log_softmax(-1).logsumexp(0)  # logarithms, up to a constant
 
     def losses(log_temperature: float) -> Tensor:

@@ -6,7 +6,6 @@ import warnings
 from typing import Any
 
 import numpy as np
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from threadpoolctl import threadpool_limits
 
 __all__ = ["boosting_predictions", "boosting_reference"]
@@ -47,6 +46,11 @@ def boosting_predictions(
         Probabilities ``[rows, classes]``, 0 for a class that is absent from ``y``; for regression
         predictions ``[rows]``.
     """
+    from sklearn.ensemble import (  # takes seconds to import
+        HistGradientBoostingClassifier,
+        HistGradientBoostingRegressor,
+    )
+
     with threadpool_limits(1):
         if not classes:
             values = HistGradientBoostingRegressor(random_state=seed).fit(X, y).predict(X_new)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from bridle.statistics.intervals import p_value_above, p_value_below, p_values_of_lead
 from bridle.statistics.scores import Comparison, Estimate, Judged
@@ -200,7 +200,7 @@ def lead_of(reference: Compared, count: int) -> Estimate:
     found, level = reference.comparison.difference, LEVEL / count
     low = found.low
     if low > TOLERANCE and p_values_of_lead(reference.comparison, TOLERANCE)[0] > level:
-        low = found.value - (found.value - low) * float(norm.isf(level) / norm.isf(LEVEL))
+        low = found.value - (found.value - low) * float(ndtri(level) / ndtri(LEVEL))
         if low > TOLERANCE:
             low = 0.0
     return Estimate(found.value, low, found.high)

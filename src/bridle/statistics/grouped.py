@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t as student
+from scipy.special import ndtri, stdtrit
 
 __all__ = ["FEWEST_GROUPS", "effective_rows", "error_of_mean", "group_sums", "widening"]
 
@@ -15,7 +15,7 @@ IntArray = np.ndarray[Any, np.dtype[Any]]
 FEWEST_GROUPS = 5
 """Groups that an interval needs: with fewer, the spread between groups is a guess."""
 
-_Z = float(norm.ppf(0.975))
+_Z = float(ndtri(0.975))
 _CAUTION = 1.5
 """Degrees of freedom are divided by this: they are estimated from the same few groups."""
 
@@ -95,7 +95,7 @@ def effective_rows(values: FloatArray, groups: IntArray) -> float:
     differing = int((group_sums(rare.astype(np.float64), groups) > 0).sum())
     freedom = min(count - 1, 2 * count / max(kurtosis - 1, 1e-9), weighted - 1, differing - 1)
     freedom = max(1.0, freedom / _CAUTION)
-    narrowed = (_Z / float(student.ppf(0.975, freedom))) ** 2
+    narrowed = (_Z / float(stdtrit(freedom, 0.975))) ** 2
     return max(min(float(rows), weighted), rows / max(1.0, variance / plain) * narrowed)
 
 
@@ -109,4 +109,4 @@ def widening(groups: IntArray) -> float:
     """
     sizes = group_sums(np.ones(len(groups)), groups)
     weighted = len(groups) ** 2 / float(np.square(sizes).sum())
-    return float(student.ppf(0.975, max(1.0, (weighted - 1) / _CAUTION))) / _Z
+    return float(stdtrit(max(1.0, (weighted - 1) / _CAUTION), 0.975)) / _Z

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm, t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 from bridle.errors import UsageError
 from bridle.statistics.grouped import FEWEST_GROUPS, group_sums, widening
@@ -94,7 +94,7 @@ def _hall(values: Array) -> Estimate:
         return Estimate(mean, mean, mean)
     skewness = float((((values - mean) / values.std()) ** 3).mean())
     root = math.sqrt(rows)
-    quantile = float(student.ppf(0.975, rows - 1))
+    quantile = float(stdtrit(rows - 1, 0.975))
 
     def inverse(at: float) -> float:
         """Return the studentized mean whose transform is ``at``."""
@@ -135,7 +135,7 @@ def corrected_interval(folds: Sequence[float], held_out_share: float) -> Estimat
         raise UsageError(f"an interval needs 2 folds or more, not {len(folds)}; give more folds")
     mean, variance = float(np.mean(folds)), float(np.var(folds, ddof=1))
     error = math.sqrt((1 / len(folds) + held_out_share) * variance)
-    wide = float(student.ppf(0.975, len(folds) - 1)) * error
+    wide = float(stdtrit(len(folds) - 1, 0.975)) * error
     return Estimate(mean, mean - wide, mean + wide)
 
 
@@ -170,7 +170,7 @@ def p_value_below(judged: Judged, bound: float) -> float:
     """
     if judged.is_share:
         (right, rows), share = judged.counts, min(max(bound, 0.0), 1.0)
-        return max(at_most(right, rows, share), float(norm.cdf(standing(right, rows, share))))
+        return max(at_most(right, rows, share), float(ndtr(standing(right, rows, share))))
     if not judged.defined:
         return 1.0
     return 1.0 if bound >= 1 else judged.studentized.p_value_above(math.log(1 - bound))
@@ -182,7 +182,7 @@ def p_value_above(judged: Judged, bound: float) -> float:
         if bound < 0:
             return 0.0  # no share is below 0
         (right, rows), share = judged.counts, min(bound, 1.0)
-        return max(at_least(right, rows, share), float(norm.sf(standing(right, rows, share))))
+        return max(at_least(right, rows, share), float(ndtr(-standing(right, rows, share))))
     if not judged.defined:
         return 1.0
     return 1.0 if bound >= 1 else judged.studentized.p_value_below(math.log(1 - bound))
@@ -193,14 +193,14 @@ def lead_p_values(difference: Estimate, bound: float) -> tuple[float, float]:
 
     An interval that is not symmetric has an error of its own on each side.
     """
-    quantile = float(norm.ppf(0.975))
+    quantile = float(ndtri(0.975))
     away = difference.value - bound
     below, above = difference.value - difference.low, difference.high - difference.value
     error = (below if away > 0 else above) / quantile
     if error == 0:
         return (0.0, 1.0) if away > 0 else (1.0, 0.0)
     standing = away / error
-    return float(norm.sf(standing)), float(norm.cdf(standing))
+    return float(ndtr(-standing)), float(ndtr(standing))
 
 
 def p_values_of_lead(comparison: Comparison, bound: float) -> tuple[float, float]:

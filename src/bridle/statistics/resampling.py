@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.stats import poisson, t as student
+from scipy.special import pdtr, stdtr, stdtrit
 
 __all__ = [
     "DOMINATING",
@@ -26,6 +26,7 @@ BoolArray = np.ndarray[Any, np.dtype[np.bool_]]
 RESAMPLES = 999
 _AT_ONCE = 111  # a divisor of RESAMPLES
 _FEW_ROWS = 1000
+_MOST_COUNT = 16  # of a row in a sample: more has a probability of 1e-15
 _SEED = 0x5EED
 _WIDEST = 3.0
 """The bootstrap's quantiles are cut off at this multiple of Student's: few rows, long tails."""
@@ -82,7 +83,7 @@ class Studentized:
         """The 95 % interval of the true value."""
         if self.error == 0:
             return self.value, self.value
-        wide = float(student.ppf(0.975, self.freedom))
+        wide = float(stdtrit(self.freedom, 0.975))
         below, above = np.quantile(self.draws, [0.025, 0.975])
         low = min(max(float(above), wide), _WIDEST * wide)
         high = min(max(float(-below), wide), _WIDEST * wide)
@@ -122,7 +123,7 @@ class Studentized:
         share = (int((draws >= at).sum()) + 1) / (len(draws) + 1)
         if beyond is not None:
             share = max(share, float(beyond.mean()))
-        found = min(max(share, float(student.sf(at, self.freedom))), 0.5)
+        found = min(max(share, float(stdtr(self.freedom, -at))), 0.5)
         return min(found, 0.025) if holds else max(found, float(np.nextafter(0.025, 1)))
 
 
@@ -135,7 +136,8 @@ def _weights(rows: int) -> Iterator[FloatArray]:
         yield from np.array_split(_counts(rows).astype(np.float64), RESAMPLES // _AT_ONCE)
         return
     random = np.random.default_rng(_SEED)
-    table = poisson.ppf((np.arange(2**16) + 0.5) / 2**16, 1).astype(np.float64)
+    below = pdtr(np.arange(_MOST_COUNT), 1)  # Poisson's distribution
+    table = np.searchsorted(below, (np.arange(2**16) + 0.5) / 2**16).astype(np.float64)
     for _ in range(RESAMPLES // _AT_ONCE):
         yield table[random.integers(2**16, size=(_AT_ONCE, rows), dtype=np.uint16)]
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from bridle.errors import DataError, UsageError
 from bridle.statistics.comparison import SAME, Comparison
@@ -32,7 +32,7 @@ __all__ = [
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[Any]]
 
-_Z = float(norm.ppf(0.975))
+_Z = float(ndtri(0.975))
 _ONE_SIDE = 0.025
 FEWEST = 4  # rows that an interval of R² needs: two or three say nothing
 _LARGEST = 300.0  # of a logarithm, so that an interval stays finite
@@ -314,8 +314,8 @@ def compare(first: Judged, second: Judged) -> Comparison:
         count = effective
     variance = (sum(discordant) + 1 - (value * count) ** 2 / (count + 2)) / (count + 2) ** 2
     error = math.sqrt(variance)
-    worse = float(norm.cdf(-SAME, loc=value, scale=error))
-    better = float(norm.sf(SAME, loc=value, scale=error))
+    worse = float(ndtr((-SAME - value) / error))
+    better = float(ndtr((value - SAME) / error))
     low, high = value - _Z * error, value + _Z * error
     if low > 0 and at_least(discordant[0], sum(discordant), 0.5) > _ONE_SIDE:
         low = 0.0

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-from scipy.special import betainc, betaincinv
-from scipy.stats import norm
+from scipy.special import betainc, betaincinv, ndtri
 
 __all__ = ["at_least", "at_most", "exact", "standing", "wilson"]
 
-_Z = float(norm.ppf(0.975))
+_Z = float(ndtri(0.975))
 
 
 def at_least(right: float, total: float, share: float) -> float:

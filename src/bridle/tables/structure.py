@@ -158,11 +158,11 @@ def _purity(codes: Array, sizes: Array, classes: Array) -> float:
         return 0.0
     # a group of n rows has one class by chance with probability Σ share(class)ⁿ; the binomial
     # distribution with the mean probability has the wider tail (Hoeffding 1956)
-    from scipy.stats import binom  # takes longer to import than a prediction takes
+    from bridle.statistics.shares import at_least  # takes longer to import than a prediction takes
 
     shares = np.bincount(classes) / len(codes)
     by_chance = float((shares[:, None] ** sizes[sizes > 0]).sum(0).mean())
-    if binom.sf(int(pure.sum()) - 1, len(pure), min(by_chance, 1.0)) > _LEVEL:
+    if at_least(int(pure.sum()), len(pure), min(by_chance, 1.0)) > _LEVEL:
         return 0.0
     return float(pure.mean())
 
@@ -181,10 +181,10 @@ def _likeness(codes: Array, sizes: Array, ranks: Array) -> float:
     size = (rows - float(np.square(sizes).sum()) / rows) / (groups - 1)
     if within <= 1e-12 * between:
         return 1.0 if between else 0.0
-    from scipy.stats import f  # takes longer to import than a prediction takes
+    from scipy.special import fdtri  # takes longer to import than a prediction takes
 
     ratio = between / within
-    low = ratio / float(f.isf(_LEVEL, groups - 1, rows - groups))
+    low = ratio / float(fdtri(groups - 1, rows - groups, 1 - _LEVEL))
     shown = (low - 1) / (low + size - 1) > _SHARED
     return (ratio - 1) / (ratio + size - 1) if shown else 0.0
 
