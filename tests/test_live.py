@@ -1,9 +1,8 @@
-"""The live page: its masks are Python's, its training is bridle's, and it works in a browser."""
+"""The live page: its masks are Python's, and its training is bridle's."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import runpy
 import shutil
@@ -67,7 +66,7 @@ def test_its_python_script_repeats_what_it_shows(tmp_path):
         printed = process.communicate()[0]
         assert process.returncode == 0
         numbers = [float(each) for each in re.findall(r"\d+\.\d+", printed)]
-        np.testing.assert_allclose(numbers, shown[name], atol=1e-4)
+        np.testing.assert_allclose(numbers, shown[name], atol=1e-6)
 
 
 @needs_node
@@ -92,68 +91,3 @@ def test_the_page_is_what_its_modules_say():
         for path in files
         if path.suffix in {".js", ".mjs"}
     )
-
-
-STEP = "() => Number(document.getElementById('progress').textContent.match(/\\d+/)?.[0])"
-
-
-def test_the_tour_in_chromium():
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("needs Chromium")
-    axe = os.environ.get("AXE")
-    heard = []
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=chromium, args=["--no-sandbox", "--disable-quic", "--disable-sync"]
-        )
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.on("console", lambda message: heard.append(message.text))
-        page.on("pageerror", lambda error: heard.append(str(error)))
-        page.on(
-            "request", lambda request: heard.extend([request.url] * request.url.startswith("h"))
-        )
-        page.goto(f"{(LIVE / 'index.html').as_uri()}#rows=0&h1=16&h2=16")
-        page.wait_for_function(STEP.replace("() => ", "() => 0 === "))
-        assert "rows" in page.inner_text("#status")
-        for stop in range(8):
-            page.click("#tour-set")
-            page.wait_for_function(STEP.replace("() => ", "() => 10 <= "))
-            assert page.inner_text("#name-a") == "Network A"
-            assert " points (" in page.inner_text("#sides section:first-child .verdict")
-            if stop < 7:
-                page.click("#tour-next")
-        assert page.is_disabled("#tour-next")
-        # a slider acts while it trains, by the keyboard
-        slider = page.locator("#sides section:nth-child(2) input").first
-        slider.focus()
-        for _ in range(15):
-            page.keyboard.press("ArrowRight")
-        zeros = page.locator("#sides section:nth-child(2)").get_by_text("exact zeros")
-        page.wait_for_function(
-            "() => [...document.querySelectorAll('#sides .numbers')]"
-            ".some(each => parseFloat(each.textContent) > 50 && /zeros/.test(each.textContent))"
-        )
-        assert "b.l1=" in page.url
-        assert zeros.count() == 1
-        page.click("#play")
-        page.click("#measure")
-        page.wait_for_function("() => document.getElementById('inspected-b').textContent")
-        page.fill("#k", "-1")
-        page.click("#measure")
-        assert "whole number" in page.inner_text("#status")
-        page.click("#language")
-        assert page.inner_text("h1") == "正则化，现场演示"
-        assert page.get_attribute("html", "lang") == "zh-CN"
-        faults = []
-        if axe:
-            page.add_script_tag(content=Path(axe).read_text(encoding="utf-8"))
-            for _ in range(2):
-                page.click("#theme")
-                found = page.evaluate("() => axe.run()")["violations"]
-                faults += [(each["id"], each["nodes"][0]["target"]) for each in found]
-        page.set_viewport_size({"width": 390, "height": 800})
-        wide = page.evaluate("document.documentElement.scrollWidth")
-        browser.close()
-    assert (heard, faults, wide) == ([], [], 390)

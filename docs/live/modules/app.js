@@ -1,335 +1,250 @@
-// The page: controls, pictures, tour and link. Training is in the worker.
+// The page: what its buttons do, and what the worker answers. Training is in the worker.
 
-import { decode, encode, RULE_VALUES, SHARED_VALUES } from "./config.js";
-import { drawCurve, drawFeatures, drawHistogram, drawMap, drawMasks, readTheme } from "./plots.js";
-import { NAMES, PLAIN, SHARED } from "./settings.js";
-import { TEXTS } from "./text.js";
+import { encode, VIEW_READERS } from "./config.js";
+import { buildShared, putControls } from "./controls.js";
+import { writeInspection } from "./inspection.js";
+import { readTheme } from "./plots.js";
+import { CLAIM_STEP, NAMES, PLAIN, SHARED } from "./settings.js";
+import { buildSide, clearSides, drawSide, takeSides, writeSides } from "./sides.js";
+import { byId, readLink, say, state } from "./state.js";
 import { TOUR } from "./tour.js";
 
-const byId = (id) => document.getElementById(id);
-const link = decode(location.hash.slice(1));
-const preferred = navigator.language?.startsWith("zh") ? "zh" : "en";
-const state = {
-  config: link.config,
-  language: TEXTS[link.language] ? link.language : preferred,
-  running: false, at: 0, speed: 5, data: null, last: null, inspected: null,
-};
-const say = (name) => TEXTS[state.language][name];
+const TEXTS_MS = 200; // numbers that change faster cannot be read
+const CALM_MS = 500;
+const LINK_MS = 300; // browsers refuse an address that changes with each move of a slider
+
 const worker = new Worker(globalThis.bridleWorker);
 const send = (kind, rest = {}) => worker.postMessage({ kind, ...rest });
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
-const narrow = matchMedia("(max-width: 48rem)");
-let theme = null;
-
-// ---------------------------------------------------------------- controls
-
-/** A slider over a list of values, or a menu if they are names. */
-function control(name, values, value, act) {
-  const label = document.createElement("label");
-  const text = document.createElement("span");
-  text.dataset.text = name;
-  label.append(text);
-  const words = typeof values[0] === "string";
-  const input = document.createElement(words ? "select" : "input");
-  const shown = document.createElement("output");
-  if (words) {
-    for (const each of values) {
-      const option = document.createElement("option");
-      option.value = each;
-      option.dataset.text = each;
-      input.append(option);
-    }
-  } else {
-    input.type = "range";
-    input.min = 0;
-    input.max = values.length - 1;
-    label.append(shown);
-  }
-  const put = (now) => {
-    if (words) input.value = now;
-    else {
-      input.value = values.indexOf(now);
-      const off = now === 0 && ["maxNorm", "patience", "l1", "l2", "net1", "net2"].includes(name);
-      shown.textContent = off ? say("off") : String(now);
-      input.setAttribute("aria-valuetext", shown.textContent);
-    }
-  };
-  input.addEventListener("input", () => {
-    const now = words ? input.value : values[Number(input.value)];
-    put(now);
-    act(now);
-  });
-  label.append(input);
-  put(value);
-  label.put = put;
-  return label;
-}
-
-const controls = { shared: {}, a: {}, b: {} };
-
-function buildControls() {
-  for (const [name, values] of Object.entries(SHARED_VALUES)) {
-    const made = control(name, values, state.config.shared[name], (value) => {
-      state.config.shared[name] = value;
-      if (name === "rate") send("change", { change: { rate: value } });
-      else restart();
-      remember();
-    });
-    controls.shared[name] = made;
-    byId("shared").append(made);
-  }
-  byId("shared").append(
-    control("speed", [1, 2, 5, 10, 20, 50], state.speed, (value) => {
-      state.speed = value;
-      if (state.running) send("run", { steps: value });
-    }),
-  );
-  for (const side of NAMES) buildSide(side);
-}
-
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (name === "text") made.dataset.text = value;
-    else made.setAttribute(name, value);
-  }
-  made.append(...children);
-  return made;
-}
-
-const panels = { a: {}, b: {} };
-
-function buildSide(side) {
-  const parts = panels[side];
-  const upper = side.toUpperCase();
-  const canvas = (name, className = "") => {
-    parts[name] = element("canvas", { role: "img", class: className });
-    return parts[name];
-  };
-  const line = (name, className = "numbers") => {
-    parts[name] = element("p", { class: className });
-    return parts[name];
-  };
-  const sliders = element("div", { class: "controls" });
-  for (const [name, values] of Object.entries(RULE_VALUES)) {
-    const made = control(name, values, state.config[side][name], (value) => {
-      state.config[side][name] = value;
-      send("change", { change: { [side]: { [name]: value } } });
-      remember();
-    });
-    controls[side][name] = made;
-    sliders.append(made);
-  }
-  parts.copy = element("button", { type: "button", text: "python" });
-  parts.copy.addEventListener("click", () => send("script", { side }));
-  parts.mapTitle = element("h3");
-  parts.mapNote = element("p", { class: "note" });
-  const key = element("p", { class: "note" },
-    element("span", { class: "key", text: "training" }), element("span", { class: "key fresh", text: "fresh" }));
-  byId("sides").append(
-    element("section", { "aria-labelledby": `name-${side}` },
-      element("h2", { id: `name-${side}`, text: `network${upper}` }),
-      line("verdict", "numbers verdict"), line("stopped"),
-      element("details", narrow.matches ? {} : { open: "" }, element("summary", { text: "regularizers" }), sliders),
-      element("div", { class: "panels" },
-        element("div", {}, parts.mapTitle, canvas("map", "map"), parts.mapNote),
-        element("div", {},
-          element("h3", { text: "loss" }), canvas("loss"), line("lossLine"), key,
-          element("p", { class: "note", text: "lossSays" }),
-          element("h3", { text: "accuracy" }), canvas("accuracy"), line("accuracyLine"),
-          element("p", { class: "note", text: "accuracySays" })),
-        element("div", {},
-          element("h3", { text: "weights" }), canvas("weights"), line("zerosLine"),
-          element("p", { class: "note", text: "weightsSay" })),
-        element("div", {},
-          element("h3", { text: "masks" }), canvas("masks", "masks"),
-          element("p", { class: "note", text: "masksSay" }))),
-      element("div", { class: "bar" }, parts.copy, element("span", { class: "note", text: "pythonSays" }))),
-  );
-}
+const narrow = matchMedia("(max-width: 48rem)").matches;
+let written = 0; // when the texts were
+let remembering = null;
 
 // ---------------------------------------------------------------- texts
 
+/** Say something once: a function of the language, or nothing. */
+function announce(text) {
+  state.announced = text;
+  byId("status").textContent = text ? text() : "";
+}
+
 function writeTexts() {
-  document.documentElement.lang = state.language === "zh" ? "zh-CN" : "en";
-  for (const each of document.querySelectorAll("[data-text]")) {
-    each.textContent = say(each.dataset.text);
-  }
-  byId("language").textContent = say("language");
+  document.documentElement.lang = state.view.language === "zh" ? "zh-CN" : "en";
+  document.title = `bridle: ${say("title")}`;
+  for (const each of document.querySelectorAll("[data-text]")) each.textContent = say(each.dataset.text);
+  byId("language").lang = state.view.language === "zh" ? "en" : "zh-CN";
   byId("play").textContent = say(state.running ? "pause" : "play");
-  for (const side of ["shared", ...NAMES]) {
-    for (const [name, made] of Object.entries(controls[side])) made.put(state.config[side][name]);
-  }
+  putControls();
   writeTour();
-  if (state.last) draw(state.last);
-  if (state.inspected) writeInspection();
+  writeInspection();
+  announce(state.announced);
+  if (state.a?.point) redraw();
+}
+
+function redraw() {
+  for (const side of NAMES) drawSide(side, { scores: true, map: true });
+  writeNumbers();
+}
+
+function writeNumbers() {
+  byId("progress").textContent = say("progress")(state.step, state.epoch);
+  writeSides();
 }
 
 function writeTour() {
-  const stop = TOUR[state.at], text = stop[state.language];
-  byId("tour-name").textContent = `${say("tour")} ${state.at + 1}/${TOUR.length}: ${text.title}`;
+  const stop = TOUR[state.view.tour - 1], text = stop[state.view.language];
+  byId("tour-name").textContent = say("tourName")(state.view.tour, TOUR.length, text.title);
   byId("tour-says").textContent = text.says;
   byId("tour-look").textContent = text.look;
   byId("tour-refuted").textContent = text.refuted;
-  byId("tour-held").textContent = say("held")(stop.held, 10);
-  byId("tour-previous").disabled = state.at === 0;
-  byId("tour-next").disabled = state.at === TOUR.length - 1;
+  byId("tour-held").textContent = say("held")(stop.held, 10, CLAIM_STEP);
+  byId("tour-previous").disabled = state.view.tour === 1;
+  byId("tour-next").disabled = state.view.tour === TOUR.length;
 }
 
-function writeInspection() {
-  for (const side of NAMES) {
-    const found = state.inspected[side];
-    byId(`inspected-${side}`).textContent =
-      `${say(`network${side.toUpperCase()}`)}: ${say("inspected")(found)} ${say("coAdaptation")(found.coAdaptation)}`;
-  }
+// ---------------------------------------------------------------- the address
+
+function address() {
+  clearTimeout(remembering);
+  remembering = null;
+  return `#${encode(state.config, state.view)}`;
 }
 
-// ---------------------------------------------------------------- pictures
+function remember() {
+  clearTimeout(remembering);
+  remembering = setTimeout(() => history.replaceState(null, "", address()), LINK_MS);
+}
 
-const percent = (part) => (100 * part.right) / part.rows;
-
-function draw(found) {
-  byId("progress").textContent = `${say("step")} ${found.step} · ${say("epoch")} ${found.epoch}`;
-  for (const side of NAMES) {
-    const { point, curve, histogram, masks, map, features, width, stoppedAt } = found[side];
-    const parts = panels[side];
-    parts.verdict.textContent = `${say(point.gap.verdict)} · ${say("gapOf")(point)}`;
-    parts.stopped.textContent = stoppedAt === null ? "" : say("stopped")(stoppedAt);
-    parts.mapTitle.textContent = say(map ? "map" : "features");
-    parts.mapNote.textContent = say(map ? "mapSays" : "featuresSay");
-    if (map) drawMap(parts.map, map, state.data.training, theme);
-    else drawFeatures(parts.map, features, width, theme);
-    const top = Math.max(1, ...curve.map((each) => Math.min(each.fresh.loss, 4)));
-    drawCurve(parts.loss, curve, theme, { value: (part) => part.loss, top });
-    drawCurve(parts.accuracy, curve, theme, { value: (part) => part.right / part.rows, top: 1, percent: true });
-    drawHistogram(parts.weights, histogram, point.zeros, theme);
-    drawMasks(parts.masks, masks, theme);
-    const both = (form) => `${say("training")} ${form(point.training)} · ${say("fresh")} ${form(point.fresh)}`;
-    parts.lossLine.textContent = both((part) => part.loss.toFixed(3));
-    parts.accuracyLine.textContent = both((part) => `${percent(part).toFixed(1)} %`);
-    parts.zerosLine.textContent = say("zeros")(point.zeros);
-    const texts = {
-      map: parts.mapTitle.textContent, loss: `${say("loss")}: ${parts.lossLine.textContent}`,
-      accuracy: `${say("accuracy")}: ${parts.accuracyLine.textContent}`,
-      weights: `${say("weights")}: ${parts.zerosLine.textContent}`, masks: say("masks"),
-    };
-    for (const [name, text] of Object.entries(texts)) parts[name].setAttribute("aria-label", text);
-  }
+/** Take the settings of the address, and start anew. */
+function follow() {
+  const refused = readLink();
+  setRunning(false);
+  restart();
+  writeTexts();
+  announce(refused.length ? () => say("refusedLink")(refused.join(say("comma"))) : null);
 }
 
 // ---------------------------------------------------------------- actions
 
-function restart() {
+function restart(claim = null) {
   state.inspected = null;
-  for (const side of NAMES) byId(`inspected-${side}`).textContent = "";
-  send("restart", { config: state.config });
-  if (state.running) send("run", { steps: state.speed });
-}
-
-function remember() {
-  history.replaceState(null, "", `#${encode(state.config, state.language)}`);
+  writeInspection();
+  announce(null);
+  send("restart", { config: state.config, claim });
+  if (state.running) send("run", { steps: state.view.speed });
 }
 
 function setRunning(running) {
   state.running = running;
   byId("play").textContent = say(running ? "pause" : "play");
-  if (running) send("run", { steps: state.speed });
+  if (running) send("run", { steps: state.view.speed });
   else send("pause");
 }
 
-async function copy(text) {
+/** Go to a stop of the tour: set the sliders and train until its claim is tested. */
+function visit(number) {
+  if (remembering) history.replaceState(null, "", address());
+  state.view.tour = number;
+  const stop = TOUR[number - 1];
+  const { seed } = state.config.shared;
+  state.config = {
+    shared: { ...SHARED, ...stop.shared, seed }, a: { ...PLAIN, ...stop.a }, b: { ...PLAIN, ...stop.b },
+  };
+  history.pushState(null, "", address());
+  restart({ name: stop.name, step: CLAIM_STEP });
+  writeTexts();
+  setRunning(true);
+}
+
+async function copy(text, done) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
     // a page from disk may not write to the clipboard; a selected field always can
-    const field = element("textarea", { "aria-label": say("link") });
+    const field = document.createElement("textarea");
     field.value = text;
     document.body.append(field);
     field.select();
     document.execCommand("copy");
     field.remove();
   }
-  byId("status").textContent = say("copied");
+  announce(() => say(done));
 }
 
 const answers = {
-  data({ data }) {
-    state.data = data;
+  data({ id, data }) {
+    Object.assign(state, { id, data });
+    clearSides();
   },
   snapshot(found) {
-    state.last = found;
     const show = () => {
-      draw(found);
+      if (found.id === state.id) take(found);
       send("drawn");
     };
     // whoever asks for less motion sees two pictures a second
-    if (calm.matches && found.running) setTimeout(show, 500);
+    if (calm.matches && found.running) setTimeout(show, CALM_MS);
     else requestAnimationFrame(show);
   },
+  reached({ step, held }) {
+    setRunning(false);
+    announce(() => say("reached")(step, held));
+  },
   inspection(found) {
-    state.inspected = found;
+    state.inspected = { ...found, step: state.step };
     writeInspection();
+    announce(() => say("measured"));
   },
   script({ text }) {
     globalThis.bridleScript = text;
-    copy(text);
+    copy(text, "copied");
   },
 };
 
+function take(found) {
+  Object.assign(state, { step: found.step, epoch: found.epoch });
+  takeSides(found);
+  const now = performance.now();
+  if (found.running && now - written < TEXTS_MS) return;
+  written = now;
+  writeNumbers();
+  document.documentElement.dataset.drawn = "yes";
+}
+
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
-  theme = readTheme();
-  if (state.last) draw(state.last);
+  state.theme = readTheme();
+  if (state.a?.point) redraw();
+}
+
+function measure() {
+  const [k, count] = ["k", "count"].map((id) => VIEW_READERS[id](byId(id).value));
+  if (k === undefined || count === undefined) return announce(() => say("refusedNumber"));
+  Object.assign(state.view, { k, count });
+  remember();
+  announce(() => say("measuring"));
+  send("inspect", { k, count });
+}
+
+const buttons = {
+  language() {
+    state.view.language = state.view.language === "en" ? "zh" : "en";
+    remember();
+    writeTexts();
+  },
+  theme: () => setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark"),
+  play() {
+    announce(null);
+    setRunning(!state.running);
+  },
+  advance() {
+    if (state.running) setRunning(false);
+    send("advance");
+  },
+  restart: () => restart(),
+  link() {
+    history.replaceState(null, "", address());
+    copy(location.href, "copiedLink");
+  },
+  measure,
+  "tour-previous": () => visit(state.view.tour - 1),
+  "tour-next": () => visit(state.view.tour + 1),
+  "tour-set": () => visit(state.view.tour),
+};
+
+function start() {
+  const refused = readLink();
+  buildShared({
+    onShared(name, value) {
+      state.config.shared[name] = value;
+      if (name === "rate") send("change", { change: { rate: value } });
+      else restart();
+      if (name === "data") putControls(); // digits have fewer rows
+      remember();
+    },
+    onSpeed(value) {
+      state.view.speed = value;
+      if (state.running) send("run", { steps: value });
+      remember();
+    },
+  });
+  const onRule = (side, name, value) => {
+    state.config[side][name] = value;
+    send("change", { change: { [side]: { [name]: value } } });
+    remember();
+  };
+  for (const side of NAMES) buildSide(side, { onRule, onScript: (of) => send("script", { side: of }), narrow });
+  for (const [id, act] of Object.entries(buttons)) byId(id).addEventListener("click", act);
+  if (narrow) byId("settings").open = false;
+  setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
+  restart();
+  writeTexts();
+  if (refused.length) announce(() => say("refusedLink")(refused.join(say("comma"))));
 }
 
 worker.onmessage = ({ data }) => answers[data.kind](data);
-worker.onerror = (event) => {
-  byId("status").textContent = event.message;
-};
-byId("language").addEventListener("click", () => {
-  state.language = state.language === "en" ? "zh" : "en";
-  remember();
-  writeTexts();
+worker.onerror = (event) => announce(() => event.message);
+addEventListener("popstate", follow);
+addEventListener("resize", () => {
+  if (state.a?.point) redraw();
 });
-byId("theme").addEventListener("click", () => {
-  setTheme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
-});
-byId("play").addEventListener("click", () => setRunning(!state.running));
-byId("advance").addEventListener("click", () => {
-  if (state.running) setRunning(false);
-  send("advance", { steps: 1 });
-});
-byId("restart").addEventListener("click", restart);
-byId("link").addEventListener("click", () => {
-  remember();
-  copy(location.href);
-});
-byId("measure").addEventListener("click", () => {
-  const [k, count] = ["k", "count"].map((id) => (byId(id).value === "" ? NaN : Number(byId(id).value)));
-  const fits = Number.isSafeInteger(k) && k >= 0 && Number.isSafeInteger(count) && count >= 1 && count <= 200;
-  byId("status").textContent = fits ? "" : say("refusedNumber");
-  if (fits) send("inspect", { k, count });
-});
-for (const [id, by] of [["tour-previous", -1], ["tour-next", 1]]) {
-  byId(id).addEventListener("click", () => {
-    state.at = Math.min(Math.max(state.at + by, 0), TOUR.length - 1);
-    writeTour();
-  });
-}
-byId("tour-set").addEventListener("click", () => {
-  const stop = TOUR[state.at];
-  state.config = {
-    shared: { ...SHARED, ...stop.shared }, a: { ...PLAIN, ...stop.a }, b: { ...PLAIN, ...stop.b },
-  };
-  remember();
-  restart();
-  writeTexts();
-  setRunning(true);
-});
-
-buildControls();
-if (narrow.matches) byId("settings").open = false;
-setTheme(matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-writeTexts();
-if (link.refused.length) byId("status").textContent = say("refusedLink")(link.refused.join(", "));
-restart();
+start();

@@ -1,12 +1,12 @@
 // The settings with their ranges, and the link that holds them all.
 
-import { NAMES, PLAIN, SETS, SHARED } from "./settings.js";
+import { NAMES, PLAIN, SETS, SHARED, VIEW } from "./settings.js";
 
 const powers = (from, to) => [0, ...Array.from({ length: 3 * (to - from) + 1 }, (_, i) => {
   const exact = 10 ** (from + i / 3);
   return Number(exact.toPrecision(1));
 })];
-const keeps = Array.from({ length: 19 }, (_, i) => Number((0.1 + 0.05 * i).toFixed(2)));
+const keeps = Array.from({ length: 20 }, (_, i) => Number((0.05 + 0.05 * i).toFixed(2)));
 
 /** Settings of both networks: their values in order. A change of all but the rate starts anew. */
 export const SHARED_VALUES = {
@@ -27,34 +27,49 @@ export const RULE_VALUES = {
   keep: keeps, inputKeep: keeps, connectKeep: keeps,
   scaling: ["inverted", "classic"],
   maxNorm: [0, 0.5, 1, 1.5, 2, 3, 4],
-  patience: [0, 1, 3, 5, 10, 20, 50],
+  patience: [0, 2, 3, 5, 10, 20, 50],
+};
+
+/** Steps between two pictures, at most. */
+export const SPEEDS = [1, 2, 5, 10, 20, 50];
+
+const whole = (low, high) => (text) =>
+  /^\d{1,9}$/.test(text) && Number(text) >= low && Number(text) <= high ? Number(text) : undefined;
+const oneOf = (values) => (text) => values.find((each) => String(each) === text);
+
+/** How the text of a value is read, for each setting of the view. */
+export const VIEW_READERS = {
+  language: oneOf(["en", "zh"]), tour: whole(1, 8), speed: oneOf(SPEEDS), k: whole(0, 999_999_999), count: whole(1, 200),
 };
 
 /** The link's text: what differs from the start. */
-export function encode({ shared, a, b }, language) {
+export function encode({ shared, a, b }, view) {
   const parts = new URLSearchParams();
-  for (const [prefix, values, usual] of [["", shared, SHARED], ["a.", a, PLAIN], ["b.", b, PLAIN]]) {
+  for (const [prefix, values, usual] of [["", shared, SHARED], ["a.", a, PLAIN], ["b.", b, PLAIN], ["", view, VIEW]]) {
     for (const [name, value] of Object.entries(values)) {
       if (value !== usual[name]) parts.set(prefix + name, value);
     }
   }
-  parts.set("language", language);
   return parts.toString();
+}
+
+function reader(side, name) {
+  if (side === "" && Object.hasOwn(VIEW_READERS, name)) return VIEW_READERS[name];
+  const lists = side === "" ? SHARED_VALUES : NAMES.includes(side) ? RULE_VALUES : {};
+  return Object.hasOwn(lists, name) ? oneOf(lists[name]) : () => undefined;
 }
 
 /** Read a link; what is unknown or out of range is left at its usual value. */
 export function decode(text) {
-  const parts = new URLSearchParams(text);
   const config = { shared: { ...SHARED }, a: { ...PLAIN }, b: { ...PLAIN } };
+  const view = { ...VIEW };
   const refused = [];
-  for (const [key, value] of parts) {
-    if (key === "language") continue;
-    const [side, name] = key.includes(".") ? key.split(".") : ["shared", key];
-    const lists = side === "shared" ? SHARED_VALUES : RULE_VALUES;
-    const known = (side === "shared" || NAMES.includes(side)) && Object.hasOwn(lists, name);
-    const found = known ? lists[name].find((each) => String(each) === value) : undefined;
+  for (const [key, value] of new URLSearchParams(text)) {
+    const [side, name] = key.includes(".") ? key.split(".") : ["", key];
+    const found = reader(side, name)(value);
     if (found === undefined) refused.push(key);
+    else if (side === "") (Object.hasOwn(VIEW, name) ? view : config.shared)[name] = found;
     else config[side][name] = found;
   }
-  return { config, refused, language: parts.get("language") };
+  return { config, view, refused };
 }

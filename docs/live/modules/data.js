@@ -30,7 +30,7 @@ function planeRow(name, seed, row, noise) {
 }
 
 function plane(name, seed, part, rows, noise, flip) {
-  const x = new Float32Array(2 * rows), y = new Uint8Array(rows);
+  const x = new Float64Array(2 * rows), y = new Uint8Array(rows);
   for (let i = 0; i < rows; i++) {
     const row = FIRST[part] + i;
     const found = planeRow(name, seed, row, noise);
@@ -43,7 +43,7 @@ function plane(name, seed, part, rows, noise, flip) {
 
 function digits(seed, part, rows, noise, flip) {
   const start = DIGIT_STARTS[part];
-  const x = new Float32Array(64 * rows), y = new Uint8Array(rows);
+  const x = new Float64Array(64 * rows), y = new Uint8Array(rows);
   for (let i = 0; i < rows; i++) {
     const row = FIRST[part] + i;
     const drawn = normals(seed, STREAMS.noise, 0, row, 64);

@@ -23,6 +23,9 @@ export function score(network, part, rule) {
   };
 }
 
+/** Whether a loss is that of a network whose scores say nothing any more, or no number at all. */
+export const hasDiverged = (loss) => !(loss < 1e6);
+
 /**
  * The gap in points: the training accuracy, which is known exactly, minus the accuracy on new rows.
  * A verdict needs an interval on one side of 2 points, as in `bridle fit`.
@@ -49,14 +52,14 @@ export function zeros(network) {
   return count / all;
 }
 
-/** Average probabilities of the subnetworks 0 … count − 1, and each one's accuracy. */
+/** Average probabilities of the subnetworks 0 … count − 1, and the mean accuracy of each by itself. */
 export function average(network, part, rule, count) {
   const classes = network.sizes[network.sizes.length - 1];
   const mean = new Float64Array(part.rows * classes);
-  const each = [];
+  let single = 0;
   for (let k = 0; k < count; k++) {
     const outputs = subnetwork(network, part.x, part.rows, rule, k);
-    each.push(correct(outputs, part.y, part.rows, classes) / part.rows);
+    single += correct(outputs, part.y, part.rows, classes) / part.rows / count;
     const found = probabilities(outputs, part.rows, classes);
     for (let i = 0; i < mean.length; i++) mean[i] += found[i] / count;
   }
@@ -64,7 +67,7 @@ export function average(network, part, rule, count) {
   for (let row = 0; row < part.rows; row++) {
     loss -= Math.log(Math.max(mean[row * classes + part.y[row]], 1e-300)) / part.rows;
   }
-  return { loss, accuracy: correct(mean, part.y, part.rows, classes) / part.rows, each };
+  return { loss, accuracy: correct(mean, part.y, part.rows, classes) / part.rows, single };
 }
 
 /**

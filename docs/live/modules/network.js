@@ -1,8 +1,12 @@
-// The article's network: three layers with ReLU, in single precision, with `trainStep` and `predict`.
+// The article's network: three layers with ReLU, in double precision, with `trainStep` and `predict`.
 // Each step does what `bridle.train_step` does with `torch.optim.SGD`: the same masks at the same
 // addresses, the gradient of the mean cross-entropy, and the proximal step of the penalties.
+//
+// Python sums in another order. In single precision that is enough to put a unit on another side of
+// ReLU's kink, from where the losses part; in double precision they stay equal to a billionth.
 
 import { keepMask, normals, RESOLUTION, thresholdOf } from "./philox.js";
+import { affine, biasGradient, inputGradient, weightGradient } from "./products.js";
 import { STREAMS } from "./settings.js";
 
 /** Initial weights (He et al. 2015) as a pure function of the seed; biases are zero. */
@@ -10,14 +14,14 @@ export function createNetwork(sizes, seed) {
   const weights = [], biases = [];
   for (let layer = 0; layer + 1 < sizes.length; layer++) {
     const [fanIn, fanOut] = [sizes[layer], sizes[layer + 1]];
-    const weight = new Float32Array(fanIn * fanOut);
-    const deviation = Math.fround(Math.sqrt(2 / fanIn));
+    const weight = new Float64Array(fanIn * fanOut);
+    const deviation = Math.sqrt(2 / fanIn);
     for (let row = 0; row < fanIn; row++) {
       const drawn = normals(seed, STREAMS.weights + layer, 0, row, fanOut);
       for (let unit = 0; unit < fanOut; unit++) weight[row * fanOut + unit] = drawn[unit] * deviation;
     }
     weights.push(weight);
-    biases.push(new Float32Array(fanOut));
+    biases.push(new Float64Array(fanOut));
   }
   return { sizes, seed, weights, biases, step: 0 };
 }
@@ -29,28 +33,12 @@ export function copyParameters(network) {
   };
 }
 
-/** [rows × inputs] · [inputs × outputs] + bias, summed in double precision and rounded once. */
-function affine(x, rows, weight, bias, fanIn, fanOut) {
-  const out = new Float32Array(rows * fanOut), sums = new Float64Array(fanOut);
-  for (let row = 0; row < rows; row++) {
-    sums.fill(0);
-    for (let i = 0; i < fanIn; i++) {
-      const value = x[row * fanIn + i];
-      if (value === 0) continue;
-      const at = i * fanOut;
-      for (let j = 0; j < fanOut; j++) sums[j] += value * weight[at + j];
-    }
-    for (let j = 0; j < fanOut; j++) out[row * fanOut + j] = sums[j] + bias[j];
-  }
-  return out;
-}
-
 /** The factors of a mask: 0 for a dropped unit; 1, or 1/p with inverted scaling, for a kept one. */
 function factors(seed, stream, step, rows, units, keepProb, scaling) {
   if (keepProb >= 1) return null;
   const kept = keepMask(seed, stream, step, rows, units, keepProb);
-  const scale = scaling === "inverted" ? Math.fround(RESOLUTION / thresholdOf(keepProb)) : 1;
-  return Float32Array.from(kept, (keep) => keep * scale);
+  const scale = scaling === "inverted" ? RESOLUTION / thresholdOf(keepProb) : 1;
+  return Float64Array.from(kept, (keep) => keep * scale);
 }
 
 const drawnKeep = (keepProb) => thresholdOf(keepProb) / RESOLUTION;
@@ -85,7 +73,7 @@ export function crossEntropy(outputs, y, rows, classes, gradient = null) {
 
 /**
  * One step: forward with masks, backward, update. Returns the loss of the batch, with noise.
- * @param {{x: Float32Array, y: Uint8Array, rows: number}} batch
+ * @param {{x: Float64Array, y: Uint8Array, rows: number}} batch
  */
 export function trainStep(network, batch, rate, rule) {
   const { sizes, weights, biases, seed, step } = network;
@@ -105,31 +93,14 @@ export function trainStep(network, batch, rate, rule) {
     if (layer + 1 < layers) relu(hidden);
   }
   const classes = sizes[layers];
-  let delta = new Float32Array(rows * classes);
+  let delta = new Float64Array(rows * classes);
   const loss = crossEntropy(hidden, y, rows, classes, delta);
   for (let layer = layers - 1; layer >= 0; layer--) {
     const [fanIn, fanOut] = [sizes[layer], sizes[layer + 1]];
-    const gradient = new Float64Array(fanIn * fanOut), shift = new Float64Array(fanOut);
-    const below = layer ? new Float32Array(rows * fanIn) : null;
-    for (let row = 0; row < rows; row++) {
-      const at = row * fanOut;
-      for (let j = 0; j < fanOut; j++) shift[j] += delta[at + j];
-      for (let i = 0; i < fanIn; i++) {
-        const value = inputs[layer][row * fanIn + i];
-        // where a unit is 0, nothing passes: it was negative, or it was dropped
-        if (value === 0) continue;
-        const from = i * fanOut;
-        let sum = 0;
-        for (let j = 0; j < fanOut; j++) {
-          gradient[from + j] += value * delta[at + j];
-          sum += used[layer][from + j] * delta[at + j];
-        }
-        if (below) {
-          const by = unitFactors[layer];
-          below[row * fanIn + i] = by ? sum * by[row * fanIn + i] : sum;
-        }
-      }
-    }
+    const gradient = weightGradient(inputs[layer], delta, rows, fanIn, fanOut);
+    const shift = biasGradient(delta, rows, fanOut);
+    const below = layer ? inputGradient(inputs[layer], delta, rows, used[layer], fanIn, fanOut) : null;
+    if (below) times(below, unitFactors[layer]);
     descend(weights[layer], times(gradient, weightFactors[layer]), rate);
     descend(biases[layer], shift, rate);
     penalize(weights[layer], fanIn, fanOut, rate, rule);
@@ -140,7 +111,7 @@ export function trainStep(network, batch, rate, rule) {
 }
 
 function descend(values, gradient, rate) {
-  for (let i = 0; i < values.length; i++) values[i] -= rate * Math.fround(gradient[i]);
+  for (let i = 0; i < values.length; i++) values[i] -= rate * gradient[i];
 }
 
 /**

@@ -96,13 +96,11 @@ export function drawFeatures(canvas, weights, width0, theme) {
   }
 }
 
-/** Loss by step, training and new rows; the gap between the curves is shaded. */
-export function drawCurve(canvas, curve, theme, { value, top, percent }) {
-  const { context, width, height } = prepare(canvas);
-  const [left, right, above, below] = [44, 8, 8, 16];
-  const last = Math.max(curve.at(-1).step, 1);
-  const x = (step) => left + (step / last) * (width - left - right);
-  const y = (v) => above + (1 - Math.min(v, top) / top) * (height - above - below);
+/** The margins of a curve. */
+const FRAME = { left: 44, right: 14, above: 10, below: 16 };
+
+function drawAxes(context, { width, height }, { top, mark, last, y }, theme) {
+  const { left, right } = FRAME;
   context.strokeStyle = theme.rule;
   context.fillStyle = theme.soft;
   context.textAlign = "right";
@@ -112,60 +110,100 @@ export function drawCurve(canvas, curve, theme, { value, top, percent }) {
     context.moveTo(left, at);
     context.lineTo(width - right, at);
     context.stroke();
-    const text = percent ? `${Math.round(100 * share * top)} %` : (share * top).toFixed(1);
-    context.fillText(text, left - 4, at + 4);
+    context.fillText(mark(share * top), left - 5, at + 4);
   }
-  context.textAlign = "center";
-  context.fillText(String(last), width - right - 12, height - 3);
+  context.fillText(String(last), width - right, height - 3);
+  context.textAlign = "left";
+  context.fillText("0", left, height - 3);
+}
+
+/**
+ * A score by step, of training rows and of new rows; the gap between the two is shaded.
+ * @param {(point: object) => number[]} [interval] the ends of the interval of the last score of new rows
+ */
+export function drawCurve(canvas, curve, theme, { value, top, mark, interval }) {
+  const { context, width, height } = prepare(canvas);
+  if (!curve.length) return;
+  const { left, right, above, below } = FRAME;
+  const point = curve.at(-1), last = Math.max(point.step, 1);
+  const x = (step) => left + (step / last) * (width - left - right);
+  const y = (v) => above + (1 - Math.min(v, top) / top) * (height - above - below);
+  drawAxes(context, { width, height }, { top, mark, last, y }, theme);
   context.beginPath();
-  for (const point of curve) context.lineTo(x(point.step), y(value(point.training)));
-  for (const point of [...curve].reverse()) context.lineTo(x(point.step), y(value(point.fresh)));
+  for (const each of curve) context.lineTo(x(each.step), y(value(each.training)));
+  for (const each of [...curve].reverse()) context.lineTo(x(each.step), y(value(each.fresh)));
   context.globalAlpha = 0.18;
   context.fillStyle = theme.fresh;
   context.fill();
   context.globalAlpha = 1;
+  context.lineWidth = 2;
   for (const [part, stroke, dash] of [["training", theme.training, []], ["fresh", theme.fresh, [5, 3]]]) {
     context.strokeStyle = stroke;
-    context.lineWidth = 2;
     context.setLineDash(dash);
     context.beginPath();
-    for (const point of curve) context.lineTo(x(point.step), y(value(point[part])));
+    for (const each of curve) context.lineTo(x(each.step), y(value(each[part])));
     context.stroke();
   }
   context.setLineDash([]);
+  if (interval) {
+    const [from, to] = interval(point).map(y);
+    const at = width - right + 6;
+    context.beginPath();
+    for (const end of [from, to]) {
+      context.moveTo(at - 4, end);
+      context.lineTo(at + 4, end);
+    }
+    context.moveTo(at, from);
+    context.lineTo(at, to);
+    context.stroke();
+  }
   context.lineWidth = 1;
 }
 
-/** The weights by value; exact zeros stand apart as a spike. */
-export function drawHistogram(canvas, { counts, limit }, zero, theme) {
+/** The weights by value; exact zeros stand apart as a spike. Heights are roots, so that few are seen. */
+export function drawHistogram(canvas, { counts, limit, zero }, theme) {
   const { context, width, height } = prepare(canvas);
   const below = 16, wide = width / counts.length;
-  const scale = (share) => Math.sqrt(Math.min(share, 1)) * (height - below - 4);
+  const scale = (share) => Math.sqrt(Math.min(share, 1)) * (height - below - 6);
   context.fillStyle = theme.training;
+  context.beginPath();
   counts.forEach((share, i) => {
-    context.fillRect(i * wide + 0.5, height - below - scale(share), wide - 1, scale(share));
+    context.rect(i * wide + 0.5, height - below - scale(share), wide - 1, scale(share));
   });
+  context.fill();
   context.fillStyle = theme.zero;
-  context.fillRect(width / 2 - 2, height - below - scale(zero), 4, scale(zero));
+  context.fillRect(width / 2 - 2.5, height - below - scale(zero), 5, scale(zero));
   context.fillStyle = theme.soft;
-  context.textAlign = "center";
-  for (const [x, text] of [[10, -limit], [width / 2, 0], [width - 10, limit]]) {
-    context.fillText(String(text), x, height - 3);
+  for (const [align, x, text] of [["left", 3, `≤ −${limit}`], ["center", width / 2, "0"], ["right", width - 3, `≥ ${limit}`]]) {
+    context.textAlign = align;
+    context.fillText(text, x, height - 3);
   }
 }
 
-/** The hidden units of this step: filled if kept, an empty frame if dropped. */
-export function drawMasks(canvas, masks, theme) {
+/** The units of this step, a line for each layer: filled if kept, an empty frame if dropped. */
+export function drawMasks(canvas, layers, names, theme) {
   const { context, width, height } = prepare(canvas);
-  masks.forEach((mask, layer) => {
-    const across = 32, size = Math.min(width / across, height / 2 / Math.ceil(mask.length / across));
-    mask.forEach((kept, unit) => {
-      const x = (unit % across) * size + 1;
-      const y = (layer * height) / 2 + Math.floor(unit / across) * size + 1;
-      context.fillStyle = theme.training;
-      context.strokeStyle = theme.rule;
-      if (kept) context.fillRect(x, y, size - 2, size - 2);
-      else context.strokeRect(x + 0.5, y + 0.5, size - 3, size - 3);
+  const left = Math.min(100, 0.28 * width), across = width - left > 520 ? 64 : 32;
+  const size = Math.min((width - left - 4) / across, 16);
+  // layers of more units than fit in a line take several
+  const lines = layers.map((units) => Math.ceil(units.length / across));
+  const step = (height - 6) / Math.max(lines.reduce((sum, count) => sum + count + 0.5, 0), 5);
+  const tall = Math.min(size, step, 12);
+  const kept = new Path2D(), dropped = new Path2D(); // one drawing of all units costs less than many
+  let top = 4;
+  context.textAlign = "left";
+  context.fillStyle = theme.ink;
+  layers.forEach((units, layer) => {
+    context.fillText(names[layer], 5, top + 9);
+    units.forEach((keep, unit) => {
+      const x = left + (unit % across) * size, y = top + Math.floor(unit / across) * tall;
+      if (keep) kept.rect(x, y, size - 2, tall - 2);
+      else dropped.rect(x + 0.5, y + 0.5, size - 3, tall - 3);
     });
+    top += (lines[layer] + 0.5) * step;
   });
+  context.fillStyle = theme.training;
+  context.fill(kept);
+  context.strokeStyle = theme.soft;
+  context.stroke(dropped);
 }

@@ -7,13 +7,13 @@ const PLANE = {
   moons: `    angle = math.pi * u[:, 0]
     x = torch.where(label == 1, 0.5 - angle.cos(), angle.cos() - 0.5)
     y = torch.where(label == 1, 0.25 - angle.sin(), angle.sin() - 0.25)`,
-  spirals: `    angle = 3.5 * math.pi * u[:, 0] + math.pi * label
+  spirals: `    angle = 3.5 * math.pi * u[:, 0] + math.pi * label.double()
     x, y = 1.4 * u[:, 0] * angle.sin(), 1.4 * u[:, 0] * angle.cos()`,
   random: `    x, y = 2 * u[:, 0] - 1, 2 * u[:, 1] - 1`,
 };
 
 function planeText({ data, noise, flip }) {
-  const moved = data === "random" ? "" : ` + ${noise} * normals(at(${STREAMS.noise}), rows, 2)[0].double()`;
+  const moved = data === "random" ? "" : ` + ${noise} * normals(at(${STREAMS.noise}), rows, 2)[0]`;
   return `def part(first, count):
     """Rows whose addresses start at \`first\`."""
     rows = torch.arange(first, first + count)[None]
@@ -22,7 +22,7 @@ function planeText({ data, noise, flip }) {
 ${PLANE[data]}
     X = torch.stack([x, y], 1)${moved}
     flipped = uniforms(at(${STREAMS.flip}), rows, 1)[0, :, 0] < ${flip}
-    return X.float(), torch.where(flipped, 1 - label, label)
+    return X, torch.where(flipped, 1 - label, label)
 `;
 }
 
@@ -33,10 +33,10 @@ function digitsText({ noise, flip }) {
     rows = torch.arange(first, first + count)[None]
     start = {${starts}}[first]
     label = target[start : start + count]
-    X = pixels[start : start + count] / 16 + ${noise} * normals(at(${STREAMS.noise}), rows, 64)[0].double()
+    X = pixels[start : start + count] / 16 + ${noise} * normals(at(${STREAMS.noise}), rows, 64)[0]
     u = uniforms(at(${STREAMS.flip}), rows, 2)[0]
     other = (label + 1 + (9 * u[:, 1]).long()) % 10
-    return X.float(), torch.where(u[:, 0] < ${flip}, other, label)
+    return X, torch.where(u[:, 0] < ${flip}, other, label)
 `;
 }
 
@@ -94,11 +94,11 @@ X, y = part(${FIRST.training}, ${training.rows})
 X_stop, y_stop = part(${FIRST.stopping}, ${stopping.rows})
 X_new, y_new = part(${FIRST.fresh}, ${fresh.rows})
 
-network = bridle.Network(SIZES, seeds=SEED)
+network = bridle.Network(SIZES, seeds=SEED, dtype=torch.float64)
 with torch.no_grad():
     for layer, weight in enumerate(network.weights):
         rows = torch.arange(weight.shape[1])[None]
-        drawn = normals(at(${STREAMS.weights} + layer), rows, weight.shape[2], torch.float32)
+        drawn = normals(at(${STREAMS.weights} + layer), rows, weight.shape[2])
         weight.copy_(drawn * math.sqrt(2 / weight.shape[1]))
 optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
 
@@ -141,8 +141,8 @@ while step < STEPS:
                 for parameter, value in zip(network.parameters(), best[2]):
                     parameter.copy_(value)
 
-print(f"loss of the last batch: {float(loss):.6f}")
+print(f"loss of the last batch: {float(loss):.10f}")
 for name, rows in (("training", (X, y)), ("new rows", (X_new, y_new))):
-    print("{}: loss {:.6f}, accuracy {:.4f}".format(name, *score(*rows)))
+    print("{}: loss {:.10f}, accuracy {:.4f}".format(name, *score(*rows)))
 `;
 }

@@ -1,7 +1,7 @@
 // Two networks side by side: same rows, same start, same batches, other regularizers.
 
 import { makeData, orderOf, shapeOf } from "./data.js";
-import { gap, score, zeros } from "./measures.js";
+import { gap, hasDiverged, score, zeros } from "./measures.js";
 import { copyParameters, createNetwork, trainStep } from "./network.js";
 import { NAMES, PLAIN, SHARED } from "./settings.js";
 
@@ -25,7 +25,7 @@ export class Session {
       this.sides[name] = {
         rule: { ...PLAIN, ...config[name] },
         network: createNetwork(sizes, this.shared.seed),
-        best: null, stoppedAt: null, curve: [], loss: NaN,
+        best: null, stoppedAt: null, loss: NaN,
       };
     }
     this.remember();
@@ -67,7 +67,7 @@ export class Session {
       const taken = this.queue.splice(0, this.shared.batch);
       const batch = {
         rows: taken.length,
-        x: new Float32Array(taken.length * inputs),
+        x: new Float64Array(taken.length * inputs),
         y: Uint8Array.from(taken, (row) => training.y[row]),
       };
       taken.forEach((row, at) => {
@@ -99,16 +99,16 @@ export class Session {
     }
   }
 
-  /** Add a point to the curves of both networks. */
-  measure() {
-    for (const name of NAMES) {
+  /** Score the networks: the point of each in the curves. */
+  measure(names = NAMES) {
+    for (const name of names) {
       const side = this.sides[name];
       const training = score(side.network, this.data.training, side.rule);
       const fresh = score(side.network, this.data.fresh, side.rule);
+      const lost = hasDiverged(training.loss) || hasDiverged(fresh.loss);
       side.point = {
-        step: this.step, training, fresh, gap: gap(training, fresh), zeros: zeros(side.network),
+        step: this.step, training, fresh, lost, gap: gap(training, fresh), zeros: zeros(side.network),
       };
-      side.curve.push(side.point);
     }
   }
 }

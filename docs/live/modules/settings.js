@@ -15,6 +15,12 @@ export const PLAIN = Object.freeze({
 
 export const SETS = ["moons", "spirals", "random", "digits"];
 
+/** The step at which the claims of the tour are tested. */
+export const CLAIM_STEP = 3000;
+
+/** How the reader looks at it: part of a link, but not of the training. */
+export const VIEW = Object.freeze({ language: "", tour: 1, speed: 5, k: 7, count: 30 });
+
 export const GRID = 48; // cells of a side of the decision map
 export const SPAN = 2; // the map runs from −SPAN to SPAN
 

@@ -1,30 +1,81 @@
 // Training, off the page's thread.
 
+import { holds } from "./claims.js";
 import { pythonScript } from "./python.js";
 import { Session } from "./session.js";
+import { GRID, NAMES } from "./settings.js";
 import { inspection, snapshot } from "./snapshot.js";
 
-let session = null;
-let running = false;
-let perFrame = 5;
-let waiting = false; // until the page has drawn the last snapshot
+// What changes slowly is computed less often, so that 60 pictures a second leave time to train.
+const SCORES_EVERY = 3; // pictures, of network A and B in turn
+const LINES = GRID / 16; // of the decision map, in each other picture
+const TRAINING_MS = 4; // for each picture, at most
 
+let session = null;
+let id = 0; // of the session, so that the page can tell a picture of the one before
+let running = false;
+let waiting = false; // until the page has drawn the last snapshot
+let perPicture = 5;
+let goal = null; // the step at which a claim of the tour is tested, with its name
+let pictures = 0;
+let line = 0; // the next one of the decision map
+
+function send(parts) {
+  waiting = true;
+  postMessage({ kind: "snapshot", id, running, ...snapshot(session, parts) });
+}
+
+/** Send a picture of everything. */
 function show() {
   session.measure();
-  waiting = true;
-  postMessage({ kind: "snapshot", running, ...snapshot(session) });
+  send({ scores: NAMES, lines: { from: 0, to: GRID } });
+}
+
+/** Send a picture with the scores of one network. */
+function showScores() {
+  const scores = [NAMES[(pictures / SCORES_EVERY) % NAMES.length]];
+  session.measure(scores);
+  send({ scores, lines: { from: 0, to: 0 } });
+}
+
+/** Send a picture with some lines of the decision map. */
+function showLines() {
+  const from = line;
+  line = (line + LINES) % GRID;
+  send({ scores: [], lines: { from, to: from + LINES } });
 }
 
 function turn() {
   if (!running || waiting) return;
-  session.train(perFrame);
+  pictures += 1;
+  const scores = pictures % SCORES_EVERY === 0;
+  const until = performance.now() + TRAINING_MS;
+  // a picture with scores takes the time of some steps
+  for (let made = 0; made < (scores ? 1 : perPicture) && session.step !== goal?.step; made++) {
+    session.train(1);
+    if (performance.now() > until) break;
+  }
+  if (session.step === goal?.step) reach();
+  else if (scores) showScores();
+  else showLines();
+}
+
+/** Stop where the tour tests its claim; a slider that was moved in between makes it another one. */
+function reach() {
+  running = false;
   show();
+  const held = session.changes.length === 1 ? holds(goal.name, session) : null;
+  postMessage({ kind: "reached", step: goal.step, held });
+  goal = null;
 }
 
 const answers = {
-  restart({ config }) {
+  restart({ config, claim = null }) {
     session = new Session(config);
-    postMessage({ kind: "data", data: session.data, shared: session.shared });
+    id += 1;
+    goal = claim;
+    pictures = 0;
+    postMessage({ kind: "data", id, data: session.data });
     show();
   },
   change({ change }) {
@@ -33,15 +84,15 @@ const answers = {
   },
   run({ steps }) {
     running = true;
-    perFrame = steps;
+    perPicture = steps;
     turn();
   },
   pause() {
     running = false;
     show();
   },
-  advance({ steps }) {
-    session.train(steps);
+  advance() {
+    session.train(1);
     show();
   },
   drawn() {
@@ -49,8 +100,8 @@ const answers = {
     turn();
   },
   inspect({ k, count }) {
-    const [a, b] = ["a", "b"].map((name) => inspection(session, name, k, count));
-    postMessage({ kind: "inspection", a, b });
+    const [a, b] = NAMES.map((name) => inspection(session, name, k, count));
+    postMessage({ kind: "inspection", k, count, a, b });
   },
   script({ side }) {
     postMessage({ kind: "script", side, text: pythonScript(session, side) });
