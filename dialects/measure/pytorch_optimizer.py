@@ -33,6 +33,6 @@ probes.report(
     SGDW=of("SGDW", momentum=0.9),
     AdamP=of("AdamP"),
     NovoGrad=flag("NovoGrad"),
-    Adan=flag("Adan"),
-    AdEMAMix=flag("AdEMAMix"),
+    Adan=of("Adan"),
+    AdEMAMix=of("AdEMAMix"),
 )

@@ -91,6 +91,7 @@ from .penalties import (
     ElasticNet as ElasticNet,
     GroupLasso as GroupLasso,
     MaxNorm as MaxNorm,
+    WeightDecay as WeightDecay,
 )
 from .report import (
     Report as Report,

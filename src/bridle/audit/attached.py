@@ -9,12 +9,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bridle.audit.attached_decays import decay_found, rests
 from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam, norm_of
 from bridle.audit.records import Check, Effect, Finding
-from bridle.audit.sandbox import Sandbox, needs_closure
+from bridle.audit.sandbox import Sandbox, is_from_step, needs_closure
+from bridle.errors import UsageError
 from bridle.modules.attach import has_l2
-from bridle.modules.attachment import Attachment, groups_of
+from bridle.modules.attachment import Attachment, PenaltyRule, groups_of
+from bridle.modules.decaying import (
+    Start,
+    decay_among,
+    decay_once,
+    penalties_among,
+    start_of,
+)
 from bridle.modules.noise_hooks import parameters_of
+from bridle.ops.sharding import full_of
 from bridle.penalties import Penalty, Scaled, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of
 
@@ -26,7 +36,10 @@ _TOLERANCE = 1e-3  # a small effect is the difference of two large float32 weigh
 class _Stages:
     """The gradients and the weights of one step, before the first attachment and after each."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, watched: list[Tensor]) -> None:
+    def __init__(
+        self, optimizer: torch.optim.Optimizer, watched: list[Tensor], begun: dict[int, Start]
+    ) -> None:
+        self.begun = begun
         self.gradients: list[dict[int, Tensor]] = []
         self.weights: list[dict[int, Tensor]] = []
         self.states: list[dict[int, dict[str, Any]]] = []
@@ -108,12 +121,13 @@ def attached_penalties(sandbox: Sandbox) -> Part:
     ]
     stepped = [w for group in optimizer.param_groups for w in group["params"]]
     start = {id(w): w.detach().clone() for w in (*watched, *stepped)}
-    stages = _Stages(optimizer, watched)
+    begun = {id(w): start_of(optimizer, w) for w in watched if id(w) in groups_of(optimizer)}
+    stages = _Stages(optimizer, watched, begun)
     again = sandbox.attach(optimizer, model, memo, between=stages.add)
     try:
         sandbox.run(model, optimizer, lambda: None)
-    except (AttributeError, KeyError, NotImplementedError, TypeError) as error:
-        if not _is_from_step(error):
+    except Exception as error:  # of an optimizer that asks for more than a backward pass
+        if isinstance(error, UsageError) or not is_from_step(error):
             raise
         part.checks.append(
             Check(
@@ -138,9 +152,8 @@ def attached_penalties(sandbox: Sandbox) -> Part:
             if weight is None or gradient is None or id(weight) not in groups_of(optimizer):
                 part.findings.append(_without_effect(name or key, weight, optimizer))
                 continue
-            at = copied.rules[key]
-            penalties = at_step(at, original.step)
-            _one(sandbox, part, name or key, copied, penalties, weight, start, stages, place)
+            rules = copied.rules[key], original.step
+            _one(sandbox, part, name or key, copied, rules, weight, start, stages, place)
         if others:
             part.checks.append(
                 Check(
@@ -151,15 +164,6 @@ def attached_penalties(sandbox: Sandbox) -> Part:
                 )
             )
     return part
-
-
-def _is_from_step(error: BaseException) -> bool:
-    """Whether an error comes from an optimizer, and not from the user's loss."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    owner = None if trace is None else trace.tb_frame.f_locals.get("self")
-    return isinstance(owner, torch.optim.Optimizer)
 
 
 def _without_effect(name: str, weight: Tensor | None, optimizer: torch.optim.Optimizer) -> Finding:
@@ -177,14 +181,16 @@ def _one(
     part: Part,
     name: str,
     attachment: Attachment,
-    penalties: tuple[Penalty, ...],
+    rules: tuple[tuple[PenaltyRule, ...], int],
     weight: Tensor,
     start: dict[int, Tensor],
     stages: _Stages,
     place: int,
 ) -> None:
-    """Measure one attachment's effect on one parameter."""
-    label, key = " + ".join(map(str, penalties)), id(weight)
+    """Measure one attachment's effect on one parameter; ``rules`` come with their step."""
+    penalties, decay = at_step(penalties_among(rules[0]), rules[1]), decay_among(rules[0])
+    acting = [*penalties, *([] if decay is None else [decay])]
+    label, key, share = " + ".join(map(str, acting)), id(weight), 0.0
     optimizer = stages._optimizer
     group = groups_of(optimizer)[key]
     if attachment.mode == "coupled":
@@ -203,26 +209,36 @@ def _one(
             weight.copy_(before)
             if state is not None:
                 optimizer.state[weight] = _copied(stages.states[place][key])
+            if decay is not None:
+                decay_once(optimizer, weight, stages.begun[key], decay, rules[1])
+                share = float((full_of(weight) != full_of(before)).double().mean())
             apply_prox(optimizer, [weight], penalties, metric=attachment.metric)
             expected = before - weight.detach()
             weight.copy_(kept)
             if state is not None:
                 optimizer.state[weight] = state
         slack = norm_of(before)
-    route = "coupled" if attachment.mode == "coupled" else "prox"
+    route = "coupled" if attachment.mode == "coupled" else "prox" if penalties else "decay"
     effect = effect_of(name, route, label, measured, expected)
     part.effects.append(effect)
-    if all(isinstance(penalty, Scaled) and not penalty.factor for penalty in penalties):
+    if all(isinstance(each, Scaled) and not each.factor for each in penalties) and (
+        decay is None or rests(decay, rules[1])
+    ):
         message = f"{label} has strength 0 at this step: audit a later step of its schedule"
         part.findings.append(Finding("resting penalty", "warn", name, message))
         return
     if name.startswith("rate ") and not start[key].any():
         return  # the entropy's gradient is 0 at a rate of one half
-    if effect.measured == 0 and not effect.expected and not start[key].any():
+    explained = decay is not None and decay_found(
+        part, name, decay, (effect.measured, effect.expected), share, stages.begun[key]
+    )
+    if explained:
+        pass
+    elif effect.measured == 0 and not effect.expected and not start[key].any():
         part.checks.append(Check(f"{label} on {name}", "not checked", "the parameter is 0"))
     else:
         part.findings += _check(effect, penalties, start[key], slack=slack)
-    if has_l2(penalties):
+    if has_l2(penalties) or (decay is not None and decay.strength):
         part.l2.append((name, route))
         if route == "coupled" and isinstance(sandbox.optimizer, ADAMS):
             part.findings.append(l2_inside_adam(name, sandbox.optimizer))
@@ -234,7 +250,7 @@ def _check(
     """Return findings if an effect is zero, or differs from its formula."""
     rounding = 4 * float(torch.finfo(weight.dtype).eps) * slack
     if effect.measured == 0 and not effect.expected:
-        if all(penalty.constraint for penalty in penalties):
+        if penalties and all(penalty.constraint for penalty in penalties):
             return []  # a constraint that holds
         message = f"{effect.penalty} has no effect: its strength or its step size is 0"
         return [Finding("no-op penalty", "fail", effect.parameter, message)]

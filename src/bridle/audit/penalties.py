@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from bridle.audit.attached import attached_penalties
-from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam
+from bridle.audit.effects import Part
 from bridle.audit.loss_penalties import loss_penalties
+from bridle.audit.own_decay import own_decay
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
-from bridle.audit.settings import decay_of
-from bridle.modules.attach import decayed_biases
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.requests import requested_penalties
 
@@ -19,7 +18,7 @@ def audit_penalties(sandbox: Sandbox) -> Part:
     """Return every penalty's effect on every parameter, and the findings."""
     whole = _check_parameters(sandbox)
     in_loss: set[str] = set()
-    for check in (attached_penalties, _weight_decay, loss_penalties):
+    for check in (attached_penalties, own_decay, loss_penalties):
         part = check(sandbox)
         whole.effects += part.effects
         whole.findings += part.findings
@@ -97,41 +96,3 @@ def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
         for name, value in sandbox.model.named_parameters()
         if id(value) in requests and id(value) in held - acting and name not in in_loss
     ]
-
-
-def _weight_decay(sandbox: Sandbox) -> Part:
-    part = Part()
-    names = {id(value): name for name, value in sandbox.model.named_parameters()}
-    decayed = [
-        (names[id(value)], group, at_rate)
-        for place, group in enumerate(sandbox.optimizer.param_groups)
-        for at_rate in [sandbox.rate(place)]
-        for value in group["params"]
-        if float(group.get("weight_decay", 0)) and id(value) in names
-    ]
-    if not decayed:
-        return part
-    with_decay, gradients = sandbox.step()
-    without, _ = sandbox.step(decay=False)
-    before = dict(sandbox.model.named_parameters())
-    biases = set(decayed_biases(sandbox.optimizer, sandbox.model))
-    for name, group, rate in decayed:
-        if name not in gradients:
-            continue
-        strength = float(group["weight_decay"])
-        setting = decay_of(sandbox.optimizer, group)
-        decoupled = bool(group.get("decoupled_weight_decay"))
-        decoupled = decoupled if setting is None else setting.coupling == "decoupled"
-        measured = without[name] - with_decay[name]
-        factor = 1 if setting is None or setting.factor is None else setting.factor
-        scale = 1 if setting is not None and setting.times_lr is False else rate
-        expected = scale * factor * strength * before[name].detach()
-        label = f"weight_decay={strength:g} ({'decoupled' if decoupled else 'coupled'})"
-        part.effects.append(effect_of(name, "weight_decay", label, measured, expected))
-        part.l2.append((name, "weight_decay"))
-        if not decoupled and isinstance(sandbox.optimizer, ADAMS):
-            part.findings.append(l2_inside_adam(name, sandbox.optimizer))
-        if name in biases:
-            message = "is a bias or norm with weight decay: give it a group with weight_decay=0"
-            part.findings.append(Finding("decayed bias or norm", "warn", name, message))
-    return part

@@ -19,8 +19,9 @@ class Effect:
     Attributes
     ----------
     parameter : str
-    route : {"loss", "weight_decay", "coupled", "prox"}
-        How it acts: in the loss, by the optimizer's weight decay, or attached by bridle.
+    route : {"loss", "weight_decay", "coupled", "prox", "decay"}
+        How it acts: in the loss, by the optimizer's weight decay, or attached by bridle; "decay"
+        is a :class:`bridle.WeightDecay` alone.
     penalty : str
         The penalty with its strength.
     measured, expected : float

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any, cast
 
 import torch
@@ -20,7 +21,7 @@ from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.requests import forget
 
-__all__ = ["Loss", "Sandbox", "needs_closure", "unwrap"]
+__all__ = ["Loss", "Sandbox", "is_from_step", "needs_closure", "unwrap"]
 
 Loss = Callable[[nn.Module, Any], Tensor]
 
@@ -42,6 +43,30 @@ def needs_closure(optimizer: torch.optim.Optimizer) -> bool:
     return closure is not None and closure.default is inspect.Parameter.empty
 
 
+def is_from_step(error: BaseException) -> bool:
+    """Whether an error comes from an optimizer's step, and not from the user's loss."""
+    found, trace = False, error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if isinstance(frame.f_locals.get("self"), torch.optim.Optimizer):
+            found = True
+        elif frame.f_code is Sandbox.loss_of.__code__:
+            return False
+        trace = trace.tb_next
+    return found
+
+
+def _is_free(value: Any) -> bool:
+    """Whether a function holds no object, such as the optimizer to which it belongs."""
+    return isinstance(value, FunctionType) and not value.__closure__
+
+
+def _rate_of(group: dict[str, Any]) -> float:
+    """Return a group's learning rate: NaN if the optimizer chooses it, 1 if there is none."""
+    rate = group.get("lr", 1)
+    return float("nan") if rate is None else float(rate)
+
+
 class Sandbox:
     """Makes identical copies and steps with them; the originals are only read."""
 
@@ -59,8 +84,7 @@ class Sandbox:
         self.originals = [*parameters_of(model).values(), *model.buffers()]
         """What a hook of a copy may reach, as hooks are not copied."""
         self.resting = [
-            not float(group.get("lr", 1)) and bool(group["params"])
-            for group in optimizer.param_groups
+            _rate_of(group) == 0 and bool(group["params"]) for group in optimizer.param_groups
         ]
         """Which parameter groups have a learning rate of 0 at this step."""
 
@@ -80,9 +104,9 @@ class Sandbox:
         return float(group.get("initial_lr") or self.optimizer.defaults.get("lr") or 1e-3)
 
     def rate(self, place: int) -> float:
-        """Return the learning rate that a parameter group has in copies."""
+        """Return the learning rate that a parameter group has in copies; NaN if none is given."""
         group = self.optimizer.param_groups[place]
-        return self._usual_rate(group) if self.resting[place] else float(group.get("lr", 1))
+        return self._usual_rate(group) if self.resting[place] else _rate_of(group)
 
     def copied(self) -> tuple[nn.Module, torch.optim.Optimizer, dict[int, Any]]:
         """Return a copy of the model, one of its optimizer, and the copy of each object by id."""
@@ -102,7 +126,7 @@ class Sandbox:
                 f"the model cannot be copied ({reason}): audit it before its first forward pass"
             ) from error
         for name, value in vars(self.optimizer).items():  # torch copies a part of them only
-            if name not in vars(optimizer) and not callable(value):
+            if name not in vars(optimizer) and (not callable(value) or _is_free(value)):
                 setattr(optimizer, name, copy.deepcopy(value, memo))
         for group, rests in zip(optimizer.param_groups, self.resting, strict=True):
             if rests:

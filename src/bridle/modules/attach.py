@@ -10,10 +10,19 @@ from torch import nn
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attachment import Attachment, PenaltyRule, attachments_of, groups_of
+from bridle.modules.decaying import (
+    decay_among,
+    decay_arguments,
+    double,
+    own_decay,
+    penalties_among,
+    refuse_no_rate,
+)
 from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, penalties_by_name, plain
 from bridle.modules.select import Selector, kind_of
+from bridle.penalties import WeightDecay
 
 __all__ = ["attach", "decayed_biases", "has_l2"]
 
@@ -42,11 +51,13 @@ def attach(
     ----------
     optimizer : torch.optim.Optimizer
         Or a wrapper with such an optimizer inside, as those of Accelerate and Fabric, or SAM.
-    penalties : mapping of selector to penalty, or to a sequence of penalties
+    penalties : mapping of selector to penalty or WeightDecay, or to a sequence of them
         See :data:`bridle.modules.Selector`; ``"*"`` selects all weights, without biases and
         normalization layers. If several selectors match a parameter, all their penalties act on
         it; of two penalties of the same class only the later one does. :class:`bridle.Annealed`
-        penalties follow the optimizer's step count.
+        penalties follow the optimizer's step count. A :class:`bridle.WeightDecay` acts after the
+        step and before the proximal steps, on the weights before the step, of which the optimizer's
+        step keeps a copy.
     model : torch.nn.Module
         The model whose modules and parameters the selectors match.
     mode : {"proximal", "coupled"}
@@ -66,8 +77,9 @@ def attach(
     ------
     UsageError
         If a selector matches nothing, if the optimizer updates none of the selected parameters, or
-        if a penalty does not support the mode, the metric, the optimizer or the weight. The
-        optimizer's step raises it if a penalized parameter has been replaced.
+        if a penalty does not support the mode, the metric, the optimizer or the weight; if a
+        parameter with a ``WeightDecay`` has another decay. The optimizer's step raises it if a
+        penalized parameter has been replaced.
 
     Warns
     -----
@@ -89,12 +101,15 @@ def attach(
     chosen = penalties_by_name(model, penalties)
     check_rules(chosen, mode, metric)
     optimizer = optimizer_for(optimizer, mode)
+    decays = {name: rule for name, each in chosen.items() if (rule := decay_among(each))}
+    refuse_no_rate(optimizer, decays.values())
     check_optimizer(optimizer, mode, metric)
     if mode == "proximal":
         _refuse_zeros_in_averages(optimizer, chosen)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
+    _refuse_double_decay(optimizer, parameters, chosen, decays)
     if mode == "coupled":
         _refuse_sparse_gradients(model, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
@@ -109,13 +124,46 @@ def _refuse_zeros_in_averages(
     """Refuse penalties that promise zeros, where an average of the iterates is evaluated."""
     if not any("train_mode" in group for group in optimizer.param_groups):
         return
-    for penalty in {plain(rule): None for rules in chosen.values() for rule in rules}:
+    rules = [rule for each in chosen.values() for rule in penalties_among(each)]
+    for penalty in {plain(rule): None for rule in rules}:
         l1 = None if penalty.elastic is None else penalty.elastic[0]
         if not penalty.constraint and (l1 is None or bool(torch.as_tensor(l1).any())):
             raise UsageError(
                 f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
                 f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "
                 "instead of zeros, or another optimizer"
+            )
+
+
+def _refuse_double_decay(
+    optimizer: torch.optim.Optimizer,
+    parameters: dict[str, nn.Parameter],
+    chosen: dict[str, tuple[PenaltyRule, ...]],
+    decays: dict[str, WeightDecay],
+) -> None:
+    """Refuse a decay where something else decays, or moves the weight between step and decay."""
+    groups, kind = groups_of(optimizer), type(optimizer).__name__
+    arguments = decay_arguments(optimizer)
+    earlier = {
+        id(other.parameters[name]): (other.mode, rules)
+        for other in attachments_of(optimizer)
+        for name, rules in other.rules.items()
+    }
+    for name, rule in decays.items():
+        group = groups.get(id(parameters[name]))
+        own = None if group is None else own_decay(arguments, group)
+        if own is not None:
+            raise UsageError(double(name, rule, kind, own))
+        mode, before = earlier.get(id(parameters[name]), ("", ()))
+        if has_l2(chosen[name]) or has_l2(before) or decay_among(before):
+            other = " and ".join(map(str, penalties_among(chosen[name]))) or "an earlier attachment"
+            raise UsageError(
+                f"{name} would decay twice, by {rule} and by {other}: leave one of them out"
+            )
+        if before and mode == "proximal":
+            raise UsageError(
+                f"{name} has proximal penalties of an earlier attachment, which would move it "
+                f"between the step and {rule}: attach them in one call"
             )
 
 
@@ -166,7 +214,7 @@ def _warn_about_weight_decay(
         id(other.parameters[name]): name
         for other in attachments_of(optimizer)
         for name, penalties in other.rules.items()
-        if has_l2(penalties)
+        if has_l2(penalties) or decay_among(penalties)
     }
     for name, penalties in chosen.items():
         if not has_l2(penalties):
@@ -187,7 +235,8 @@ def _warn_about_weight_decay(
 
 def has_l2(penalties: Sequence[PenaltyRule]) -> bool:
     """Whether one of the penalties has a term ``½ λ Σw²``; annealed ones count at factor 1."""
-    pairs = [penalty.elastic for penalty in map(plain, penalties) if penalty.elastic is not None]
+    each = map(plain, penalties_among(penalties))
+    pairs = [penalty.elastic for penalty in each if penalty.elastic is not None]
     return any(bool(torch.as_tensor(l2).any()) for _, l2 in pairs)
 
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.modules.decaying import Decays, penalties_among
 from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
@@ -28,14 +29,14 @@ class Attachment:
     penalties : dict of str to tuple of Penalty
         The penalties on each parameter, by qualified name. Annealed penalties have the strength of
         the current step.
-    rules : dict of str to tuple of Penalty or Annealed
-        The penalties on each parameter, as they were given.
+    rules : dict of str to tuple of Penalty, Annealed or WeightDecay
+        The rules for each parameter, as they were given.
     parameters : dict of str to Parameter
     mode, metric : str
         How the penalties act; see :func:`bridle.attach`.
     step : int
-        The number of optimizer steps since the attachment. Annealed penalties read their strength
-        from it.
+        The number of optimizer steps since the attachment. Annealed penalties and scheduled decays
+        read their strength from it.
 
     Examples
     --------
@@ -64,9 +65,11 @@ class Attachment:
         self.metric = metric
         self.step = 0
         self._optimizer: torch.optim.Optimizer | None = optimizer
+        self._decays = Decays(optimizer, parameters, rules)
         self._places = {} if model is None else _places(model, parameters)
-        by_rules: dict[tuple[int, ...], tuple[tuple[PenaltyRule, ...], list[nn.Parameter]]] = {}
-        for name, each in rules.items():
+        by_rules: dict[tuple[int, ...], tuple[tuple[Any, ...], list[nn.Parameter]]] = {}
+        for name, given in rules.items():
+            each = penalties_among(given)
             key = tuple(map(id, each))
             by_rules.setdefault(key, (each, []))[1].append(parameters[name])
         self._by_rules = list(by_rules.values())  # one prox call for all weights of equal rules
@@ -81,19 +84,22 @@ class Attachment:
     def __str__(self) -> str:
         """Return one line for each parameter."""
         how = "coupled" if self.mode == "coupled" else f"proximal, {self.metric}"
+        hows = [how if penalties_among(each) else "decoupled" for each in self.rules.values()]
         width = max(map(len, self.rules), default=0)
         return "\n".join(
-            f"{name:<{width}}  {', '.join(map(str, penalties))}  ({how})"
-            for name, penalties in self.rules.items()
+            f"{name:<{width}}  {', '.join(map(str, rules))}  ({how})"
+            for (name, rules), how in zip(self.rules.items(), hows, strict=True)
         )
 
     @property
     def penalties(self) -> dict[str, tuple[Penalty, ...]]:
         """The penalties that act on each parameter at the next step."""
-        return {name: at_step(each, self.step) for name, each in self.rules.items()}
+        return {
+            name: at_step(penalties_among(each), self.step) for name, each in self.rules.items()
+        }
 
     def state_dict(self) -> dict[str, int]:
-        """Return the step count. Save it in checkpoints if a penalty is annealed."""
+        """Return the step count. Save it in checkpoints if a rule has a schedule."""
         return {"step": self.step}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
@@ -101,14 +107,13 @@ class Attachment:
         self.step = int(state["step"])
 
     def value(self) -> Tensor:
-        """Return R(w), the sum of all penalties: a differentiable scalar."""
-        return torch.stack(
-            [
-                value_of(penalty, self.parameters[name]).sum()
-                for name, penalties in self.penalties.items()
-                for penalty in penalties
-            ]
-        ).sum()
+        """Return R(w), the sum of all penalties: a differentiable scalar. A decay has no value."""
+        values = [
+            value_of(penalty, self.parameters[name]).sum()
+            for name, penalties in self.penalties.items()
+            for penalty in penalties
+        ]
+        return torch.stack(values).sum() if values else torch.zeros(())
 
     def detach(self) -> None:
         """Remove the penalties from the optimizer. A second call does nothing."""
@@ -145,7 +150,7 @@ class Attachment:
             now = module._parameters.get(attribute)
             if now is parameter or (now is not None and parameter.grad is not None):
                 continue
-            rules = at_step(self.rules[name], self.step)
+            rules = at_step(penalties_among(self.rules[name]), self.step)
             if module._parameters.get(f"{attribute}_orig") is parameter and all(
                 penalty.separable for penalty in rules
             ):
@@ -160,6 +165,7 @@ class Attachment:
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         self._refuse_replaced()
+        self._decays.before(optimizer)
         if self.mode != "coupled":
             return None
         # args begins with the optimizer itself
@@ -192,7 +198,9 @@ class Attachment:
     ) -> None:
         overflow = getattr(optimizer, "found_inf", None)
         if overflow is not None and float(overflow):
+            self._decays.taken_starts()
             return  # the gradient scaler has skipped this step
+        self._decays.after(optimizer, self.step)
         groups = groups_of(optimizer)
         for rules, weights in self._by_rules if self.mode == "proximal" else ():
             updated = [w for w in weights if w.grad is not None and id(w) in groups]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
+from bridle.modules.decaying import penalties_among
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise
 from bridle.modules.optimizers import optimizer_for
@@ -30,8 +31,8 @@ class Receipt:
     ----------
     noises : list
         The noises in the model's order; each has ``name``, ``noise`` and ``where``.
-    penalties : dict of str to tuple of Penalty or Annealed
-        The penalties of each parameter, attached to an optimizer or not.
+    penalties : dict of str to tuple of Penalty, Annealed or WeightDecay
+        The penalties and the decay of each parameter, attached to an optimizer or not.
     attachments : list of Attachment
         The attachments to optimizers.
 
@@ -187,11 +188,11 @@ class Receipt:
             attached.step = int(state[name])
 
     def _annealed(self) -> dict[str, Attachment]:
-        """Return the attachments with annealed penalties, by their keys in the state."""
+        """Return the attachments with schedules, by their keys in the state."""
         return {
             f"step of attachment {place}": attached
             for place, attached in enumerate(self.attachments)
-            if any(isinstance(rule, Annealed) for each in attached.rules.values() for rule in each)
+            if any(_is_annealed(rule) for each in attached.rules.values() for rule in each)
         }
 
     def value(self) -> Tensor:
@@ -201,9 +202,13 @@ class Receipt:
         values = [
             value_of(penalty, everything[name]).sum()
             for name, rules in self.penalties.items()
-            for penalty in at_step(rules, step)
+            for penalty in at_step(penalties_among(rules), step)
         ]
         return torch.stack(values).sum() if values else torch.zeros(())
+
+
+def _is_annealed(rule: PenaltyRule) -> bool:
+    return isinstance(rule, Annealed) or getattr(rule, "schedule", None) is not None
 
 
 def _stream_of(noise: UnitNoise | WeightNoise) -> str:

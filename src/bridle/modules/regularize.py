@@ -20,7 +20,6 @@ from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
 from bridle.modules.streams import free_streams, noises_in
 from bridle.noise import Multiplier
-from bridle.penalties import Annealed, Penalty
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -118,12 +117,12 @@ def regularize(
         for rule in given if isinstance(given, Sequence) else [given]:
             if isinstance(rule, Multiplier | Before):
                 planned |= plan(model, selector, rule)
-            elif isinstance(rule, Penalty | Annealed):
+            elif isinstance(rule, PenaltyRule):
                 penalties.setdefault(selector, []).append(rule)
             else:
                 raise UsageError(
                     f"{rule!r} for {selector!r} is not a rule; give a noise such as Dropout, "
-                    "Before(Dropout), or a penalty"
+                    "Before(Dropout), a penalty, or WeightDecay"
                 )
     check_places(model, planned)
     if penalties:

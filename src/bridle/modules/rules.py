@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.modules.decaying import decay_among, penalties_among
 from bridle.modules.effective import EffectiveWeight, OfEffective, OnPruned, effective_weights
 from bridle.modules.layout import placed
 from bridle.modules.select import Place, Selector, select_places
@@ -18,6 +19,7 @@ from bridle.penalties import (
     Annealed,
     ElasticNet,
     Penalty,
+    WeightDecay,
     at_step,
     check_application,
 )
@@ -25,7 +27,7 @@ from bridle.penalties.annealing import inside, kind_of_penalty
 
 __all__ = ["PenaltyRule", "check_rules", "check_weight", "penalties_by_name", "plain"]
 
-PenaltyRule = Penalty | Annealed
+PenaltyRule = Penalty | Annealed | WeightDecay
 Chosen = dict[str, tuple[PenaltyRule, ...]]
 """The penalties of each parameter, by the parameter's qualified name."""
 
@@ -54,7 +56,7 @@ def penalties_by_name(
         each: list[Any] = list(given) if isinstance(given, Sequence) and given else [given]
         for penalty in each:
             # a penalty class passes the protocol's isinstance check too
-            if isinstance(penalty, type) or not isinstance(penalty, Penalty | Annealed):
+            if isinstance(penalty, type) or not isinstance(penalty, PenaltyRule):
                 raise UsageError(
                     f"{penalty!r} for {selector!r} is not a penalty; give one such as "
                     "bridle.L2(1e-4)"
@@ -65,7 +67,7 @@ def penalties_by_name(
         _join_sources(chosen, computed)
         for name, at in chosen.items():
             places.setdefault(name, at)
-            found.setdefault(name, {}).update({kind_of_penalty(rule): rule for rule in each})
+            found.setdefault(name, {}).update({_kind_of(rule): rule for rule in each})
     bound: dict[str, list[PenaltyRule]] = {}
     once: dict[tuple[int, str], PenaltyRule] = {}  # one object for weights with equal rows
     for name, at in places.items():
@@ -77,6 +79,9 @@ def penalties_by_name(
         check_weight(name, at.parameter)
         holder = _around(model, at.path)
         for rule in found[name].values():
+            if isinstance(rule, WeightDecay):
+                bound.setdefault(name, []).append(rule)
+                continue
             acting = placed(rule, name, at.module, at.parameter.ndim, holder)
             bound.setdefault(name, []).append(once.setdefault((id(rule), str(acting)), acting))
     order = [name for name, _ in model.named_parameters() if name in bound]
@@ -92,7 +97,13 @@ def check_rules(chosen: Chosen, mode: str, metric: str) -> None:
         As for :func:`bridle.penalties.check_application`, and if a penalty of a computed weight has
         no proximal step.
     """
-    for each in chosen.values():
+    for given in chosen.values():
+        decay, each = decay_among(given), penalties_among(given)
+        if decay is not None and mode == "coupled":
+            raise UsageError(
+                f"{decay} acts beside the gradient, and has no coupled form: attach it with "
+                "mode='proximal', in a call of its own"
+            )
         penalties = at_step(each, 0)
         for rule in each:
             inner = rule.penalty if isinstance(rule, Annealed) else rule
@@ -120,6 +131,10 @@ def plain(rule: Any) -> Penalty:
     while isinstance(rule, Annealed | OfEffective | OnPruned):
         rule = rule.penalty
     return rule
+
+
+def _kind_of(rule: PenaltyRule) -> type:
+    return WeightDecay if isinstance(rule, WeightDecay) else kind_of_penalty(rule)
 
 
 def _join_sources(
@@ -163,22 +178,37 @@ def _of_effective(
         value = weight.compute()
     check_weight(weight.full_name, value)
     holder = _around(model, weight.path)
+    decay = decay_among(rules)
+    if decay is not None:
+        yield _decay_of_source(decay, weight)
+    penalties = penalties_among(rules)
     if weight.method == "pruning":
         # in this order, the steps of L1 and L2 one by one are the step of their sum
-        rules = sorted(rules, key=_order_on_pruned)
-    for rule in rules:
+        penalties = tuple(sorted(penalties, key=_order_on_pruned))
+    for rule in penalties:
         acting = placed(rule, weight.full_name, weight.module, value.ndim, holder)
         for name in weight.sources:
             yield name, _wrap(acting, weight, name)
 
 
-def _order_on_pruned(rule: PenaltyRule) -> int:
+def _decay_of_source(rule: WeightDecay, weight: EffectiveWeight) -> tuple[str, PenaltyRule]:
+    """Return a decay of a pruned weight: that of the parameter under the mask is the same."""
+    if weight.method != "pruning":
+        raise UsageError(
+            f"{weight.full_name} is computed by {weight.method} from "
+            f"{' and '.join(weight.sources)}, so that {rule} of these is another decay of the "
+            "weight: use L2 with mode='coupled', or select one of them by its name"
+        )
+    return next(iter(weight.sources)), rule
+
+
+def _order_on_pruned(rule: Penalty | Annealed) -> int:
     kinds: list[type] = [L1, ElasticNet, L2]
     kind = kind_of_penalty(rule)
     return kinds.index(kind) if kind in kinds else len(kinds)
 
 
-def _wrap(rule: PenaltyRule, weight: EffectiveWeight, source: str) -> PenaltyRule:
+def _wrap(rule: Penalty | Annealed, weight: EffectiveWeight, source: str) -> PenaltyRule:
     if weight.method == "pruning":
         return inside(rule, lambda penalty: OnPruned(penalty, weight))
     return inside(rule, lambda penalty: OfEffective(penalty, weight, source))

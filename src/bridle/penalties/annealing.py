@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.penalties.decay import WeightDecay
 from bridle.penalties.protocol import Penalty, Strength
 from bridle.schedules import Schedule
 
@@ -156,8 +157,13 @@ def at_step(penalties: Iterable[Penalty | Annealed], step: int | Tensor) -> tupl
 
 
 def refuse_annealed(penalties: Iterable[object]) -> None:
-    """Raise a UsageError if a penalty is annealed, for callers that know no step."""
+    """Raise a UsageError if a penalty needs to know a step, for callers that know none."""
     for penalty in penalties:
+        if isinstance(penalty, WeightDecay):
+            raise UsageError(
+                f"{penalty} is no penalty, and acts at the steps of a torch optimizer, through "
+                "bridle.attach or bridle.regularize: use bridle.L2 here"
+            )
         if isinstance(penalty, Annealed):
             raise UsageError(f"{penalty} depends on the step; give penalty.at(step)")
 

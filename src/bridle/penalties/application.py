@@ -14,7 +14,13 @@ from bridle.penalties.annealing import refuse_annealed
 from bridle.penalties.protocol import Penalty, Strength, per_member
 from bridle.penalties.sharded import gradient_of, prox_of
 
-__all__ = ["add_gradients", "apply_prox", "check_application", "check_momentum"]
+__all__ = [
+    "add_gradients",
+    "apply_prox",
+    "check_application",
+    "check_momentum",
+    "follow_iterate",
+]
 
 MODES = ("proximal", "coupled")
 
@@ -201,8 +207,12 @@ def _schedule_free_step(
     for penalty in penalties:
         if penalty.elastic is None:
             moved.copy_(penalty.prox(moved, rate))
-    moved -= z
-    z += moved
+    follow_iterate(weight, z, moved - z, group)
+
+
+def follow_iterate(weight: Tensor, z: Tensor, moved: Tensor, group: dict[str, Any]) -> None:
+    """Move the iterate z of a schedule-free optimizer, and y, the weight, with it."""
+    z.add_(moved)
     last = float(group["k"]) ** group["r"] * float(group["lr_max"]) ** group["weight_lr_power"]
     share = last / float(group["weight_sum"]) if group["weight_sum"] else 0.0
     beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
