@@ -65,8 +65,8 @@ def regularize(
         See :data:`bridle.modules.Selector`. ``Dropout`` and its variants act on the output of the
         matching modules (the first element of a tuple), ``Before(Dropout(...))`` on the input,
         ``DropConnect`` on the weights in the forward pass, ``WeightDrop`` on the recurrent weights,
-        and a penalty on the weights. If two rules of one kind match the same place, the later one
-        holds.
+        and a penalty or ``WeightDecay`` on the weights. If two rules of one kind match the same
+        place, the later one holds.
     optimizer : torch.optim.Optimizer, optional
         Takes the penalties, and the rates that ``ConcreteDropout`` learns. Without it, call
         ``receipt.attach(optimizer)`` later.
