@@ -56,6 +56,7 @@ from .modules import (
     Receipt as Receipt,
     Replacement as Replacement,
     SupportAverage as SupportAverage,
+    adaptive_l1 as adaptive_l1,
     attach as attach,
     regularize as regularize,
     replace_dropout as replace_dropout,
@@ -87,11 +88,23 @@ from .ops import address_of as address_of
 from .penalties import (
     L1 as L1,
     L2 as L2,
+    MCP as MCP,
+    SCAD as SCAD,
     Annealed as Annealed,
     ElasticNet as ElasticNet,
+    Grouped as Grouped,
+    Grouping as Grouping,
     GroupLasso as GroupLasso,
+    LogSum as LogSum,
     MaxNorm as MaxNorm,
+    NOfM as NOfM,
+    NonNegative as NonNegative,
+    NuclearNorm as NuclearNorm,
+    RootNorm as RootNorm,
+    SparseGroupLasso as SparseGroupLasso,
+    Sparsity as Sparsity,
     WeightDecay as WeightDecay,
+    WeightedL1 as WeightedL1,
 )
 from .report import (
     Report as Report,
@@ -100,6 +113,7 @@ from .report import (
 )
 from .schedules import (
     CosineSchedule as CosineSchedule,
+    CubicSchedule as CubicSchedule,
     LinearSchedule as LinearSchedule,
     StepSchedule as StepSchedule,
 )

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 
-__all__ = ["CosineSchedule", "LinearSchedule", "Schedule", "StepSchedule"]
+__all__ = ["CosineSchedule", "CubicSchedule", "LinearSchedule", "Schedule", "StepSchedule"]
 
 
 class Schedule(ABC):
@@ -131,6 +131,35 @@ class CosineSchedule(_Ramp):
         return (
             self.end + (self.start - self.end) * (1 + (math.pi * self._progress(steps)).cos()) / 2
         )
+
+
+@final
+class CubicSchedule(_Ramp):
+    """Goes from ``start`` to ``end`` along a cubic, fast at first and slow at the end.
+
+    The factor is ``end + (start - end) (1 - t)³``, where t goes from 0 at step ``begin`` to 1 at
+    step ``begin + steps``: the ramp of gradual pruning (Zhu & Gupta 2017).
+
+    Parameters
+    ----------
+    start, end, steps, begin
+        As in :class:`LinearSchedule`.
+
+    Raises
+    ------
+    UsageError
+        If an argument is out of range.
+
+    Examples
+    --------
+    >>> import bridle
+    >>> [bridle.CubicSchedule(0.0, 1.0, steps=2)(step) for step in range(4)]
+    [0.0, 0.875, 1.0, 1.0]
+    """
+
+    def factors(self, steps: Tensor) -> Tensor:
+        """Return the factors at the given steps, float64 of the same shape."""
+        return self.end + (self.start - self.end) * (1 - self._progress(steps)) ** 3
 
 
 @final

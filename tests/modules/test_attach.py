@@ -18,7 +18,15 @@ from attach_helpers import (
 )
 from torch import nn
 
-from bridle import L1, L2, ElasticNet, GroupLasso, MaxNorm, RegularizationWarning, UsageError
+from bridle import (
+    L1,
+    L2,
+    ElasticNet,
+    MaxNorm,
+    NuclearNorm,
+    RegularizationWarning,
+    UsageError,
+)
 from bridle.modules.attach import attach
 from bridle.modules.attachment import attachments_of
 
@@ -277,9 +285,9 @@ WRONG = {
         {"metric": "adaptive"},
         "NAdam has no second moments",
     ),
-    "GroupLasso adaptive": (
+    "NuclearNorm adaptive": (
         lambda m: optim.Adam(m.parameters()),
-        {"*": GroupLasso(0.1)},
+        {"*": NuclearNorm(0.1)},
         {"metric": "adaptive"},
         "no closed-form proximal step in the adaptive metric",
     ),

@@ -287,8 +287,8 @@ def test_a_penalty_of_a_pruned_weight_is_of_what_is_left(cell, penalties):
         torch.testing.assert_close(model[0].weight_orig, twin[0].weight_orig)
     model(X)
     value = sum(
-        each.along((1,)).value(model[0].weight)
-        if hasattr(each, "along")
+        each.by(bridle.Grouping.along(1)).value(model[0].weight)
+        if hasattr(each, "by")
         else each.value(model[0].weight)
         for each in penalties
     )

@@ -11,7 +11,7 @@ from sklearn.linear_model import ElasticNet as SklearnElasticNet
 from torch.autograd import gradcheck
 
 import reference
-from bridle import L1, L2, ElasticNet, GroupLasso, MaxNorm, UsageError
+from bridle import L1, L2, ElasticNet, GroupLasso, MaxNorm, NuclearNorm, UsageError
 from bridle.penalties import Penalty, Scaled, add_gradients, apply_prox, check_application
 
 CASES = {
@@ -305,8 +305,8 @@ def test_euclidean_l2_is_decoupled_decay():
 def test_ways_of_acting_that_cannot_be():
     with pytest.raises(UsageError, match="constraint"):
         check_application([MaxNorm(1.0)], "coupled", "euclidean")
-    with pytest.raises(UsageError, match="GroupLasso"):
-        check_application([GroupLasso(1.0)], "proximal", "adaptive")
+    with pytest.raises(UsageError, match="NuclearNorm"):
+        check_application([NuclearNorm(1.0)], "proximal", "adaptive")
     with pytest.raises(UsageError, match="'sideways'"):
         check_application([], "sideways", "euclidean")
     with pytest.raises(UsageError, match="'flat'"):

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from page_parser import Page, charts_of, rows_of
 from reported_fit import fitted_credit, reported_credit
 from rich.console import Console
@@ -159,6 +160,23 @@ def test_what_there_are_no_data_for_is_left_out(fitted):
     assert bare == ["outcome", "checks", "training", "weights", "reproduce"]
     with pytest.raises(library.UsageError, match="cannot report on a dict"):
         library.report_of({})
+
+
+def test_the_audit_says_the_reached_sparsity():
+    torch.manual_seed(0)
+    model = torch.nn.Linear(10, 10)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rule = library.Sparsity(0.8, ramp=1)
+    library.attach(optimizer, {"weight": rule}, model=model)
+    audit = library.audit(model, optimizer, (torch.ones(2, 10), torch.tensor([0, 1])))
+    (section,) = library.report_of(audit).sections
+    (grid,) = section.grids
+    assert grid.rows == (
+        (
+            "Sparsity(0.8, ramp=1) on weight",
+            "80.00% of 100 weights are zero, and 80.00% are due (ramp)",
+        ),
+    )
 
 
 def test_a_table_that_the_model_does_not_know_is_not_trained_on(fitted):

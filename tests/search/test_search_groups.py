@@ -19,7 +19,7 @@ CHEAP = {"reference": False, "shuffled_labels": False, "masks": 0}
 def _prepared(table, target, test=None, **by):
     given = read_for_fit(table, target, (), **by)
     options = {"target": target, "task": "classification", "folds": 3, "seed": 0, "device": "cpu"}
-    return prepare_table(given, test, seconds=0.0, **options, **by)
+    return prepare_table(given, test, seconds=0.0, memory=2e9, **options, **by)
 
 
 def test_no_patient_is_in_two_folds():

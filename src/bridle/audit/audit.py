@@ -54,11 +54,12 @@ def audit(
     Audit
         Prints as tables; programs use ``passed``, ``exit_code`` and ``to_dict()``. It fails if a
         penalty has no effect or an effect that differs from its formula, if a parameter has two L2
-        penalties, if noise is off in training or on in evaluation, if masks are equal across steps
-        or ranks, if a gradient is not the derivative of the loss with the same random numbers, or
-        if a parameter is not in the optimizer. It warns if biases or normalization layers are
-        decayed, and if L2 passes through Adam's scaling. ``checks`` lists the checks that could not
-        be made, with the reason, and ``settings`` what other libraries' settings really do.
+        penalties, if a target sparsity misses the share that is due, if noise is off in training or
+        on in evaluation, if masks are equal across steps or ranks, if a gradient is not the
+        derivative of the loss with the same random numbers, or if a parameter is not in the
+        optimizer. It warns if biases or normalization layers are decayed, and if L2 passes through
+        Adam's scaling. ``checks`` lists the checks that could not be made, with the reason, and
+        ``settings`` what other libraries' settings really do.
 
     Raises
     ------

@@ -8,6 +8,7 @@ from bridle.audit.loss_penalties import loss_penalties
 from bridle.audit.own_decay import own_decay
 from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
+from bridle.audit.sparsity_targets import sparsity_targets
 from bridle.modules.noise_hooks import parameters_of
 from bridle.modules.requests import requested_penalties
 
@@ -18,7 +19,7 @@ def audit_penalties(sandbox: Sandbox) -> Part:
     """Return every penalty's effect on every parameter, and the findings."""
     whole = _check_parameters(sandbox)
     in_loss: set[str] = set()
-    for check in (attached_penalties, own_decay, loss_penalties):
+    for check in (attached_penalties, sparsity_targets, own_decay, loss_penalties):
         part = check(sandbox)
         whole.effects += part.effects
         whole.findings += part.findings
@@ -80,6 +81,8 @@ def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
     """Find penalties given to ``regularize`` that are neither attached nor in the loss."""
     held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     acting = {id(p) for each in sandbox.attached for p in each.parameters.values()}
+    targets = [target for each in sandbox.attached for target in each.sparsity]
+    acting |= {id(p) for target in targets for p in target.parameters.values()}
     requests = {  # by identity: a wrapper of the model may have been given to regularize
         id(dict(root.named_parameters())[name]): penalties
         for root in sandbox.roots

@@ -96,6 +96,10 @@ class MLPClassifier(ClassLabels):
         Weight of each class; 1 for a class that the dict does not name. "balanced" uses
         rows / (classes × rows of the class). For multilabel targets, a list with a dict of the
         weights of 0 and 1 for each label, or "balanced"; a row has the product over its labels.
+    sparsity : float, Sparsity or None, default=None
+        Share of weights to set to exactly zero. A float reaches it after half of ``max_iter``
+        epochs; :class:`bridle.Sparsity` says more, as ``groups="units"`` for whole hidden units.
+        Training cannot stop before that, and ``l1`` ends then.
     keep_stages : bool, default=False
         Whether to keep the weights after each epoch, for the ``staged_*`` methods.
     device : {"cpu", "cuda", "auto"}, default="cpu"
@@ -140,6 +144,8 @@ class MLPClassifier(ClassLabels):
         Number of outputs.
     out_activation_ : str
         Name of the output activation.
+    sparsity_ : float
+        Share of exact zeros that ``sparsity`` reached, in the weights that it acts on.
     mask_seed_ : int
         Seed in the address of every mask.
     encoder_ : TableEncoder
@@ -210,6 +216,7 @@ class MLPClassifier(ClassLabels):
         drop_connect_keep_prob: float = 1.0,
         max_norm: float | None = None,
         class_weight: Any = None,
+        sparsity: Any = None,
         keep_stages: bool = False,
         device: str = "cpu",
     ) -> None:
@@ -242,6 +249,7 @@ class MLPClassifier(ClassLabels):
         self.drop_connect_keep_prob = drop_connect_keep_prob
         self.max_norm = max_norm
         self.class_weight = class_weight
+        self.sparsity = sparsity
         self.keep_stages = keep_stages
         self.device = device
 

@@ -25,6 +25,7 @@ from bridle.estimators.tensors import with_positive_strides
 from bridle.ops import max_norm_step
 from bridle.ops.cpu import multiplies
 from bridle.ops.perceptron import PerceptronState, perceptron_steps
+from bridle.penalties.sparse_weights import SparseWeights
 
 __all__ = ["Batches", "Penalties", "epoch_losses"]
 
@@ -74,12 +75,24 @@ class Batches:
         return self.weight is not None and not bool(self.weight.all())
 
     @classmethod
-    def of(cls, network: Perceptron, X: Any, y: Array, weight: Array | None, size: int) -> Batches:
-        """Return the samples with the dtype and the device of the network's parameters."""
+    def of(
+        cls,
+        network: Perceptron,
+        X: Any,
+        y: Array,
+        weight: Array | None,
+        size: int,
+        *,
+        compiled: bool = True,
+    ) -> Batches:
+        """Return the samples with the dtype and the device of the network's parameters.
+
+        With ``compiled``, they are for the compiled steps where these fit.
+        """
         like = network.flat
         fits = network.penalized <= _MOST_WEIGHTS and _work(network, size) <= _PER_STEP
         on_cpu = like.device.type == "cpu" and multiplies()
-        compiled = fits and on_cpu and not scipy.sparse.issparse(X)
+        compiled = compiled and fits and on_cpu and not scipy.sparse.issparse(X)
         return cls(
             _read_only(X, like) if compiled else row_loader(X, like),
             _copied(y, like),
@@ -128,17 +141,19 @@ def epoch_losses(
     masks: Masks,
     penalties: Penalties,
     first_step: int,
+    sparse: SparseWeights | None = None,
 ) -> Iterator[Tensor]:
     """Take the steps of one epoch; yield the losses of steps that were taken, penalties included.
 
-    ``order`` has the row indices. ``first_step`` is in the address of the first masks.
+    ``order`` has the row indices. ``first_step`` is in the address of the first masks. A target
+    sparsity needs batches that are not for the compiled steps.
     """
     rows, data = torch.from_numpy(order), batches.X
     more = masks, penalties, first_step
     if isinstance(data, Tensor):
         yield from _compiled_steps(network, optimizer, batches, data, rows, *more)
     else:
-        yield from _torch_steps(network, optimizer, batches, data, rows, *more)
+        yield from _torch_steps(network, optimizer, batches, data, rows, *more, sparse)
 
 
 def _compiled_steps(
@@ -187,6 +202,7 @@ def _torch_steps(
     masks: Masks,
     penalties: Penalties,
     first_step: int,
+    sparse: SparseWeights | None,
 ) -> Iterator[Tensor]:
     order = order.to(network.flat.device)
     penalized = network.flat[: network.penalized]
@@ -200,11 +216,17 @@ def _torch_steps(
             strength = penalties.alpha / (len(batch) if weight is None else float(weight.sum()))
             loss.add_(penalized.dot(penalized), alpha=0.5 * strength)
             gradient.add_(penalized, alpha=strength)
-        if penalties.l1:
-            loss.add_(penalized.abs().sum(), alpha=penalties.l1)
-        optimizer.step(network, penalties.l1)
+        l1 = penalties.l1
+        if sparse is not None:
+            sparse.before_step()
+            l1 *= sparse.step < sparse.rule.end  # the weights that are left heal without it
+        if l1:
+            loss.add_(penalized.abs().sum(), alpha=l1)
+        optimizer.step(network, l1)
         if penalties.max_norm is not None:
             bound = torch.tensor([penalties.max_norm], dtype=torch.float64)
             for layer in network.weights:
                 max_norm_step(layer[None], bound)
+        if sparse is not None:
+            sparse.after_step()
         yield loss[None]

@@ -54,6 +54,7 @@ class FittedMLP(MLPParams):
     _no_improvement_count: int
     _hidden_sizes: tuple[int, ...]  # of the network as it was initialized
     _steps: int  # training steps so far: the step in the next mask's address
+    _sparse_steps: int  # training steps so far of the target sparsity
     _epochs: list[tuple[float, ...]]  # one record per epoch, for history_
 
     def _out_activation(self) -> str:
@@ -72,7 +73,7 @@ class FittedMLP(MLPParams):
             draw = self._random_state.uniform
             self.coefs_.append(draw(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
             self.intercepts_.append(draw(-bound, bound, fan_out).astype(dtype, copy=False))
-        self.mask_seed_ = self._steps = 0
+        self.mask_seed_ = self._steps = self._sparse_steps = 0
         if self._masks().any:
             self.mask_seed_ = int(self._random_state.randint(np.iinfo(np.int32).max))
         self._hidden_sizes = tuple(units[1:-1])

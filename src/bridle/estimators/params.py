@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from bridle.errors import UsageError
 from bridle.estimators.optimizers import SOLVERS
 from bridle.networks.population import ACTIVATIONS
+from bridle.penalties import Sparsity
 
 __all__ = ["MLPParams"]
 
@@ -22,6 +23,7 @@ _UNREGULARIZED = {
     "input_keep_prob": 1.0,
     "drop_connect_keep_prob": 1.0,
     "max_norm": None,
+    "sparsity": None,
 }
 
 
@@ -57,6 +59,7 @@ class MLPParams(BaseEstimator):
         "input_keep_prob": [_PROBABILITY],
         "drop_connect_keep_prob": [_PROBABILITY],
         "max_norm": [None, Interval(Real, 0, None, closed="neither")],
+        "sparsity": [None, Interval(Real, 0, 1, closed="left"), Sparsity],
         "keep_stages": ["boolean"],
         "device": [StrOptions({"auto", "cpu", "cuda"})],
     }
@@ -89,6 +92,7 @@ class MLPParams(BaseEstimator):
     input_keep_prob: float
     drop_connect_keep_prob: float
     max_norm: float | None
+    sparsity: float | Sparsity | None
     keep_stages: bool
     device: str
 

@@ -93,6 +93,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         DropConnect: probability of keeping a weight.
     max_norm : float or None, default=None
         Upper bound on the Euclidean norm of the weights that enter a unit.
+    sparsity : float, Sparsity or None, default=None
+        Share of weights to set to exactly zero. A float reaches it after half of ``max_iter``
+        epochs; :class:`bridle.Sparsity` says more, as ``groups="units"`` for whole hidden units.
+        Training cannot stop before that, and ``l1`` ends then.
     keep_stages : bool, default=False
         Whether to keep the weights after each epoch, for the ``staged_*`` methods.
     device : {"cpu", "cuda", "auto"}, default="cpu"
@@ -136,6 +140,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Number of outputs.
     out_activation_ : str
         Name of the output activation.
+    sparsity_ : float
+        Share of exact zeros that ``sparsity`` reached, in the weights that it acts on.
     mask_seed_ : int
         Seed in the address of every mask.
     encoder_ : TableEncoder
@@ -201,6 +207,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         input_keep_prob: float = 1.0,
         drop_connect_keep_prob: float = 1.0,
         max_norm: float | None = None,
+        sparsity: Any = None,
         keep_stages: bool = False,
         device: str = "cpu",
     ) -> None:
@@ -233,6 +240,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.input_keep_prob = input_keep_prob
         self.drop_connect_keep_prob = drop_connect_keep_prob
         self.max_norm = max_norm
+        self.sparsity = sparsity
         self.keep_stages = keep_stages
         self.device = device
 

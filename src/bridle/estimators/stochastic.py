@@ -13,11 +13,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from bridle.errors import UsageError
+from bridle.errors import RegularizationWarning, UsageError
 from bridle.estimators.epochs import Batches, Penalties, epoch_losses
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.sparse_training import sparse_weights_of
 from bridle.estimators.staged import StagedPrediction
+from bridle.penalties.sparse_weights import SparseWeights
 
 __all__ = ["StochasticTraining"]
 
@@ -50,6 +52,7 @@ class StochasticTraining(StagedPrediction):
     """Training by Adam or SGD, as in scikit-learn, with masks and proximal steps."""
 
     _optimizer: AdamOptimizer | SGDOptimizer
+    sparsity_: float
 
     def _validation_score(self, outputs: Array, y: Array, sample_weight: Array | None) -> float:
         raise NotImplementedError
@@ -128,17 +131,46 @@ class StochasticTraining(StagedPrediction):
             count = min(validation.X.shape[0], training.X.shape[0])
             evaluated = (training.first(count), validation)
         size = self._effective_batch_size(training.X.shape[0])
-        batches = Batches.of(network, training.X, training.y, training.weight, size)
+        batches = Batches.of(
+            network,
+            training.X,
+            training.y,
+            training.weight,
+            size,
+            compiled=self.sparsity is None,
+        )
+        sparse = self._sparse_weights(network, len(batches.counts), incremental)
         best = network.flat.clone()
         self._optimizer.load_state(network)
         try:
-            self._run_epochs(network, batches, evaluated, best, incremental)
+            self._run_epochs(network, batches, evaluated, best, incremental, sparse)
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         finally:
             self._optimizer.save_state()
         if evaluated is not None:
             network.flat.copy_(best)
+        if sparse is not None:
+            self._sparse_steps, self.sparsity_ = sparse.step, sparse.reached
+            if sparse.step < sparse.rule.end and not incremental:
+                warnings.warn(
+                    f"training ended after {sparse.step} steps, in the ramp of {sparse.rule}: "
+                    f"{sparse.reached:.1%} of the weights are zero",
+                    RegularizationWarning,
+                    stacklevel=5,
+                )
+
+    def _sparse_weights(
+        self, network: Perceptron, batches: int, incremental: bool
+    ) -> SparseWeights | None:
+        """Return the weights that ``sparsity`` acts on; its ramp begins with each ``fit``."""
+        self.__dict__.pop("sparsity_", None)
+        sparse = sparse_weights_of(
+            self.sparsity, network, steps=self.max_iter * batches, incremental=incremental
+        )
+        if sparse is not None and incremental:
+            sparse.step = getattr(self, "_sparse_steps", 0)
+        return sparse
 
     def _run_epochs(
         self,
@@ -147,6 +179,7 @@ class StochasticTraining(StagedPrediction):
         evaluated: tuple[_Samples, _Samples] | None,
         best: Tensor,
         incremental: bool,
+        sparse: SparseWeights | None,
     ) -> None:
         """Run the epochs of a fit.
 
@@ -161,13 +194,16 @@ class StochasticTraining(StagedPrediction):
         for _ in range(1 if incremental else self.max_iter):
             if self.shuffle:
                 order = order[self._random_state.permutation(rows)]
-            loss = self._train_epoch(network, batches, order)
+            ramping = sparse is not None and sparse.step < sparse.rule.end
+            loss = self._train_epoch(network, batches, order, sparse)
             self.n_iter_ += 1
             self.t_ += rows
             self.loss_ = loss
             self.loss_curve_.append(loss)
             if self.verbose:
                 print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+            if ramping:
+                self._forget_best()  # the weights are not sparse yet
             self._record_epoch(network, loss, evaluated, best)
             self._optimizer.update_learning_rate(self.t_)
             if self._no_improvement_count > self.n_iter_no_change:
@@ -183,13 +219,15 @@ class StochasticTraining(StagedPrediction):
                     stacklevel=5,
                 )
 
-    def _train_epoch(self, network: Perceptron, batches: Batches, order: Array) -> float:
+    def _train_epoch(
+        self, network: Perceptron, batches: Batches, order: Array, sparse: SparseWeights | None
+    ) -> float:
         """Take the steps of one epoch; return the mean loss of the batches, penalties included."""
         penalties = Penalties(self.alpha, self.l1, self.max_norm)
         order, counts = batches.taken(order)
         losses = []
         for taken in epoch_losses(
-            network, self._optimizer, batches, order, self._masks(), penalties, self._steps
+            network, self._optimizer, batches, order, self._masks(), penalties, self._steps, sparse
         ):
             losses.append(taken)
             self._steps += taken.numel()
@@ -229,6 +267,14 @@ class StochasticTraining(StagedPrediction):
         if np.isfinite(outputs).all():
             score = self._validation_score(outputs, samples.y, samples.weight)
         return float(np.average(losses, weights=samples.weight)), score
+
+    def _forget_best(self) -> None:
+        """Let the next epoch be the best so far."""
+        self._no_improvement_count = 0
+        if self.best_loss_ is not None:
+            self.best_loss_ = np.inf
+        if self.best_validation_score_ is not None:
+            self.best_validation_score_ = -np.inf
 
     def _update_no_improvement_by_loss(self) -> None:
         best, last = self.best_loss_, self.loss_curve_[-1]

@@ -1,3 +1,4 @@
+from .adaptive import adaptive_l1 as adaptive_l1
 from .attach import attach as attach
 from .attachment import Attachment as Attachment
 from .averaging import SupportAverage as SupportAverage
@@ -9,3 +10,4 @@ from .select import (
     select_modules as select_modules,
     select_parameters as select_parameters,
 )
+from .sparsity_target import SparsityTarget as SparsityTarget

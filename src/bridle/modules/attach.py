@@ -22,11 +22,13 @@ from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, penalties_by_name, plain
 from bridle.modules.select import Selector, kind_of
-from bridle.penalties import WeightDecay
+from bridle.modules.sparsity_target import SparsityTarget, apart, targets_of
+from bridle.penalties import NOfM, Sparsity, WeightDecay
 
 __all__ = ["attach", "decayed_biases", "has_l2"]
 
-Penalties = PenaltyRule | Sequence[PenaltyRule]
+Rule = PenaltyRule | Sparsity
+Penalties = Rule | Sequence[Rule]
 
 
 def attach(
@@ -57,7 +59,8 @@ def attach(
         it; of two penalties of the same class only the later one does. :class:`bridle.Annealed`
         penalties follow the optimizer's step count. A :class:`bridle.WeightDecay` acts after the
         step and before the proximal steps, on the weights before the step, of which the optimizer's
-        step keeps a copy.
+        step keeps a copy. :class:`bridle.Sparsity` takes the place of a penalty where a share of
+        zeros is to be reached.
     model : torch.nn.Module
         The model whose modules and parameters the selectors match.
     mode : {"proximal", "coupled"}
@@ -71,7 +74,7 @@ def attach(
     Returns
     -------
     Attachment
-        Has ``value()`` and ``detach()``. Prints one line for each parameter.
+        Has ``value()``, ``sparsity`` and ``detach()``. Prints one line for each parameter.
 
     Raises
     ------
@@ -98,14 +101,19 @@ def attach(
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
-    chosen = penalties_by_name(model, penalties)
+    rules, shares = apart(penalties)
+    chosen = penalties_by_name(model, rules) if rules or not shares else {}
+    targets = targets_of(model, shares)
     check_rules(chosen, mode, metric)
-    optimizer = optimizer_for(optimizer, mode)
+    # exact zeros need the optimizer's step to be the last change of a weight
+    optimizer = optimizer_for(optimizer, "proximal" if targets else mode)
     decays = {name: rule for name, each in chosen.items() if (rule := decay_among(each))}
     refuse_no_rate(optimizer, decays.values())
     check_optimizer(optimizer, mode, metric)
     if mode == "proximal":
         _refuse_zeros_in_averages(optimizer, chosen)
+    if targets:
+        _refuse_optimizer(optimizer, targets)
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
@@ -113,9 +121,31 @@ def attach(
     if mode == "coupled":
         _refuse_sparse_gradients(model, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
-    attached = Attachment(optimizer, parameters, chosen, mode=mode, metric=metric, model=model)
+    for target in targets:
+        _check_membership(optimizer, target.parameters, required=True)
+    attached = Attachment(
+        optimizer, parameters, chosen, mode=mode, metric=metric, model=model, sparsity=targets
+    )
     requests_of(model).attach(parameters, chosen)
+    for target in targets:
+        requests_of(model).attach(
+            target.parameters,
+            {name: (*chosen.get(name, ()), target.rule) for name in target.parameters},
+        )
     return attached
+
+
+def _refuse_optimizer(optimizer: torch.optim.Optimizer, targets: Sequence[SparsityTarget]) -> None:
+    """Refuse a target sparsity where zeros would not stay, or change what an optimizer assumes."""
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise UsageError(
+            f"LBFGS assumes that only its own steps change weights: leave out {targets[0]}"
+        )
+    if any("train_mode" in group for group in optimizer.param_groups):
+        raise UsageError(
+            f"{type(optimizer).__name__} evaluates an average of its iterates, in which the zeros "
+            f"of {targets[0].rule} do not survive: use another optimizer"
+        )
 
 
 def _refuse_zeros_in_averages(
@@ -127,7 +157,8 @@ def _refuse_zeros_in_averages(
     rules = [rule for each in chosen.values() for rule in penalties_among(each)]
     for penalty in {plain(rule): None for rule in rules}:
         l1 = None if penalty.elastic is None else penalty.elastic[0]
-        if not penalty.constraint and (l1 is None or bool(torch.as_tensor(l1).any())):
+        convex = penalty.constraint and not isinstance(penalty, NOfM)
+        if not convex and (l1 is None or bool(torch.as_tensor(l1).any())):
             raise UsageError(
                 f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
                 f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "
@@ -177,11 +208,15 @@ def _refuse_sparse_gradients(model: nn.Module, parameters: dict[str, nn.Paramete
 
 
 def _check_membership(
-    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]
+    optimizer: torch.optim.Optimizer,
+    parameters: Mapping[str, nn.Parameter],
+    *,
+    required: bool = False,
 ) -> None:
+    """Check that the optimizer has the parameters: one of them, or all if ``required``."""
     groups = groups_of(optimizer)
     missing = [name for name, value in parameters.items() if id(value) not in groups]
-    if len(missing) == len(parameters):
+    if missing and (required or len(missing) == len(parameters)):
         raise UsageError(
             f"the optimizer has none of the parameters {', '.join(map(repr, missing[:4]))}; "
             "build the optimizer from this model's parameters"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,6 +13,8 @@ from bridle.modules.decaying import Decays, penalties_among
 from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
+from bridle.modules.sparsity_target import SparsityTarget
+from bridle.modules.step_hooks import hook_into, unhook
 from bridle.penalties import Penalty, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of, value_of
 
@@ -37,6 +37,8 @@ class Attachment:
     step : int
         The number of optimizer steps since the attachment. Annealed penalties and scheduled decays
         read their strength from it.
+    sparsity : tuple of SparsityTarget
+        The target sparsities, which act after the penalties.
 
     Examples
     --------
@@ -58,6 +60,7 @@ class Attachment:
         mode: str,
         metric: str,
         model: nn.Module | None = None,
+        sparsity: Sequence[SparsityTarget] = (),
     ) -> None:
         self.parameters = parameters
         self.rules = rules
@@ -73,23 +76,25 @@ class Attachment:
             key = tuple(map(id, each))
             by_rules.setdefault(key, (each, []))[1].append(parameters[name])
         self._by_rules = list(by_rules.values())  # one prox call for all weights of equal rules
-        optimizer.register_step_pre_hook(self._before)
-        optimizer.register_step_post_hook(self._after)
-        # copies and pickles of an optimizer have no hooks; this method gives them ours
-        vars(optimizer)["__getstate__"] = partial(_state_with_hooks, optimizer)
+        self.sparsity = tuple(sparsity)
+        hook_into(optimizer, self)
+        for target in self.sparsity:  # acts after the penalties
+            hook_into(optimizer, target)
 
     def __repr__(self) -> str:
-        return f"<Attachment on {len(self.rules)} parameters, {self.mode}>"
+        targets = "".join(f", {each}" for each in self.sparsity)
+        return f"<Attachment on {len(self.rules)} parameters, {self.mode}{targets}>"
 
     def __str__(self) -> str:
         """Return one line for each parameter."""
         how = "coupled" if self.mode == "coupled" else f"proximal, {self.metric}"
-        hows = [how if penalties_among(each) else "decoupled" for each in self.rules.values()]
-        width = max(map(len, self.rules), default=0)
-        return "\n".join(
-            f"{name:<{width}}  {', '.join(map(str, rules))}  ({how})"
-            for (name, rules), how in zip(self.rules.items(), hows, strict=True)
-        )
+        shown = []
+        for name, rules in self.rules.items():
+            acts = how if penalties_among(rules) else "decoupled"
+            shown.append((name, f"{', '.join(map(str, rules))}  ({acts})"))
+        shown += [(name, f"{each.rule}") for each in self.sparsity for name in each.parameters]
+        width = max((len(name) for name, _ in shown), default=0)
+        return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
 
     @property
     def penalties(self) -> dict[str, tuple[Penalty, ...]]:
@@ -99,12 +104,14 @@ class Attachment:
         }
 
     def state_dict(self) -> dict[str, int]:
-        """Return the step count. Save it in checkpoints if a rule has a schedule."""
+        """Return the step count. Save it in checkpoints if a rule depends on the step."""
         return {"step": self.step}
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Restore the step count from a checkpoint."""
         self.step = int(state["step"])
+        for each in self.sparsity:
+            each.step = self.step
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a differentiable scalar. A decay has no value."""
@@ -119,9 +126,10 @@ class Attachment:
         """Remove the penalties from the optimizer. A second call does nothing."""
         if self._optimizer is None:
             return
-        for hooks in _hooks_of(self._optimizer):
-            for key in [key for key, hook in hooks.items() if _owner(hook) is self]:
-                del hooks[key]
+        unhook(self._optimizer, self)
+        for each in self.sparsity:
+            unhook(self._optimizer, each)
+            forget(each.parameters.values())
         self._optimizer = None
         forget(self.parameters.values())
 
@@ -161,9 +169,10 @@ class Attachment:
                 "them again"
             )
 
-    def _before(
+    def before_step(
         self, optimizer: torch.optim.Optimizer, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """Add the gradients of coupled penalties."""
         self._refuse_replaced()
         self._decays.before(optimizer)
         if self.mode != "coupled":
@@ -193,9 +202,8 @@ class Attachment:
 
         return wrapped
 
-    def _after(
-        self, optimizer: torch.optim.Optimizer, *_: tuple[Any, ...] | dict[str, Any]
-    ) -> None:
+    def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
+        """Make the proximal steps."""
         overflow = getattr(optimizer, "found_inf", None)
         if overflow is not None and float(overflow):
             self._decays.taken_starts()
@@ -219,26 +227,3 @@ def _places(
     """Return each parameter's module and its name there."""
     splits = {name: name.rpartition(".") for name in parameters}
     return {name: (model.get_submodule(path), last) for name, (path, _, last) in splits.items()}
-
-
-def _owner(hook: Any) -> Any:
-    return getattr(hook, "__self__", None)
-
-
-def _hooks_of(optimizer: torch.optim.Optimizer) -> tuple[dict[int, Any], dict[int, Any]]:
-    return optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
-
-
-def _state_with_hooks(optimizer: torch.optim.Optimizer) -> Any:
-    """Return the state of an optimizer for a copy, which keeps bridle's hooks."""
-    state: Any = type(optimizer).__getstate__(optimizer)
-    if not isinstance(state, dict):
-        return state
-    names = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
-    for name, hooks in zip(names, _hooks_of(optimizer), strict=True):
-        ours = [
-            hook for hook in hooks.values() if type(_owner(hook)).__module__.startswith("bridle")
-        ]
-        # torch counts from 0, anew in each process
-        state = state | {name: OrderedDict((-key, hook) for key, hook in enumerate(ours, 1))}
-    return state | {"__getstate__": partial(_state_with_hooks, optimizer)}

@@ -12,7 +12,7 @@ from bridle.dialects.live import settings_of_class
 from bridle.dialects.settings import DecaySetting
 from bridle.errors import UsageError
 from bridle.modules.optimizers import groups_of
-from bridle.penalties import Annealed, Penalty, WeightDecay
+from bridle.penalties import Annealed, Penalty, Sparsity, WeightDecay
 from bridle.penalties.application import follow_iterate
 
 __all__ = [
@@ -35,8 +35,8 @@ Start = tuple[Tensor, Tensor | None]
 
 
 def penalties_among(rules: Iterable[Any]) -> tuple[Penalty | Annealed, ...]:
-    """Return the rules without decays."""
-    return tuple(rule for rule in rules if not isinstance(rule, WeightDecay))
+    """Return the rules that are terms of R(w), without decays and target sparsities."""
+    return tuple(rule for rule in rules if not isinstance(rule, WeightDecay | Sparsity))
 
 
 def decay_among(rules: Iterable[Any]) -> WeightDecay | None:

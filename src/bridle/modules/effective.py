@@ -14,6 +14,7 @@ from torch.nn.utils.weight_norm import WeightNorm
 
 from bridle.errors import UsageError
 from bridle.penalties import Penalty
+from bridle.penalties.protocol import takes_steps
 
 __all__ = ["EffectiveWeight", "OfEffective", "OnPruned", "effective_weights"]
 
@@ -174,6 +175,7 @@ class OnPruned:
         self.weight = weight
         self.separable = penalty.separable
         self.constraint = penalty.constraint
+        self.steps_per_weight = takes_steps(penalty)
 
     def __repr__(self) -> str:
         return f"{self.penalty} of {self.weight.full_name}"

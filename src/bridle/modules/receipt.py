@@ -18,7 +18,8 @@ from bridle.modules.optimizers import optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
-from bridle.penalties import Annealed, at_step
+from bridle.modules.sparsity_target import apart, targets_of
+from bridle.penalties import Annealed, Sparsity, at_step
 from bridle.penalties.sharded import value_of
 
 __all__ = ["Receipt"]
@@ -31,8 +32,8 @@ class Receipt:
     ----------
     noises : list
         The noises in the model's order; each has ``name``, ``noise`` and ``where``.
-    penalties : dict of str to tuple of Penalty, Annealed or WeightDecay
-        The penalties and the decay of each parameter, attached to an optimizer or not.
+    penalties : dict of str to tuple of Penalty, Annealed, WeightDecay or Sparsity
+        The rules of each parameter, attached to an optimizer or not.
     attachments : list of Attachment
         The attachments to optimizers.
 
@@ -52,10 +53,16 @@ class Receipt:
         model: nn.Module,
         noises: list[UnitNoise | WeightNoise],
         handles: list[Any],
-        rules: dict[Selector, list[PenaltyRule]],
+        rules: dict[Selector, list[PenaltyRule | Sparsity]],
     ) -> None:
         self.noises = noises
-        self.penalties = penalties_by_name(model, rules) if rules else {}
+        plain, shares = apart(rules)
+        self.penalties: dict[str, tuple[Any, ...]] = dict(
+            penalties_by_name(model, plain) if plain else {}
+        )
+        for target in targets_of(model, shares):
+            for name in target.parameters:
+                self.penalties[name] = (*self.penalties.get(name, ()), target.rule)
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
             requests_of(model).given.append(self.penalties)
         if noises:
@@ -185,14 +192,15 @@ class Receipt:
             noise.move_to(int(state.get(_stream_of(noise), place)))
         load_rates(self.noises, state)
         for name, attached in self._annealed().items():
-            attached.step = int(state[name])
+            attached.load_state_dict({"step": int(state[name])})
 
     def _annealed(self) -> dict[str, Attachment]:
         """Return the attachments with schedules, by their keys in the state."""
         return {
             f"step of attachment {place}": attached
             for place, attached in enumerate(self.attachments)
-            if any(_is_annealed(rule) for each in attached.rules.values() for rule in each)
+            if attached.sparsity
+            or any(_is_annealed(rule) for each in attached.rules.values() for rule in each)
         }
 
     def value(self) -> Tensor:

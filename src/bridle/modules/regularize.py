@@ -18,8 +18,10 @@ from bridle.modules.ranks import Ranks
 from bridle.modules.receipt import Receipt
 from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
+from bridle.modules.sparsity_target import apart, targets_of
 from bridle.modules.streams import free_streams, noises_in
 from bridle.noise import Multiplier
+from bridle.penalties import Sparsity
 
 if TYPE_CHECKING:
     from torch.distributed import ProcessGroup
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Before", "Receipt", "regularize"]
 
-Rule = Multiplier | Before | PenaltyRule
+Rule = Multiplier | Before | PenaltyRule | Sparsity
 Rules = Mapping[Selector, Rule | Sequence[Rule]]
 
 
@@ -65,8 +67,8 @@ def regularize(
         See :data:`bridle.modules.Selector`. ``Dropout`` and its variants act on the output of the
         matching modules (the first element of a tuple), ``Before(Dropout(...))`` on the input,
         ``DropConnect`` on the weights in the forward pass, ``WeightDrop`` on the recurrent weights,
-        and a penalty or ``WeightDecay`` on the weights. If two rules of one kind match the same
-        place, the later one holds.
+        a penalty or ``WeightDecay`` on the weights, and so does :class:`bridle.Sparsity`. If two
+        rules of one kind match the same place, the later one holds.
     optimizer : torch.optim.Optimizer, optional
         Takes the penalties, and the rates that ``ConcreteDropout`` learns. Without it, call
         ``receipt.attach(optimizer)`` later.
@@ -112,12 +114,12 @@ def regularize(
         )
     ranks = Ranks(process_group, mesh)
     planned: Planned = {}
-    penalties: dict[Selector, list[PenaltyRule]] = {}
+    penalties: dict[Selector, list[PenaltyRule | Sparsity]] = {}
     for selector, given in rules.items():
         for rule in given if isinstance(given, Sequence) else [given]:
             if isinstance(rule, Multiplier | Before):
                 planned |= plan(model, selector, rule)
-            elif isinstance(rule, PenaltyRule):
+            elif isinstance(rule, PenaltyRule | Sparsity):
                 penalties.setdefault(selector, []).append(rule)
             else:
                 raise UsageError(
@@ -125,8 +127,11 @@ def regularize(
                     "Before(Dropout), a penalty, or WeightDecay"
                 )
     check_places(model, planned)
-    if penalties:
-        penalties_by_name(model, penalties)  # check before the model is changed
+    if penalties:  # check before the model is changed
+        rules_of_weights, shares = apart(penalties)
+        if rules_of_weights:
+            penalties_by_name(model, rules_of_weights)
+        targets_of(model, shares)
     noises, handles = _install(model, planned, seed, ranks)
     receipt = Receipt(model, noises, handles, penalties)
     if optimizer is not None and (penalties or receipt.learns):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -18,8 +18,13 @@ from bridle.penalties import (
     L2,
     Annealed,
     ElasticNet,
+    Grouped,
+    NOfM,
+    NuclearNorm,
     Penalty,
+    SparseGroupLasso,
     WeightDecay,
+    WeightedL1,
     at_step,
     check_application,
 )
@@ -49,7 +54,7 @@ def penalties_by_name(
     if not rules or not hasattr(rules, "items"):
         raise UsageError("there are no penalties; give a mapping such as {'*': bridle.L2(1e-4)}")
     computed = effective_weights(model)
-    found: dict[str, dict[type, PenaltyRule]] = {}
+    found: dict[str, dict[Hashable, PenaltyRule]] = {}
     places: dict[str, Place | EffectiveWeight] = {}
     first = {id(parameter): name for name, parameter in model.named_parameters()}
     for selector, given in rules.items():
@@ -83,6 +88,7 @@ def penalties_by_name(
                 bound.setdefault(name, []).append(rule)
                 continue
             acting = placed(rule, name, at.module, at.parameter.ndim, holder)
+            _check_shape(name, acting, at.parameter)
             bound.setdefault(name, []).append(once.setdefault((id(rule), str(acting)), acting))
     order = [name for name, _ in model.named_parameters() if name in bound]
     return {name: tuple(bound[name]) for name in order}
@@ -126,6 +132,16 @@ def check_weight(name: str, weight: Tensor) -> None:
         raise UsageError(f"{name} is a {layout} tensor: store it dense to penalize it")
 
 
+def _check_shape(name: str, rule: PenaltyRule, weight: Tensor) -> None:
+    """Raise a UsageError if groups, runs or weights of a penalty do not fit a weight's shape."""
+    penalty = plain(rule)
+    if isinstance(penalty, Grouped | SparseGroupLasso | NOfM | NuclearNorm | WeightedL1):
+        try:
+            penalty.value(torch.empty(weight.shape, device="meta"))
+        except UsageError as error:
+            raise UsageError(f"{name}: {error}") from None
+
+
 def plain(rule: Any) -> Penalty:
     """Return the penalty inside an annealed one, or one of a computed weight."""
     while isinstance(rule, Annealed | OfEffective | OnPruned):
@@ -133,7 +149,7 @@ def plain(rule: Any) -> Penalty:
     return rule
 
 
-def _kind_of(rule: PenaltyRule) -> type:
+def _kind_of(rule: PenaltyRule) -> Hashable:
     return WeightDecay if isinstance(rule, WeightDecay) else kind_of_penalty(rule)
 
 
@@ -187,6 +203,7 @@ def _of_effective(
         penalties = tuple(sorted(penalties, key=_order_on_pruned))
     for rule in penalties:
         acting = placed(rule, weight.full_name, weight.module, value.ndim, holder)
+        _check_shape(weight.full_name, acting, value)
         for name in weight.sources:
             yield name, _wrap(acting, weight, name)
 
@@ -203,7 +220,7 @@ def _decay_of_source(rule: WeightDecay, weight: EffectiveWeight) -> tuple[str, P
 
 
 def _order_on_pruned(rule: Penalty | Annealed) -> int:
-    kinds: list[type] = [L1, ElasticNet, L2]
+    kinds: list[Hashable] = [L1, ElasticNet, L2]
     kind = kind_of_penalty(rule)
     return kinds.index(kind) if kind in kinds else len(kinds)
 

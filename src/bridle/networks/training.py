@@ -25,6 +25,7 @@ from bridle.penalties import (
     at_step,
     check_application,
 )
+from bridle.penalties.members import penalties_of_members
 
 __all__ = ["train", "train_step"]
 
@@ -95,7 +96,7 @@ def train_step(
     >>> bool(after < before), network.steps
     (True, tensor([50]))
     """
-    acting = at_step(penalties, network.steps)
+    acting = at_step(penalties_of_members(penalties), network.steps)
     check_application(acting, mode, metric)
     X, y, *rest = batch
     optimizer.zero_grad(set_to_none=True)
@@ -207,6 +208,7 @@ def train(
     True
     """
     _check_training(training, held_out, epochs=epochs, batch_size=batch_size)
+    penalties = penalties_of_members(penalties)
     fitted = objective_of(objective)
     patiences = list(patience) if isinstance(patience, Sequence) else [patience] * network.members
     if len(patiences) != network.members:

@@ -4,7 +4,18 @@ from .application import (
     apply_prox as apply_prox,
     check_application as check_application,
 )
+from .constraints import NOfM as NOfM, NonNegative as NonNegative
 from .decay import WeightDecay as WeightDecay
-from .grouped import GroupLasso as GroupLasso, MaxNorm as MaxNorm
+from .grouped import (
+    Grouped as Grouped,
+    GroupLasso as GroupLasso,
+    MaxNorm as MaxNorm,
+    SparseGroupLasso as SparseGroupLasso,
+)
+from .groupings import Grouping as Grouping
 from .l1_l2 import L1 as L1, L2 as L2, ElasticNet as ElasticNet
+from .nonconvex import MCP as MCP, SCAD as SCAD, LogSum as LogSum, RootNorm as RootNorm
+from .nuclear import NuclearNorm as NuclearNorm
 from .protocol import Penalty as Penalty
+from .target import Sparsity as Sparsity
+from .weighted import WeightedL1 as WeightedL1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import final
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.penalties.decay import WeightDecay
-from bridle.penalties.protocol import Penalty, Strength
+from bridle.penalties.grouped import Grouped
+from bridle.penalties.protocol import Penalty, Strength, takes_steps
 from bridle.schedules import Schedule
 
 __all__ = ["Annealed", "Scaled", "at_step", "inside", "kind_of_penalty", "refuse_annealed"]
@@ -42,6 +43,7 @@ class Scaled:
         self.factor = factor
         self.separable = penalty.separable
         self.constraint = penalty.constraint
+        self.steps_per_weight = takes_steps(penalty)
 
     def __repr__(self) -> str:
         return f"Scaled({self.penalty}, {self.factor:g})"
@@ -176,6 +178,12 @@ def inside(rule: Penalty | Annealed, change: Callable[[Penalty], Penalty]) -> Pe
     return rule if changed is rule.penalty else Annealed(changed, rule.schedule)
 
 
-def kind_of_penalty(penalty: Penalty | Annealed) -> type:
-    """Return the class of a penalty, annealed or not; a later rule of one class replaces it."""
-    return type(penalty.penalty if isinstance(penalty, Annealed) else penalty)
+def kind_of_penalty(penalty: Penalty | Annealed) -> Hashable:
+    """Return the kind of a penalty, annealed or not; a later rule of one kind replaces it.
+
+    It is the class. Of a penalty of groups, it is also the class of what is grouped, and how.
+    """
+    plain = penalty.penalty if isinstance(penalty, Annealed) else penalty
+    if not isinstance(plain, Grouped):
+        return type(plain)
+    return Grouped, type(plain.penalty), plain.groups

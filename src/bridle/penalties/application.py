@@ -11,7 +11,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import elastic_prox
 from bridle.penalties.annealing import refuse_annealed
-from bridle.penalties.protocol import Penalty, Strength, per_member
+from bridle.penalties.protocol import Penalty, Strength, per_member, takes_steps
 from bridle.penalties.sharded import gradient_of, prox_of
 
 __all__ = [
@@ -73,7 +73,7 @@ def check_momentum(optimizer: torch.optim.Optimizer) -> None:
 
 
 def _metric_fits(penalty: Penalty) -> bool:
-    return penalty.separable or penalty.constraint
+    return takes_steps(penalty) or penalty.constraint
 
 
 @torch.no_grad()

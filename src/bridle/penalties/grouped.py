@@ -1,62 +1,177 @@
-"""Penalties on the norms of rows: group lasso and the max-norm constraint."""
+"""Penalties of groups of weights: of their norms, and of what is in them."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops.formatting import format_value
-from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
+from bridle.penalties.constraints import NonNegative, WithinBound
+from bridle.penalties.groupings import Grouping, as_grouping
+from bridle.penalties.l1_l2 import L1
+from bridle.penalties.protocol import Penalty, Strength, check_strength
+from bridle.penalties.secular import prox_of_norm
 
-__all__ = ["GroupLasso", "MaxNorm"]
+__all__ = ["GroupLasso", "Grouped", "MaxNorm", "SparseGroupLasso"]
 
 
 @final
-class _Rows:
-    """How the rows of a weight run: along which axes, and in how many blocks of the first axis.
+class Grouped:
+    """``R(w) = Σ_g φ(|g|₂)``: a penalty φ of the norms of groups, in place of single weights.
 
-    A transposed convolution with groups has the weight ``[in, out / groups, ...]``. The weights
-    that enter a unit are in one block of the first axis alone.
+    ``Grouped(L1(λ), "units")`` is the group lasso (Yuan & Lin 2006), ``Grouped(MCP(λ), "units")``
+    the group MCP (Breheny & Huang 2015). The proximal step has the closed form
+    ``g prox_φ(|g|) / |g|``, because the nearest vector of a given length has the direction of g.
+
+    With a step size for each weight (``metric="adaptive"``), the step of ``Grouped(L1(λ))`` solves
+    one equation in the length of each group, so that λ keeps the meaning that it has in the
+    objective. Other penalties of groups have no such step.
+
+    Parameters
+    ----------
+    penalty : Penalty
+        A sum over single weights that does not depend on their signs: ``L1``, ``L2``, ``MCP``,
+        ``SCAD``, ``RootNorm``, ``LogSum``, or one of your own.
+    groups : Grouping or str
+        See :class:`bridle.Grouping`. All groups of a tensor have one size; the usual factor √size
+        is part of λ.
+
+    Raises
+    ------
+    UsageError
+        If the penalty is not such a sum, or there is no grouping of that name.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> w = torch.tensor([[3.0, 4.0], [0.3, 0.4]])
+    >>> penalty = bridle.Grouped(bridle.L1(1.0), "rows")
+    >>> penalty.value(w), penalty.prox(w, step=1.0)
+    (tensor(5.5000), tensor([[2.4000, 3.2000],
+            [0.0000, 0.0000]]))
     """
 
-    def __init__(self, dim: int | Sequence[int] | None, default: int, blocks: int = 1) -> None:
-        axes = [dim] if isinstance(dim, int) else list([default] if dim is None else dim)
+    def __init__(self, penalty: Penalty, groups: Grouping | str) -> None:
+        if isinstance(penalty, type) or not isinstance(penalty, Penalty) or not penalty.separable:
+            raise UsageError(
+                f"{penalty!r} is no sum over single weights; give one such as L1(1e-3)"
+            )
+        if isinstance(penalty, NonNegative):
+            raise UsageError(f"{penalty!r} depends on signs, and norms have none: use it by itself")
+        self.penalty = penalty
+        self.groups = as_grouping(groups)
+        single = self.groups == Grouping.elements()
+        self.separable = single
+        self.constraint = penalty.constraint
+        self.elastic = penalty.elastic if single else None
+        self.steps_per_weight = single or isinstance(penalty, L1)
+
+    def __repr__(self) -> str:
+        return f"Grouped({self.penalty!r}, {self.groups.shown})"
+
+    def by(self, groups: Grouping) -> Grouped:
+        """Return the penalty of other groups."""
+        return Grouped(self.penalty, groups)
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return ``Σ φ(|g|)``: a scalar, or ``[members]``."""
+        return self.penalty.value(self.groups.norms(weight)).to(weight.dtype)
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return ``φ'(|g|) g / |g|``, or 0 for a zero group."""
+        norms = self.groups.norms(weight)
+        slopes = self.penalty.gradient(norms)
+        return self.groups.times(weight, torch.where(norms > 0, slopes / norms, 0.0))
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return ``g prox_φ(|g|) / |g|``.
+
+        Parameters
+        ----------
+        weight : Tensor
+        step : float or Tensor
+            A Tensor, shaped like the weight, has a step size for each weight.
+
+        Returns
+        -------
+        Tensor
+
+        Raises
+        ------
+        UsageError
+            If there is a step size for each weight, and φ is not L1.
+        """
+        if isinstance(step, Tensor) and step.ndim and not self.constraint:
+            if self.separable:
+                return self.penalty.prox(weight, step)
+            if not isinstance(self.penalty, L1):
+                raise UsageError(
+                    f"{self} has no closed-form proximal step with a step size for each weight; "
+                    "give one number"
+                )
+            return prox_of_norm(self.groups, weight, self.penalty.strength, step)
+        norms = self.groups.norms(weight)
+        lengths = self.penalty.prox(norms, step)
+        return self.groups.times(weight, torch.where(norms > 0, lengths / norms, 0.0))
+
+
+class _OfRows:
+    """A penalty of rows: a :class:`Grouped`, whose rows the module decides unless ``dim`` does."""
+
+    separable = False
+    elastic = None
+
+    def __init__(self, inside: Penalty, dim: int | Sequence[int] | None, default: int) -> None:
+        axes = [default] if dim is None else [dim] if isinstance(dim, int) else list(dim)
         if not axes or not all(type(axis) is int for axis in axes):
             raise UsageError(f"dim is {dim!r}; give an axis such as -1, or several: (1, 2, 3)")
-        self.given = dim is not None
-        self.shown = axes[0] if len(axes) == 1 else tuple(axes)
-        self._axes = axes
-        self._blocks = blocks
+        self._given = dim is not None
+        self._grouped = Grouped(inside, Grouping.along(axes))
+        self.constraint = inside.constraint
+        self.steps_per_weight = self._grouped.steps_per_weight
 
-    def __str__(self) -> str:
-        if not self.given:
-            return ""
-        return f", dim={self.shown}" + (f", blocks={self._blocks}" if self._blocks > 1 else "")
+    def _shown(self, strength: Strength) -> str:
+        dim = f", dim={self.dim}" if self._given else ""
+        blocks = "".join(f", blocks={each.sizes[0]}" for each in self.groups.splits)
+        return f"{type(self).__name__}({format_value(strength)}{dim}{blocks})"
 
-    def of(self, weight: Tensor) -> Tensor:
-        """Return the weight with its blocks on an axis of their own."""
-        return weight.unflatten(0, (self._blocks, -1)) if self._blocks > 1 else weight
+    @property
+    def groups(self) -> Grouping:
+        """The rows, as groups."""
+        return self._grouped.groups
 
-    def norms(self, rows: Tensor) -> Tensor:
-        """Return the norms of the rows; the axes that they run along have length 1."""
-        before = rows.ndim - (self._blocks > 1)
-        if not all(-before <= axis < before for axis in self._axes):
-            raise UsageError(
-                f"dim={self.shown} does not fit a weight of {before} axes; give the axes along "
-                "which a row runs"
-            )
-        axes = [axis % before + (self._blocks > 1) for axis in self._axes]
-        # in single precision at least: in half precision, squares overflow at 256
-        wide = rows.to(torch.promote_types(rows.dtype, torch.float32))
-        return torch.linalg.vector_norm(wide, dim=axes, keepdim=True)
+    @property
+    def dim(self) -> int | tuple[int, ...] | None:
+        """The axes along which a row runs; None if the module decides."""
+        axes = self.groups.axes or ()
+        return None if not self._given else axes[0] if len(axes) == 1 else axes
+
+    def by(self, groups: Grouping) -> Any:
+        """Return the penalty of other groups."""
+        other = copy.copy(self)
+        other._given, other._grouped = True, self._grouped.by(groups)
+        return other
+
+    def value(self, weight: Tensor) -> Tensor:
+        """Return ``R(w)``: a scalar, or ``[members]``."""
+        return self._grouped.value(weight)
+
+    def gradient(self, weight: Tensor) -> Tensor:
+        """Return the gradient, 0 for a zero row."""
+        return self._grouped.gradient(weight)
+
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return the proximal step; see :meth:`Grouped.prox`."""
+        return self._grouped.prox(weight, step)
 
 
 @final
-class GroupLasso:
+class GroupLasso(_OfRows):
     """``R(w) = λ Σ_rows |row|₂``: sets whole rows to zero (Yuan & Lin 2006).
 
     In a torch module, a row is by default what enters one unit: the weights of one output of a
@@ -64,7 +179,8 @@ class GroupLasso:
     :func:`bridle.attach` and :func:`bridle.regularize` read this from the module. A row of bridle's
     own weights ``[in, out]``, and of a tensor given to the methods, runs along the last axis: it
     holds the outgoing weights of one input or hidden unit, so a unit with a zero row has no effect.
-    All rows have the same length; the usual factor √length is part of λ.
+    All rows have the same length; the usual factor √length is part of λ. For other groups than
+    rows, there is :class:`bridle.Grouped`: this is ``Grouped(L1(λ), groups)``.
 
     Parameters
     ----------
@@ -89,52 +205,16 @@ class GroupLasso:
             [0.0000, 0.0000]]))
     """
 
-    separable = False
-    elastic = None
-    constraint = False
-
     def __init__(self, strength: Strength, *, dim: int | Sequence[int] | None = None) -> None:
         self.strength = check_strength("the strength of GroupLasso", strength)
-        self._rows = _Rows(dim, -1)
+        super().__init__(L1(strength), dim, -1)
 
     def __repr__(self) -> str:
-        return f"GroupLasso({format_value(self.strength)}{self._rows})"
-
-    @property
-    def dim(self) -> int | tuple[int, ...] | None:
-        """The axes along which a row runs; None if the module decides."""
-        return self._rows.shown if self._rows.given else None
-
-    def along(self, dim: Sequence[int], *, blocks: int = 1) -> GroupLasso:
-        """Return the penalty with rows along these axes, within blocks of the first axis."""
-        placed = GroupLasso(self.strength)
-        placed._rows = _Rows(dim, -1, blocks)
-        return placed
-
-    def value(self, weight: Tensor) -> Tensor:
-        """Return ``λ Σ |row|₂``: a scalar, or ``[members]``."""
-        rows = self._rows.of(weight)
-        terms = weight_like(self.strength, rows) * self._rows.norms(rows)
-        return total(terms, self.strength).to(weight.dtype)
-
-    def gradient(self, weight: Tensor) -> Tensor:
-        """Return ``λ row / |row|₂``, or 0 for a zero row."""
-        rows = self._rows.of(weight)
-        norm = self._rows.norms(rows)
-        unit = torch.where(norm > 0, rows / norm, torch.zeros_like(rows))
-        return (per_member(self.strength, rows) * unit).to(weight.dtype).reshape(weight.shape)
-
-    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
-        """Return ``row · max(1 - step λ / |row|₂, 0)``."""
-        rows = self._rows.of(weight)
-        norm = self._rows.norms(rows)
-        limit = step * per_member(self.strength, rows)
-        factor = torch.where(norm > limit, 1 - limit / norm, torch.zeros_like(norm))
-        return (rows * factor).to(weight.dtype).reshape(weight.shape)
+        return self._shown(self.strength)
 
 
 @final
-class MaxNorm:
+class MaxNorm(_OfRows):
     """The constraint ``|row|₂ ≤ bound`` on the incoming weights of each unit.
 
     Srivastava et al. (2014) combine it with dropout. ``value`` is 0 inside and infinite outside;
@@ -167,43 +247,73 @@ class MaxNorm:
             [0.8000, 0.4000]]))
     """
 
-    separable = False
-    elastic = None
-    constraint = True
-
     def __init__(self, bound: Strength, *, dim: int | Sequence[int] | None = None) -> None:
         self.bound = check_strength("the bound of MaxNorm", bound, positive=True)
-        self._rows = _Rows(dim, -2)
+        super().__init__(WithinBound(bound), dim, -2)
 
     def __repr__(self) -> str:
-        return f"MaxNorm({format_value(self.bound)}{self._rows})"
+        return self._shown(self.bound)
+
+
+@final
+class SparseGroupLasso:
+    """``R(w) = l1 Σ|w| + group Σ_g |g|₂``: zero groups, and zeros in others (Simon et al. 2013).
+
+    The proximal step is that of L1, followed by that of the groups, which is exact (Friedman et al.
+    2010). It accepts a step size for each weight (``metric="adaptive"``).
+
+    Parameters
+    ----------
+    l1, group : float or Tensor
+        Each 0 or more; a Tensor ``[members]`` for a population.
+    groups : Grouping or str
+        See :class:`bridle.Grouping`.
+
+    Raises
+    ------
+    UsageError
+        If ``l1`` or ``group`` is negative or not finite.
+
+    Examples
+    --------
+    >>> import torch, bridle
+    >>> w = torch.tensor([[3.0, 4.0, 0.1], [0.3, 0.4, 0.1]])
+    >>> bridle.SparseGroupLasso(0.2, 1.0, "rows").prox(w, step=1.0)
+    tensor([[2.2068, 2.9949, 0.0000],
+            [0.0000, 0.0000, 0.0000]])
+    """
+
+    separable = False
+    constraint = False
+    elastic = None
+    steps_per_weight = True
+
+    def __init__(self, l1: Strength, group: Strength, groups: Grouping | str = "units") -> None:
+        self.l1 = check_strength("l1 of SparseGroupLasso", l1)
+        self.group = check_strength("group of SparseGroupLasso", group)
+        self._single, self._grouped = L1(l1), Grouped(L1(group), groups)
+
+    def __repr__(self) -> str:
+        strengths = f"{format_value(self.l1)}, {format_value(self.group)}"
+        return f"SparseGroupLasso({strengths}, {self.groups.shown})"
 
     @property
-    def dim(self) -> int | tuple[int, ...] | None:
-        """The axes along which incoming weights run; None if the module decides."""
-        return self._rows.shown if self._rows.given else None
+    def groups(self) -> Grouping:
+        """What the groups are."""
+        return self._grouped.groups
 
-    def along(self, dim: Sequence[int], *, blocks: int = 1) -> MaxNorm:
-        """Return the constraint with rows along these axes, within blocks of the first axis."""
-        placed = MaxNorm(self.bound)
-        placed._rows = _Rows(dim, -2, blocks)
-        return placed
+    def by(self, groups: Grouping) -> SparseGroupLasso:
+        """Return the penalty of other groups."""
+        return SparseGroupLasso(self.l1, self.group, groups)
 
     def value(self, weight: Tensor) -> Tensor:
-        """Return 0 if every norm is within the bound (up to rounding), else infinity."""
-        slack = 1 + 8 * torch.finfo(weight.dtype).eps
-        rows = self._rows.of(weight)
-        outside = self._rows.norms(rows) > weight_like(self.bound, rows) * slack
-        return total(torch.where(outside, torch.inf, 0.0), self.bound).to(weight.dtype)
+        """Return ``l1 Σ|w| + group Σ|g|``: a scalar, or ``[members]``."""
+        return self._single.value(weight) + self._grouped.value(weight)
 
     def gradient(self, weight: Tensor) -> Tensor:
-        """Return zeros, the gradient inside the set."""
-        return torch.zeros_like(weight)
+        """Return the sum of the gradients; 0 for a zero group."""
+        return self._single.gradient(weight) + self._grouped.gradient(weight)
 
-    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:  # noqa: ARG002
-        """Return the nearest weights with norms within the bound."""
-        rows = self._rows.of(weight)
-        norm = self._rows.norms(rows)
-        bound = per_member(self.bound, rows)
-        factor = torch.where(norm > bound, bound / norm, torch.ones_like(norm))
-        return (rows * factor).to(weight.dtype).reshape(weight.shape)
+    def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
+        """Return the step of the groups, after the one of L1."""
+        return self._grouped.prox(self._single.prox(weight, step), step)

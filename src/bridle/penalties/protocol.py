@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 
-__all__ = ["Penalty", "Strength", "check_strength", "per_member", "total"]
+__all__ = ["Penalty", "Strength", "check_strength", "per_member", "takes_steps", "total"]
 
 Strength = float | Tensor
 """λ: one number, or a tensor ``[members]`` for a population's weights ``[members, ...]``."""
@@ -42,6 +42,14 @@ class Penalty(Protocol):
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return ``argmin_u R(u) + |u - w|² / (2 step)``, with the shape of ``w``."""
+
+
+def takes_steps(penalty: Penalty) -> bool:
+    """Whether a penalty's ``prox`` accepts a step size for each weight.
+
+    Sums over single weights do, and penalties of groups that say so (``steps_per_weight``).
+    """
+    return penalty.separable or bool(getattr(penalty, "steps_per_weight", False))
 
 
 def check_strength(name: str, value: Strength, *, positive: bool = False) -> Strength:

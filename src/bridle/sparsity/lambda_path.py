@@ -12,10 +12,18 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.select import Selector, select_parameters
-from bridle.penalties import L1, Penalty
+from bridle.penalties import L1, Grouped, Grouping, Penalty
+from bridle.penalties.groupings import as_grouping
 from bridle.penalties.protocol import check_strength
 from bridle.sparsity.path_result import LambdaPath
-from bridle.sparsity.path_training import Batch, Loss, PathTrainer, gpus_of, loss_gradients
+from bridle.sparsity.path_training import (
+    Batch,
+    Loss,
+    PathTrainer,
+    bound_groups,
+    gpus_of,
+    loss_gradients,
+)
 
 __all__ = ["lambda_max", "lambda_path"]
 
@@ -27,12 +35,14 @@ def lambda_max(
     loss: Loss,
     select: Selector = "*",
     learning_rate: float | None = None,
+    groups: Grouping | str = "elements",
 ) -> float:
     """Return the smallest λ at which one proximal L1 step makes all selected weights zero.
 
     The step is ``w ← soft(w - lr ∇loss, lr λ)``, so this λ is ``max |w / lr - ∇loss|``, up to
     rounding. If all weights are zero, it is ``max |∇loss|`` at any learning rate, which is
-    scikit-learn's ``alpha_max``. The model does not change, nor do its gradients and its mode.
+    scikit-learn's ``alpha_max``. The model does not change, nor do its gradients and its mode. Of
+    groups, it is the largest norm of a group of ``w / lr - ∇loss``, for the group lasso.
 
     Parameters
     ----------
@@ -45,6 +55,8 @@ def lambda_max(
         The weights; see :data:`bridle.modules.Selector`. Frozen weights are ignored.
     learning_rate : float, optional
         The step's learning rate. Optional only if all selected weights are zero.
+    groups : Grouping or str
+        See :class:`bridle.Grouping`.
 
     Returns
     -------
@@ -69,14 +81,18 @@ def lambda_max(
     """
     if learning_rate is not None:
         check_strength("learning_rate", learning_rate, positive=True)
-    pairs = loss_gradients(model, batch, loss, _trainable(model, select))
-    if learning_rate is None and any(bool(w.any()) for w, _ in pairs):
+    names = _trainable(model, select)
+    pairs = loss_gradients(model, batch, loss, names)
+    if learning_rate is None and any(bool(w.any()) for _, w, _ in pairs):
         raise UsageError(
             "learning_rate is None, but some of the selected weights are not zero: "
             "give the learning rate of the training"
         )
     rate = learning_rate or 1.0
-    return max(float((w.double() / rate - g.double()).abs().max()) for w, g in pairs)
+    places = bound_groups(model, names, as_grouping(groups))
+    return max(
+        float(places[name].norms(w.double() / rate - g.double()).max()) for name, w, g in pairs
+    )
 
 
 def lambda_path(
@@ -88,6 +104,7 @@ def lambda_path(
     score: Callable[[nn.Module, Any], Any] | None = None,
     select: Selector = "*",
     penalty: Callable[[float], Penalty] = L1,
+    groups: Grouping | str = "elements",
     strengths: Sequence[float] | None = None,
     count: int = 20,
     ratio: float = 1e-3,
@@ -121,9 +138,12 @@ def lambda_path(
         The penalized parameters; see :data:`bridle.modules.Selector`.
     penalty : callable
         λ → penalty, such as ``bridle.L1`` or ``lambda s: bridle.ElasticNet(l1=s, l2=1e-3)``.
+    groups : Grouping or str
+        Of anything but elements, the penalty acts on the norms of groups (:class:`bridle.Grouped`):
+        ``penalty=bridle.MCP, groups="units"``.
     strengths : sequence of float, optional
-        Default: a geometric grid of ``count`` strengths, from :func:`lambda_max` (of L1, at the
-        optimizer's smallest learning rate) down to ``ratio`` times that.
+        Default: a geometric grid of ``count`` strengths, from :func:`lambda_max` (of L1 and these
+        groups, at the optimizer's smallest learning rate) down to ``ratio`` times that.
     count, ratio
         The size and the range of the default grid.
     learning_rate : float
@@ -171,6 +191,7 @@ def lambda_path(
     check_strength("tolerance", tolerance)
     if not 0 < ratio <= 1:
         raise UsageError(f"ratio is {ratio}; it must be above 0 and at most 1")
+    grouping = as_grouping(groups)
     devices = gpus_of(model)
     names = _trainable(model, select)
     with torch.random.fork_rng(devices), torch.enable_grad():
@@ -194,6 +215,7 @@ def lambda_path(
                 loss=loss,
                 select=trainer.weights,
                 learning_rate=trainer.learning_rate,
+                groups=grouping,
             )
             strengths = [top * ratio ** (at / max(count - 1, 1)) for at in range(count)]
         rows: list[tuple[Any, ...]] = []
@@ -203,6 +225,8 @@ def lambda_path(
                 raise UsageError(
                     f"penalty returned {rule!r}; return a penalty such as bridle.L1(λ)"
                 )
+            if grouping != Grouping.elements():
+                rule = Grouped(rule, grouping)
             if rows:
                 trainer.leave_saddle(rule)
             done = trainer.train(rule, epochs=epochs, tolerance=tolerance)

@@ -51,6 +51,36 @@ class LambdaPath:
         """The index of the lowest held-out loss. On ties, the largest strength wins."""
         return self.held_out_loss.index(min(self.held_out_loss))
 
+    @property
+    def sparsity(self) -> tuple[float, ...]:
+        """The share of exact zeros in all selected parameters, at each strength."""
+        return tuple(
+            float(torch.cat([state[name].flatten() == 0 for name in names]).double().mean())
+            for state, names in zip(self.states, self.zeros, strict=True)
+        )
+
+    def at_sparsity(self, target: float) -> int:
+        """Return the index of the lowest held-out loss among entries with so many zeros.
+
+        Parameters
+        ----------
+        target : float
+            The least share of exact zeros in the selected parameters.
+
+        Raises
+        ------
+        UsageError
+            If no entry has so many.
+        """
+        shares = self.sparsity
+        enough = [at for at, share in enumerate(shares) if share >= target]
+        if not enough:
+            raise UsageError(
+                f"no strength has {target:.2%} of zeros, the most are {max(shares):.2%}: give "
+                "larger strengths, or train with bridle.Sparsity"
+            )
+        return min(enough, key=lambda at: self.held_out_loss[at])
+
     def model(self, index: int) -> nn.Module:
         """Return a copy of the given model, in its original mode, with the weights of an entry."""
         count = len(self.strengths)
@@ -64,10 +94,9 @@ class LambdaPath:
         """Return a table with one line for each strength. An asterisk marks the best one."""
         heads = ["", "λ", "training loss", "held-out loss", "held-out score"]
         table = [[*heads, "zeros", "dead units", "dead inputs", "epochs"]]
-        for at, (state, names) in enumerate(zip(self.states, self.zeros, strict=True)):
+        for at, zero in enumerate(self.sparsity):
             numbers = [self.strengths[at], self.training_loss[at], self.held_out_loss[at]]
             score = "-" if self.held_out_score is None else f"{self.held_out_score[at]:.4g}"
-            zero = torch.cat([state[name].flatten() == 0 for name in names]).double().mean()
             dead = [sum(each[at].values()) for each in (self.dead_units, self.dead_inputs)]
             cells = ["*" * (at == self.best), *(f"{x:.5g}" for x in numbers), score, f"{zero:.1%}"]
             table.append([*cells, *map(str, dead), str(self.epochs[at])])
@@ -80,4 +109,5 @@ class LambdaPath:
         values = {name: copy.deepcopy(list(getattr(self, name) or ())) for name in names}
         # a score may be NaN (R² of one row), and JSON has no NaN
         scores = [value if math.isfinite(value) else None for value in values["held_out_score"]]
-        return values | {"held_out_score": scores or None, "best": self.best}
+        more = {"sparsity": list(self.sparsity), "best": self.best}
+        return values | {"held_out_score": scores or None} | more

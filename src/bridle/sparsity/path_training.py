@@ -13,9 +13,12 @@ from torch.nn.modules.conv import _ConvNd
 
 from bridle.errors import TrainingError, UsageError
 from bridle.modules.attach import attach
-from bridle.penalties import Penalty
+from bridle.modules.decaying import penalties_among
+from bridle.modules.layout import groups_in
+from bridle.modules.rules import penalties_by_name
+from bridle.penalties import Grouping, Penalty, at_step
 
-__all__ = ["Batch", "Loss", "PathTrainer", "gpus_of", "loss_gradients"]
+__all__ = ["Batch", "Loss", "PathTrainer", "bound_groups", "gpus_of", "loss_gradients"]
 
 Batch = tuple[Tensor, ...]
 Loss = Callable[[nn.Module, Any], Tensor]
@@ -79,7 +82,12 @@ class PathTrainer:
         self.model.train()
         rate = self.learning_rate
         gradients = loss_gradients(self.model, self._training, self._loss, self.names)
-        if not any(bool(rule.prox(-rate * g, rate).any()) for _, g in gradients):
+        acting = penalties_by_name(self.model, {self.weights: rule})  # knows the axes of groups
+        if not any(
+            bool(each.prox(-rate * g, rate).any())
+            for name, _, g in gradients
+            for each in at_step(penalties_among(acting[name]), 0)
+        ):
             self.model.load_state_dict(self._initial)
 
     def train(self, rule: Penalty, *, epochs: int, tolerance: float) -> int:
@@ -131,10 +139,24 @@ def gpus_of(model: nn.Module) -> list[int]:
     return sorted({p.device.index for p in model.parameters() if p.is_cuda})
 
 
+def bound_groups(model: nn.Module, names: list[str], groups: Grouping) -> dict[str, Grouping]:
+    """Return the groups of each named weight."""
+    found = {}
+    for name in names:
+        path, _, last = name.rpartition(".")
+        module, holder = (
+            model.get_submodule(path),
+            model.get_submodule(path.rpartition(".")[0]),
+        )
+        axes = getattr(module, last).ndim
+        found[name] = groups_in(groups, name, module, axes, holder)
+    return found
+
+
 def loss_gradients(
     model: nn.Module, batch: Any, loss: Loss, names: list[str]
-) -> list[tuple[Tensor, Tensor]]:
-    """Return each named weight with its gradient; the model is not changed."""
+) -> list[tuple[str, Tensor, Tensor]]:
+    """Return each named weight with its name and its gradient; the model is not changed."""
     with torch.random.fork_rng(gpus_of(model)), torch.enable_grad():
         twin = copy.deepcopy(model)  # the loss may update running statistics
         weights = [dict(twin.named_parameters())[name] for name in names]
@@ -142,7 +164,8 @@ def loss_gradients(
         known = (
             torch.autograd.grad(value, weights, allow_unused=True) if value.requires_grad else []
         )
-    found = [(w.detach(), g) for w, g in zip(weights, known, strict=False) if g is not None]
+    triples = zip(names, weights, known, strict=False)
+    found = [(name, w.detach(), g) for name, w, g in triples if g is not None]
     if not found:
         raise UsageError(
             f"the loss does not depend on {', '.join(names[:4])}; select weights that it depends on"

@@ -21,7 +21,7 @@ def audited(inputs: ReportInputs) -> Section | None:
     found = inputs.audit
     if found is None:
         return None
-    grids = [*_effects(found), *_noises(found), *_findings(found)]
+    grids = [*_effects(found), *_targets(found), *_noises(found), *_findings(found)]
     text = (
         "The audit takes real training steps on a copy of the network and compares the effect of "
         f"each regularizer with its formula. {_result(found, bool(grids))}",
@@ -54,6 +54,16 @@ def _effects(found: Audit) -> list[Grid]:
     head = ("parameter", "applied as", "penalty", "measured", "expected", "error")
     caption = "Effect of each penalty: measured, and expected from its formula"
     return [Grid(caption, head, rows, frozenset({3, 4, 5}), stacked=True)] if rows else []
+
+
+def _targets(found: Audit) -> list[Grid]:
+    rows = tuple(
+        (clean(check.check, _PENALTY), clean(check.detail, _MESSAGE))
+        for check in found.checks
+        if check.outcome == "passed" and check.check.startswith("Sparsity(")
+    )
+    caption = "Target sparsity: the share of zeros that is reached after a step, and what is due"
+    return [Grid(caption, ("target", "reached"), rows, stacked=True)] if rows else []
 
 
 def _noises(found: Audit) -> list[Grid]:
