@@ -29,11 +29,11 @@ def subnetwork(
 
     Each noise has the mask of the address (seed, stream, ``k``), row 0: the mask of the batch's
     first row in training pass ``k``, counted from 0. Masks are folded into the weights, and
-    :func:`bridle.compact` removes the dropped units in chains of Linear, Conv2d and batch
-    normalization. A unit cannot be removed if its mask differs from pixel to pixel, or if the mask
-    stands before an activation. Such units stay, and a :class:`FixedMask` multiplies them by the
-    mask; it is valid for inputs of the example's size. The outputs equal those of the masked model
-    in ``eval()`` mode, up to rounding. This is checked on the example.
+    :func:`bridle.compact` removes the dropped units. A unit cannot be removed if its mask differs
+    from pixel to pixel, or if the mask stands before an activation. Such units stay, and a
+    :class:`FixedMask` multiplies them by the mask; it is valid for inputs of the example's size.
+    The outputs equal those of the masked model in ``eval()`` mode, up to rounding. This is checked
+    on the example.
 
     Parameters
     ----------

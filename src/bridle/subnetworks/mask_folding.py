@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.noise_hooks import UnitNoise
 from bridle.sparsity.compaction import compact
-from bridle.sparsity.compaction.graph import Link, Root, Untraceable, plan_of
+from bridle.sparsity.compaction.chains import Chains
 from bridle.sparsity.compaction.recognize import is_layer
 from bridle.sparsity.compaction.stages import Flatten, Pool
 
@@ -64,14 +64,11 @@ def fold_masks(
     torch.nn.Module or None
         None if the result does not run.
     """
-    try:
-        links = plan_of(Root(copy.deepcopy(model), len(batch)), batch).links
-    except Untraceable:
-        links = []
+    chains = Chains(copy.deepcopy(model), batch)
     modules, whole = dict(model.named_modules()), model
     for path, place, mask in masks:
         module = modules[path]
-        if _fold(modules, links, path, place.where, mask):
+        if _fold(modules, chains, path, place.where, mask):
             continue
         both = nn.Sequential()
         parts = [("layer", module), ("mask", FixedMask(mask))]
@@ -90,7 +87,7 @@ def fold_masks(
 
 
 def _fold(
-    modules: dict[str, nn.Module], links: list[Link], path: str, where: str, mask: Tensor
+    modules: dict[str, nn.Module], chains: Chains, path: str, where: str, mask: Tensor
 ) -> bool:
     """Multiply the weights beside a mask by it; return False if that is impossible."""
     layer = modules[path]
@@ -98,22 +95,19 @@ def _fold(
         if where == "after":
             return _scale(layer, 0, _by_unit(mask))
         return _scale(layer, 1, _by_unit(mask))
-    for link in links:
-        for index, stage in enumerate(link.stages):
-            if stage.name != path:
-                continue
-            behind = link.stages[index + (where == "after") :]
-            if not all(isinstance(each, Pool | Flatten) for each in behind):
-                return False  # a factor does not pass through an activation or a norm
-            factors = _by_unit(mask)
-            if factors is None and all(isinstance(each, Flatten) for each in behind):
-                factors = mask.flatten()
-            elif factors is not None:
-                for each in behind:
-                    factors = factors.repeat_interleave(each.factor)
-            consumer = modules[link.consumer.removeprefix("model").removeprefix(".")]
-            return _scale(consumer, 1, factors)
-    return False
+    found = chains.behind(path, itself=where == "before")
+    if found is None:
+        return False
+    behind, consumer = found
+    if not all(isinstance(each, Pool | Flatten) for each in behind):
+        return False  # a factor does not pass through an activation or a norm
+    factors = _by_unit(mask)
+    if factors is None and all(isinstance(each, Flatten) for each in behind):
+        factors = mask.flatten()
+    elif factors is not None:
+        for each in behind:
+            factors = factors.repeat_interleave(each.factor)
+    return _scale(modules[consumer.removeprefix("model").removeprefix(".")], 1, factors)
 
 
 def _plain_layer(module: nn.Module) -> bool:

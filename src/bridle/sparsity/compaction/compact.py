@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,24 +12,20 @@ from torch.utils import _pytree as pytree
 from bridle.errors import UsageError
 from bridle.modules.averaging import warn_of_lost_zeros
 from bridle.networks.population import Network
-from bridle.sparsity.compaction.graph import Plan, Root, Untraceable, plan_of
+from bridle.sparsity.compaction.cutting import Layer, cut_units, sizes_of, zero_units
+from bridle.sparsity.compaction.graph import plan_of
 from bridle.sparsity.compaction.network import compact_network
-from bridle.sparsity.compaction.recognize import layer_label
+from bridle.sparsity.compaction.plan import Plan
+from bridle.sparsity.compaction.pruning import Pruning
+from bridle.sparsity.compaction.recognize import layer_label, user_name
 from bridle.sparsity.compaction.result import (
     Compacted,
     CompactedLayer,
     count_parameters,
     keeps_dead,
 )
-from bridle.sparsity.compaction.surgery import (
-    dead_columns,
-    dead_rows,
-    layer_of,
-    select_inputs,
-    shrink,
-    sizes_of,
-    why_dead_units_stay,
-)
+from bridle.sparsity.compaction.select_inputs import dead_columns, select_inputs
+from bridle.sparsity.compaction.tracing import Root, Untraceable
 
 __all__ = ["compact"]
 
@@ -39,17 +35,23 @@ Example = Tensor | tuple[Tensor, ...]
 def compact(model: nn.Module, example: Example) -> Compacted:
     """Return a smaller module with the same predictions, without dead units and dead inputs.
 
-    A unit of a Linear or a Conv2d is dead in two cases. Either all its outgoing weights are exactly
+    A unit is an output of a Linear, a channel of a Conv2d, an entry of the vectors of an Embedding,
+    or a head of attention. It is dead in two cases. Either all its outgoing weights are exactly
     zero, or all its incoming weights (or the γ of its batch normalization) are, so that its output
     is a constant ``c``. Dead units are removed; the contribution of constant units, ``Σ w c``, is
     added to the next layer's bias. This repeats until no unit is dead. For dead inputs of the first
     layer, a :class:`Select` in front of it drops them, so the module still takes the full input.
     The module ``name`` is then a Sequential of both, and the layer is ``name.layer``.
 
-    A layer's units can be removed if exactly one Linear or Conv2d reads them, directly or through
-    activations, dropout, batch normalization, pooling and flattening. Other layers do not change;
-    the result names them with the reason. Predictions (``eval()`` mode) are equal up to rounding.
-    This is checked on the example.
+    Units that only go together are dead together: those that a residual connection adds, the two
+    factors of a gated unit, the channels of a group of a convolution, the rows of a head, and
+    whatever tied weights join. A LayerNorm or an RMSNorm over the units loses only units that are
+    zero at its input, and then still divides by the original width. Units that the model returns,
+    and those that an unknown operation reads, stay; the result names them with the reason.
+    Predictions (``eval()`` mode) are equal up to rounding. This is checked on the example.
+
+    The parameters of the new module are new ones. An optimizer that was made before does not have
+    them: make a new one to train on.
 
     Parameters
     ----------
@@ -114,68 +116,81 @@ def compact(model: nn.Module, example: Example) -> Compacted:
         before = _outputs(probe, batch)
         if isinstance(model, Network):
             return compact_network(model)
-        return _compact_module(model, probe, batch, before)
+        root = Root(probe, len(batch))
+        try:
+            plan = plan_of(root, batch)
+        except Untraceable as reason:
+            return _unchanged(model, f"the whole model: {reason}")
+        result = _cut(model, root, plan, batch, before)
+        if result is None and plan.recorded:  # a size may be a number in the source code
+            result = _cut(model, root, plan_of(root, batch, fixed_sizes=True), batch, before)
+        if result is None:  # the trace does not show all that forward does
+            why = "its predictions change without its dead units"
+            return _unchanged(model, f"the whole model: {why}")
+        return result
 
 
-def _compact_module(
-    model: nn.Module, probe: nn.Module, batch: tuple[Tensor, ...], before: Any
-) -> Compacted:
-    root = Root(probe, len(batch))
-    try:
-        plan = plan_of(root, batch)
-    except Untraceable as reason:
-        return _unchanged(model, f"the whole model: {reason}")
+def _cut(
+    model: nn.Module, root: Root, plan: Plan, batch: tuple[Tensor, ...], before: Any
+) -> Compacted | None:
+    """Return the smaller model, or None if its predictions are others."""
     small = Root(_copy(model), len(batch))
-    sizes = {name: sizes_of(layer_of(small, name)) for name in plan.layers}
-    while any(shrink(small, link) for link in reversed(plan.links)):
-        pass
-    kept = _kept(small, plan)
-    after = {name: layer_of(small, name) for name in plan.layers}
-    dead: dict[str, tuple[int, ...]] = {}
-    for name in plan.layers:
-        if name in plan.first:
-            dead[name] = select_inputs(small, name)
+    pruning = Pruning(small, plan)
+    kept = _kept(small, plan, pruning)
+    cut_units(small, plan, pruning.cut)
+    dead = {name: select_inputs(small, name) for name in plan.layers if name in plan.first}
     try:
         moved = _differs(before, _outputs(copy.deepcopy(small.model).eval(), batch))
     except UsageError:
         moved = True
-    if moved:  # the trace does not show all that forward does
-        return _unchanged(model, "the whole model: its predictions change without its dead units")
-    layers = tuple(
-        CompactedLayer(
-            name.removeprefix("model").removeprefix("."),
-            type(layer).__name__,
-            sizes[name][0],
-            sizes_of(layer)[0],
-            sizes[name][1],
-            sizes_of(layer)[1],
-            dead.get(name, ()),
-        )
-        for name, layer in after.items()
-    )
+    if moved:
+        return None
+    layers = tuple(_layer(root, plan, pruning, name, dead.get(name, ())) for name in plan.layers)
     counts = count_parameters(model), count_parameters(small.model)
     return Compacted(small.model, layers, kept, *counts)
 
 
-def _kept(small: nn.Module, plan: Plan) -> tuple[str, ...]:
+def _kept(small: nn.Module, plan: Plan, pruning: Pruning) -> tuple[str, ...]:
     lines = []
-    linked = {link.producer: link for link in plan.links}
-    fed = {link.consumer for link in plan.links} | plan.first
-    for name in plan.layers:
-        layer = layer_of(small, name)
-        reason = why_dead_units_stay(small, linked[name]) if name in linked else None
+    for name, (units, inputs) in plan.layers.items():
+        label = layer_label(name)
+        noun = "head" if name in plan.groups else "unit"
+        reason = pruning.why_kept(units)
+        stay = pruning.why_dead_stay(units)
         if reason is not None:
-            lines.append(f"{layer_label(name)} {reason}")
-        if name in plan.barriers:
-            count = int(dead_rows(layer).sum())
+            count = zero_units(small.get_submodule(name))
             also = f" ({count} of them with only zero weights)" if count else ""
-            units = f"its {len(layer.weight)} units{also}"
-            lines.append(f"{layer_label(name)} keeps {units}: {plan.barriers[name]}")
-        count = int(dead_columns(layer).sum())
-        if count and name not in fed:
-            dead = keeps_dead(count, "input")
-            lines.append(f"{layer_label(name)} {dead}: the layer before it keeps its units")
+            lines.append(f"{label} keeps its {len(units)} {noun}s{also}: {reason}")
+        elif stay is not None:
+            lines.append(f"{label} {keeps_dead(stay[0], noun)}: {stay[1]}")
+        elif bool(pruning.gone[units].all()):
+            lines.append(f"{label} keeps 1 {noun}, all zero: a layer has at least one")
+        if inputs is not None and name not in plan.first and name not in plan.groups:
+            lost = dead_columns(cast(Layer, small.get_submodule(name))) & ~pruning.gone[inputs]
+            if lost.any():
+                others = pruning.why_kept(inputs[lost][:1]) is None
+                why = "other layers read them" if others else "the layer before it keeps its units"
+                lines.append(f"{label} {keeps_dead(int(lost.sum()), 'input')}: {why}")
     return (*lines, *plan.others)
+
+
+def _layer(
+    model: nn.Module, plan: Plan, pruning: Pruning, name: str, dead: tuple[int, ...]
+) -> CompactedLayer:
+    """Return a layer's sizes; those of attention are its heads and its width."""
+    units, inputs = plan.layers[name]
+    module = model.get_submodule(name)
+    before = len(inputs) if inputs is not None else sizes_of(module)[1]
+    after = before if inputs is None else int((~pruning.cut[inputs]).sum())
+    return CompactedLayer(
+        user_name(name) if name != "model" else "",
+        type(module).__name__,
+        len(units),
+        int((~pruning.cut[units]).sum()),
+        before,
+        max(after - len(dead), 1),
+        dead,
+    )
 
 
 def _unchanged(model: nn.Module, reason: str) -> Compacted:
@@ -210,9 +225,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
+def _is_cache(output: Any) -> bool:
+    """Whether an output is a cache of keys and values, of which fewer heads have less."""
+    return type(output).__name__.endswith("Cache")
+
+
 def _differs(before: Any, after: Any) -> bool:
     """Whether outputs differ by more than rounding: a final check."""
-    pairs = [pytree.tree_leaves(outputs) for outputs in (before, after)]
+    pairs = [pytree.tree_leaves(outputs, is_leaf=_is_cache) for outputs in (before, after)]
     if len(pairs[0]) != len(pairs[1]):
         return True
     for old, new in zip(*pairs, strict=True):
@@ -221,7 +241,8 @@ def _differs(before: Any, after: Any) -> bool:
         if old.shape != new.shape:
             return True
         if old.is_floating_point() and old.numel():
-            slack = torch.finfo(old.dtype).eps ** 0.5
+            # some norms compute in float32 whatever the type is
+            slack = max(torch.finfo(old.dtype).eps ** 0.5, 1e-6)
             finite = old.double()[old.isfinite()].abs()
             scale = max(float(finite.max()) if finite.numel() else 0.0, slack)
             if not torch.allclose(new.double(), old.double(), 0.0, slack * scale, equal_nan=True):

@@ -1,106 +1,43 @@
-"""Reads the traced forward pass: which layer feeds which, and which units cannot be removed."""
+"""Reads the traced forward pass: which units go together, and which cannot be removed."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any
+import operator
+from collections import defaultdict
 
 from torch import Tensor, fx, nn
 
-from bridle.networks.population import Network
+from bridle.sparsity.compaction.context import Context
+from bridle.sparsity.compaction.modules import cut_batch_norm, read_module
+from bridle.sparsity.compaction.operations import (
+    chunks,
+    combined,
+    concatenated,
+    is_binary,
+    is_concatenation,
+    moved,
+)
+from bridle.sparsity.compaction.plan import Plan
 from bridle.sparsity.compaction.recognize import (
     Barrier,
     is_layer,
     is_norm,
-    label,
     layer_label,
+    node_name,
     quoted,
     reads_only_other_sizes,
     recognize,
 )
-from bridle.sparsity.compaction.stages import Normalize, Stage
+from bridle.sparsity.compaction.stages import Normalize, Pool
+from bridle.sparsity.compaction.steps import Chunk, Held, Through
+from bridle.sparsity.compaction.tracing import Root, trace
+from bridle.sparsity.compaction.wires import Wire
 
-__all__ = ["Link", "Plan", "Root", "Untraceable", "plan_of"]
-
-
-class Untraceable(Exception):  # noqa: N818
-    """Raised if the forward pass cannot be traced; the message is the reason."""
-
-
-class Root(nn.Module):
-    """Wraps a model to take its arguments as one tuple; other arguments keep their defaults."""
-
-    def __init__(self, model: nn.Module, arguments: int) -> None:
-        super().__init__()
-        self.model = model
-        self.arguments = arguments
-
-    def forward(self, example: tuple[Tensor, ...]) -> Any:
-        """Call the model, and return its output."""
-        return self.model(*(example[place] for place in range(self.arguments)))
+__all__ = ["plan_of", "read"]
 
 
-@dataclass(frozen=True)
-class Link:
-    """A layer whose units are read by exactly one other layer."""
-
-    producer: str
-    stages: tuple[Stage, ...]
-    consumer: str
-
-
-@dataclass
-class Plan:
-    """What can be removed from a model; layers have their names under the root.
-
-    Attributes
-    ----------
-    layers : list of str
-        In the order of the forward pass.
-    links : list of Link
-        In the same order.
-    barriers : dict
-        For each layer whose units cannot be removed, the reason.
-    first : set of str
-        Layers that read the model's input, so that their inputs can be selected.
-    others : list of str
-        One line for each module with parameters that compaction does not support.
-    """
-
-    layers: list[str] = field(default_factory=list)
-    links: list[Link] = field(default_factory=list)
-    barriers: dict[str, str] = field(default_factory=dict)
-    first: set[str] = field(default_factory=set)
-    others: list[str] = field(default_factory=list)
-
-
-class _Tracer(fx.Tracer):
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        known = isinstance(m, Network) or is_layer(m) or is_norm(m)
-        return known or super().is_leaf_module(m, module_qualified_name)
-
-
-class _Shapes(fx.Interpreter):
-    def run_node(self, n: fx.Node) -> Any:
-        result = super().run_node(n)
-        if isinstance(result, Tensor):
-            n.meta["shape"] = tuple(result.shape)
-        return result
-
-
-def _trace(root: Root) -> fx.Graph:
-    mode = "training" if root.training else "prediction"
-    try:
-        return _Tracer().trace(root)
-    except Exception as error:  # user code, run on proxies, can raise anything
-        first = (str(error).splitlines() or [""])[0]
-        reason = f"forward cannot be traced in {mode} ({type(error).__name__}: {first})"
-        raise Untraceable(reason) from error
-
-
-def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
-    """Return which layers of a model can shrink, in prediction and in training.
+def plan_of(root: Root, example: tuple[Tensor, ...], *, fixed_sizes: bool = False) -> Plan:
+    """Return which units of a model can be removed, in prediction and in training.
 
     Parameters
     ----------
@@ -108,6 +45,8 @@ def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
         A wrapped copy of the model; its training mode is changed.
     example : tuple of Tensor
         The model's arguments.
+    fixed_sizes : bool
+        Whether each size that is a number in a recorded reshape is one in the source code, too.
 
     Returns
     -------
@@ -116,176 +55,174 @@ def plan_of(root: Root, example: tuple[Tensor, ...]) -> Plan:
     Raises
     ------
     Untraceable
-        If the forward pass depends on the data, or if ``torch.fx`` cannot trace it.
+        If the forward pass depends on the data, or cannot be traced.
     """
-    training = _trace(root.train())
-    graph = _trace(root.eval())
-    try:
-        _Shapes(fx.GraphModule(root, graph)).run(example)
-    except Exception as error:  # the trace differs from the forward pass
-        raise Untraceable(f"the traced forward pass fails ({type(error).__name__})") from error
-    return _GraphReader(root, graph, training).plan
+    return read(root, example, fixed_sizes=fixed_sizes).plan
 
 
-def _reads(graph: fx.Graph, root: nn.Module) -> dict[str, Counter[object]]:
-    """Return the operations that use each module's outputs, up to the next layers."""
-    found: dict[str, Counter[object]] = {}
-    for start in graph.nodes:
-        if start.op != "call_module":
+def read(root: Root, example: tuple[Tensor, ...], *, fixed_sizes: bool = False) -> Context:
+    """Read a model's graph node by node; arguments and errors as in :func:`plan_of`."""
+    traced = trace(root, example)
+    context = Context(root, traced)
+    context.plan.recorded = traced.recorded
+    context.fixed_sizes = fixed_sizes or not traced.recorded
+    for node in context.traced.prediction.nodes:
+        try:
+            wire = _wire(context, node)
+        except Barrier as barrier:
+            context.block(node, str(barrier))
             continue
-        seen, open_nodes = {start}, [start]
-        reached: Counter[object] = Counter()
-        while open_nodes:
-            for user in open_nodes.pop().users:
-                if user not in seen:
-                    seen.add(user)
-                    reached[user.op, user.target] += 1
-                    layer = user.op == "call_module" and is_layer(root.get_submodule(user.target))
-                    open_nodes += [] if layer else [user]
-        found[start.target] = found.get(start.target, Counter()) + reached
-    return found
+        if wire is not None:
+            context.wires[node] = wire
+            context.plan.ids[node] = wire.ids
+            if not node.users:
+                context.pin(wire.ids, "nothing reads them")
+    _pin_shared(context)
+    _first_layers(context)
+    _unused(context)
+    return context
 
 
-class _GraphReader:
-    """Reads a graph node by node, and builds ``plan``."""
-
-    def __init__(self, root: Root, graph: fx.Graph, training: fx.Graph) -> None:
-        self.root = root
-        self.calls = [
-            Counter(node.target for node in traced.nodes if node.op == "call_module")
-            for traced in (graph, training)
-        ]
-        self.reads = [_reads(traced, root) for traced in (graph, training)]
-        self.touched = {
-            node.target.rpartition(".")[0]
-            for traced in (graph, training)
-            for node in traced.nodes
-            if node.op == "get_attr"
-        }
-        self.holders: Counter[int] = Counter(
-            parameter.data_ptr() for _, parameter in root.named_parameters(remove_duplicate=False)
-        )
-        # a module with two names holds its parameters only once
-        self.aliases = Counter(id(m) for _, m in root.named_modules(remove_duplicate=False))
-        self.plan = Plan()
-        for node in graph.nodes:
-            if node.op == "call_module":
-                self._visit(node)
-        self._unused()
-
-    def _visit(self, node: fx.Node) -> None:
-        name, module = str(node.target), self.root.get_submodule(str(node.target))
-        if is_layer(module):
-            if name in self.plan.layers:
-                return
-            self.plan.layers.append(name)
-            try:
-                self.plan.links.append(self._link(node))
-            except Barrier as barrier:
-                self.plan.barriers[name] = str(barrier)
-            if self._fault(name) is None and self._reads_input(node):
-                self.plan.first.add(name)
-        elif not is_norm(module) and any(True for _ in module.parameters()):
-            kind = type(module).__name__
-            line = f"module {label(node)}: {kind} is not a Linear, Conv2d or BatchNorm"
-            if isinstance(module, Network):
-                line = f"module {label(node)}: compact a bridle Network by itself"
-            if line not in self.plan.others:
-                self.plan.others.append(line)
-
-    def _fault(self, name: str) -> str | None:
-        """Return why a module's parameters cannot be cut, or None if they can."""
-        module = self.root.get_submodule(name)
-        own = list(module.parameters(recurse=False))
-        if any(calls[name] > 1 for calls in self.calls):
-            return "is called more than once"
-        if name in self.touched:
-            return "has parameters that forward uses directly"
-        if any(self.holders[p.data_ptr()] > self.aliases[id(module)] for p in own if p.numel()):
-            return "shares parameters with another module"
-        if set(module._parameters) != {"weight", "bias"}:
-            return "has computed parameters: remove the pruning or parametrization first"
-        if isinstance(module, nn.Conv2d) and module.groups != 1:
-            return f"has {module.groups} groups"
-        if any(not p.is_floating_point() for p in own):
-            return f"has weights of {own[0].dtype}"
+def _wire(context: Context, node: fx.Node) -> Wire | None:
+    if node.op == "placeholder":
         return None
+    if node.op == "output":
+        raise Barrier("the model returns them")
+    if node.op == "get_attr":
+        return _held(context, node)
+    if node.op == "call_module":
+        known, wire = read_module(context, node)
+        if known:
+            return wire
+    tracked = [source for source in node.all_input_nodes if source in context.wires]
+    return _operation(context, node, tracked) if tracked else None
 
-    def _link(self, start: fx.Node) -> Link:
-        name = str(start.target)
-        module = self.root.get_submodule(name)
-        fault = self._fault(name)
-        if fault is not None:
-            raise Barrier(f"it {fault}")
-        if self.reads[0][name] != self.reads[1].get(name):
-            raise Barrier("training and prediction use them in different ways")
-        if "shape" not in start.meta:
-            raise Barrier("a hook changes them")
-        node, stages = start, list[Stage]()
-        shape = start.meta["shape"]
-        axis = len(shape) - (3 if isinstance(module, nn.Conv2d) else 1)
-        features = shape[axis]
-        while True:
-            user = self._only_user(node, axis)
-            target = self.root.get_submodule(str(user.target)) if user.op == "call_module" else None
-            if target is not None and is_layer(target):
-                return self._closed(name, tuple(stages), user, target, len(shape), axis)
-            stage, axis_after = recognize(user, node, axis, features, self.root)
-            if isinstance(stage, Normalize) and (fault := self._fault(stage.target)):
-                raise Barrier(f"{quoted(stage.name)} {fault}")
-            stages.append(stage)
-            node, axis, features = user, axis_after, features * stage.factor
-            shape = node.meta["shape"]
 
-    def _only_user(self, node: fx.Node, axis: int) -> fx.Node:
-        ndim = len(node.meta["shape"])
-        users = [user for user in node.users if not reads_only_other_sizes(user, axis, ndim)]
-        if any(user.op == "output" for user in users):
-            raise Barrier("the model returns them")
-        if not users:
-            raise Barrier("nothing reads them")
-        if len(users) > 1:
-            raise Barrier(f"{' and '.join(label(user) for user in users)} read them")
-        return users[0]
+def _held(context: Context, node: fx.Node) -> Wire | None:
+    """Return the units of a parameter or buffer that forward uses directly."""
+    owner, _, name = str(node.target).rpartition(".")
+    if str(node.target).startswith("_constant"):
+        return None
+    module = context.root.get_submodule(owner)
+    tensor = {**module._buffers, **module._parameters}.get(name)
+    if tensor is None or not tensor.is_floating_point() or is_layer(module):
+        return None
+    wide = [place for place, size in enumerate(tensor.shape) if size > 1]
+    if not wide:
+        return None
+    axis = wide[-1]
+    ids = context.axis(owner, name, axis)
+    node.meta.setdefault("shape", tuple(tensor.shape))
+    context.plan.steps.append(Held(node, axis))
+    return Wire(axis, ids)
 
-    def _closed(
-        self,
-        name: str,
-        stages: tuple[Stage, ...],
-        user: fx.Node,
-        target: nn.Module,
-        ndim: int,
-        axis: int,
-    ) -> Link:
-        fault = self._fault(str(user.target))
-        if fault is not None:
-            raise Barrier(f"{label(user)}, which reads them, {fault}")
-        if axis != ndim - (3 if isinstance(target, nn.Conv2d) else 1):
-            raise Barrier(f"{label(user)} reads another axis")
-        return Link(name, stages, str(user.target))
 
-    def _reads_input(self, node: fx.Node) -> bool:
-        """Whether a layer's input is the model's input, at most reshaped or mapped elementwise."""
-        while True:
-            # nodes of sizes are sources too; they have no shape
-            sources = [
-                s for s in node.all_input_nodes if s.op == "placeholder" or "shape" in s.meta
-            ]
-            if len(sources) != 1:
+def _operation(context: Context, node: fx.Node, tracked: list[fx.Node]) -> Wire | None:
+    source, wire = tracked[0], context.wires[tracked[0]]
+    if source in context.parts:
+        return _chunk(context, node, source)
+    if "shape" not in source.meta:
+        return _part_of_attention(context, node, source, wire)
+    ndim = len(source.meta["shape"])
+    if len(tracked) == 1 and reads_only_other_sizes(node, wire.axis, ndim):
+        return None
+    parts = chunks(node, source, wire, context.plan.units)
+    if parts is not None:
+        context.parts[node] = parts
+        return wire
+    found = None
+    if is_binary(node):
+        found = combined(node, context.wires, context.plan.units)
+    elif is_concatenation(node):
+        found = concatenated(node, context.wires, context.plan)
+    elif len(tracked) == 1:
+        found = moved(node, source, wire, fixed=context.fixed_sizes)
+    if found is not None:
+        context.plan.steps.append(found[1])
+        return found[0]
+    stage, axis = recognize(node, source, wire.axis, len(wire.ids), context.root)
+    if isinstance(stage, Normalize):
+        cut_batch_norm(context, stage, wire)
+    context.plan.steps.append(Through(node, source, stage))
+    return Wire(axis, wire.ids.repeat_interleave(stage.factor))
+
+
+def _chunk(context: Context, node: fx.Node, source: fx.Node) -> Wire:
+    """Return the units of one part of a chunked tensor."""
+    parts, place = context.parts[source], node.args[1] if len(node.args) > 1 else None
+    if node.target is not operator.getitem or not isinstance(place, int):
+        raise Barrier(f"{quoted(node_name(node))} reads them")
+    part, count = parts[place], len(parts[place].ids)
+    whole = source.all_input_nodes[0]
+    context.plan.steps.append(Chunk(node, whole, place % len(parts) * count, count))
+    return part
+
+
+def _part_of_attention(context: Context, node: fx.Node, source: fx.Node, wire: Wire) -> Wire | None:
+    """Return the units of an attention's outputs, the first of the tuple that it returns."""
+    if node.args[1:] == (0,):
+        context.plan.steps.append(Through(node, source, Pool(node_name(node))))
+        return wire
+    if node.args[1:] != (1,) or node.users:
+        heads = context.plan.groups.get(str(source.target))
+        context.pin(None if heads is None else heads.queries.flatten(), "their weights are read")
+        raise Barrier(f"{quoted(node_name(source))} also returns attention weights, which are read")
+    return None
+
+
+def _pin_shared(context: Context) -> None:
+    """Keep the units of parameters that a module holds which the trace does not show."""
+    places: defaultdict[int, list[tuple[str, str]]] = defaultdict(list)
+    objects: defaultdict[int, set[int]] = defaultdict(set)
+    for owner, module in context.root.named_modules():
+        for name, parameter in module._parameters.items():
+            if parameter is not None and parameter.numel():
+                places[parameter.data_ptr()].append((owner, name))
+                objects[parameter.data_ptr()].add(id(parameter))
+    cut = {place[:2] for place in context.plan.cuts}
+    for pointer, holders in places.items():
+        if len(holders) > 1 and (len(objects[pointer]) > 1 or not cut.issuperset(holders)):
+            for place, ids in context.plan.cuts.items():
+                if place[:2] in holders:
+                    context.pin(ids, "it shares parameters with another module")
+                    context.shared.add(place[0])
+
+
+def _first_layers(context: Context) -> None:
+    """Find the layers whose inputs are the model's, at most reshaped or mapped elementwise."""
+    for node in context.traced.prediction.nodes:
+        name = str(node.target)
+        if node.op != "call_module" or context.plan.layers.get(name, (None, None))[1] is None:
+            continue
+        if not is_layer(context.root.get_submodule(name)) or context.repeated(name):
+            continue
+        alone = name not in context.shared and context.holders(name) == 1
+        if alone and _reads_input(context.root, node):
+            context.plan.first.add(name)
+
+
+def _reads_input(root: nn.Module, node: fx.Node) -> bool:
+    while True:
+        # nodes of sizes are sources too; they have no shape
+        sources = [s for s in node.all_input_nodes if s.op == "placeholder" or "shape" in s.meta]
+        if len(sources) != 1:
+            return False
+        node = sources[0]
+        if node.op in ("placeholder", "get_attr"):
+            return node.op == "placeholder"
+        if node.op == "call_module":
+            module = root.get_submodule(str(node.target))
+            if any(True for _ in module.parameters()) and not is_norm(module):
                 return False
-            node = sources[0]
-            if node.op == "placeholder":
-                return True
-            if node.op == "call_module":
-                module = self.root.get_submodule(str(node.target))
-                if any(True for _ in module.parameters()) and not is_norm(module):
-                    return False
 
-    def _unused(self) -> None:
-        """Report the layers that prediction never calls."""
-        for name, module in self.root.named_modules():
-            called = any(name == other or name.startswith(f"{other}.") for other in self.calls[0])
-            if is_layer(module) and not called:
-                direct = name in self.touched
-                what = "has weights that forward uses directly" if direct else "is not called"
-                self.plan.others.append(f"{layer_label(name)} {what} at prediction")
+
+def _unused(context: Context) -> None:
+    """Report the layers that prediction never calls."""
+    called = list(context.calls[0])
+    for name, module in context.root.named_modules():
+        if is_layer(module) and not any(
+            name == other or name.startswith(f"{other}.") for other in called
+        ):
+            direct = name in context.touched
+            what = "has weights that forward uses directly" if direct else "is not called"
+            context.plan.others.append(f"{layer_label(name)} {what} at prediction")

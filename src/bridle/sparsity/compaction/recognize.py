@@ -16,10 +16,12 @@ from bridle.sparsity.compaction.stages import Elementwise, Flatten, Normalize, P
 
 __all__ = [
     "Barrier",
+    "is_embedding",
     "is_layer",
     "is_norm",
     "label",
     "layer_label",
+    "node_name",
     "quoted",
     "reads_only_other_sizes",
     "recognize",
@@ -45,7 +47,7 @@ _MAPS: set[object] = {
 }
 _IDENTITIES: set[object] = {
     *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
-    *(nn.AlphaDropout, nn.FeatureAlphaDropout, "contiguous", "clone"),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout, "contiguous", "clone", "to", "float", "double"),
 }
 _DROPOUTS: set[object] = {
     *(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
@@ -77,6 +79,11 @@ def is_layer(module: nn.Module) -> bool:
 def is_norm(module: nn.Module) -> bool:
     """Whether a module is a BatchNorm1d or a BatchNorm2d."""
     return _inherits(module, nn.BatchNorm1d) or _inherits(module, nn.BatchNorm2d)
+
+
+def is_embedding(module: nn.Module) -> bool:
+    """Whether a module is an Embedding."""
+    return _inherits(module, nn.Embedding)
 
 
 def recognize(

@@ -31,9 +31,9 @@ class CompactedLayer:
     kind : str
         Its class.
     units_before, units_after : int
-        Outputs of a Linear, channels of a Conv2d.
+        Outputs of a Linear, channels of a Conv2d, the width of an Embedding, heads of attention.
     inputs_before, inputs_after : int
-        Inputs, or input channels.
+        Inputs, input channels, the indices of an Embedding, the width that attention reads.
     dead_inputs : tuple of int
         The model inputs for which all weights of this layer are zero.
     """
@@ -54,9 +54,10 @@ class Compacted:
     Attributes
     ----------
     model : torch.nn.Module
-        A new module, in the training mode of the given one.
+        A new module, each part of which is in the training mode that it had. Its parameters are
+        new ones: an optimizer that was made before does not have them.
     layers : tuple of CompactedLayer
-        Every Linear and Conv2d in the forward pass, in its order.
+        Every Linear, Conv2d, Embedding and attention in the forward pass, in its order.
     kept : tuple of str
         One line for each layer that could not shrink, with the reason.
     parameters_before, parameters_after : int

@@ -37,9 +37,6 @@ class Stage(Protocol):
     def push(self, constants: Constants, model: nn.Module) -> Constants:
         """Return the constants after the stage."""
 
-    def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Keep only the features in the mask ``keep``."""
-
 
 @dataclass(frozen=True)
 class Elementwise:
@@ -66,9 +63,6 @@ class Elementwise:
             value = target(*args, **kwargs)  # type: ignore[operator]
         return Constants(constants.known, value)
 
-    def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: the stage works with any number of features."""
-
 
 @dataclass(frozen=True)
 class Pool:
@@ -83,9 +77,6 @@ class Pool:
         known, value = constants
         return Constants(known & (value == 0), value) if self.only_zero else constants
 
-    def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: the stage works with any number of features."""
-
 
 @dataclass(frozen=True)
 class Flatten:
@@ -97,9 +88,6 @@ class Flatten:
     def push(self, constants: Constants, model: nn.Module) -> Constants:  # noqa: ARG002
         """Return each constant once for each pixel."""
         return Constants(*(part.repeat_interleave(self.factor) for part in constants))
-
-    def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Do nothing: the stage works with any number of features."""
 
 
 @dataclass(frozen=True)
@@ -124,18 +112,6 @@ class Normalize:
             value = torch.where(gamma == 0, beta, value * gamma + beta)
             known = known | (gamma == 0)
         return Constants(known, value)
-
-    def shrink(self, model: nn.Module, keep: Tensor) -> None:
-        """Keep the parameters and statistics of the features in the mask."""
-        module = cast(nn.BatchNorm2d, model.get_submodule(self.target))
-        for name, parameter in list(module.named_parameters(recurse=False)):
-            kept = parameter[keep.to(parameter.device)].clone()
-            setattr(module, name, nn.Parameter(kept, requires_grad=parameter.requires_grad))
-        for name in ("running_mean", "running_var"):
-            buffer = getattr(module, name)
-            if buffer is not None:
-                setattr(module, name, buffer[keep.to(buffer.device)].clone())
-        module.num_features = int(keep.sum())
 
 
 def _exact(tensor: Tensor) -> Tensor:
