@@ -33,6 +33,7 @@ import numpy as np
 import pandas as pd
 import torch
 from machine import machine
+from pandas.api.types import is_numeric_dtype
 from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
@@ -149,7 +150,7 @@ def tuned_xgboost(rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: 
     """Tune XGBoost by accuracy or the squared error; return its predictions."""
     from contenders import xgboost_by_optuna
 
-    classes = rest["target"].dtype.kind != "f"
+    classes = not is_numeric_dtype(rest["target"])
     return xgboost_by_optuna(
         rest, test, classes=classes, seconds=seconds, seed=seed, balanced=False
     )
@@ -157,7 +158,7 @@ def tuned_xgboost(rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: 
 
 def error_of(truth: pd.Series, said: Any) -> float:
     """Return the error in per cent, or the root mean squared error."""
-    if truth.dtype.kind == "f":
+    if is_numeric_dtype(truth):
         return float(np.sqrt(np.square(truth.to_numpy() - np.asarray(said)).mean()))
     return 100 * float((truth.to_numpy() != np.asarray(said)).mean())
 

@@ -74,8 +74,8 @@ class SearchResult(HasCard):
         The model: the average of the networks that ``answer`` names.
     plain, chosen : Fitted
         The network without regularization, averaged over the folds, and the model. The gap is the
-        score on the searched rows minus that on the test set. The held-out score is
-        cross-validated: each row is scored by the networks that held it out.
+        score on searched rows, on which all or most networks were trained, minus that on the test
+        set. Each held-out row is scored by the networks that held it out.
     answer : str
         "ensemble", "best" or "refit".
     configuration : Configuration

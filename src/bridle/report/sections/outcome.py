@@ -47,8 +47,8 @@ def before_after(inputs: ReportInputs) -> Section | None:
     )
     if inputs.search is not None:
         text += (
-            "The model averages the networks of all folds. Its training score is that of the "
-            "searched rows. The held-out score is cross-validated: each row is scored by the "
+            "The model averages the networks of all folds. Its training score is that of rows "
+            "on which all of them, or most, were trained. Each held-out row is scored by the "
             "networks that were not trained on it.",
         )
     figure = before_and_after(
