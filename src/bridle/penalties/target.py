@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import final
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -239,6 +240,13 @@ def _smallest(
     return [(part.view(score.shape).to(score.device), threshold) for part, score in parts]
 
 
+def _kth(flat: Tensor, count: int) -> float:
+    """Return the value of that rank; on a CPU, NumPy partitions faster than torch."""
+    if flat.device.type == "cpu":
+        return float(np.partition(flat.detach().numpy(), count - 1)[count - 1])
+    return float(flat.kthvalue(count).values)
+
+
 def _lowest(flat: Tensor, counts: list[int], sizes: Sequence[int], share: float) -> Tensor:
     """Return whether each score is among the lowest that make up a share of the weights."""
     due = torch.zeros_like(flat, dtype=torch.bool)
@@ -246,7 +254,7 @@ def _lowest(flat: Tensor, counts: list[int], sizes: Sequence[int], share: float)
         most = int(flat.isfinite().sum())
         count = min(max(math.ceil(share * len(flat) - 0.5), 0), most)
         if count:
-            last = flat.kthvalue(count).values
+            last = _kth(flat, count)
             due = flat < last
             due[(flat == last).nonzero()[: count - int(due.sum())]] = True
         return due
