@@ -131,3 +131,21 @@ def test_one_class_has_no_area():
     found = metrics_of(torch.zeros(3, 2), torch.zeros(3, dtype=torch.int64), classes=True)
     assert np.isnan(found["roc_auc"])
     assert found["brier"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("sharpness", "value"), [(2.5, 1.0), (0.4, 0.4)])
+def test_a_mean_of_more_networks_is_not_made_more_even(sharpness, value):
+    """Held-out rows are of one fold's networks, and the model averages those of all folds."""
+    found = fit_temperature(*sampled(sharpness), averages_more=True)
+    assert found.value == pytest.approx(value, rel=0.15)
+    if value == 1.0:
+        assert found.loss_after == found.loss_before
+
+
+def test_a_search_of_several_folds_makes_no_probabilities_more_even():
+    """On labels that the networks cannot know they are too sure; their mean is less so."""
+    table = a_table(rows=200)
+    table["y"] = np.random.default_rng(0).permutation(table["y"])
+    for answer in ("ensemble", "refit"):
+        found = bridle.search(table, target="y", answer=answer, **{**FAST, "epochs": 20})
+        assert found.temperature.value == 1.0

@@ -229,5 +229,6 @@ def answer_of(
         return Answer(network, bins, held_out, None)
     scored = data.scored
     own = None if groups is None else groups[scored.numpy()]
-    found = fit_temperature(held_out, data.y[scored], own)
+    more = data.folds > 1 or answer == "refit"
+    found = fit_temperature(held_out, data.y[scored], own, averages_more=more)
     return Answer(network, bins, held_out, found)

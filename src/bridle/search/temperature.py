@@ -53,7 +53,9 @@ def temperature_text(found: Temperature) -> str:
     return f"{found.value:.3g}, more {way} probabilities: log loss of the held-out rows {losses}"
 
 
-def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) -> Temperature:
+def fit_temperature(
+    outputs: Tensor, y: Tensor, groups: IntArray | None = None, *, averages_more: bool = False
+) -> Temperature:
     """Return the temperature with the lowest log loss, or 1 if it gains no more than its error.
 
     Below 5 groups it is 1.
@@ -67,6 +69,10 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
         int64 ``[rows]``.
     groups : int64 array ``[rows]``, optional
         The group of each row. The standard error of the gain is then that of new groups.
+    averages_more : bool
+        Whether the model averages more networks than held a row out, such as those of all folds.
+        Its probabilities are then more even than those that are seen here, so that a temperature
+        above 1 is not accepted.
 
     Examples
     --------
@@ -88,7 +94,7 @@ def fit_temperature(outputs: Tensor, y: Tensor, groups: IntArray | None = None) 
 
     best = minimize_scalar(
         lambda at: float(losses(at).mean()),
-        bounds=(-_LIMIT, _LIMIT),
+        bounds=(-_LIMIT, 0.0 if averages_more else _LIMIT),
         method="bounded",
         options={"xatol": _ERROR},
     ).x
