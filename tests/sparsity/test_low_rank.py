@@ -1,6 +1,7 @@
 """``low_rank``: the nearest matrix of its rank, only where that is smaller, and what stays."""
 
 import copy
+import math
 import re
 
 import numpy as np
@@ -78,14 +79,22 @@ def test_energy_is_kept_with_the_smallest_rank(energy):
     assert isinstance(result.model, nn.Sequential)
 
 
-def test_zero_weight_and_frozen_parts():
+@pytest.mark.parametrize("energy", [None, 0.5, 1])
+def test_zero_weight_and_frozen_parts(energy):
     model = nn.Linear(8, 8)
     model.weight.data.zero_()
     model.weight.requires_grad = False
-    result = low_rank(model, torch.ones(2, 8))
+    result = low_rank(model, torch.ones(2, 8), energy=energy)
+    assert result.layers[0].form == "rank 1"
     assert torch.equal(result.model(torch.ones(2, 8)), model(torch.ones(2, 8)))
     assert [p.requires_grad for p in result.model.parameters()] == [False, False, True]
     assert result.layers[0].error == 0
+
+
+def test_energy_of_weights_whose_squares_are_zero():
+    model = nn.Linear(8, 8, bias=False).double()
+    model.weight.data = torch.ones(8, 8).double() * 1e-170
+    assert low_rank(model, X[:, :8], energy=0.9).layers[0].form == "rank 1"
 
 
 def test_it_trains_with_an_optimizer_of_its_own():
@@ -183,7 +192,10 @@ def test_a_layer_at_two_places_is_converted_at_both():
         (lambda: low_rank(net(), X, rank=2, energy=0.5), "rank=2 and energy=0.5 are both given"),
         (lambda: low_rank(net(), X, rank=0), "rank is 0; it must be an integer, 1 or more"),
         (lambda: low_rank(net(), X, rank=2.0), "rank is 2.0; it must be an integer"),
-        (lambda: low_rank(net(), X, energy=1.5), "energy is 1.5; it must be above 0, and at most"),
+        (lambda: low_rank(net(), X, energy=1.5), "energy is 1.5; it must be a number above 0, and"),
+        (lambda: low_rank(net(), X, energy="a"), "energy is 'a'; it must be a number above 0"),
+        (lambda: low_rank(net(), X, energy=math.nan), "energy is nan; it must be a number above"),
+        (lambda: low_rank(net(), X, energy=True), "energy is True; it must be a number above 0"),
         (lambda: low_rank(net, X), "model is a function; give a torch.nn.Module"),
         (lambda: low_rank(net(), X[:, :3]), "the example of shape [6, 3] does not fit the model"),
         (lambda: low_rank(net(), [X]), "the example is of list; give a Tensor or a tuple of Ten"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -82,9 +83,10 @@ def low_rank(
         raise UsageError(f"rank={rank!r} and energy={energy!r} are both given; give one of them")
     if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
         raise UsageError(f"rank is {rank!r}; it must be an integer, 1 or more")
-    kept = 1.0 if energy is None else float(energy)
-    if not (math.isfinite(kept) and 0 < kept <= 1):
-        raise UsageError(f"energy is {energy!r}; it must be above 0, and at most 1")
+    share: object = 1.0 if energy is None else energy
+    kept = float(share) if not isinstance(share, bool) and isinstance(share, Real) else math.nan
+    if not 0 < kept <= 1:
+        raise UsageError(f"energy is {energy!r}; it must be a number above 0, and at most 1")
 
     def convert(layer: nn.Linear) -> tuple[nn.Module, str, float]:
         return _factored(layer, rank, kept)
@@ -125,5 +127,8 @@ def _rank(sigma: Tensor, weight: Tensor, energy: float) -> int:
     if energy == 1:  # numpy's rule for the rank of a matrix
         bound = float(sigma[0]) * max(weight.shape) * torch.finfo(weight.dtype).eps
         return max(1, int((sigma > bound).sum()))
-    shares = sigma.square().cumsum(0) / sigma.square().sum().clamp(min=1e-300)
+    if float(sigma[0]) == 0:
+        return 1
+    squares = (sigma / sigma[0]).square()  # the square of a small number is 0
+    shares = squares.cumsum(0) / squares.sum()
     return min(len(sigma), int((shares < energy).sum()) + 1)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from bridle.sparsity.compaction.nested import lengths_of, nest, pad
+
 __all__ = ["CompactedAttention"]
 
 
@@ -83,6 +85,13 @@ class CompactedAttention(nn.Module):
         is_causal: bool = False,  # noqa: ARG002 - a hint: attn_mask says the same
     ) -> tuple[Tensor, Tensor | None]:
         """Return the outputs, and the attention weights or None."""
+        if query.is_nested:  # in prediction, torch.nn.TransformerEncoder removes the padding
+            lengths, wide = lengths_of(key), pad(key)
+            padding = torch.arange(wide.shape[1], device=wide.device) >= lengths[:, None]
+            result, attention = self.forward(
+                pad(query), wide, pad(value), padding, need_weights, attn_mask, average_attn_weights
+            )
+            return nest(result, lengths_of(query)), attention
         batched = query.ndim == 3
         inputs = [part if batched else part.unsqueeze(0) for part in (query, key, value)]
         if batched and not self.batch_first:

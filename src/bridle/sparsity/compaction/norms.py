@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from bridle.sparsity.compaction.nested import lengths_of, nest, pad
+
 __all__ = ["PartialLayerNorm", "is_width_norm", "narrow_norm", "width_of"]
 
 
@@ -59,6 +61,8 @@ class PartialLayerNorm(nn.LayerNorm):
 
     def forward(self, X: Tensor) -> Tensor:
         """Return the normalized entries."""
+        if X.is_nested:
+            return nest(self.forward(pad(X)), lengths_of(X))
         wide = X if X.dtype == torch.float64 else X.float()
         mean = wide.sum(-1, keepdim=True) / self.width
         centred = wide - mean

@@ -31,6 +31,15 @@ _READS = {
     *("equal", "allclose", "is_nonzero"),
 }
 _IN_PLACE = {"__setitem__", "copy_", "index_copy_", "masked_fill_", "scatter_", "fill_", "zero_"}
+# transformers' branches depend on padding alone; no name stands for every function
+_MASKS = frozenset({("transformers.masking_utils", "")})
+# torch's write into a tensor of their own, or read whether a mask is causal, which is only a hint
+_MASKS_OF_TORCH = frozenset(
+    {
+        ("torch.nn.functional", "_canonical_mask"),
+        ("torch.nn.modules.transformer", "_detect_is_causal_mask"),
+    }
+)
 
 
 class DataDependent(Exception):  # noqa: N818
@@ -134,10 +143,12 @@ class _Recorder(TorchFunctionMode):
         return result
 
     def _refuse_values(self, name: str, args: tuple[Any, ...]) -> None:
+        if _called_by(_MASKS_OF_TORCH):
+            return
         read = args[:1] if name in _IN_PLACE else args
         for part in pytree.tree_leaves(read):
             node = self._node_of(part) if isinstance(part, Tensor) else None
-            if node in self.computed or (node in self.given and not _builds_a_mask()):
+            if node in self.computed or (node in self.given and not _called_by(_MASKS)):
                 what = "is changed in place" if name in _IN_PLACE else "is read as a Python value"
                 raise DataDependent(f"a tensor {what} by {name}")
 
@@ -216,11 +227,12 @@ class _Recorder(TorchFunctionMode):
         return value if isinstance(value, plain) else None
 
 
-def _builds_a_mask() -> bool:
-    """Whether transformers is building an attention mask: its branches depend on padding alone."""
+def _called_by(functions: frozenset[tuple[str, str]]) -> bool:
+    """Whether one of some functions is running, each given as its module and its name."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        if frame.f_globals.get("__name__") == "transformers.masking_utils":
+        module = frame.f_globals.get("__name__")
+        if (module, frame.f_code.co_name) in functions or (module, "") in functions:
             return True
         frame = frame.f_back
     return False
