@@ -206,3 +206,18 @@ def test_a_layer_at_two_places_is_converted_at_both():
 def test_wrong_calls(call, text):
     with pytest.raises(UsageError, match=re.escape(text)):
         call()
+
+
+@pytest.mark.parametrize("energy", ["a", True, float("nan")])
+def test_an_energy_that_is_no_number_is_refused(energy):
+    with pytest.raises(UsageError, match="it must be a number above 0"):
+        low_rank(nn.Linear(4, 4), torch.randn(4, 4), energy=energy)
+
+
+@pytest.mark.parametrize("energy", [0.9, 1.0])
+@pytest.mark.parametrize("scale", [0.0, 1e-200])
+def test_a_weight_of_zeros_has_rank_one(energy, scale):
+    layer = nn.Linear(16, 16).double()
+    with torch.no_grad():
+        layer.weight.copy_(scale * torch.ones(16, 16))
+    assert low_rank(layer, torch.randn(4, 16).double(), energy=energy).layers[0].form == "rank 1"

@@ -1,5 +1,7 @@
 """The λ path of groups: where it starts, what becomes zero, and the entry of a target."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -59,7 +61,10 @@ def test_whole_inputs_enter_the_path(penalty):
         loss for loss, share in zip(path.held_out_loss, path.sparsity, strict=True) if share >= 0.6
     )
     with pytest.raises(UsageError, match="no strength has"):
-        path.at_sparsity(1.01)
+        replace(path, states=path.states[-1:], zeros=path.zeros[-1:]).at_sparsity(1.0)
+    for target in (1.01, -0.1, "a", None):
+        with pytest.raises(UsageError, match="it must be a share of zeros, from 0 to 1"):
+            path.at_sparsity(target)
     assert path.to_dict()["sparsity"] == list(path.sparsity)
 
 

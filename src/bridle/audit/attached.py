@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bridle.audit.attached_decays import decay_found, rests
 from bridle.audit.effects import ADAMS, Part, effect_of, l2_inside_adam, norm_of
+from bridle.audit.held import broken_constraints
 from bridle.audit.records import Check, Effect, Finding
 from bridle.audit.sandbox import Sandbox, is_from_step, needs_closure
 from bridle.errors import UsageError
@@ -154,6 +155,10 @@ def attached_penalties(sandbox: Sandbox) -> Part:
                 continue
             rules = copied.rules[key], original.step
             _one(sandbox, part, name or key, copied, rules, weight, start, stages, place)
+            if copied.mode == "proximal":
+                acting = at_step(penalties_among(rules[0]), rules[1])
+                group = groups_of(optimizer)[id(weight)]
+                part.findings += broken_constraints(name or key, weight, acting, group)
         if others:
             part.checks.append(
                 Check(

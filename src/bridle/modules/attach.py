@@ -18,6 +18,7 @@ from bridle.modules.decaying import (
     penalties_among,
     refuse_no_rate,
 )
+from bridle.modules.earlier import refuse_later
 from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, penalties_by_name, plain
@@ -81,8 +82,9 @@ def attach(
     UsageError
         If a selector matches nothing, if the optimizer updates none of the selected parameters, or
         if a penalty does not support the mode, the metric, the optimizer or the weight; if a
-        parameter with a ``WeightDecay`` has another decay. The optimizer's step raises it if a
-        penalized parameter has been replaced.
+        parameter with a ``WeightDecay`` has another decay; if an earlier attachment gave one a
+        target sparsity or a constraint that this one would undo. The optimizer's step raises it if
+        a penalized parameter has been replaced.
 
     Warns
     -----
@@ -117,6 +119,7 @@ def attach(
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
+    refuse_later(optimizer, parameters, chosen, targets, mode)
     _refuse_double_decay(optimizer, parameters, chosen, decays)
     if mode == "coupled":
         _refuse_sparse_gradients(model, parameters)

@@ -23,7 +23,7 @@ class SparsityTarget:
     """A :class:`bridle.Sparsity` on parameters of a model, at every step of an optimizer.
 
     :func:`bridle.attach` makes it; it is in ``attachment.sparsity``. It has no state but the number
-    of steps: frozen zeros are the groups that are zero before a step.
+    of steps, and the groups that it chose last: these stay zero.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class SparsityTarget:
 
     @step.setter
     def step(self, value: int) -> None:
-        self._weights.step = value
+        self._weights.moved_to(value)
 
     @property
     def threshold(self) -> float:

@@ -26,6 +26,7 @@ from bridle.penalties import (
     check_application,
 )
 from bridle.penalties.members import penalties_of_members
+from bridle.penalties.protocol import takes_steps
 
 __all__ = ["train", "train_step"]
 
@@ -284,7 +285,9 @@ def _check_training(training: Dataset, held_out: Dataset, **counts: int) -> None
 
 
 def _default_metric(network: Network, penalties: Sequence[Penalty]) -> str:
-    fits = all(penalty.separable or penalty.constraint for penalty in penalties)
+    fits = all(
+        (penalty.separable and takes_steps(penalty)) or penalty.constraint for penalty in penalties
+    )
     if network.hidden_noise is not None and network.hidden_noise.shared:
         fits = False  # at first, dropped units have no second moments
     return "adaptive" if fits else "euclidean"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.penalties.decay import WeightDecay
-from bridle.penalties.grouped import Grouped
+from bridle.penalties.grouped import Grouped, SparseGroupLasso
 from bridle.penalties.protocol import Penalty, Strength, takes_steps
 from bridle.schedules import Schedule
 
@@ -110,6 +110,7 @@ class Annealed:
             )
         self.penalty = penalty
         self.schedule = schedule
+        self.of_ramp = False
 
     def __repr__(self) -> str:
         return f"Annealed({self.penalty}, {self.schedule})"
@@ -175,15 +176,23 @@ def inside(rule: Penalty | Annealed, change: Callable[[Penalty], Penalty]) -> Pe
     if not isinstance(rule, Annealed):
         return change(rule)
     changed = change(rule.penalty)
-    return rule if changed is rule.penalty else Annealed(changed, rule.schedule)
+    if changed is rule.penalty:
+        return rule
+    other = Annealed(changed, rule.schedule)
+    other.of_ramp = rule.of_ramp
+    return other
 
 
 def kind_of_penalty(penalty: Penalty | Annealed) -> Hashable:
     """Return the kind of a penalty, annealed or not; a later rule of one kind replaces it.
 
-    It is the class. Of a penalty of groups, it is also the class of what is grouped, and how.
+    It is the class. Of a penalty of groups, it is also the class of what is grouped, and how. The
+    penalty of a target sparsity's ramp has a kind of its own, and acts beside the others.
     """
     plain = penalty.penalty if isinstance(penalty, Annealed) else penalty
-    if not isinstance(plain, Grouped):
-        return type(plain)
-    return Grouped, type(plain.penalty), plain.groups
+    kind: Hashable = type(plain)
+    if isinstance(plain, Grouped):
+        kind = Grouped, type(plain.penalty), plain.groups
+    elif isinstance(plain, SparseGroupLasso):
+        kind = SparseGroupLasso, plain.groups
+    return (kind, "ramp") if isinstance(penalty, Annealed) and penalty.of_ramp else kind

@@ -38,7 +38,7 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
     ------
     UsageError
         If the mode or the metric is unknown, if the mode is "coupled" and a penalty is a
-        constraint, or if a penalty has no closed-form proximal step in the metric.
+        constraint, or if a penalty has no closed-form proximal step in the metric or is not convex.
 
     Examples
     --------
@@ -60,10 +60,14 @@ def check_application(penalties: Sequence[Penalty], mode: str, metric: str) -> N
         if mode == "coupled" and penalty.constraint:
             raise UsageError(f"{penalty} is a constraint and has no gradient; use mode='proximal'")
         if mode == "proximal" and metric == "adaptive" and not _metric_fits(penalty):
-            raise UsageError(
-                f"{penalty} has no closed-form proximal step in the adaptive metric; "
-                "use metric='euclidean'"
-            )
+            reason = "has no closed-form proximal step in the adaptive metric"
+            if penalty.separable:
+                reason = (
+                    "is not convex: in the adaptive metric, steps grow as gradients vanish, and "
+                    "its proximal step would set large weights to zero where the loss is at its "
+                    "minimum"
+                )
+            raise UsageError(f"{penalty} {reason}; use metric='euclidean'")
 
 
 def check_momentum(optimizer: torch.optim.Optimizer) -> None:
@@ -137,7 +141,7 @@ def apply_prox(
         Parameters of the optimizer to penalize.
     penalties : sequence of Penalty
         L1, L2 and elastic nets act together: one pass over the weight makes the exact proximal
-        step of their sum. The other penalties follow in the given order.
+        step of their sum. The other penalties follow in the given order, constraints last.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam, AdamW, RMSprop or Adagrad.
     times : sequence of float, optional
@@ -162,7 +166,7 @@ def apply_prox(
     refuse_annealed(penalties)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
-    others = [penalty for penalty in penalties if penalty.elastic is None]
+    others = _constraints_last(penalties)
     weights = list(weights)
     for weight, factor in zip(weights, times or [1.0] * len(weights), strict=True):
         if id(weight) not in groups:
@@ -204,9 +208,8 @@ def _schedule_free_step(
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
     if elastic is not None:
         _elastic_step(moved, *elastic, rate=rate)
-    for penalty in penalties:
-        if penalty.elastic is None:
-            moved.copy_(penalty.prox(moved, rate))
+    for penalty in _constraints_last(penalties):
+        moved.copy_(penalty.prox(moved, rate))
     follow_iterate(weight, z, moved - z, group)
 
 
@@ -217,6 +220,12 @@ def follow_iterate(weight: Tensor, z: Tensor, moved: Tensor, group: dict[str, An
     share = last / float(group["weight_sum"]) if group["weight_sum"] else 0.0
     beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
     weight.add_(moved, alpha=1 - beta + beta * share)
+
+
+def _constraints_last(penalties: Sequence[Penalty]) -> list[Penalty]:
+    """Return the penalties whose steps follow that of L1 and L2; constraints hold at the end."""
+    others = [penalty for penalty in penalties if penalty.elastic is None]
+    return sorted(others, key=lambda penalty: penalty.constraint)
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
@@ -289,4 +298,6 @@ def _step(
     """Return the size of the last step: one number, or one for each weight."""
     if second_moment is None:
         return rate
-    return rate / ((second_moment * correction).sqrt() + eps)
+    # in single precision at least: in half precision, eps is 0
+    moment = second_moment.to(torch.promote_types(second_moment.dtype, torch.float32))
+    return rate / ((moment * correction).sqrt() + eps)

@@ -14,7 +14,7 @@ from bridle.ops.formatting import format_value
 from bridle.penalties.constraints import NonNegative, WithinBound
 from bridle.penalties.groupings import Grouping, as_grouping
 from bridle.penalties.l1_l2 import L1
-from bridle.penalties.protocol import Penalty, Strength, check_strength
+from bridle.penalties.protocol import Penalty, Strength, check_strength, takes_steps
 from bridle.penalties.secular import prox_of_norm
 
 __all__ = ["GroupLasso", "Grouped", "MaxNorm", "SparseGroupLasso"]
@@ -69,7 +69,7 @@ class Grouped:
         self.separable = single
         self.constraint = penalty.constraint
         self.elastic = penalty.elastic if single else None
-        self.steps_per_weight = single or isinstance(penalty, L1)
+        self.steps_per_weight = takes_steps(penalty) if single else isinstance(penalty, L1)
 
     def __repr__(self) -> str:
         return f"Grouped({self.penalty!r}, {self.groups.shown})"

@@ -26,6 +26,7 @@ class _OfMagnitudes(ABC):
     separable = True
     constraint = False
     elastic = None
+    steps_per_weight = False  # where Adam's steps are long, zero would be the global minimum
     strength: Strength
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -10,7 +11,15 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 
-__all__ = ["Penalty", "Strength", "check_strength", "per_member", "takes_steps", "total"]
+__all__ = [
+    "Penalty",
+    "Strength",
+    "check_strength",
+    "is_number",
+    "per_member",
+    "takes_steps",
+    "total",
+]
 
 Strength = float | Tensor
 """λ: one number, or a tensor ``[members]`` for a population's weights ``[members, ...]``."""
@@ -45,11 +54,17 @@ class Penalty(Protocol):
 
 
 def takes_steps(penalty: Penalty) -> bool:
-    """Whether a penalty's ``prox`` accepts a step size for each weight.
+    """Whether a penalty acts with the step sizes that Adam has for each weight.
 
-    Sums over single weights do, and penalties of groups that say so (``steps_per_weight``).
+    A penalty says it by ``steps_per_weight``: penalties of groups with such a step, and not those
+    that are not convex. Without it, sums over single weights do.
     """
-    return penalty.separable or bool(getattr(penalty, "steps_per_weight", False))
+    return bool(getattr(penalty, "steps_per_weight", penalty.separable))
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a real number, of Python or of NumPy."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_strength(name: str, value: Strength, *, positive: bool = False) -> Strength:

@@ -55,7 +55,9 @@ def prox_of_norm(groups: Grouping, weight: Tensor, strength: Strength, step: Ten
     at_zero = torch.where(moved, (view / limit).square(), 0.0)
     alive = total(at_zero) > 1
     norms = torch.linalg.vector_norm(view, dim=axes, keepdim=True)
-    length = (norms - limit.amax(axes, keepdim=True)).clamp(min=0)
+    # each weight alone gives a bound from below, from which no term of the sum exceeds 1
+    alone = (view.abs() - limit).amax(axes, keepdim=True)
+    length = torch.maximum(norms - limit.amax(axes, keepdim=True), alone).clamp(min=0)
     rounding = 4 * torch.finfo(wide).eps
     for _ in range(_STEPS):
         parts = torch.where(moved, view / (length + limit), 0.0).square()

@@ -14,7 +14,10 @@ __all__ = ["SparseWeights"]
 
 
 class SparseWeights:
-    """Weights with a target sparsity. It has no state but the number of steps.
+    """Weights with a target sparsity.
+
+    It has no state but the number of steps and the groups of the last choice. Without these, as
+    after a checkpoint, they are found again among the groups that are zero.
 
     Attributes
     ----------
@@ -39,7 +42,8 @@ class SparseWeights:
         self.groupings = list(groupings)
         self.step = 0
         self.threshold = 0.0
-        self._zeros: list[Tensor] | None = None
+        self._chosen: list[Tensor] | None = None
+        self._held: list[Tensor] | None = None
 
     @property
     def reached(self) -> float:
@@ -54,17 +58,38 @@ class SparseWeights:
 
     def before_step(self) -> None:
         """Remember the groups that must stay zero in the next step."""
-        steps = self.step + 1
-        stay = steps > self.rule.begin and not self.rule.chooses(steps)
-        self._zeros = self.zero_groups() if stay else None
+        last = self.rule.last_choice(self.step)
+        if last is None or self.rule.chooses(self.step + 1):
+            self._held = None
+            return
+        zeros = self.zero_groups()
+        if self._chosen is None:
+            self._chosen = self._found_again(zeros, last)
+        pairs = zip(zeros, self._chosen, strict=True)
+        self._held = [zero & chosen.to(zero.device) for zero, chosen in pairs]
 
     @torch.no_grad()
     def after_step(self) -> None:
         """Set the groups that are due to zero, or keep those that were."""
         self.step += 1
         if self.rule.chooses(self.step):
-            self.threshold = self.rule.apply(self.weights, self.groupings, self.step)
-        elif self._zeros is not None:
-            for w, groups, zero in zip(self.weights, self.groupings, self._zeros, strict=True):
+            found = self.rule.apply(self.weights, self.groupings, self.step)
+            self._chosen = [chosen for chosen, _ in found]
+            self.threshold = max(threshold for _, threshold in found)
+        elif self._held is not None:
+            for w, groups, zero in zip(self.weights, self.groupings, self._held, strict=True):
                 w.masked_fill_(groups.times(torch.ones_like(w), zero) > 0, 0.0)
-        self._zeros = None
+        self._held = None
+
+    def moved_to(self, step: int) -> None:
+        """Go on from another number of steps, as a checkpoint has it."""
+        self.step, self._chosen = step, None
+
+    def _found_again(self, zeros: list[Tensor], last: int) -> list[Tensor]:
+        """Return the groups of the last choice: all zeros, or of too many the ones due."""
+        sizes = [groups.size(w) for w, groups in zip(self.weights, self.groupings, strict=True)]
+        counts = [int(zero.sum()) * size for zero, size in zip(zeros, sizes, strict=True)]
+        total = sum(w.numel() for w in self.weights)
+        if sum(counts) <= self.rule.due(last) * total + max(sizes):
+            return zeros
+        return [due for due, _ in self.rule.thresholds(self.weights, self.groupings, last)]

@@ -13,7 +13,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.penalties.annealing import Annealed
 from bridle.penalties.groupings import Grouping, as_grouping
-from bridle.penalties.protocol import Penalty
+from bridle.penalties.protocol import Penalty, is_number
 from bridle.schedules import CubicSchedule, StepSchedule
 
 __all__ = ["Sparsity"]
@@ -52,7 +52,7 @@ class Sparsity:
         Groups are chosen anew every so many steps; in between, zeros stay.
     global_ : bool
         Whether the share is of all selected weights together, or of each tensor. In both cases
-        the largest group of each tensor stays, unless the tensor is one group.
+        the largest group of each tensor stays; of groups that are whole tensors, the largest one.
     freeze : bool
         Whether zeros stay after the ramp. With False, the groups are chosen anew to the end.
     penalty : Penalty, optional
@@ -92,8 +92,10 @@ class Sparsity:
         penalty: Penalty | None = None,
         shrink: bool = False,
     ) -> None:
-        if not 0 <= target < 1:
-            raise UsageError(f"target is {target}; it must be a share of zeros, from 0 to below 1")
+        if not is_number(target) or not 0 <= target < 1:
+            raise UsageError(
+                f"target is {target!r}; it must be a share of zeros: 0 or more, below 1"
+            )
         for name, value, least in (("ramp", ramp, 1), ("begin", begin, 0), ("every", every, 1)):
             if type(value) is not int or value < least:
                 raise UsageError(f"{name} is {value!r}; give a number of steps, {least} or more")
@@ -143,11 +145,18 @@ class Sparsity:
             return False
         return steps == self.end or (steps - self.begin) % self.every == 0
 
+    def last_choice(self, steps: int) -> int | None:
+        """Return after which of so many steps the groups were last chosen, or None."""
+        last = min(steps, self.end) if self.freeze else steps
+        return next((at for at in range(last, self.begin, -1) if self.chooses(at)), None)
+
     def rule(self) -> Annealed | None:
         """Return the penalty of the ramp as a rule that ends with it, or None."""
         if self.penalty is None:
             return None
-        return Annealed(self.penalty, StepSchedule({0: 1.0, self.end: 0.0}))
+        rule = Annealed(self.penalty, StepSchedule({0: 1.0, self.end: 0.0}))
+        rule.of_ramp = True  # acts beside other penalties of its class
+        return rule
 
     def check_reachable(self, weights: Sequence[Tensor], groupings: Sequence[Grouping]) -> None:
         """Raise a UsageError if the target is out of reach, as one group of each tensor stays.
@@ -155,14 +164,25 @@ class Sparsity:
         Raises
         ------
         UsageError
-            If the largest possible share is more than one group below the target.
+            If the largest possible share is more than one group below the target, or if there is
+            only one group.
         """
+        if not self.target:
+            return
         pairs = list(zip(weights, groupings, strict=True))
         for part in [pairs] if self.global_ else [[pair] for pair in pairs]:
             sizes = [groups.size(w) for w, groups in part]
             total = sum(w.numel() for w, _ in part)
-            kept = sum(size for size, (w, _) in zip(sizes, part, strict=True) if size < w.numel())
-            most = 1 - kept / total
+            kept = [
+                size for size, (_, groups) in zip(sizes, part, strict=True) if not _is_whole(groups)
+            ] or [min(sizes)]
+            most = 1 - sum(kept) / total
+            if most <= 0:
+                raise UsageError(
+                    f"{self} would choose among single groups, and one group stays: with "
+                    "global_=False or one weight, choose groups that are smaller than the weight, "
+                    "or leave out weights of one unit"
+                )
             if self.target > most + max(sizes) / total:
                 raise UsageError(
                     f"the target of {self} is out of reach: one group of each weight stays, so at "
@@ -198,12 +218,14 @@ class Sparsity:
         ]
         share = self.due(steps)
         if self.global_:
-            return _smallest(scores, sizes, share)
+            return _smallest(scores, sizes, share, [not _is_whole(each) for each in groupings])
         pairs = zip(scores, sizes, strict=True)
-        return [_smallest([score], [size], share)[0] for score, size in pairs]
+        return [_smallest([score], [size], share, [True])[0] for score, size in pairs]
 
-    def apply(self, weights: Sequence[Tensor], groupings: Sequence[Grouping], steps: int) -> float:
-        """Set the groups that are due to zero, in place; return the largest threshold."""
+    def apply(
+        self, weights: Sequence[Tensor], groupings: Sequence[Grouping], steps: int
+    ) -> list[tuple[Tensor, float]]:
+        """Set the groups that are due to zero, in place; return them as :meth:`thresholds` does."""
         found = self.thresholds(weights, groupings, steps)
         soft = self.shrink and steps <= self.end
         for w, groups, (due, threshold) in zip(weights, groupings, found, strict=True):
@@ -216,22 +238,29 @@ class Sparsity:
             zeroed = groups.times(w, torch.where(due, 0.0, factors))
             # a NaN or an infinity times zero is no zero
             w.copy_(torch.where(groups.times(torch.ones_like(w), due) > 0, 0.0, zeroed))
-        return max(threshold for _, threshold in found)
+        return found
+
+
+def _is_whole(groups: Grouping) -> bool:
+    return groups == Grouping.whole()
 
 
 def _smallest(
-    scores: Sequence[Tensor], sizes: Sequence[int], share: float
+    scores: Sequence[Tensor], sizes: Sequence[int], share: float, one_stays: Sequence[bool]
 ) -> list[tuple[Tensor, float]]:
     """Return the smallest scores that make up a share of the weights, to the nearest group.
 
-    The largest group of each tensor stays: a layer of zeros lets nothing through.
+    The largest group of each tensor stays, where ``one_stays``: a layer of zeros lets nothing
+    through. If that is so for no tensor, the largest of all stays.
     """
     device = scores[0].device
     flat = torch.cat([score.flatten().to(device) for score in scores])
     counts = [score.numel() for score in scores]
     begin = 0
-    for score, count in zip(scores, counts, strict=True):
-        if count > 1:
+    if not any(one_stays):
+        flat[flat.argmax()] = torch.inf
+    for score, count, stays in zip(scores, counts, one_stays, strict=True):
+        if stays:
             flat[begin + int(score.argmax())] = torch.inf
         begin += count
     due = _lowest(flat, counts, sizes, share)

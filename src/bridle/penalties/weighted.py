@@ -90,7 +90,7 @@ class WeightedL1:
         return f"WeightedL1({self.strength}, weights {list(self.weights.shape)}: {low:g}–{high:g})"
 
     def _limits(self, weight: Tensor) -> Tensor:
-        """Return λ c, in the weight's dtype."""
+        """Return λ c, in single precision at least: in half precision, c may be infinite."""
         try:
             fits = torch.broadcast_shapes(self.weights.shape, weight.shape) == weight.shape
         except RuntimeError:
@@ -100,16 +100,19 @@ class WeightedL1:
                 f"the weights of WeightedL1 have the shape {list(self.weights.shape)}, and the "
                 f"penalized tensor {list(weight.shape)}; give one penalty for each tensor"
             )
-        return self.strength * self.weights.to(weight)
+        wide = torch.promote_types(weight.dtype, torch.float32)
+        return self.strength * self.weights.to(weight.device, wide)
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ c |w|``, a scalar."""
-        return (self._limits(weight) * weight.abs()).sum()
+        return (self._limits(weight) * weight.abs()).sum().to(weight.dtype)
 
     def gradient(self, weight: Tensor) -> Tensor:
         """Return ``λ c sign(w)``, with 0 at 0."""
-        return self._limits(weight) * weight.sign()
+        return (self._limits(weight) * weight.sign()).to(weight.dtype)
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the soft threshold of ``w`` at ``step λ c``."""
-        return soft_threshold(weight, step * self._limits(weight))
+        limits = self._limits(weight)
+        moved = soft_threshold(weight.to(limits.dtype), step * limits)
+        return moved.to(weight.dtype)

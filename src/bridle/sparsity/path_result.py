@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from bridle.errors import UsageError
+from bridle.penalties.protocol import is_number
 
 __all__ = ["LambdaPath"]
 
@@ -70,8 +71,10 @@ class LambdaPath:
         Raises
         ------
         UsageError
-            If no entry has so many.
+            If no entry has so many, or if ``target`` is no share.
         """
+        if not is_number(target) or not 0 <= target <= 1:
+            raise UsageError(f"target is {target!r}; it must be a share of zeros, from 0 to 1")
         shares = self.sparsity
         enough = [at for at, share in enumerate(shares) if share >= target]
         if not enough:
