@@ -107,6 +107,14 @@ def test_no_advice_contradicts_weaker_regularizers(rng):
     assert "regularize more" not in text
 
 
+def test_a_fitted_temperature_is_not_advised_again(rng):
+    parts = {name: binary(rng, 1000, sharpness=3.0) for name in ("training", "held out")}
+    for at, words in ((1.0, "calibrate them on held-out rows"), (0.94, "0.94, fitted on held-out")):
+        found = assemble(Measurements("it", "classification", parts, temperature=at))
+        assert words in " | ".join(found.advice)
+        assert ("calibrate them" in " | ".join(found.advice)) == (at == 1.0)
+
+
 @pytest.mark.parametrize(("right", "rows"), [(4, 4), (1, 1), (43, 44)])
 def test_no_number_of_needed_rows_is_invented(right, rows):
     found = _diagnosed((1000, 1000), (right, rows))

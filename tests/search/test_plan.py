@@ -1,5 +1,6 @@
 """The plan of a search: budget, memory and devices."""
 
+import re
 import time
 
 import pytest
@@ -8,11 +9,12 @@ from search_cases import SMALL, a_table, make_data
 
 import bridle
 from bridle.errors import UsageError
-from bridle.search import PLAIN
+from bridle.search import PLAIN, plan as planning
 from bridle.search.budget import memory_for, memory_in_bytes, seconds_of
 from bridle.search.data import check_device
 from bridle.search.plan import plan_search
 from bridle.search.reserve import evidence_seconds, measured_load
+from bridle.search.step_timing import Costs
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("2m", 120), ("1.5h", 5400), (7, 7)])
@@ -55,6 +57,22 @@ def test_a_budget_too_short_says_how_long_it_takes():
     message = r"the smallest search takes .* on this machine: give \d+ s more"
     with pytest.raises(UsageError, match=message):
         plan(make_data(), configurations=None, seconds=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.94, 0.8])
+def test_the_time_that_is_advised_is_enough(monkeypatch, share):
+    """Also if a share of it is reserved, and gradient boosting then takes a tenth."""
+    monkeypatch.setattr(planning, "measure_costs", lambda *_, **__: Costs(0.0, 0.02, 0.1))
+    given = {"configurations": None, "epochs": 5, "memory": 1e9, "seed": 0, "workers": 1}
+    given |= {"scoring": "accuracy", "test_rows": 500, "share": share}
+    shapes = [PLAIN.with_shape(SMALL, 0)]
+    budget, imports = 12.0, 5.0
+    left = budget * share - imports
+    with pytest.raises(UsageError) as caught:
+        plan_search(make_data(), shapes, seconds=left, budget=budget, **given)
+    budget += int(re.search(r"give (\d+) s more", str(caught.value))[1])
+    left = budget * share - imports - budget / 10
+    assert plan_search(make_data(), shapes, seconds=left, budget=budget, **given)[0]
 
 
 def test_time_is_kept_for_the_rows_that_the_answer_predicts():

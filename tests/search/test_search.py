@@ -1,15 +1,18 @@
 """`bridle.search` from the table to the result."""
 
+import io
 import json
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from rich.console import Console
 from search_cases import FAST, a_table
 from sklearn import metrics
 
 import bridle
+from bridle.cli.printing import show_search
 from bridle.errors import DataError, UsageError
 from bridle.search import Space
 from bridle.search.importance import importance_and_response
@@ -169,6 +172,16 @@ def test_a_refit_learns_every_row(tmp_path):
     ):
         assert torch.equal(a, b)
     assert found.scores["chosen"] > 0.7
+    assert found.optimism is found.to_dict()["optimism"] is None
+    assert "folds, held out" in str(found)
+    assert "above held out" not in str(found)
+    file = io.StringIO()
+    show_search(found, Console(file=file, width=120))
+    assert "the networks of the folds on held-out rows: accuracy" in file.getvalue()
+    assert "errors on the test set above" not in file.getvalue()
+    rows = len(found.observed.y)
+    assert f"held-out accuracy ({rows} rows)" in file.getvalue()
+    assert f"training accuracy ({rows} rows)" in file.getvalue()
     bridle.save_model(found.model, tmp_path / "m.bridle")
     saved = bridle.load(tmp_path / "m.bridle")
     assert saved.predict(a_table()).equals(found.model.predict(a_table()))

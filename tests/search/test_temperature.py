@@ -13,7 +13,7 @@ from sklearn import metrics
 import bridle
 from bridle.models.stored import load_predictor
 from bridle.search.metrics import metrics_of
-from bridle.search.temperature import fit_temperature
+from bridle.search.temperature import Temperature, fit_temperature, temperature_text
 from bridle.statistics.temperature import tempered
 
 
@@ -62,6 +62,12 @@ def test_the_temperature_is_that_of_the_averaged_probabilities():
     assert found.value == pytest.approx(best, rel=0.01)
     assert found.loss_before == pytest.approx(metrics.log_loss(y, shares))
     assert found.loss_after == pytest.approx(losses[best], abs=1e-5)
+
+
+def test_the_text_shows_a_small_gain():
+    told = temperature_text(Temperature(0.943, 0.50842, 0.50791))
+    assert told.endswith("from 0.5084 to 0.5079")
+    assert temperature_text(Temperature(0.9, 0.5, 0.4)).endswith("from 0.5 to 0.4")
 
 
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 20.0])

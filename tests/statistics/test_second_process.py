@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -57,3 +58,14 @@ child.join()
 print(begin_call("os:getpid")() == os.getpid(), begin_call("math:hypot", 3, 4)())
 """
     assert _run(code) == (["True", "5.0"], "")
+
+
+@needs_two_cores
+def test_it_ends_with_a_killed_first_process_in_the_middle_of_its_work():
+    code = """
+begin_call("time:sleep", 60)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    began = time.monotonic()
+    assert _run(code) == ([], "")  # reads the output until no process holds it open
+    assert time.monotonic() - began < 40

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from bridle.cli import reading as r
 from bridle.cli.checking import Checking
+from bridle.cli.console import ResultConsole
 from bridle.cli.importing import quick_imports
 from bridle.cli.options import (
     AsJson,
@@ -129,7 +129,7 @@ def diagnose(
         if as_json:
             print(json.dumps(found.to_dict(), ensure_ascii=False))  # noqa: T201
         else:
-            show_diagnosis(found, Console())
+            show_diagnosis(found, ResultConsole())
         outputs.tell("result", "the result was printed")
         told = [*read.notes, *(f"{training}: {note}" for note in (known.notes if known else ()))]
         r.tell(read.line, told, quiet=quiet or as_json)

@@ -1,4 +1,4 @@
-"""``bridle fit``: a search if no strength or training option is given, else two networks."""
+"""``bridle fit``: a search if no strength or training option is given, else a few networks."""
 
 from __future__ import annotations
 

@@ -93,7 +93,9 @@ def _show_networks(
 def show_search(result: SearchResult, console: Console) -> None:
     """Print the plain network and the best of a search as a table, and the verdict."""
     networks = (result.plain, result.chosen)
-    rows = _scores(networks, {"test": result.rows["test"]}, result.groups)
+    seen = result.observed
+    counts = {"training": len(seen.y_seen), "held out": len(seen.y), "test": result.rows["test"]}
+    rows = _scores(networks, counts, result.groups)
     rows += [
         ("epochs trained", [str(each.epochs) for each in networks]),
         ("epoch of the final weights", [str(each.best_epoch) for each in networks]),
@@ -101,16 +103,18 @@ def show_search(result: SearchResult, console: Console) -> None:
     title = f"{result.model.target_name} ({result.model.task})"
     _show_networks(title, ("plain", "best of the search"), rows, console)
     used = _used(result)
+    held_out = "the networks of the folds" if result.answer == "refit" else "the model"
     lines = [
         f"best configuration: {used}",
         f"{result.scoring} (used for selection): "
         f"{result.validation_score:.4g} in cross-validation (the best of {result.considered}), "
         f"{result.test_score.value:.4g} on the test set "
         f"(95 % interval {result.test_score.low:.4g} to {result.test_score.high:.4g})",
-        f"the model on held-out rows: {metrics_text(result.metrics['held out'])}",
+        f"{held_out} on held-out rows: {metrics_text(result.metrics['held out'])}",
         f"the model on the test set: {metrics_text(result.metrics['test'])}",
-        f"errors on the test set above those on held-out rows: {excess_text(result.optimism)}",
     ]
+    if (excess := result.optimism) is not None:
+        lines.append(f"errors on the test set above those on held-out rows: {excess_text(excess)}")
     if result.temperature is not None:
         lines.append(f"temperature {temperature_text(result.temperature)}")
     if result.importance:

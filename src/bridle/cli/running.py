@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from bridle.cli.checking import Checking
+from bridle.cli.console import ResultConsole
 from bridle.cli.importing import quick_imports
 from bridle.cli.outputs import Outputs
 from bridle.cli.process import process_began
@@ -89,10 +90,10 @@ def _print(
             listed = {} if checks is None else {"checks": checks.to_list()}
             print(json.dumps(result.to_dict() | listed, ensure_ascii=False))  # noqa: T201
         else:
-            show(result, Console())
+            show(result, ResultConsole())
             checks = checking.of_result(result)
             if checks is not None:
-                show_checks(checks, Console())
+                show_checks(checks, ResultConsole())
         outputs.tell("result", "the result was printed")
         if out is not None:  # after printing, so that a failed write loses nothing
             save_model(result.model, out)

@@ -267,11 +267,9 @@ def _besides(found: Diagnosis) -> list[str]:
             more = (
                 "" if found.verdict == "underfits" else "regularize more, use label smoothing, or "
             )
-            lines.append(
-                f"its probabilities are overconfident: {more}calibrate them on held-out rows"
-            )
+            lines.append(f"its probabilities are overconfident: {more}{_to_calibrate(found)}")
         elif fit.overconfidence.high < 0:
-            lines.append("its probabilities are underconfident: calibrate them on held-out rows")
+            lines.append(f"its probabilities are underconfident: {_to_calibrate(found)}")
     masks = found.subnetworks
     if masks is not None and masks.differs and masks.averages_better:
         lines.append(
@@ -285,3 +283,13 @@ def _besides(found: Diagnosis) -> list[str]:
         units = "dead unit" if dead == 1 else f"{dead} dead units"
         lines.append(f"remove the {units}{of} with bridle.compact; predictions stay the same")
     return lines
+
+
+def _to_calibrate(found: Diagnosis) -> str:
+    if found.temperature == 1.0:
+        return "calibrate them on held-out rows"
+    return (
+        f"the temperature {found.temperature:.3g}, fitted on held-out rows, is already applied, so "
+        "that what remains needs new rows, or a method of more parameters such as isotonic "
+        "regression"
+    )

@@ -48,6 +48,8 @@ class Measurements:
         Predictions by part: "training", "held out", "test".
     recorded : dict of str to Part
         Scores of parts that are recorded without predictions.
+    temperature : float
+        The temperature of the averaged probabilities; 1 if none was fitted.
     selected : bool
         Whether held-out rows were used for a selection (of an epoch or a configuration), so that
         only the test set is unbiased.
@@ -78,6 +80,7 @@ class Measurements:
     task: str
     predicted: Mapping[str, Predictions]
     recorded: Mapping[str, Part] = field(default_factory=dict)
+    temperature: float = 1.0
     selected: bool = False
     contaminated: bool = False
     fold: Array | None = None
@@ -137,6 +140,7 @@ def assemble(measured: Measurements) -> Diagnosis:
         confusion=None if new is None or at is None else confusion_of(at, new),
         roc_curves=() if new is None or at is None else roc_curves_of(at, new),
         residuals=None if new is None or at is None else residuals_of(at, new),
+        temperature=measured.temperature,
         shuffled_labels=measured.shuffled_labels,
         layers=measured.layers,
         subnetworks=measured.subnetworks,

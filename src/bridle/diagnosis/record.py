@@ -44,6 +44,8 @@ class Diagnosis(HasCard):
     curves : Curves, optional
     calibration : Calibration, optional
         For classifiers with probabilities.
+    temperature : float
+        The temperature that was fitted on held-out rows and is part of the model; 1 if none is.
     confusion : Confusion, optional
         For classifiers: how often each class is predicted as each other.
     roc_curves : tuple of RocCurve
@@ -96,6 +98,7 @@ class Diagnosis(HasCard):
     confusion: Confusion | None = None
     roc_curves: tuple[RocCurve, ...] = ()
     residuals: Residuals | None = None
+    temperature: float = 1.0
     shuffled_labels: ShuffledLabels | None = None
     layers: tuple[LayerState, ...] = ()
     subnetworks: Subnetworks | None = None

@@ -177,6 +177,8 @@ def _elastic(
 
     def read(numbers: Numbers, context: Context) -> Pair:
         l1, l2 = numbers
+        if setting.inverse:
+            l1 = 1 / _above_zero(l1, name, setting.argument)
         if setting.mixed == "share":
             if l2 > 1:
                 raise UsageError(f"{second} of {name!r} is {l2}; it must be between 0 and 1")
@@ -189,6 +191,9 @@ def _elastic(
         l1, l2 = pair[0] * over / times, pair[1] * over_2 / times_2
         if setting.mixed != "share":
             return l1, l2
+        if setting.inverse:
+            _finite_inverse(l1 + l2, name, setting.argument)
+            return 1 / (l1 + l2), l1 / (l1 + l2)
         # at strength 0 the ratio is undefined; 0.5 is scikit-learn's default
         return l1 + l2, l1 / (l1 + l2) if l1 + l2 else 0.5
 
@@ -207,24 +212,30 @@ def _inverse(
     constant, key = (1 + index) * float(setting.factor or 0), setting.argument
 
     def read(numbers: Numbers, context: Context) -> Pair:
-        if numbers[0] == 0:
-            raise UsageError(
-                f"{key} of {name!r} is {numbers[0]}, an infinite strength; it must be above 0"
-            )
         times, over = ratio(context, constant)
-        strength = times / (numbers[0] * over)
+        strength = times / (_above_zero(numbers[0], name, key) * over)
         return (0.0, strength) if index else (strength, 0.0)
 
     def write(pair: Pair, context: Context) -> Numbers:
-        if pair[index] == 0:
-            raise UsageError(
-                f"the strength is 0, so {key} = 1/0 is infinite in {name!r}; "
-                f"set {key}=float('inf') there"
-            )
+        _finite_inverse(pair[index], name, key)
         times, over = ratio(context, constant)
         return (times / (pair[index] * over),)
 
     return Convention(name, (key,), (setting.norm,), read, write, form, needs)
+
+
+def _above_zero(number: float, name: str, key: str) -> float:
+    if number == 0:
+        raise UsageError(f"{key} of {name!r} is {number}, an infinite strength; it must be above 0")
+    return number
+
+
+def _finite_inverse(strength: float, name: str, key: str) -> None:
+    if strength == 0:
+        raise UsageError(
+            f"the strength is 0, so {key} = 1/0 is infinite in {name!r}; "
+            f"set {key}=float('inf') there"
+        )
 
 
 def _decay(name: str, setting: DecaySetting) -> Convention:

@@ -10,7 +10,8 @@ from bridle.dialects.conventions import convention_of
 from bridle.dialects.convert import convert_between, has_l1
 from bridle.dialects.differences import differences, lost_between
 from bridle.dialects.dropout import convert_probability, lost_in_dropout
-from bridle.dialects.recipe import Recipe, candidates, read_recipe
+from bridle.dialects.momentum import momentum_note
+from bridle.dialects.recipe import CHOOSERS, Recipe, candidates, read_recipe
 from bridle.dialects.records import Framework, find
 from bridle.dialects.settings import (
     DecaySetting,
@@ -112,7 +113,8 @@ def translate(
     else:
         values, lost = _strength(read, name, setting, notes, rows, learning_rate, squared_error)
     notes += _untranslated(read)
-    line = _line(setting, values, _rate_of(read), name, notes)
+    notes += momentum_note(read.name, read.setting, read.given, name, setting, values)
+    line = _line(setting, values, _rate_of(read, setting, notes), name, notes)
     notes = [*lost, *differences(read.name, read.setting, name, setting), *notes]
     versions = {each.name: each.version for each in (read.framework, framework)}
     return Translation(line, read.name, name, values, tuple(dict.fromkeys(notes)), versions)
@@ -131,6 +133,8 @@ def _target(read: Recipe, to: str) -> tuple[Framework, str, Setting]:
         found = sorted(framework.settings, key=lambda each: _distance(read.setting, each))
         found = [each for each in found if _distance(read.setting, each)[0] < _NEVER]
     if not found:
+        if isinstance(read.setting, DecaySetting | PenaltySetting):
+            convention_of(read.name, read.setting)  # says why it cannot be converted at all
         known = ", ".join(each.name for each in framework.settings)
         raise UsageError(
             f"{framework.name!r} has nothing that can express {read.name!r}; it has: {known}"
@@ -156,8 +160,11 @@ def _kind_distance(a: Setting, b: Setting) -> int:
         return _NEVER
     wider = len(other - parts)
     if isinstance(a, DecaySetting) and isinstance(b, DecaySetting):
-        family = 0 if a.family == b.family else 1 if b.family == "any" else 3
-        return family + 2 * (a.coupling != b.coupling) + 2 * (a.times_lr != b.times_lr)
+        alike = a.family == b.family != "other"  # which is no kind
+        family = 0 if alike else 1 if b.family == "any" else 3
+        # a coupled decay is in the gradient, which the learning rate always multiplies
+        rates = [each.coupling == "coupled" or each.times_lr for each in (a, b)]
+        return family + 2 * (a.coupling != b.coupling) + 2 * (rates[0] != rates[1])
     if isinstance(a, PenaltySetting) and isinstance(b, PenaltySetting):
         return wider + (a.divided_by != b.divided_by) + (bool(a.inverse) != bool(b.inverse))
     if isinstance(b, DecaySetting):  # of a penalty: plain SGD adds the same to the gradient
@@ -201,8 +208,18 @@ def _learning_rate(read: Recipe, notes: list[str]) -> float | None:
     return float(value)
 
 
-def _rate_of(read: Recipe) -> object:
-    return read.given.get(getattr(read.setting, "lr_argument", None) or "")
+def _rate_of(read: Recipe, target: Setting, notes: list[str]) -> object:
+    """Return the recipe's rate, or its default where the target's is another."""
+    given = read.given.get(getattr(read.setting, "lr_argument", None) or "")
+    argument = getattr(target, "lr_argument", None)
+    if given is not None or argument is None or not isinstance(read.setting, DecaySetting):
+        return given
+    own: list[str] = []
+    rate = _learning_rate(read, own)
+    if rate is None or rate == target.signature.defaults.get(argument):
+        return None
+    notes += own
+    return rate
 
 
 Converted = tuple[dict[str, float], list[str]]
@@ -262,7 +279,11 @@ def _strength(
 
 def _untranslated(read: Recipe) -> list[str]:
     setting = read.setting
-    known = {setting.argument, *(name for each in setting.variants for name in each["when"])}
+    known = {
+        setting.argument,
+        *CHOOSERS,
+        *(name for each in setting.variants for name in each["when"]),
+    }
     known |= {
         getattr(setting, key, None)
         for key in ("second_argument", "lr_argument", "opposite_argument")
@@ -292,6 +313,8 @@ def _line(
     for place, argument in enumerate(signature.arguments):
         if argument in given:
             parts.append(f"{argument}={given[argument]!r}")
+        elif argument in CHOOSERS:
+            parts.append(f"{argument}={signature.defaults[argument]!r}")
         elif argument not in signature.defaults:
             positional = place < signature.positional and len(parts) == place
             parts.append(argument if positional else f"{argument}={argument}")

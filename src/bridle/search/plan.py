@@ -13,7 +13,7 @@ from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
 from bridle.search.job import Job
-from bridle.search.reserve import evidence_seconds, measured_load
+from bridle.search.reserve import MOST_SHARE, evidence_seconds, measured_load
 from bridle.search.step_timing import Costs, measure_costs
 
 __all__ = ["ENSEMBLE_SIZE", "ETA", "REFITS", "Plan", "batch_size_for", "plan_search"]
@@ -101,6 +101,8 @@ def plan_search(
     test_rows: int = 0,
     refits: int = 0,
     clocked: bool = True,
+    budget: float = 0.0,
+    share: float = 1.0,
 ) -> tuple[Plan, float]:
     """Plan a search for a number of seconds or for a number of configurations.
 
@@ -126,6 +128,8 @@ def plan_search(
         How many configurations are trained again on all rows after the last rung.
     clocked : bool
         Whether jobs are created one by one, so that the first rung can end when its time is up.
+    budget, share : float
+        The whole budget, and the share of it that is not reserved; for the advice if it is short.
 
     Returns
     -------
@@ -169,7 +173,8 @@ def plan_search(
         )
         measuring = time.perf_counter() - began
         available = max(0.0, (seconds or 0.0) - measuring - final_seconds) * workers
-        _check_time(model, available, seconds or 0.0, measuring + final_seconds, workers)
+        needed = model.seconds(MIN_TRIALS, RUNGS * ETA**2) / workers + measuring + final_seconds
+        _check_time(needed, seconds or 0.0, budget, share)
         # if time is short, training is shortened before the last rung has fewer than three trials
         affordable = model.most_steps(available, ENOUGH_TRIALS)
         longest = min(longest, max(MIN_STEPS, affordable), model.most_steps(available, MIN_TRIALS))
@@ -261,15 +266,20 @@ class _TimeModel:
         return (seconds - steps * self.job) / (steps * self.step + self.evaluations)
 
 
-def _check_time(
-    model: _TimeModel, available: float, seconds: float, other_seconds: float, workers: int
-) -> None:
-    """Raise a UsageError if the smallest search takes longer than the available time."""
-    least = model.seconds(MIN_TRIALS, RUNGS * ETA**2)
-    if available < least:
-        needed = least / workers + other_seconds
+BOOSTING_SHARE = 0.1
+"""The share of the budget that gradient boosting may take, if it takes no more."""
+
+
+def _check_time(needed: float, seconds: float, budget: float, share: float) -> None:
+    """Raise a UsageError if the smallest search takes longer than there are seconds.
+
+    More budget is not all left for training: a share is reserved, gradient boosting may fit into
+    it, and the evidence takes more.
+    """
+    if max(0.0, seconds) < needed:
+        short = 1.2 * (needed / (1 - MOST_SHARE) - seconds) + BOOSTING_SHARE * budget
         raise UsageError(
             f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, but "
             f"the smallest search takes {needed:.2g} s on this machine: "
-            f"give {math.ceil(1.2 * (needed - seconds) + 1)} s more, or smaller layers"
+            f"give {math.ceil(short / (share - BOOSTING_SHARE) + 1)} s more, or smaller layers"
         )

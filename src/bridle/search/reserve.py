@@ -12,12 +12,12 @@ from bridle.search.comparison import RESAMPLES
 from bridle.search.importance import MIN_TRIALS
 from bridle.search.scoring import scores_of
 
-__all__ = ["evidence_seconds", "measured_load"]
+__all__ = ["MOST_SHARE", "evidence_seconds", "measured_load"]
 
 _FIXED, _FOREST, _TRIAL = 0.4, 0.8, 0.002
 """Seconds of one core: to print and exit, for the importance of strengths, and for each trial."""
 _MOST_LOAD = 10.0
-_MOST_SHARE = 0.15
+MOST_SHARE = 0.15
 
 
 def evidence_seconds(
@@ -46,7 +46,7 @@ def evidence_seconds(
         began = time.perf_counter()
         scores_of(torch.zeros(3, test_rows, outputs), y, scoring)
         found += RESAMPLES * (time.perf_counter() - began)
-    return min(found, _MOST_SHARE * seconds)
+    return min(found, MOST_SHARE * max(0.0, seconds))
 
 
 @contextmanager

@@ -96,7 +96,8 @@ class SearchResult(HasCard):
         Paired comparisons of the model on the test set: with "plain", and with "boosting",
         scikit-learn's default gradient boosting, if that was fitted.
     metrics : dict of str to dict of str to float
-        All scores: of the model on the "held out" rows (by the networks that held them out) and on
+        All scores: of the model on the "held out" rows (by the networks that held them out, which
+        are no part of a refitted model) and on
         the "test" set, and of "plain" and "boosting" on the test set. For classification they are
         accuracy, balanced_accuracy, roc_auc, log_loss and brier; for regression rmse, in the
         target's units, and r2.
@@ -187,11 +188,14 @@ class SearchResult(HasCard):
         )
 
     @property
-    def optimism(self) -> dict[str, float]:
+    def optimism(self) -> dict[str, float] | None:
         """How much higher each error of the model is on the test set than on the held-out rows.
 
-        As a share of the held-out error; the error of a score is 1 minus the score.
+        As a share of the held-out error; the error of a score is 1 minus the score. None for a
+        refit, which was trained on the held-out rows too: other networks were scored on them.
         """
+        if self.answer == "refit":
+            return None
         return excess_errors(self.metrics["held out"], self.metrics["test"])
 
     @property
@@ -236,11 +240,15 @@ class SearchResult(HasCard):
             ("plain", fitted_text(self.plain)),
             ("chosen", fitted_text(self.chosen)),
             (self.scoring, f"{score}, {test}"),
-            ("held out", metrics_text(self.metrics["held out"])),
+            (
+                "folds, held out" if self.answer == "refit" else "held out",
+                metrics_text(self.metrics["held out"]),
+            ),
             ("test", metrics_text(self.metrics["test"])),
-            ("test above held out", excess_text(self.optimism)),
             ("best", ", ".join(acting)),
         ]
+        if self.optimism is not None:
+            rows.insert(-1, ("test above held out", excess_text(self.optimism)))
         if self.temperature is not None:
             rows.insert(3, ("temperature", temperature_text(self.temperature)))
         rows += [("interrupted", "this is the best result so far")] if self.interrupted else []

@@ -129,7 +129,7 @@ def run_search(
     else:
         spent = time.monotonic() - began
         left = None if seconds is None else seconds * share - spent
-        plan, final_seconds = _plan(data, space, settings, left, test_rows)
+        plan, final_seconds = _plan(data, space, settings, left, test_rows, share)
         extra = max(0.0, final_seconds - (1 - share) * (seconds or 0.0))
         if directory is not None:
             directory.start(plan, data_fingerprint(data), seconds, settings.asked)
@@ -151,7 +151,12 @@ def run_search(
 
 
 def _plan(
-    data: SearchData, space: Space, settings: SearchSettings, left: float | None, test_rows: int
+    data: SearchData,
+    space: Space,
+    settings: SearchSettings,
+    left: float | None,
+    test_rows: int,
+    share: float,
 ) -> tuple[Plan, float]:
     return plan_search(
         data,
@@ -166,4 +171,6 @@ def _plan(
         test_rows=test_rows,
         refits=(settings.answer == "refit") + (data.trained is not None),
         clocked=settings.engine == "local",
+        budget=settings.seconds or 0.0,
+        share=share,
     )

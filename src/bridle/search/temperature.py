@@ -49,7 +49,11 @@ def temperature_text(found: Temperature) -> str:
     if found.value == 1.0:
         return "1, unchanged: no other lowers the log loss of the held-out rows beyond its error"
     way = "extreme" if found.value < 1 else "even"
-    losses = f"from {found.loss_before:.3g} to {found.loss_after:.3g}"
+    for digits in range(3, 10):  # as many as show the difference
+        before, after = (f"{each:.{digits}g}" for each in (found.loss_before, found.loss_after))
+        if before != after:
+            break
+    losses = f"from {before} to {after}"
     return f"{found.value:.3g}, more {way} probabilities: log loss of the held-out rows {losses}"
 
 

@@ -32,7 +32,7 @@ def can_start() -> bool:
 
 
 def start() -> None:
-    """Start the second process if :func:`can_start`; it ends with this one.
+    """Start the second process if :func:`can_start`; it ends with this one, however that ends.
 
     It is for programs, which start it before they import anything large. Without it,
     :func:`begin_call` calls in this process.
@@ -43,7 +43,7 @@ def start() -> None:
 
     context = get_context("fork")
     own, other = context.Pipe()
-    context.Process(target=_serve, args=(other, own), daemon=True).start()
+    context.Process(target=_serve, args=(other, own, os.getpid()), daemon=True).start()
     other.close()
     _pipes.append(own)
 
@@ -93,9 +93,10 @@ def _result(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any
     return resolve_name(name)(*arguments, **named)
 
 
-def _serve(pipe: Any, other: Any) -> None:
+def _serve(pipe: Any, other: Any, first: int) -> None:
     """Answer calls until the first process ends; an interrupt is its matter."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _end_with(first)
     other.close()
     gc.disable()
     for module in _IMPORTED:
@@ -113,3 +114,16 @@ def _serve(pipe: Any, other: Any) -> None:
         except Exception as error:
             answer = None, error
         pipe.send(answer)
+
+
+_SET_DEATH_SIGNAL = 1
+"""``PR_SET_PDEATHSIG`` of Linux's ``prctl``."""
+
+
+def _end_with(first: int) -> None:
+    """Let Linux kill this process when its first one ends, also in the middle of an import."""
+    import ctypes
+
+    ctypes.CDLL(None, use_errno=True).prctl(_SET_DEATH_SIGNAL, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != first:  # which ended before
+        os._exit(0)

@@ -107,7 +107,8 @@ def with_network(
         masks=options.masks,
         temperature=temperature,
     )
-    return replace(measured, layers=layers_of_network(network, X), subnetworks=masks)
+    layers = layers_of_network(network, X)
+    return replace(measured, temperature=temperature, layers=layers, subnetworks=masks)
 
 
 def with_training(

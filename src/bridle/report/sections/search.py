@@ -90,8 +90,9 @@ def _text(result: SearchResult, name: str, *, percent: bool) -> tuple[str, ...]:
 
 
 def _metrics(result: SearchResult) -> Grid:
-    """List all scores: of the model on the held-out rows, and of all on the test set."""
-    names = {"held out": "model, held-out rows", "test": "model, test set"}
+    """List all scores: of the model or the folds on held-out rows, of all on the test set."""
+    of = "networks of the folds" if result.answer == "refit" else "model"
+    names = {"held out": f"{of}, held-out rows", "test": "model, test set"}
     names |= {"plain": "plain network, test set", "boosting": "gradient boosting, test set"}
     columns = [each for each in names if each in result.metrics]
     rows = tuple(
