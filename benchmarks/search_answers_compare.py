@@ -22,19 +22,26 @@ from bridle.search.plan import ENSEMBLE_SIZE
 
 def temperatures(folder: Path) -> None:
     """Print what the temperature of the mean does to the log loss of each table."""
-    ratios: dict[str, list[float]] = {}
+    ratios: dict[str, list[tuple[float, float]]] = {}
     for measured in map(Measured, sorted(folder.glob("*.npz"))):
         if measured.classes:
             trials, _ = measured.halved("accuracy", np.ones(len(measured.y), bool))
             answer = Answer(measured, trials[:ENSEMBLE_SIZE], None)
-            after, before = (
-                errors_of(said, measured.y_test)["log loss"]
-                for said in (calibrated(answer)[1], answer.tested())
+            after, bounded, before = (
+                np.log(errors_of(said, measured.y_test)["log loss"])
+                for said in (
+                    calibrated(answer)[1],
+                    calibrated(answer, at_most_one=True)[1],
+                    answer.tested(),
+                )
             )
-            ratios.setdefault(measured.set, []).append(np.log(after / before))
+            ratios.setdefault(measured.set, []).append((after - before, bounded - before))
     print("test log loss with the temperature over that without, equal weights by accuracy")
-    for name, each in ratios.items():
-        print(f"  {name:12} {np.exp(np.mean(each)):.3f}")
+    means = {name: np.mean(each, 0) for name, each in ratios.items()}
+    for name, (free, bounded) in (means | {"all": np.mean([*means.values()], 0)}).items():
+        print(f"  {name:12} {np.exp(free):.3f}, at most 1: {np.exp(bounded):.3f}")
+    spread = np.std([*means.values()], 0, ddof=1) / np.sqrt(len(means))
+    print(f"  standard error {spread[0]:.3f}, at most 1: {spread[1]:.3f}")
 
 
 def against(folder: Path, base: Path) -> None:

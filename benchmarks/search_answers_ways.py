@@ -246,10 +246,14 @@ class Answer:
 Pair = tuple[Array, Array]
 
 
-def calibrated(answer: Answer) -> Pair:
-    """Return the predictions at the temperature of the mean that the search chooses."""
+def calibrated(answer: Answer, *, at_most_one: bool = False) -> Pair:
+    """Return the predictions at the temperature of the mean that beats 1 by more than its error.
+
+    The search takes one that is at most 1: its model averages the networks of all folds.
+    """
     known, said = answer.held_out(), answer.tested()
     beta = temperature(partial(tempered, known), answer.measured.y, "guarded")
+    beta = max(beta, 1.0) if at_most_one else beta
     return tempered(known, beta), tempered(said, beta)
 
 
@@ -280,9 +284,6 @@ def ways_of(measured: Measured, scoring: str) -> dict[str, Pair]:
         known, said = even.held_out(), even.tested()
         beta = temperature(partial(tempered, known), y, guard)
         found[f"T of the mean, {guard}"] = tempered(known, beta), tempered(said, beta)
-        if guard == "guarded":  # what the search does: the model averages the folds' networks too
-            beta = max(beta, 1.0)
-            found["T of the mean, at most 1"] = tempered(known, beta), tempered(said, beta)
     return found | {f"{way}, T": calibrated(each) for way, each in answers.items()}
 
 

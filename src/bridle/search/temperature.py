@@ -47,7 +47,7 @@ def temperature_text(found: Temperature) -> str:
     '0.5, more extreme probabilities: log loss of the held-out rows from 0.41 to 0.32'
     """
     if found.value == 1.0:
-        return "1, unchanged: no other lowers the log loss of the held-out rows beyond its error"
+        return "1, unchanged: no better one is shown by the held-out rows"
     way = "extreme" if found.value < 1 else "even"
     for digits in range(3, 10):  # as many as show the difference
         before, after = (f"{each:.{digits}g}" for each in (found.loss_before, found.loss_after))
