@@ -43,6 +43,11 @@ class RegularizationWarning(UserWarning):
     """Two settings conflict, or one has an effect that is hardly intended."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint with the most similar known names, for the end of an error message.
 

@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 from bridle.audit.compiled import contexts, run_eagerly
 from bridle.audit.reachable import reachable
 from bridle.audit.snapshot import Snapshot
-from bridle.errors import UsageError
+from bridle.errors import UsageError, first_line
 from bridle.modules.attachment import Attachment, attachments_of
 from bridle.modules.learned_rates import regularizers_of
 from bridle.modules.noise_hooks import parameters_of
@@ -121,9 +121,9 @@ class Sandbox:
         try:
             model, optimizer = copy.deepcopy((self.model, self.optimizer), memo)
         except Exception as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(
-                f"the model cannot be copied ({reason}): audit it before its first forward pass"
+                f"the model cannot be copied ({first_line(error)}): audit it before its first "
+                "forward pass"
             ) from error
         for name, value in vars(self.optimizer).items():  # torch copies a part of them only
             if name not in vars(optimizer) and (not callable(value) or _is_free(value)):

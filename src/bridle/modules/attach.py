@@ -21,9 +21,9 @@ from bridle.modules.decaying import (
 from bridle.modules.earlier import refuse_later
 from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.requests import requests_of
-from bridle.modules.rules import check_rules, penalties_by_name, plain
+from bridle.modules.rules import check_rules, plain
 from bridle.modules.select import Selector, kind_of
-from bridle.modules.sparsity_target import SparsityTarget, apart, targets_of
+from bridle.modules.sparsity_target import SparsityTarget, chosen_rules
 from bridle.penalties import NOfM, Sparsity, WeightDecay
 
 __all__ = ["attach", "decayed_biases", "has_l2"]
@@ -103,9 +103,7 @@ def attach(
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
-    rules, shares = apart(penalties)
-    chosen = penalties_by_name(model, rules) if rules or not shares else {}
-    targets = targets_of(model, shares)
+    chosen, targets = chosen_rules(model, penalties)
     check_rules(chosen, mode, metric)
     # exact zeros need the optimizer's step to be the last change of a weight
     optimizer = optimizer_for(optimizer, "proximal" if targets else mode)

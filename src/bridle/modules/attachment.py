@@ -14,7 +14,7 @@ from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
 from bridle.modules.sparsity_target import SparsityTarget
-from bridle.modules.step_hooks import hook_into, unhook
+from bridle.modules.step_hooks import hook_into, unhook, was_skipped
 from bridle.penalties import Penalty, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of, value_of
 
@@ -204,10 +204,9 @@ class Attachment:
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Make the proximal steps."""
-        overflow = getattr(optimizer, "found_inf", None)
-        if overflow is not None and float(overflow):
+        if was_skipped(optimizer):
             self._decays.taken_starts()
-            return  # the gradient scaler has skipped this step
+            return
         self._decays.after(optimizer, self.step)
         groups = groups_of(optimizer)
         for rules, weights in self._by_rules if self.mode == "proximal" else ():

@@ -16,9 +16,8 @@ from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise
 from bridle.modules.optimizers import optimizer_for
 from bridle.modules.requests import requests_of
-from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
-from bridle.modules.sparsity_target import apart, targets_of
+from bridle.modules.sparsity_target import chosen_rules
 from bridle.penalties import Annealed, Sparsity, at_step
 from bridle.penalties.sharded import value_of
 
@@ -56,11 +55,9 @@ class Receipt:
         rules: dict[Selector, list[PenaltyRule | Sparsity]],
     ) -> None:
         self.noises = noises
-        plain, shares = apart(rules)
-        self.penalties: dict[str, tuple[Any, ...]] = dict(
-            penalties_by_name(model, plain) if plain else {}
-        )
-        for target in targets_of(model, shares):
+        chosen, targets = chosen_rules(model, rules) if rules else ({}, [])
+        self.penalties: dict[str, tuple[Any, ...]] = dict(chosen)
+        for target in targets:
             for name in target.parameters:
                 self.penalties[name] = (*self.penalties.get(name, ()), target.rule)
         if rules:  # the audit checks that they are attached, even if the receipt was discarded

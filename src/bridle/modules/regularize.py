@@ -16,9 +16,8 @@ from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see
 from bridle.modules.placement import Before, Planned, check_places, plan
 from bridle.modules.ranks import Ranks
 from bridle.modules.receipt import Receipt
-from bridle.modules.rules import penalties_by_name
 from bridle.modules.select import Selector
-from bridle.modules.sparsity_target import apart, targets_of
+from bridle.modules.sparsity_target import chosen_rules
 from bridle.modules.streams import free_streams, noises_in
 from bridle.noise import Multiplier
 from bridle.penalties import Sparsity
@@ -128,10 +127,7 @@ def regularize(
                 )
     check_places(model, planned)
     if penalties:  # check before the model is changed
-        rules_of_weights, shares = apart(penalties)
-        if rules_of_weights:
-            penalties_by_name(model, rules_of_weights)
-        targets_of(model, shares)
+        chosen_rules(model, penalties)
     noises, handles = _install(model, planned, seed, ranks)
     receipt = Receipt(model, noises, handles, penalties)
     if optimizer is not None and (penalties or receipt.learns):

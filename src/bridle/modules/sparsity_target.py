@@ -11,12 +11,14 @@ from torch import nn
 from bridle.errors import UsageError
 from bridle.modules.effective import effective_weights
 from bridle.modules.layout import groups_in
+from bridle.modules.rules import Chosen, penalties_by_name
 from bridle.modules.select import Selector, select_places
+from bridle.modules.step_hooks import was_skipped
 from bridle.ops.sharding import is_sharded
 from bridle.penalties import Grouping, Sparsity
 from bridle.penalties.sparse_weights import SparseWeights
 
-__all__ = ["SparsityTarget", "apart", "targets_of"]
+__all__ = ["SparsityTarget", "chosen_rules"]
 
 
 class SparsityTarget:
@@ -119,13 +121,24 @@ class SparsityTarget:
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Set the groups that are due to zero, or keep those that were."""
-        overflow = getattr(optimizer, "found_inf", None)
-        if overflow is not None and float(overflow):
-            return  # the gradient scaler has skipped this step
-        self._weights.after_step()
+        if not was_skipped(optimizer):
+            self._weights.after_step()
 
 
-def apart(rules: Any) -> tuple[dict[Selector, list[Any]], dict[Selector, Sparsity]]:
+def chosen_rules(model: nn.Module, rules: Any) -> tuple[Chosen, list[SparsityTarget]]:
+    """Return the penalties and the decay of each parameter, and the target sparsities.
+
+    Raises
+    ------
+    UsageError
+        As for :func:`bridle.attach`.
+    """
+    others, shares = _apart(rules)
+    chosen = penalties_by_name(model, others) if others or not shares else {}
+    return chosen, _targets_of(model, shares)
+
+
+def _apart(rules: Any) -> tuple[dict[Selector, list[Any]], dict[Selector, Sparsity]]:
     """Return the penalties of rules, and their target sparsities.
 
     A target's penalty is among the penalties, and ends with the ramp.
@@ -154,7 +167,7 @@ def apart(rules: Any) -> tuple[dict[Selector, list[Any]], dict[Selector, Sparsit
     return penalties, targets
 
 
-def targets_of(model: nn.Module, targets: Mapping[Selector, Sparsity]) -> list[SparsityTarget]:
+def _targets_of(model: nn.Module, targets: Mapping[Selector, Sparsity]) -> list[SparsityTarget]:
     """Return each target sparsity on the weights that its selector matches.
 
     Raises

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
-__all__ = ["StepHooks", "hook_into", "unhook"]
+__all__ = ["StepHooks", "hook_into", "unhook", "was_skipped"]
 
 
 class StepHooks(Protocol):
@@ -34,6 +34,12 @@ def unhook(optimizer: torch.optim.Optimizer, owner: StepHooks) -> None:
     for hooks in _hooks_of(optimizer):
         for key in [key for key, hook in hooks.items() if _owner(hook) is owner]:
             del hooks[key]
+
+
+def was_skipped(optimizer: torch.optim.Optimizer) -> bool:
+    """Whether a gradient scaler has skipped the step, because a gradient is not finite."""
+    overflow = getattr(optimizer, "found_inf", None)
+    return overflow is not None and bool(float(overflow))
 
 
 def _owner(hook: Any) -> Any:

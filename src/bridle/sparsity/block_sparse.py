@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, first_line
 from bridle.modules.select import Selector
 from bridle.sparsity.exported import Exported
 from bridle.sparsity.linears import Left, exchange_linears, relative
@@ -195,8 +195,7 @@ def refuse_wrong(layer: nn.Linear, made: nn.Module) -> None:
         try:
             off = relative(layer(x), made(x))
         except (RuntimeError, NotImplementedError) as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             where = f"{str(layer.weight.dtype).removeprefix('torch.')} on {layer.weight.device}"
-            raise Left(f"torch has no such product in {where} ({reason})") from error
+            raise Left(f"torch has no such product in {where} ({first_line(error)})") from error
     if not off <= torch.finfo(layer.weight.dtype).eps ** 0.5:
         raise Left(f"torch's product of the new layer differs by {off:.2g}")

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from bridle.errors import UsageError
 from bridle.modules.select import Selector, select_modules
 from bridle.sparsity.exported import Exported, ExportedLayer, bytes_of
+from bridle.sparsity.probing import copied, outputs_of
 
 __all__ = ["Left", "exchange_linears", "relative"]
 
@@ -64,8 +65,8 @@ def exchange_linears(
     if not all(isinstance(part, Tensor) for part in given):
         kinds = ", ".join(type(part).__name__ for part in given)
         raise UsageError(f"the example is of {kinds}; give a Tensor or a tuple of Tensors")
-    new = _copied(model)
-    before = _outputs(model, given)
+    new = copied(model)
+    before = _predicted(model, given)
     done, kept = [], []
     chosen = None if layers == "*" else set(select_modules(model, layers))
     for name, module in list(new.named_modules()):
@@ -82,7 +83,7 @@ def exchange_linears(
         sizes = layer.in_features, layer.out_features, bytes_of(layer), bytes_of(made)
         done.append(ExportedLayer(name, form, *sizes, error))
     try:
-        change = relative(before, _outputs(new, given))
+        change = relative(before, _predicted(new, given))
     except UsageError as error:
         raise UsageError(
             f"the model fails with its new layers ({error}); it may read their weights itself: "
@@ -91,7 +92,7 @@ def exchange_linears(
     size = bytes_of(model)
     if exact and not change <= _slack(before):
         why = f"the whole model: its outputs would change by {change:.2g}"
-        return Exported(_copied(model), (), (why,), size, size, 0.0, note)
+        return Exported(copied(model), (), (why,), size, size, 0.0, note)
     return Exported(new, tuple(done), tuple(kept), size, bytes_of(new), change, note)
 
 
@@ -167,28 +168,6 @@ def _exchanged(model: nn.Module, old: nn.Module, new: nn.Module) -> nn.Module:
     return model
 
 
-def _copied(model: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(model)
-    except Exception as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(
-            f"{type(model).__name__} cannot be copied ({reason}); if torch.nn.utils.prune made its "
-            "zeros, call prune.remove on its layers first"
-        ) from error
-
-
-def _outputs(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
+def _predicted(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
     """Return a copy's outputs in evaluation mode."""
-    probe = copy.deepcopy(model).eval()
-    devices = sorted({part.device.index for part in batch if part.is_cuda})
-    with torch.no_grad(), torch.random.fork_rng(devices):
-        try:
-            return probe(*(part.clone() for part in batch))
-        except Exception as error:  # user code can raise anything
-            shapes = ", ".join(str(list(part.shape)) for part in batch)
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UsageError(
-                f"the example of shape {shapes} does not fit the model ({reason}); give a batch as "
-                "its forward takes it, a Tensor or a tuple of Tensors"
-            ) from error
+    return outputs_of(copy.deepcopy(model).eval(), batch)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.sparse import SparseSemiStructuredTensor, to_sparse_semi_structured
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, first_line
 from bridle.modules.select import Selector
 from bridle.sparsity.block_sparse import refuse_wrong
 from bridle.sparsity.exported import Exported
@@ -162,8 +162,7 @@ def _converted(layer: nn.Linear) -> tuple[nn.Module, str, float]:
     try:
         weight: SparseSemiStructuredTensor = to_sparse_semi_structured(layer.weight.detach())
     except (RuntimeError, NotImplementedError, ValueError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise Left(f"torch does not convert its weight ({reason})") from error
+        raise Left(f"torch does not convert its weight ({first_line(error)})") from error
     made.weight = nn.Parameter(weight, requires_grad=False)
     if layer.bias is not None:
         made.bias = nn.Parameter(layer.bias.detach().clone(), requires_grad=False)

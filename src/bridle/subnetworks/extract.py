@@ -16,6 +16,7 @@ from bridle.modules.computed_noise import ComputedWeightNoise
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, noises_of
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_index, check_noise
+from bridle.sparsity.probing import misfit
 from bridle.subnetworks.mask_folding import FixedMask, PlacedMask, fold_masks
 from bridle.subnetworks.placed_noises import HookedAct
 
@@ -163,12 +164,7 @@ def _masks(
     try:
         _outputs(probe, batch)
     except Exception as error:  # user code can raise anything
-        shapes = ", ".join(str(list(part.shape)) for part in batch)
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise UsageError(
-            f"the example of shape {shapes} does not fit the model ({reason}); give a batch as its "
-            "forward takes it, a Tensor or a tuple of Tensors"
-        ) from error
+        raise misfit(batch, error) from error
     masks = []
     for (path, place), recorded in zip(places, inputs, strict=True):
         if len(recorded) > 1:

@@ -26,6 +26,7 @@ from bridle.sparsity.compaction.result import (
 )
 from bridle.sparsity.compaction.select_inputs import dead_columns, select_inputs
 from bridle.sparsity.compaction.tracing import Root, Untraceable
+from bridle.sparsity.probing import copied, outputs_of
 
 __all__ = ["compact"]
 
@@ -112,8 +113,8 @@ def compact(model: nn.Module, example: Example) -> Compacted:
     places = [*model.parameters(), *model.buffers(), *batch]
     devices = sorted({t.device.index for t in places if t.device.type == "cuda"})
     with torch.no_grad(), torch.random.fork_rng(devices):
-        probe = _copy(model).eval()
-        before = _outputs(probe, batch)
+        probe = copied(model).eval()
+        before = outputs_of(probe, batch)
         if isinstance(model, Network):
             return compact_network(model)
         root = Root(probe, len(batch))
@@ -134,13 +135,13 @@ def _cut(
     model: nn.Module, root: Root, plan: Plan, batch: tuple[Tensor, ...], before: Any
 ) -> Compacted | None:
     """Return the smaller model, or None if its predictions are others."""
-    small = Root(_copy(model), len(batch))
+    small = Root(copied(model), len(batch))
     pruning = Pruning(small, plan)
     kept = _kept(small, plan, pruning)
     cut_units(small, plan, pruning.cut)
     dead = {name: select_inputs(small, name) for name in plan.layers if name in plan.first}
     try:
-        moved = _differs(before, _outputs(copy.deepcopy(small.model).eval(), batch))
+        moved = _differs(before, outputs_of(copy.deepcopy(small.model).eval(), batch))
     except UsageError:
         moved = True
     if moved:
@@ -195,34 +196,7 @@ def _layer(
 
 def _unchanged(model: nn.Module, reason: str) -> Compacted:
     count = count_parameters(model)
-    return Compacted(_copy(model), (), (reason,), count, count)
-
-
-def _copy(model: nn.Module) -> nn.Module:
-    try:
-        return copy.deepcopy(model)
-    except Exception as error:
-        raise UsageError(
-            f"{type(model).__name__} cannot be copied ({_first_line(error)}); if "
-            "torch.nn.utils.prune made its zeros, call prune.remove on its layers first"
-        ) from error
-
-
-def _outputs(model: nn.Module, batch: tuple[Tensor, ...]) -> Any:
-    # restore the random state, in case the forward pass is random
-    with torch.random.fork_rng(sorted({t.device.index for t in batch if t.is_cuda})):
-        try:
-            return model(*(part.clone() for part in batch))
-        except Exception as error:  # user code can raise anything
-            shapes = ", ".join(str(list(part.shape)) for part in batch)
-            raise UsageError(
-                f"the example of shape {shapes} does not fit the model ({_first_line(error)}); "
-                "give a batch as its forward takes it, a Tensor or a tuple of Tensors"
-            ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return Compacted(copied(model), (), (reason,), count, count)
 
 
 def _is_cache(output: Any) -> bool:
