@@ -1,11 +1,12 @@
 """The learners beside the search: each takes training rows and predicts the test rows.
 
-Needs ``pip install "bridle[benchmarks]"``.
+With ``probabilities=True`` a classifier returns ``[rows, classes]`` in place of labels, the classes
+in sorted order. All use as many threads as torch. Needs ``pip install "bridle[benchmarks]"``,
+and CatBoost ``pip install catboost``.
 """
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from collections.abc import Callable
@@ -16,7 +17,12 @@ import optuna
 import pandas as pd
 import torch
 import xgboost
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, root_mean_squared_error
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    log_loss,
+    root_mean_squared_error,
+)
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
@@ -32,7 +38,7 @@ __all__ = ["CONTENDERS", "score"]
 
 FOLDS = 5
 EPOCHS = 120
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+TIE = 1e-6  # the weight of the log loss beside the accuracy
 
 
 def score(truth: pd.Series[Any], said: Any, *, classes: bool) -> float:
@@ -61,12 +67,14 @@ def xgboost_by_optuna(
     seconds: float,
     seed: int,
     balanced: bool = True,
+    probabilities: bool = False,
 ) -> Any:
     """XGBoost, tuned by Optuna's TPE over the same folds in the same time.
 
     The space is that of Gorishniy et al. 2021, with class weights on or off if the score is
-    balanced accuracy. Training stops early on the held-out fold; the final fit uses all rows and
-    the folds' mean number of rounds.
+    balanced accuracy. Otherwise the score is accuracy, of equal ones that with the lowest log loss.
+    Training stops early on the held-out fold; the final fit uses all rows and the folds' mean
+    number of rounds.
     """
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     began = time.perf_counter()
@@ -81,7 +89,11 @@ def xgboost_by_optuna(
     objective = "reg:squarederror"
     if names is not None:
         objective = "multi:softprob" if several else "binary:logistic"
-    shared: dict[str, Any] = {"objective": objective, "nthread": CORES, "seed": seed}
+    shared: dict[str, Any] = {
+        "objective": objective,
+        "nthread": torch.get_num_threads(),
+        "seed": seed,
+    }
     shared |= {"num_class": len(names)} if names is not None and several else {}
 
     def data(rows: Any, weighted: bool) -> xgboost.DMatrix:
@@ -90,9 +102,7 @@ def xgboost_by_optuna(
 
     def said(booster: xgboost.Booster, table: xgboost.DMatrix, rounds: int) -> Any:
         out = booster.predict(table, iteration_range=(0, rounds))
-        if names is None:
-            return out
-        return out.argmax(1) if several else (out > 0.5).astype(int)
+        return out if names is None or several else np.stack([1 - out, out], 1)
 
     def trial_of(trial: optuna.Trial) -> float:
         chosen = {
@@ -105,7 +115,7 @@ def xgboost_by_optuna(
             "lambda": trial.suggest_float("lambda", 1e-8, 1e2, log=True),
         }
         weighted = classes and balanced and trial.suggest_categorical("balanced", [False, True])
-        out = np.zeros(len(y), dtype=y.dtype)
+        out = np.zeros(len(y) if names is None else (len(y), len(names)))
         rounds = []
         for learned, held in parts:
             validation = data(held, weighted)
@@ -122,7 +132,9 @@ def xgboost_by_optuna(
         trial.set_user_attr("rounds", int(np.mean(rounds)))
         if names is None:
             return -root_mean_squared_error(y, out)
-        return (balanced_accuracy_score if balanced else accuracy_score)(y, out)
+        if balanced:
+            return balanced_accuracy_score(y, out.argmax(1))
+        return accuracy_score(y, out.argmax(1)) - TIE * log_loss(y, out, labels=range(len(names)))
 
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.enqueue_trial({"max_depth": 6, "eta": 0.1, "subsample": 0.9, "lambda": 1.0})
@@ -137,28 +149,71 @@ def xgboost_by_optuna(
     rounds = study.best_trial.user_attrs["rounds"]
     booster = xgboost.train(shared | best, data(np.arange(len(y)), weighted), rounds)
     out = said(booster, xgboost.DMatrix(X_test, enable_categorical=True), rounds)
-    return names[out] if names is not None else out
+    return out if names is None or probabilities else names[out.argmax(1)]
 
 
-def realmlp(
-    rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
-) -> Any:
-    """RealMLP with its tuned defaults (Holzmüller et al. 2024), as pytabkit has it.
+def pytabkit_network(kind: str, *, folds: int = 1) -> Callable[..., Any]:
+    """Return a contender of pytabkit with its tuned defaults, averaged over folds if several.
 
-    It takes no missing values in numerical features: the training rows' median replaces them.
+    ``kind`` is ``RealMLP_TD`` (Holzmüller et al. 2024) or ``TabM_D`` (Gorishniy et al. 2025). They
+    take no missing values in numerical features: the training rows' median replaces them.
     """
-    from pytabkit import RealMLP_TD_Classifier, RealMLP_TD_Regressor
+
+    def fitted(
+        rest: pd.DataFrame,
+        test: pd.DataFrame,
+        *,
+        classes: bool,
+        seconds: float,
+        seed: int,
+        probabilities: bool = False,
+    ) -> Any:
+        import pytabkit
+
+        del seconds  # they have no budget
+        X, X_test = _table(rest, test)
+        usual = X.median(numeric_only=True).fillna(0)  # a column may have missing values only
+        X, X_test = X.fillna(usual), X_test.fillna(usual)
+        model = getattr(pytabkit, f"{kind}_{'Classifier' if classes else 'Regressor'}")(
+            device="cpu",
+            random_state=seed,
+            n_cv=folds,
+            n_threads=torch.get_num_threads(),
+            verbosity=0,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, rest["target"].to_numpy())
+            return (model.predict_proba if probabilities else model.predict)(X_test)
+
+    return fitted
+
+
+def catboost(
+    rest: pd.DataFrame,
+    test: pd.DataFrame,
+    *,
+    classes: bool,
+    seconds: float,
+    seed: int,
+    probabilities: bool = False,
+) -> Any:
+    """CatBoost with its defaults; missing categories are a category of their own."""
+    from catboost import CatBoostClassifier, CatBoostRegressor
 
     del seconds  # it has no budget
     X, X_test = _table(rest, test)
-    usual = X.median(numeric_only=True).fillna(0)  # a column may have missing values only
-    X, X_test = X.fillna(usual), X_test.fillna(usual)
-    kind = RealMLP_TD_Classifier if classes else RealMLP_TD_Regressor
-    model = kind(device="cpu", random_state=seed, n_threads=CORES, verbosity=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model.fit(X, rest["target"].to_numpy())
-        return model.predict(X_test)
+    texts = list(X.select_dtypes("category"))
+    X, X_test = (each.astype(dict.fromkeys(texts, str)) for each in (X, X_test))
+    model = (CatBoostClassifier if classes else CatBoostRegressor)(
+        cat_features=texts,
+        random_seed=seed,
+        thread_count=torch.get_num_threads(),
+        verbose=False,
+        allow_writing_files=False,
+    )
+    model.fit(X, rest["target"].to_numpy())
+    return model.predict_proba(X_test) if probabilities else model.predict(X_test).ravel()
 
 
 def _network(configuration: Configuration) -> Callable[..., Any]:
@@ -193,5 +248,8 @@ CONTENDERS: dict[str, Callable[..., Any]] = {
     "none": _network(Configuration()),
     "dropout": _network(Configuration(keep_prob=0.5)),
     "xgboost": xgboost_by_optuna,
-    "realmlp": realmlp,
+    "realmlp": pytabkit_network("RealMLP_TD"),
+    "realmlp, bagged": pytabkit_network("RealMLP_TD", folds=FOLDS),
+    "tabm, bagged": pytabkit_network("TabM_D", folds=FOLDS),
+    "catboost": catboost,
 }

@@ -80,7 +80,7 @@ def split_of(name: str, folder: Path, split: int) -> tuple[pd.DataFrame, pd.Data
     parts = train_test_split(
         frame,
         test_size=0.2,
-        random_state=FIRST_SPLIT + split,
+        random_state=split,
         stratify=frame["target"] if classes else None,
     )
     return tuple(each.reset_index(drop=True) for each in parts)
@@ -181,7 +181,7 @@ def main() -> None:
     known = {(row["set"], row["split"], row["way"], row["budget"]) for row in rows}
     for split in options.splits:
         for name in options.sets:
-            rest, test = split_of(name, options.data, split)
+            rest, test = split_of(name, options.data, FIRST_SPLIT + split)
             for way in options.ways:
                 if (name, split, way, options.seconds) in known:
                     continue

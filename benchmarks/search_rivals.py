@@ -1,0 +1,215 @@
+"""The search beside other learners, on the same splits, with the same threads.
+
+Run ``OMP_NUM_THREADS=1 python benchmarks/search_rivals.py run --data FOLDER --csv FILE``, and
+``compare`` for the output. A way is ``bridle``, the search at its defaults, or one of
+``contenders.py``. The search and XGBoost get ``--seconds`` of their process's CPU time, which a
+busy machine does not shorten; the others have no budget, and their time is CPU time too.
+
+A fifth of the rows is the test part. With ``--outer 3`` splits 0 to 2 are the folds of a
+three-fold cross-validation, as in TabArena. Errors are 1 − accuracy, 1 − AUC (of several classes
+the mean of one against the rest), the log loss and the root mean squared error.
+
+A row is added to the file when it is known, and rows that the file has are not computed again.
+``--again bridle`` removes the rows of that way first, so that a new version of the search is
+measured beside the other learners' rows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from contenders import CONTENDERS
+from machine import machine
+from search_large import processor_time
+from search_quality import REGRESSION
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+
+import bridle
+
+SETS = (  # noqa: SIM905
+    "sonar ionosphere energy boston ilpd wdbc diabetes australian credit-approval vehicle vowel "
+    "credit-g concrete wine-red car kc1 phoneme spambase kin8nm cpu-act splice"
+).split()
+WAYS = ["bridle", "xgboost", "catboost", "realmlp, bagged", "tabm, bagged"]
+BUDGETED = ("bridle", "xgboost")
+ERRORS = ("1 - accuracy", "1 - AUC", "log loss", "RMSE")
+COUNTED = ERRORS[:2]  # may be 0
+KEYS = ["set", "outer", "split"]
+COLUMNS = [*KEYS, "way", "rows", "test", "classes", *ERRORS, "seconds", "configurations"]
+LEAST = 1e-6  # of a probability
+
+
+def parts_of(
+    name: str, folder: Path, outer: int, split: int
+) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
+    """Return the training and the test rows of a table, and whether it has classes."""
+    frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
+    classes = name not in REGRESSION
+    if classes:
+        frame["target"] = frame["target"].astype(str)
+    by = frame["target"] if classes else None
+    if outer:
+        folds = (StratifiedKFold if classes else KFold)(outer, shuffle=True, random_state=0)
+        rest, test = list(folds.split(frame, by))[split]
+    else:
+        everything = np.arange(len(frame))
+        rest, test = train_test_split(everything, test_size=0.2, random_state=split, stratify=by)
+    return (*(frame.iloc[each].reset_index(drop=True) for each in (rest, test)), classes)
+
+
+def searched(
+    rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int, *, classes: bool
+) -> tuple[Any, int]:
+    """Search; return the predictions and the number of configurations."""
+    task = "classification" if classes else "regression"
+    found = bridle.search(rest, "target", test=test, task=task, budget=seconds, seed=seed)
+    rows = test.drop(columns="target")
+    if not classes:
+        return found.model.predict(rows)["prediction"].to_numpy(), found.considered
+    shares = found.model.predict_proba(rows)
+    return shares[sorted(shares)].to_numpy(), found.considered
+
+
+def errors_of(truth: pd.Series, said: Any, names: Any) -> dict[str, float]:
+    """Return the errors of predictions; ``names`` are the classes in their order, or None."""
+    if names is None:
+        return {"RMSE": float(np.sqrt(np.square(truth.to_numpy() - said).mean()))}
+    shares = np.clip(np.asarray(said, dtype=float), LEAST, 1.0)
+    shares /= shares.sum(1, keepdims=True)
+    codes = np.searchsorted(names, truth.to_numpy())
+    several = len(names) > 2
+    area = roc_auc_score(
+        codes, shares if several else shares[:, 1], multi_class="ovr", labels=range(len(names))
+    )
+    return {
+        "1 - accuracy": float((shares.argmax(1) != codes).mean()),
+        "1 - AUC": 1 - float(area),
+        "log loss": float(-np.log(shares[np.arange(len(codes)), codes]).mean()),
+    }
+
+
+def measure(
+    rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, seed: int, *, classes: bool
+) -> dict[str, Any]:
+    """Return the errors of a way on the test rows, and its seconds."""
+    began = time.process_time()
+    considered = None
+    with processor_time() if way in BUDGETED else nullcontext():
+        if way == "bridle":
+            said, considered = searched(rest, test, seconds, seed, classes=classes)
+        else:
+            options: dict[str, Any] = {"balanced": False} if way == "xgboost" else {}
+            if classes:
+                options["probabilities"] = True
+            said = CONTENDERS[way](
+                rest, test, classes=classes, seconds=seconds, seed=seed, **options
+            )
+    spent = time.process_time() - began
+    names = np.unique(rest["target"]) if classes else None
+    return errors_of(test["target"], said, names) | {
+        "rows": len(rest),
+        "test": len(test),
+        "classes": 0 if names is None else len(names),
+        "seconds": spent,
+        "configurations": considered,
+    }
+
+
+def run(options: argparse.Namespace) -> None:
+    """Measure what the file does not have, and print a line for each."""
+    torch.set_num_threads(1)
+    print(f"{machine('cpu')}; {options.seconds:g} s of CPU time\n")
+    known = pd.read_csv(options.csv) if options.csv.exists() else pd.DataFrame(columns=COLUMNS)
+    if options.again:
+        known = known[~known["way"].isin(options.again)]
+        known.to_csv(options.csv, index=False)
+    there = set(known[[*KEYS, "way"]].itertuples(index=False, name=None))
+    for split in options.splits:
+        for name in options.sets:
+            for way in options.ways:
+                if (name, options.outer, split, way) in there:
+                    continue
+                rest, test, classes = parts_of(name, options.data, options.outer, split)
+                row = {"set": name, "outer": options.outer, "split": split, "way": way}
+                row |= measure(rest, test, way, options.seconds, split, classes=classes)
+                pd.DataFrame([row], columns=COLUMNS).to_csv(
+                    options.csv, mode="a", header=not options.csv.exists(), index=False
+                )
+                print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
+
+
+def smoothed(table: pd.DataFrame, error: str) -> pd.Series:
+    """Return an error; half a row is added to the wrong ones if it may be 0."""
+    return table[error] + (0.5 / table["test"] if error in COUNTED else 0.0)
+
+
+def paired(table: pd.DataFrame, ours: str, other: str, error: str) -> pd.DataFrame:
+    """Return the errors and seconds of two ways, for the splits that both have."""
+    both = []
+    for way in (ours, other):
+        part = table[table["way"].eq(way)].dropna(subset=[error]).set_index(KEYS)
+        both.append(pd.DataFrame({way: smoothed(part, error), f"{way} s": part["seconds"]}))
+    return both[0].join(both[1], how="inner")
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print the ratios of the errors, and the means of each table."""
+    table = pd.read_csv(options.csv)
+    table = table[table["outer"].eq(options.outer) & table["set"].isin(options.sets)]
+    if options.splits:
+        table = table[table["split"].isin(options.splits)]
+    ours = options.ways[0]
+    print(f"errors of {ours} over those of the others: geometric means over the tables")
+    print("| other | error | tables, splits | ratio | won, equal, lost | time |")
+    print("|---|---|---:|---:|---:|---:|")
+    for other in options.ways[1:]:
+        for error in ERRORS:
+            both = paired(table, ours, other, error)
+            if both.empty:
+                continue
+            logs = np.log(both.groupby("set").mean())
+            change = logs[ours] - logs[other]
+            spread = change.std(ddof=1) / np.sqrt(len(change)) if len(change) > 1 else np.nan
+            quicker = np.exp((logs[f"{ours} s"] - logs[f"{other} s"]).mean())
+            won = int((both[ours] < both[other]).sum())
+            lost = int((both[ours] > both[other]).sum())
+            ratio = np.exp(change.mean())
+            print(
+                f"| {other} | {error} | {len(change)}, {len(both)} | {ratio:.3f} ± "
+                f"{ratio * spread:.3f} | {won}, {len(both) - won - lost}, {lost} | {quicker:.2f} |"
+            )
+    for error in (*ERRORS, "seconds"):
+        print(f"\n{error}, means over the splits")
+        part = table.dropna(subset=[error])
+        means = part.pivot_table(index="set", columns="way", values=error, sort=False)
+        means = means.reindex(columns=[way for way in options.ways if way in means])
+        means["splits"] = part.groupby("set")["split"].nunique()
+        print(means.round(4).to_string())
+
+
+def main() -> None:
+    """Measure or compare."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("task", choices=["run", "compare"])
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--csv", type=Path, required=True)
+    parser.add_argument("--sets", nargs="*", default=SETS)
+    parser.add_argument("--ways", nargs="*", default=WAYS)
+    parser.add_argument("--splits", nargs="*", type=int, default=[51, 52, 53])
+    parser.add_argument("--outer", type=int, default=0, help="outer folds; 0: test on a fifth")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--again", nargs="*", default=[], help="ways to measure again")
+    options = parser.parse_args()
+    {"run": run, "compare": compare}[options.task](options)
+
+
+if __name__ == "__main__":
+    main()
