@@ -9,6 +9,7 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``folds``: only the first of five folds are trained;
 - ``bins``: the number of bins;
 - ``trials``: the configurations to begin with if time is short, 27 in the search;
+- ``epochs``: the epochs of the last rung if time is not short, 120 in the search;
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
 - ``width``: the units of a hidden layer.
 
@@ -106,6 +107,7 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
 
 CONSTANTS = {
     "trials": (plan, "ENOUGH_TRIALS"),
+    "epochs": (plan, "EPOCHS"),
     "finalists": (successive_halving, "MIN_PROMOTED"),
 }
 

@@ -2,8 +2,9 @@
 
 Run ``OMP_NUM_THREADS=1 python benchmarks/search_rivals.py run --data FOLDER --csv FILE``, and
 ``compare`` for the output. A way is ``bridle``, the search at its defaults, or one of
-``contenders.py``. The search and XGBoost get ``--seconds`` of their process's CPU time, which a
-busy machine does not shorten; the others have no budget, and their time is CPU time too.
+``contenders.py``, or a changed search such as ``bridle,epochs=360``, as in ``search_large.py``. The
+search and XGBoost get ``--seconds`` of their process's CPU time, which a busy machine does not
+shorten; the others have no budget, and their time is CPU time too.
 
 A fifth of the rows is the test part. With ``--outer 3`` splits 0 to 2 are the folds of a
 three-fold cross-validation, as in TabArena. Errors are 1 − accuracy, 1 − AUC (of several classes
@@ -27,7 +28,7 @@ import pandas as pd
 import torch
 from contenders import CONTENDERS
 from machine import machine
-from search_large import processor_time
+from search_large import changed, processor_time
 from search_quality import REGRESSION
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
@@ -39,7 +40,6 @@ SETS = (  # noqa: SIM905
     "credit-g concrete wine-red car kc1 phoneme spambase kin8nm cpu-act splice"
 ).split()
 WAYS = ["bridle", "xgboost", "catboost", "realmlp, bagged", "tabm, bagged"]
-BUDGETED = ("bridle", "xgboost")
 ERRORS = ("1 - accuracy", "1 - AUC", "log loss", "RMSE")
 COUNTED = ERRORS[:2]  # may be 0
 KEYS = ["set", "outer", "split"]
@@ -66,11 +66,13 @@ def parts_of(
 
 
 def searched(
-    rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int, *, classes: bool
+    rest: pd.DataFrame, test: pd.DataFrame, way: str, seconds: float, seed: int, *, classes: bool
 ) -> tuple[Any, int]:
-    """Search; return the predictions and the number of configurations."""
-    task = "classification" if classes else "regression"
-    found = bridle.search(rest, "target", test=test, task=task, budget=seconds, seed=seed)
+    """Search in one way; return the predictions and the number of configurations."""
+    options: dict[str, Any] = {"task": "classification" if classes else "regression"}
+    changes = way.partition(",")[2] or "search"
+    with changed(changes, options):
+        found = bridle.search(rest, "target", test=test, budget=seconds, seed=seed, **options)
     rows = test.drop(columns="target")
     if not classes:
         return found.model.predict(rows)["prediction"].to_numpy(), found.considered
@@ -102,9 +104,10 @@ def measure(
     """Return the errors of a way on the test rows, and its seconds."""
     began = time.process_time()
     considered = None
-    with processor_time() if way in BUDGETED else nullcontext():
-        if way == "bridle":
-            said, considered = searched(rest, test, seconds, seed, classes=classes)
+    ours = way.partition(",")[0] == "bridle"
+    with processor_time() if ours or way == "xgboost" else nullcontext():
+        if ours:
+            said, considered = searched(rest, test, way, seconds, seed, classes=classes)
         else:
             options: dict[str, Any] = {"balanced": False} if way == "xgboost" else {}
             if classes:
