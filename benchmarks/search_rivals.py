@@ -76,8 +76,8 @@ def searched(
     rows = test.drop(columns="target")
     if not classes:
         return found.model.predict(rows)["prediction"].to_numpy(), found.considered
-    shares = found.model.predict_proba(rows)
-    return shares[sorted(shares)].to_numpy(), found.considered
+    shares = pd.DataFrame(found.model.predict_proba(rows))
+    return shares[list(np.unique(rest["target"]))].to_numpy(), found.considered
 
 
 def errors_of(truth: pd.Series, said: Any, names: Any) -> dict[str, float]:
