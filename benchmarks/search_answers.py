@@ -45,13 +45,15 @@ SCORINGS = {True: ("accuracy", "neg_log_loss", "roc_auc"), False: ("r2",)}
 class Table:
     """A table's rows, encoded as the search does it, and a test set."""
 
-    def __init__(self, name: str, folder: Path, split: int) -> None:
+    def __init__(self, name: str, folder: Path, split: int, rows: int | None = None) -> None:
         classes = name not in REGRESSION
         frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
         if classes:
             frame["target"] = frame["target"].astype(str)
         by = frame["target"] if classes else None
-        rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
+        # of a table with more rows than are wanted, the others are the test set
+        size = 0.2 if rows is None else max(0.2, 1 - rows / len(frame))
+        rest, test = train_test_split(frame, test_size=size, random_state=split, stratify=by)
         encoders = fit_encoders(rest.drop(columns="target"))
         coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
         y, self.y_test = (
@@ -98,12 +100,12 @@ def halve(table: Table, count: int, split: int, *, smoothing: bool) -> dict[str,
                 chosen = [configurations[each] for each in ids]
                 population = TrialPopulation(data, chosen, ids, seed=split, batch_size=size)
                 if rung:
-                    population.load_state({"step": ends[rung], **_joined(states, ids)})
+                    population.load_state({"step": ends[rung], **joined_states(states, ids)})
                 for at, stop in enumerate(stops.tolist()):
                     population.train(stop - population.step)
                     known = population.held_out_outputs()
                     seen[at].append((ids, known, table.tested(population, bins)))
-                _keep(population, ids, states)
+                keep_states(population, ids, states)
         for at, parts in enumerate(seen):
             ids = [each for part in parts for each in part[0]]
             known = torch.cat([part[1] for part in parts])
@@ -126,9 +128,10 @@ def halve(table: Table, count: int, split: int, *, smoothing: bool) -> dict[str,
     return found
 
 
-def _keep(
+def keep_states(
     population: TrialPopulation, ids: list[int], states: dict[int, dict[str, list[Tensor]]]
 ) -> None:
+    """Keep the state of each trial of a population, by its id."""
     state = population.state()
     for at, number in enumerate(ids):
         rows = slice(at * FOLDS, (at + 1) * FOLDS)
@@ -139,7 +142,10 @@ def _keep(
         }
 
 
-def _joined(states: dict[int, dict[str, list[Tensor]]], ids: list[int]) -> dict[str, list[Tensor]]:
+def joined_states(
+    states: dict[int, dict[str, list[Tensor]]], ids: list[int]
+) -> dict[str, list[Tensor]]:
+    """Return the states of trials as that of one population."""
     parts = [states[each] for each in ids]
     return {
         name: [torch.cat(each) for each in zip(*(part[name] for part in parts), strict=True)]

@@ -7,13 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from search_answers_ways import (
-    MOVED,
     Answer,
     Measured,
     calibrated,
     crossed,
     errors_of,
+    moved,
     nested,
+    twice_calibrated,
     ways_of,
 )
 
@@ -21,27 +22,47 @@ from bridle.search.plan import ENSEMBLE_SIZE
 
 
 def temperatures(folder: Path) -> None:
-    """Print what the temperature of the mean does to the log loss of each table."""
-    ratios: dict[str, list[tuple[float, float]]] = {}
+    """Print what the temperature of the mean does to the log loss of each table.
+
+    Then print which labels the temperature of the members changes, and the log loss with both.
+    """
+    counts: dict[str, list[np.ndarray]] = {"held-out": [], "test": []}
+    ratios: dict[str, list[tuple[float, float, float]]] = {}
     for measured in map(Measured, sorted(folder.glob("*.npz"))):
         if measured.classes:
             trials, _ = measured.halved("accuracy", np.ones(len(measured.y), bool))
             answer = Answer(measured, trials[:ENSEMBLE_SIZE], None)
-            after, bounded, before = (
+            both = twice_calibrated(answer)
+            untouched = answer.held_out(), answer.tested()
+            for of, new, old, y in zip(
+                counts, both, untouched, (measured.y, measured.y_test), strict=True
+            ):
+                counts[of].append(moved(new, old, y))
+            after, bounded, twice, before = (
                 np.log(errors_of(said, measured.y_test)["log loss"])
                 for said in (
                     calibrated(answer)[1],
                     calibrated(answer, at_most_one=True)[1],
-                    answer.tested(),
+                    both[1],
+                    untouched[1],
                 )
             )
-            ratios.setdefault(measured.set, []).append((after - before, bounded - before))
+            ratios.setdefault(measured.set, []).append(
+                (after - before, bounded - before, twice - before)
+            )
     print("test log loss with the temperature over that without, equal weights by accuracy")
     means = {name: np.mean(each, 0) for name, each in ratios.items()}
-    for name, (free, bounded) in (means | {"all": np.mean([*means.values()], 0)}).items():
-        print(f"  {name:12} {np.exp(free):.3f}, at most 1: {np.exp(bounded):.3f}")
+    for name, (free, bounded, twice) in (means | {"all": np.mean([*means.values()], 0)}).items():
+        figures = f"{np.exp(free):.3f}, at most 1: {np.exp(bounded):.3f}, both: {np.exp(twice):.3f}"
+        print(f"  {name:12} {figures}")
     spread = np.std([*means.values()], 0, ddof=1) / np.sqrt(len(means))
-    print(f"  standard error {spread[0]:.3f}, at most 1: {spread[1]:.3f}")
+    print("  standard error {:.3f}, at most 1: {:.3f}, both: {:.3f}".format(*spread))
+    for of, each in counts.items():
+        changed, right, wrong, rows = np.sum(each, 0)
+        print(
+            f"the temperature of the members changes {changed} of {rows} {of} labels: "
+            f"{right} become right, {wrong} wrong"
+        )
 
 
 def against(folder: Path, base: Path) -> None:
@@ -100,7 +121,6 @@ def compare(folder: Path) -> None:
     keys = pd.MultiIndex.from_frame(table[["file", "error"]])
     table["change"] = np.log(table["value"].to_numpy() / base.loc[keys].to_numpy())
     _show("test error over that of equal weights by accuracy or R²", table, "way", "change")
-    print(f"labels that the temperature of the members changes: {np.mean(MOVED):.4f}")
     names = ["set", "file", "scoring", "estimate", "error", "change"]
     optimism = pd.DataFrame(estimates, columns=names)
     _show("test error of the model over its estimate", optimism, "estimate", "change")

@@ -15,7 +15,6 @@ from scipy.stats import rankdata
 from bridle.search.plan import ENSEMBLE_SIZE, ETA, EVALUATIONS, RUNGS
 
 ROUNDS, BAGS = 25, 10
-MOVED: list[float] = []  # the share of labels that a temperature of the members changes
 Array = np.ndarray
 
 
@@ -246,6 +245,14 @@ class Answer:
 Pair = tuple[Array, Array]
 
 
+def moved(new: Array, old: Array, truth: Array) -> Array:
+    """Count the labels that changed, that became right, that became wrong, and the rows."""
+    now, before = new.argmax(1), old.argmax(1)
+    changed = now != before
+    right, wrong = changed & (now == truth), changed & (before == truth)
+    return np.array([changed.sum(), right.sum(), wrong.sum(), len(truth)])
+
+
 def calibrated(answer: Answer, *, at_most_one: bool = False) -> Pair:
     """Return the predictions at the temperature of the mean that beats 1 by more than its error.
 
@@ -254,6 +261,15 @@ def calibrated(answer: Answer, *, at_most_one: bool = False) -> Pair:
     known, said = answer.held_out(), answer.tested()
     beta = temperature(partial(tempered, known), answer.measured.y, "guarded")
     beta = max(beta, 1.0) if at_most_one else beta
+    return tempered(known, beta), tempered(said, beta)
+
+
+def twice_calibrated(answer: Answer) -> Pair:
+    """Return the predictions with a temperature of the members, and then one of their mean."""
+    y = answer.measured.y
+    beta = temperature(answer.held_out, y, "guarded")
+    known, said = answer.held_out(beta), answer.tested(beta)
+    beta = temperature(partial(tempered, known), y, "guarded")
     return tempered(known, beta), tempered(said, beta)
 
 
@@ -278,12 +294,10 @@ def ways_of(measured: Measured, scoring: str) -> dict[str, Pair]:
     for guard in ("free", "guarded", "shrunk"):
         beta = temperature(even.held_out, y, guard)
         found[f"T of members, {guard}"] = even.held_out(beta), even.tested(beta)
-        if guard == "guarded":
-            changed = even.tested(beta).argmax(1) != even.tested().argmax(1)
-            MOVED.append(float(changed.mean()))
         known, said = even.held_out(), even.tested()
         beta = temperature(partial(tempered, known), y, guard)
         found[f"T of the mean, {guard}"] = tempered(known, beta), tempered(said, beta)
+    found["T of members, then of the mean"] = twice_calibrated(even)
     return found | {f"{way}, T": calibrated(each) for way, each in answers.items()}
 
 

@@ -11,6 +11,7 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``trials``: the configurations to begin with if time is short, 27 in the search;
 - ``epochs``: the epochs of the last rung if time is not short, 120 in the search;
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
+- ``noise``: 0 for noise that falls to nothing over the last rung, 1 in the search;
 - ``width``: the units of a hidden layer.
 
 The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
@@ -35,7 +36,9 @@ import pandas as pd
 import torch
 from machine import machine
 from pandas.api.types import is_numeric_dtype
+from search_answers_ways import errors_of
 from search_quality import REGRESSION
+from search_schedules_ways import falling_noise
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
@@ -96,6 +99,8 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
             options["hidden"] = [(value, value)]
         elif name == "folds":
             stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))
+        elif name == "noise":
+            stack.enter_context(falling_noise(value))
         elif name == "bins":
             for constant in ("BINS", "MANY_BINS"):
                 stack.enter_context(mock.patch.object(encoding, constant, value))
@@ -134,8 +139,15 @@ def searched(
     options: dict[str, Any] = {}
     with changed(way, options):
         found = bridle.search(rest, "target", test=test, budget=seconds, seed=seed, **options)
-    said = found.model.predict(test.drop(columns="target"))["prediction"]
+    predicted = found.model.predict(test.drop(columns="target"))
+    said, shares = predicted["prediction"], predicted.filter(like="probability_")
+    errors = {}
+    if len(shares.columns):
+        labels = [str(name).removeprefix("probability_") for name in shares]
+        codes = np.array([labels.index(each) for each in test["target"]])
+        errors = errors_of(shares.to_numpy(dtype=float), codes)
     return said, {
+        **{name: errors.get(name, np.nan) for name in ("log loss", "1 − AUC")},
         "validation": found.validation_score,
         "configurations": found.considered,
         "networks": found.model.network.members,
