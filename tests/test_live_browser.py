@@ -16,6 +16,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "live" / "index.html"
 CHROMIUM = shutil.which("chromium")
 AXE = os.environ.get("AXE")
+# with these, Playwright has frames for a tab behind another one
+DRAWS_WHAT_IS_HIDDEN = [
+    "--disable-backgrounding-occluded-windows",
+    "--disable-renderer-backgrounding",
+]
 SMALL = "h1=16&h2=16&rows=40"
 
 # The same functions in both browsers; `until` waits for something of the page.
@@ -51,6 +56,16 @@ return [...byId("inspected").rows].map((row) => row.innerText);
 """
 
 
+HOLD_FRAMES = """() => {
+  const frame = requestAnimationFrame, held = [];
+  globalThis.requestAnimationFrame = (act) => held.push(act);
+  globalThis.release = () => {
+    globalThis.requestAnimationFrame = frame;
+    held.forEach((act) => frame(act));
+  };
+}"""
+
+
 def faults_of_axe(found) -> list:
     return [(each["id"], each["nodes"][0]["target"]) for each in found["violations"]]
 
@@ -77,7 +92,9 @@ def chromium():
         pytest.skip("needs Chromium")
     with playwright.sync_playwright() as driver:
         flags = ["--no-sandbox", "--disable-quic", "--disable-sync"]
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=flags)
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=flags, ignore_default_args=DRAWS_WHAT_IS_HIDDEN
+        )
         yield browser
         browser.close()
 
@@ -86,7 +103,8 @@ def chromium():
 def opened(chromium):
     """A function that opens the page; at the end nothing was logged, and no network asked."""
     heard = []
-    page = chromium.new_page(viewport={"width": 1280, "height": 900})
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
     page.on("console", lambda message: heard.append(message.text))
     page.on("pageerror", lambda error: heard.append(str(error)))
     page.on("request", lambda request: heard.extend([request.url] * request.url.startswith("h")))
@@ -97,7 +115,7 @@ def opened(chromium):
         return page
 
     yield go
-    page.close()
+    context.close()
     assert heard == []
 
 
@@ -168,6 +186,25 @@ def test_a_network_that_diverges_is_a_sentence_in_chromium(opened):
     assert page.inner_text("#inspected td >> nth=0") == "diverged"
 
 
+def test_a_page_without_frames_pauses_and_goes_on_in_chromium(opened):
+    page = opened()
+    page.evaluate(HOLD_FRAMES)
+    page.click("#play")
+    page.wait_for_timeout(200)
+    page.click("#measure")
+    page.wait_for_selector("#inspected:not([hidden])")
+    found = int(page.inner_text("#inspected th >> nth=0").removeprefix("At step "))
+    assert 0 < found <= 10  # two pictures of at most 5 steps
+    assert "step 0" in page.inner_text("#progress")
+    page.evaluate("release()")
+    run(page, f"{TOOLS} await until(() => step() > {found + 20})")
+    # a tab behind another one
+    page.context.new_page().bring_to_front()
+    page.wait_for_timeout(300)
+    page.bring_to_front()
+    run(page, f"{TOOLS} const before = step(); await until(() => step() > before + 20)")
+
+
 @pytest.mark.skipif(not firefox.firefox(), reason="needs Firefox")
 def test_the_tour_in_firefox():
     with firefox.running_firefox() as started:
@@ -183,6 +220,12 @@ def test_the_tour_in_firefox():
             for _ in range(2):
                 started.run("document.getElementById('theme').click()")
                 faults += faults_of_axe(started.run("return await window.axe.run()"))
+        first = started.call("WebDriver:GetWindowHandle")
+        started.run(f"{TOOLS} byId('play').click(); await until(() => step() > 5)")
+        started.call("WebDriver:NewWindow", {"type": "tab", "focus": True})
+        assert started.run("return document.visibilityState") == "hidden"
+        started.call("WebDriver:SwitchToWindow", {"handle": first, "focus": True})
+        started.run(f"{TOOLS} const before = step(); await until(() => step() > before + 5)")
         started.resize(390)
         over = started.run(f"return {firefox.OVERFLOW}")
         assert (started.messages(), faults, over) == ([], [], 0)

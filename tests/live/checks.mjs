@@ -67,6 +67,7 @@ test("a link holds the state, and what it may not hold is refused", () => {
   const bad = decode(texts.join("&"));
   assert.deepEqual(bad.refused, texts.map((text) => text.split("=")[0]));
   assert.deepEqual([bad.config, bad.view], [decode("").config, VIEW]);
+  assert.deepEqual(decode(`=1&${"x".repeat(5000)}=1`).refused, ['""', `${"x".repeat(30)}…`]);
 });
 
 test("both languages have the same texts", () => {

@@ -1,18 +1,15 @@
 """A model predicts rows of any form alike: a frame, a dict, a Series, an array, a file."""
 
-from collections import namedtuple
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from scipy import sparse
+from untrained import untrained_model
 
 import bridle
-from bridle.errors import DataError
 from bridle.models.predictor import Predictor
-from bridle.models.reading import read_for_fit, read_for_model
-from bridle.tables import ClassTarget, ReadOptions, TableEncoder, ValueTarget
+from bridle.models.reading import read_for_model
+from bridle.tables import ReadOptions
 
 ROWS = 60
 
@@ -42,24 +39,13 @@ def _table(*, with_texts=False):
     return table
 
 
-def _model(table, *, bins=0, **noises):
-    """A model of a network that is not trained, which tells any two rows apart."""
-    given = read_for_fit(table, "y", ())
-    numerical = pd.api.types.is_numeric_dtype(given.truth)
-    target = ValueTarget.fit(given.truth) if numerical else ClassTarget.fit(given.truth)
-    encoder = TableEncoder().fit(given.frame, given.columns).binned(given.frame, bins)
-    sizes = [len(encoder.feature_names), 16, 1 if numerical else len(target.classes)]
-    network = bridle.Network(sizes, seeds=[1, 2], **noises).eval()
-    return bridle.TableModel(network, encoder, target, "y", {"table": {"marks": given.marks}})
-
-
 TABLE = _table()
 X = TABLE.drop(columns="y")
 
 
 @pytest.fixture(scope="module")
 def model():
-    return _model(TABLE)
+    return untrained_model(TABLE)
 
 
 def _same(found, expected):
@@ -109,7 +95,7 @@ def test_many_rows_in_any_form(with_texts, tmp_path):
     polars = pytest.importorskip("polars", exc_type=ImportError) if not with_texts else None
     table = _table(with_texts=with_texts)
     rows = table.drop(columns="y")
-    model = _model(table)
+    model = untrained_model(table)
     expected = model.predict(rows)
     records = [row.to_dict() for _, row in rows.iterrows()]
     rows.to_parquet(tmp_path / "rows.parquet")
@@ -133,7 +119,7 @@ def test_arrow_tables(model):
 def test_integer_column_names(rng):
     table = pd.DataFrame(rng.normal(size=(40, 3)))
     table["y"] = np.where(table[0] > 0, "a", "b")
-    model = _model(table)
+    model = untrained_model(table)
     rows = table.drop(columns="y")
     expected = model.predict(rows)
     _same(model.predict(rows.to_numpy()), expected)
@@ -153,7 +139,7 @@ def test_probabilities(model):
     assert np.allclose(array, table, atol=1e-6)
     assert np.allclose(array.sum(axis=1), 1)
     assert (np.array(model.target.classes)[array.argmax(1)] == found["prediction"]).all()
-    regression = _model(TABLE.assign(y=np.arange(ROWS) / 7))
+    regression = untrained_model(TABLE.assign(y=np.arange(ROWS) / 7))
     assert regression.predict(X).columns.tolist() == ["prediction"]
     with pytest.raises(bridle.UsageError, match="regression, which has no probabilities"):
         regression.predict_proba(X)
@@ -175,7 +161,7 @@ def test_reading_options_at_prediction(model, tmp_path):
 
 
 def test_subnetworks_take_the_same_forms():
-    model = _model(TABLE, hidden_noise=bridle.Dropout(keep_prob=0.5))
+    model = untrained_model(TABLE, hidden_noise=bridle.Dropout(keep_prob=0.5))
     expected = model.predict(X.iloc[[3]], subnetworks=5)
     assert expected.index.tolist() == [3]
     _same(model.predict(X.iloc[3].to_dict(), subnetworks=5), expected)
@@ -260,7 +246,7 @@ def _awkward():
 
 @pytest.mark.parametrize("bins", [0, 4])
 def test_typed_values_are_encoded_as_by_the_general_way(bins):
-    model = _model(TABLE, bins=bins)
+    model = untrained_model(TABLE, bins=bins)
     for rows in _awkward():
         for part in (rows, rows.iloc[[0]], rows.iloc[[3]], rows.iloc[[4]], rows.iloc[:2]):
             expected, notes = _general(model, part)
@@ -276,14 +262,14 @@ def test_typed_values_are_encoded_as_by_the_general_way(bins):
 def test_numbers_with_percent_signs_in_training_are_not_taken_as_they_are(tmp_path):
     lines = "".join(f"{i} %,{'ab'[i % 2]}\n" for i in range(1, 41))
     (tmp_path / "train.csv").write_text("rate,y\n" + lines)
-    model = _model(tmp_path / "train.csv")
+    model = untrained_model(tmp_path / "train.csv")
     assert "taken as percent" in model.predict({"rate": 15}).attrs["notes"][0]
     with pytest.raises(bridle.DataError, match="between -1 and 1"):
         model.predict({"rate": 0.15})
 
 
 def test_changed_weights_predict_anew():
-    model = _model(TABLE)
+    model = untrained_model(TABLE)
     before = model.predict(X)
     with torch.no_grad():
         model.network.weights[0].zero_()
@@ -304,80 +290,9 @@ def test_changed_weights_predict_anew():
 def test_a_stored_model_predicts_as_the_loaded_one(noises, tmp_path):
     from bridle.models.stored import load_predictor
 
-    model = _model(TABLE, **noises)
+    model = untrained_model(TABLE, **noises)
     bridle.save_model(model, tmp_path / "model.bridle")
     stored = load_predictor(tmp_path / "model.bridle")
     assert isinstance(stored, Predictor)
     assert stored.predict(X).equals(bridle.load(tmp_path / "model.bridle").predict(X))
     assert stored.predict(X).equals(model.predict(X))
-
-
-NUMBERS = pd.DataFrame(np.random.default_rng(1).normal(size=(ROWS, 3)), columns=list("abc"))
-Row = namedtuple("Row", "c b a")  # in another order than in training
-RECORDS = np.rec.fromarrays([NUMBERS[name] for name in "cba"], names=list("cba"))
-
-
-@pytest.fixture(scope="module")
-def plain_model():
-    return _model(NUMBERS.round(1).assign(y=["no", "yes"] * (ROWS // 2)))
-
-
-FORMS = {
-    "named tuples": lambda X: [Row(*row[::-1]) for row in X.to_numpy()],
-    "records": lambda X: list(RECORDS),
-    "big-endian": lambda X: X.to_numpy(dtype=">f8"),
-    "big-endian columns": lambda X: X.astype(">f8"),
-    "sparse": lambda X: sparse.csr_matrix(X.to_numpy()),
-    "with a gradient": lambda X: torch.tensor(X.to_numpy(), requires_grad=True),
-    "rows with gradients": lambda X: list(torch.tensor(X.to_numpy(), requires_grad=True)),
-    "nothing hidden": lambda X: np.ma.array(X.to_numpy()),
-}
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_other_arrays_are_the_same_rows(plain_model, form):
-    found, right = (plain_model.predict(each) for each in (FORMS[form](NUMBERS), NUMBERS))
-    pd.testing.assert_frame_equal(found, right)
-
-
-@pytest.mark.parametrize("row", [Row(3.0, 2.0, 1.0), RECORDS[0], np.array(RECORDS)[0]])
-def test_one_row_with_names_is_read_by_them(plain_model, row):
-    right = plain_model.predict({name: getattr(row, name, None) or row[name] for name in "abc"})
-    pd.testing.assert_frame_equal(plain_model.predict(row), right)
-
-
-def test_half_precision_of_another_kind(plain_model):
-    X = torch.tensor(NUMBERS.to_numpy()).bfloat16()
-    found, right = plain_model.predict(X), plain_model.predict(X.double().numpy())
-    pd.testing.assert_frame_equal(found, right)
-
-
-def test_what_a_mask_hides_is_missing():
-    X = NUMBERS.to_numpy()
-    hidden = np.ma.array(np.where(X > 1, -999, X), mask=X > 1)
-    holes = NUMBERS.mask(X > 1)
-    model = _model(holes.assign(y=["no", "yes"] * (ROWS // 2)))
-    right = model.predict(holes)
-    for form in (hidden, list(hidden), {name: hidden[:, at] for at, name in enumerate("abc")}):
-        pd.testing.assert_frame_equal(model.predict(form), right)
-
-
-@pytest.mark.parametrize(
-    ("rows", "message"),
-    [
-        ({}, "the dict is empty"),
-        (None, "there is no table, but None"),
-        ({"a": 1j, "b": 0, "c": 0}, "column 'a' has complex numbers"),
-        (NUMBERS.assign(b=1j), "column 'b' has complex numbers"),
-        ([Row(1, 2, 3), [1, 2, 3]], "names for their values and others have not"),
-    ],
-)
-def test_what_is_no_row_is_refused(plain_model, rows, message):
-    with pytest.raises(DataError, match=message):
-        plain_model.predict(rows)
-
-
-def test_nested_values_that_are_not_used_are_left_alone(plain_model):
-    row = {"a": 1.0, "b": 2.0, "c": 3.0}
-    for extra in ({**row, "tags": [1, 2]}, {**row, "a": "1.0", "tags": [1, 2]}):
-        pd.testing.assert_frame_equal(plain_model.predict(extra), plain_model.predict(row))

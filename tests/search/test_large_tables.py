@@ -87,12 +87,12 @@ import numpy as np, pandas as pd, sklearn.ensemble, torch, bridle
 
 torch.set_num_threads(1)
 random = np.random.default_rng(0)
-frame = pd.DataFrame(random.normal(size=(100_000, 20))).add_prefix("x")
+frame = pd.DataFrame(random.normal(size=(50_000, 20))).add_prefix("x")
 frame["target"] = np.where(frame.x0 * frame.x1 > 0, "a", "b")
 bridle.search  # its imports
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 found = bridle.search(
-    frame, "target", configurations=2, epochs=1, hidden=[(8,)], memory="200MB", answer="best"
+    frame, "target", configurations=2, epochs=1, hidden=[(8,)], memory="100MB", answer="best"
 )
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
@@ -100,11 +100,11 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the unit of ru_maxrss is the kilobyte here")
 def test_a_large_table_stays_within_the_memory():
-    """Sixteen bins for each of 20 columns would take 136 MB, and twice that in float64."""
+    """Sixteen bins for each of 20 columns would take 68 MB, and twice that in float64."""
     done = subprocess.run(
         [sys.executable, "-c", MEMORY], capture_output=True, text=True, check=True
     )
-    assert int(done.stdout) * 1024 < 200e6
+    assert int(done.stdout) * 1024 < 100e6
 
 
 def test_bins_by_the_number_of_rows_and_the_memory():

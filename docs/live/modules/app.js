@@ -5,11 +5,12 @@ import { buildShared, putControls } from "./controls.js";
 import { writeInspection } from "./inspection.js";
 import { readTheme } from "./plots.js";
 import { CLAIM_STEP, NAMES, PLAIN, SHARED } from "./settings.js";
-import { buildSide, clearSides, drawSide, takeSides, writeSides } from "./sides.js";
+import { buildSide, clearSides, drawSides, redrawSides, takeSides, writeSides } from "./sides.js";
 import { byId, readLink, say, state } from "./state.js";
 import { TOUR } from "./tour.js";
 
 const TEXTS_MS = 200; // numbers that change faster cannot be read
+const OUT_OF_SIGHT_MS = 1000; // a plot out of sight is drawn this often, and when it comes into sight
 const CALM_MS = 500;
 const LINK_MS = 300; // browsers refuse an address that changes with each move of a slider
 
@@ -18,7 +19,9 @@ const send = (kind, rest = {}) => worker.postMessage({ kind, ...rest });
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const narrow = matchMedia("(max-width: 48rem)").matches;
 let written = 0; // when the texts were
+let complete = 0; // when the plots out of sight were drawn
 let remembering = null;
+const pictures = []; // of the worker, that are not drawn yet
 
 // ---------------------------------------------------------------- texts
 
@@ -38,11 +41,12 @@ function writeTexts() {
   writeTour();
   writeInspection();
   announce(state.announced);
-  if (state.a?.point) redraw();
+  redraw();
 }
 
 function redraw() {
-  for (const side of NAMES) drawSide(side, { scores: true, map: true });
+  if (!state.a?.point) return;
+  redrawSides();
   writeNumbers();
 }
 
@@ -137,20 +141,15 @@ const answers = {
     clearSides();
   },
   snapshot(found) {
-    const show = () => {
-      if (found.id === state.id) take(found);
-      send("drawn");
-    };
-    // whoever asks for less motion sees two pictures a second
-    if (calm.matches && found.running) setTimeout(show, CALM_MS);
-    else requestAnimationFrame(show);
+    pictures.push(found);
+    if (pictures.length === 1) awaitFrame();
   },
   reached({ step, held }) {
     setRunning(false);
     announce(() => say("reached")(step, held));
   },
   inspection(found) {
-    state.inspected = { ...found, step: state.step };
+    state.inspected = found;
     writeInspection();
     announce(() => say("measured"));
   },
@@ -160,10 +159,35 @@ const answers = {
   },
 };
 
+/** Draw at the next frame; a page that is not looked at has none, and the worker waits for it. */
+function awaitFrame() {
+  // whoever asks for less motion sees two pictures a second
+  if (calm.matches && pictures[0].running) setTimeout(() => requestAnimationFrame(draw), CALM_MS);
+  else requestAnimationFrame(draw);
+}
+
+/** Draw the oldest picture; of those that a slider made while training pauses, the last. */
+function draw() {
+  let found;
+  do {
+    found = pictures.shift();
+    send("drawn");
+    if (found.id === state.id) take(found);
+  } while (pictures.length && (calm.matches || !found.running));
+  if (found.id === state.id) show(found);
+  if (pictures.length) awaitFrame();
+}
+
 function take(found) {
   Object.assign(state, { step: found.step, epoch: found.epoch });
   takeSides(found);
+}
+
+function show(found) {
   const now = performance.now();
+  const everywhere = !found.running || now - complete > OUT_OF_SIGHT_MS;
+  if (everywhere) complete = now;
+  drawSides(everywhere);
   if (found.running && now - written < TEXTS_MS) return;
   written = now;
   writeNumbers();
@@ -173,7 +197,7 @@ function take(found) {
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
   state.theme = readTheme();
-  if (state.a?.point) redraw();
+  redraw();
 }
 
 function measure() {
@@ -244,7 +268,5 @@ function start() {
 worker.onmessage = ({ data }) => answers[data.kind](data);
 worker.onerror = (event) => announce(() => event.message);
 addEventListener("popstate", follow);
-addEventListener("resize", () => {
-  if (state.a?.point) redraw();
-});
+addEventListener("resize", redraw);
 start();

@@ -30,6 +30,8 @@ export const RULE_VALUES = {
   patience: [0, 2, 3, 5, 10, 20, 50],
 };
 
+const MOST_NAME = 30; // characters of a refused name
+
 /** Steps between two pictures, at most. */
 export const SPEEDS = [1, 2, 5, 10, 20, 50];
 
@@ -67,7 +69,7 @@ export function decode(text) {
   for (const [key, value] of new URLSearchParams(text)) {
     const [side, name] = key.includes(".") ? key.split(".") : ["", key];
     const found = reader(side, name)(value);
-    if (found === undefined) refused.push(key);
+    if (found === undefined) refused.push(key.length > MOST_NAME ? `${key.slice(0, MOST_NAME)}…` : key || '""');
     else if (side === "") (Object.hasOwn(VIEW, name) ? view : config.shared)[name] = found;
     else config[side][name] = found;
   }

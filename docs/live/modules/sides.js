@@ -10,11 +10,20 @@ const MOST_LOSS = 4; // of the picture
 
 const panels = { a: {}, b: {} };
 
+const PICTURES = ["map", "weights", "loss", "accuracy", "masks"];
+const stale = { a: new Set(), b: new Set() }; // pictures that do not show what is known
+const unseen = new Set(); // canvases out of sight
+const watch = new IntersectionObserver((changes) => {
+  for (const { target, isIntersecting } of changes) unseen[isIntersecting ? "delete" : "add"](target);
+  drawSides();
+});
+
 /** Build the part of one network. */
 export function buildSide(side, { onRule, onScript, narrow }) {
   const parts = panels[side];
   const canvas = (name, className = "") => {
     parts[name] = element("canvas", { role: "img", class: className });
+    watch.observe(parts[name]);
     return parts[name];
   };
   const line = (name, className = "numbers") => {
@@ -48,7 +57,10 @@ export function buildSide(side, { onRule, onScript, narrow }) {
 
 /** Forget what was known of the networks. */
 export function clearSides() {
-  for (const side of NAMES) state[side] = { curve: [], map: null, features: null };
+  for (const side of NAMES) {
+    state[side] = { curve: [], map: null, features: null };
+    stale[side].clear();
+  }
 }
 
 /** Keep what a snapshot says of a network. */
@@ -67,36 +79,58 @@ function keep(known, found) {
   if (known.curve.length > POINTS) known.curve = known.curve.filter((_, at) => at % 2 === 0);
 }
 
-/** Keep a snapshot, and draw what is new in it. */
+/** Keep a snapshot, and which pictures are another by it. */
 export function takeSides(found) {
   for (const side of NAMES) {
     keep(state[side], found[side]);
-    const { point, map } = found[side];
-    drawSide(side, { scores: Boolean(point), map: map !== null && map.to % (GRID / 2) === 0 });
+    const { point, map, features } = found[side];
+    const changed = ["weights", "masks", ...(point ? ["loss", "accuracy"] : [])];
+    if (features || (map !== null && map.to % (GRID / 2) === 0)) changed.push("map");
+    for (const name of changed) stale[side].add(name);
   }
 }
 
-/** Draw a network; of the slower pictures those that are asked for. */
-export function drawSide(side, { scores, map: withMap }) {
-  const { map, features, width, curve, histogram, masks } = state[side];
-  const { theme } = state;
-  const parts = panels[side];
-  drawHistogram(parts.weights, histogram, theme);
-  drawMasks(parts.masks, masks.units, say("layers"), theme);
-  if (map && withMap) drawMap(parts.map, map, state.data.training, theme);
-  if (!scores) return;
-  if (features) drawFeatures(parts.map, features, width, theme);
-  const seen = curve.filter((each) => !each.lost);
-  const high = Math.max(1, ...seen.map((each) => each.fresh.loss));
-  const top = Math.min(Math.ceil(5 * high) / 5, MOST_LOSS); // half of it has one decimal, too
-  drawCurve(parts.loss, seen, theme, {
-    value: (part) => part.loss, top, mark: (v) => `${v === top && high > top ? "≥ " : ""}${v.toFixed(1)}`,
-  });
-  drawCurve(parts.accuracy, seen, theme, {
-    value: (part) => part.right / part.rows, top: 1, mark: (v) => percent(v, 0),
-    interval: (point) => [point.gap.low, point.gap.high].map((gap) => point.training.right / point.training.rows - gap / 100),
-  });
+/** Draw what has changed: in sight, or everywhere. */
+export function drawSides(everywhere = false) {
+  for (const side of NAMES) {
+    for (const name of stale[side]) {
+      const canvas = panels[side][name];
+      if (unseen.has(canvas) && !everywhere) continue;
+      stale[side].delete(name);
+      DRAWINGS[name](canvas, state[side], state.theme);
+    }
+  }
 }
+
+/** Draw everything again, in another size, theme or language. */
+export function redrawSides() {
+  for (const side of NAMES) for (const name of PICTURES) stale[side].add(name);
+  drawSides();
+}
+
+const DRAWINGS = {
+  weights: (canvas, { histogram }, theme) => drawHistogram(canvas, histogram, theme),
+  masks: (canvas, { masks }, theme) => drawMasks(canvas, masks.units, say("layers"), theme),
+  map(canvas, { map, features, width }, theme) {
+    if (map) drawMap(canvas, map, state.data.training, theme);
+    else if (features) drawFeatures(canvas, features, width, theme);
+  },
+  loss(canvas, { curve }, theme) {
+    const seen = curve.filter((each) => !each.lost);
+    const high = Math.max(1, ...seen.map((each) => each.fresh.loss));
+    const top = Math.min(Math.ceil(5 * high) / 5, MOST_LOSS); // half of it has one decimal, too
+    drawCurve(canvas, seen, theme, {
+      value: (part) => part.loss, top, mark: (v) => `${v === top && high > top ? "≥ " : ""}${v.toFixed(1)}`,
+    });
+  },
+  accuracy(canvas, { curve }, theme) {
+    const seen = curve.filter((each) => !each.lost);
+    drawCurve(canvas, seen, theme, {
+      value: (part) => part.right / part.rows, top: 1, mark: (v) => percent(v, 0),
+      interval: (point) => [point.gap.low, point.gap.high].map((gap) => point.training.right / point.training.rows - gap / 100),
+    });
+  },
+};
 
 /** A share in percent, in the way of the language. */
 export function percent(share, digits = 1) {

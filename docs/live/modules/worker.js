@@ -7,21 +7,28 @@ import { GRID, NAMES } from "./settings.js";
 import { inspection, snapshot } from "./snapshot.js";
 
 // What changes slowly is computed less often, so that 60 pictures a second leave time to train.
-const SCORES_EVERY = 3; // pictures, of network A and B in turn
+const SCORES_EVERY = 6; // pictures, of network A and B in turn: each five times a second
 const LINES = GRID / 16; // of the decision map, in each other picture
-const TRAINING_MS = 4; // for each picture, at most
+
+// The worker is two pictures ahead of the page: one that takes longer than a frame delays none. If the
+// page runs out of pictures all the same, it trains for a shorter time.
+const AHEAD = 2;
+const TRAINING_MS = 10; // for each picture, at most
+const MORE_MS = 0.005; // with each picture in time
+const LESS = 0.75; // times the time so far
 
 let session = null;
 let id = 0; // of the session, so that the page can tell a picture of the one before
 let running = false;
-let waiting = false; // until the page has drawn the last snapshot
+let ahead = 0; // pictures that the page has not drawn yet
+let trainingMs = 3;
 let perPicture = 5;
 let goal = null; // the step at which a claim of the tour is tested, with its name
 let pictures = 0;
 let line = 0; // the next one of the decision map
 
 function send(parts) {
-  waiting = true;
+  ahead += 1;
   postMessage({ kind: "snapshot", id, running, ...snapshot(session, parts) });
 }
 
@@ -45,11 +52,11 @@ function showLines() {
   send({ scores: [], lines: { from, to: from + LINES } });
 }
 
-function turn() {
-  if (!running || waiting) return;
+/** Train, and send a picture. */
+function advance() {
   pictures += 1;
   const scores = pictures % SCORES_EVERY === 0;
-  const until = performance.now() + TRAINING_MS;
+  const until = performance.now() + trainingMs;
   // a picture with scores takes the time of some steps
   for (let made = 0; made < (scores ? 1 : perPicture) && session.step !== goal?.step; made++) {
     session.train(1);
@@ -58,6 +65,10 @@ function turn() {
   if (session.step === goal?.step) reach();
   else if (scores) showScores();
   else showLines();
+}
+
+function turn() {
+  while (running && ahead < AHEAD) advance();
 }
 
 /** Stop where the tour tests its claim; a slider that was moved in between makes it another one. */
@@ -96,12 +107,13 @@ const answers = {
     show();
   },
   drawn() {
-    waiting = false;
+    ahead -= 1;
+    trainingMs = ahead ? Math.min(trainingMs + MORE_MS, TRAINING_MS) : trainingMs * LESS;
     turn();
   },
   inspect({ k, count }) {
     const [a, b] = NAMES.map((name) => inspection(session, name, k, count));
-    postMessage({ kind: "inspection", k, count, a, b });
+    postMessage({ kind: "inspection", step: session.step, k, count, a, b });
   },
   script({ side }) {
     postMessage({ kind: "script", side, text: pythonScript(session, side) });

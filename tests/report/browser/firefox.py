@@ -101,10 +101,10 @@ class Firefox:
         finally:
             self.call("Marionette:SetContext", {"value": "content"})
 
-    def open(self, page: Path) -> None:
+    def open(self, page: Path, fragment: str = "") -> None:
         """Open a page, and wait until its figures are drawn."""
         self.inside("Services.console.reset()")
-        self.call("WebDriver:Navigate", {"url": page.resolve().as_uri()})
+        self.call("WebDriver:Navigate", {"url": page.resolve().as_uri() + fragment})
         drawn = "document.documentElement.dataset.drawn === 'yes'"
         wait = "new Promise((then) => setTimeout(then, 50))"
         self.run(f"for (let at = 0; at < 600 && !({drawn}); at++) await {wait};")
@@ -163,11 +163,14 @@ class Firefox:
 
 
 @contextmanager
-def running_firefox():
+def running_firefox(prefs: dict | None = None):
     """Start Firefox with a fresh profile, and end it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         profile = Path(folder)
-        lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});\n" for k, v in PREFS.items()]
+        lines = [
+            f"user_pref({json.dumps(k)}, {json.dumps(v)});\n"
+            for k, v in (PREFS | (prefs or {})).items()
+        ]
         (profile / "user.js").write_text("".join(lines), encoding="utf-8")
         command = [firefox(), "--headless", "--no-remote", "--profile", folder, "--marionette"]
         command += ["--remote-allow-system-access"]  # for the sizes, the scheme and the console
