@@ -53,6 +53,7 @@ from .models import (
 from .modules import (
     Attachment as Attachment,
     Before as Before,
+    Joint as Joint,
     Receipt as Receipt,
     Replacement as Replacement,
     SupportAverage as SupportAverage,
@@ -101,6 +102,7 @@ from .penalties import (
     NonNegative as NonNegative,
     NuclearNorm as NuclearNorm,
     RootNorm as RootNorm,
+    SortedL1 as SortedL1,
     SparseGroupLasso as SparseGroupLasso,
     Sparsity as Sparsity,
     WeightDecay as WeightDecay,

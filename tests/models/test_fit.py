@@ -195,3 +195,8 @@ def test_what_is_said_of_the_default_strengths_is_so():
     assert "95 % for regression" in library
     assert "L1 1e-4, L2 1e-3, and dropout with a keep probability of 0.5 for" in line
     assert "0.95 for regression" in line
+
+
+def test_a_target_sparsity_is_refused_with_what_to_use():
+    with pytest.raises(bridle.UsageError, match=r"use bridle\.MLPClassifier\(sparsity=0\.8\)"):
+        bridle.fit(pd.DataFrame({"x": [0, 1], "y": [0, 1]}), "y", sparsity=0.8)

@@ -162,6 +162,30 @@ def penalties(build):
     return found
 
 
+def constraints(build):
+    """Projections after each step, and the value where a constraint does not hold yet."""
+    rules = [
+        bridle.NonNegative(),
+        bridle.NOfM(1, 2),
+        bridle.NOfM(2, 4, dim=0),
+        bridle.SortedL1(0.05),
+    ]
+    rules += [[bridle.MaxNorm(0.3, dim=0), bridle.NonNegative()], bridle.MaxNorm(0.2)]
+    found = []
+    for rule in rules:
+        where = {("0.weight", "2.weight"): rule}
+        found += compare(build, where, steps=2)
+        values = [float(Run(each, where).receipt.value().detach()) for each in (build, alone)]
+        if values[0] != values[1] and abs(values[0] - values[1]) > 1e-5:
+            found.append(f"values {values} of {rule} before the first step")
+    return found
+
+
+def joint(build):
+    units = bridle.Joint({"0.weight": "units", "2.weight": "inputs"})
+    Run(build, {units: bridle.GroupLasso(0.1)})
+
+
 def audit(build, where):
     """Audit with noise, and the penalties' effects without: these are the same everywhere."""
     batch = (torch.randn(64, 6, generator=torch.Generator().manual_seed(3)), torch.arange(64) % 3)
@@ -270,10 +294,12 @@ def compiled():
 TWO = {
     "ddp": cells_of(ddp, "1", [*ELEMENTWISE, *STRUCTURED, SCHEDULED]),
     "tensor-parallel": cells_of(tensor_parallel, "3", [*ELEMENTWISE, *STRUCTURED, SCHEDULED])
-    | {"weights": weights_of(tensor_parallel), "compiled": compiled},
+    | {"weights": weights_of(tensor_parallel), "compiled": compiled}
+    | {"constraints": lambda: constraints(tensor_parallel)},
     "tensor-parallel-sharded-activation": cells_of(tensor_parallel, "1", [*ELEMENTWISE, SCHEDULED])
     | {"structured": structured(tensor_parallel), "learned": learned(tensor_parallel)},
-    "fsdp2": cells_of(fsdp2, "1", [*ELEMENTWISE, *STRUCTURED, SCHEDULED]),
+    "fsdp2": cells_of(fsdp2, "1", [*ELEMENTWISE, *STRUCTURED, SCHEDULED])
+    | {"constraints": lambda: constraints(fsdp2), "joint": lambda: joint(fsdp2)},
     "dtensor": cells_of(dtensor, "1", [*ELEMENTWISE, *STRUCTURED, SCHEDULED])
     | {"learned": learned(dtensor), "ops": ops_on_dtensors},
     "process-group": cells_of(process_group, "1", [*ELEMENTWISE, *STRUCTURED, SCHEDULED])

@@ -151,7 +151,7 @@ def test_the_penalty_of_a_ramp_acts_beside_one_of_its_class():
 def test_sparse_groups_of_two_kinds_both_act():
     model, optimizer = _net()
     first, second = SparseGroupLasso(0.0, 0.1, "units"), SparseGroupLasso(0.0, 0.2, "inputs")
-    attached = bridle.attach(optimizer, {"0.weight": [first, second]}, model=model)
+    attached = bridle.attach(optimizer, {"0.weight": [first, second]}, model=model, mode="coupled")
     assert len(attached.rules["0.weight"]) == 2
     w = model[0].weight.detach()
     expected = 0.1 * w.norm(dim=1).sum() + 0.2 * w.norm(dim=0).sum()

@@ -74,6 +74,7 @@ TWO = (
     "process-group",
 )
 CELLS = [f"{feature}-{column}" for feature in TWO for column in COLUMNS]
+CELLS += ["fsdp2-constraints", "tensor-parallel-constraints"]
 CELLS += ["tensor-parallel-weights", "tensor-parallel-compiled", "dtensor-ops"]
 FOUR_CELLS = [
     f"{feature}-{column}"
@@ -89,6 +90,7 @@ REFUSED = {
     "tensor-parallel-sharded-activation-structured": PARTS,
     "tensor-parallel-sharded-activation-learned": PARTS,
     "dtensor-learned": PARTS,
+    "fsdp2-joint": "distributed over processes, which groups of several weights do not support",
 }
 needs_gloo = pytest.mark.skipif(
     not (torch.distributed.is_available() and torch.distributed.is_gloo_available()),

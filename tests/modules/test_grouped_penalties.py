@@ -278,7 +278,7 @@ def test_two_groupings_act_together_and_a_later_equal_one_replaces():
         "*": [Grouped(L1(0.1), "units"), Grouped(L1(0.2), "inputs"), Grouped(MCP(0.3), "units")],
         "0.weight": Grouped(L1(0.4), "units"),
     }
-    attached = bridle.attach(optimizer, rules, model=model)
+    attached = bridle.attach(optimizer, rules, model=model, mode="coupled")
     shown = [str(each) for each in attached.rules["0.weight"]]
     assert shown == [
         "Grouped(L1(0.4), Grouping.along((1,)))",

@@ -18,6 +18,7 @@ from bridle import (
     NonNegative,
     NuclearNorm,
     RootNorm,
+    SortedL1,
     SparseGroupLasso,
     UsageError,
     WeightedL1,
@@ -51,6 +52,8 @@ CONVEX = {
     "SparseGroupLasso": SparseGroupLasso(0.2, 0.5, "units"),
     "WeightedL1": WeightedL1(0.7, WEIGHTS),
     "NuclearNorm": NuclearNorm(0.7),
+    "SortedL1": SortedL1(0.3),
+    "OSCAR": SortedL1.oscar(0.1, 0.05),
     "NonNegative": NonNegative(),
 }
 CASES = CONVEX | {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridle.audit.attached import attached_penalties
 from bridle.audit.effects import Part
+from bridle.audit.joint_penalties import joint_penalties
 from bridle.audit.loss_penalties import loss_penalties
 from bridle.audit.own_decay import own_decay
 from bridle.audit.records import Check, Finding
@@ -19,7 +20,7 @@ def audit_penalties(sandbox: Sandbox) -> Part:
     """Return every penalty's effect on every parameter, and the findings."""
     whole = _check_parameters(sandbox)
     in_loss: set[str] = set()
-    for check in (attached_penalties, sparsity_targets, own_decay, loss_penalties):
+    for check in (attached_penalties, joint_penalties, sparsity_targets, own_decay, loss_penalties):
         part = check(sandbox)
         whole.effects += part.effects
         whole.findings += part.findings
@@ -81,8 +82,8 @@ def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
     """Find penalties given to ``regularize`` that are neither attached nor in the loss."""
     held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
     acting = {id(p) for each in sandbox.attached for p in each.parameters.values()}
-    targets = [target for each in sandbox.attached for target in each.sparsity]
-    acting |= {id(p) for target in targets for p in target.parameters.values()}
+    several = [rule for each in sandbox.attached for rule in each.several]
+    acting |= {id(p) for rule in several for p in rule.parameters.values()}
     requests = {  # by identity: a wrapper of the model may have been given to regularize
         id(dict(root.named_parameters())[name]): penalties
         for root in sandbox.roots

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from bridle.audit.effects import Part
 from bridle.audit.records import Check, Finding
@@ -45,10 +44,8 @@ def _compare(target: SparsityTarget, after: SparsityTarget, part: Part) -> None:
         part.findings.append(Finding("no-op sparsity", "fail", subject, message))
         return
     total = sum(w.numel() for w in after.parameters.values())
-    sizes = [after.groupings[name].size(w) for name, w in after.parameters.items()]
     share = f"{after.reached:.2%} of {total} weights are zero, and {after.due:.2%} are due"
-    tolerance = max(sizes) / total if target.rule.global_ else _local_tolerance(after)
-    if after.reached < after.due - tolerance - 1e-9:
+    if after.reached < after.due - after.tolerance - 1e-9:
         message = f"{share} ({after.phase}): something else changes the weights after {target}"
         if after.phase == "healing":
             message = (
@@ -57,26 +54,11 @@ def _compare(target: SparsityTarget, after: SparsityTarget, part: Part) -> None:
             )
         part.findings.append(Finding("missed sparsity", "fail", subject, message))
         return
-    revived = [
-        name
-        for name, w in target.parameters.items()
-        if after.phase == "healing"
-        and target.rule.freeze
-        and _revived(w, after.parameters[name], target, name)
-    ]
-    if revived:
+    names = [subject] if target.joint else [*target.parameters]
+    masks = zip(names, target.zero_masks, after.zero_masks, strict=True)
+    revived = [name for name, before, now in masks if bool((before & ~now).any())]
+    if revived and after.phase == "healing" and target.rule.freeze:
         message = f"{target} freezes zeros, but some are not zero after a step"
         part.findings.append(Finding("thawed zeros", "fail", ", ".join(revived), message))
         return
     part.checks.append(Check(f"{target} on {subject}", "passed", f"{share} ({after.phase})"))
-
-
-def _local_tolerance(target: SparsityTarget) -> float:
-    """Return how far the share may be off, if each tensor is off by a group."""
-    total = sum(w.numel() for w in target.parameters.values())
-    return sum(target.groupings[name].size(w) for name, w in target.parameters.items()) / total
-
-
-def _revived(before: Tensor, after: Tensor, target: SparsityTarget, name: str) -> bool:
-    groups = target.groupings[name]
-    return bool(((groups.norms(before) == 0) & (groups.norms(after) != 0)).any())

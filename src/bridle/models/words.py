@@ -60,6 +60,12 @@ def settings_of(
     (0.8, 30)
     """
     for word in words:
+        if word == "sparsity":
+            raise UsageError(
+                "fit has no target sparsity: use bridle.MLPClassifier(sparsity=0.8) or "
+                "bridle.MLPRegressor(sparsity=0.8), or attach bridle.Sparsity to the optimizer of "
+                "a model of your own"
+            )
         if word not in (*_STRENGTHS, *_RECIPE):
             hint = did_you_mean(word, (*_STRENGTHS, *_RECIPE, *_OTHERS))
             raise UsageError(f"fit has no argument {word!r}; {hint}")

@@ -2,6 +2,8 @@ from .adaptive import adaptive_l1 as adaptive_l1
 from .attach import attach as attach
 from .attachment import Attachment as Attachment
 from .averaging import SupportAverage as SupportAverage
+from .joint import Joint as Joint
+from .joint_penalty import JointPenalty as JointPenalty
 from .placement import Before as Before
 from .regularize import Receipt as Receipt, regularize as regularize
 from .replace_dropout import Replacement as Replacement, replace_dropout as replace_dropout

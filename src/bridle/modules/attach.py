@@ -10,6 +10,7 @@ from torch import nn
 
 from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attachment import Attachment, PenaltyRule, attachments_of, groups_of
+from bridle.modules.chosen import chosen_rules
 from bridle.modules.decaying import (
     decay_among,
     decay_arguments,
@@ -19,11 +20,13 @@ from bridle.modules.decaying import (
     refuse_no_rate,
 )
 from bridle.modules.earlier import refuse_later
+from bridle.modules.joint_penalty import JointPenalty
 from bridle.modules.optimizers import check_optimizer, optimizer_for
+from bridle.modules.overlaps import refuse_overlaps
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, plain
 from bridle.modules.select import Selector, kind_of
-from bridle.modules.sparsity_target import SparsityTarget, chosen_rules
+from bridle.modules.sparsity_target import SparsityTarget
 from bridle.penalties import NOfM, Sparsity, WeightDecay
 
 __all__ = ["attach", "decayed_biases", "has_l2"]
@@ -55,9 +58,11 @@ def attach(
     optimizer : torch.optim.Optimizer
         Or a wrapper with such an optimizer inside, as those of Accelerate and Fabric, or SAM.
     penalties : mapping of selector to penalty or WeightDecay, or to a sequence of them
-        See :data:`bridle.modules.Selector`; ``"*"`` selects all weights, without biases and
+        See :data:`bridle.modules.Selector` and, for groups of several weights,
+        :class:`bridle.Joint`; ``"*"`` selects all weights, without biases and
         normalization layers. If several selectors match a parameter, all their penalties act on
-        it; of two penalties of the same class only the later one does. :class:`bridle.Annealed`
+        it; of two penalties of the same class (and of the same groups) only the later one does.
+        :class:`bridle.Annealed`
         penalties follow the optimizer's step count. A :class:`bridle.WeightDecay` acts after the
         step and before the proximal steps, on the weights before the step, of which the optimizer's
         step keeps a copy. :class:`bridle.Sparsity` takes the place of a penalty where a share of
@@ -103,7 +108,8 @@ def attach(
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
-    chosen, targets = chosen_rules(model, penalties)
+    found = chosen_rules(model, penalties, mode=mode, metric=metric)
+    chosen, joint, targets = found.single, found.joint, found.targets
     check_rules(chosen, mode, metric)
     # exact zeros need the optimizer's step to be the last change of a weight
     optimizer = optimizer_for(optimizer, "proximal" if targets else mode)
@@ -111,7 +117,7 @@ def attach(
     refuse_no_rate(optimizer, decays.values())
     check_optimizer(optimizer, mode, metric)
     if mode == "proximal":
-        _refuse_zeros_in_averages(optimizer, chosen)
+        _refuse_zeros_in_averages(optimizer, chosen, joint)
     if targets:
         _refuse_optimizer(optimizer, targets)
     everything = dict(model.named_parameters())
@@ -122,17 +128,23 @@ def attach(
     if mode == "coupled":
         _refuse_sparse_gradients(model, parameters)
     _warn_about_weight_decay(optimizer, model, parameters, chosen)
-    for target in targets:
-        _check_membership(optimizer, target.parameters, required=True)
+    for weights in [each.parameters for each in joint] + [each.parameters for each in targets]:
+        _check_membership(optimizer, weights, required=True)
+    if mode == "proximal":
+        for each in joint if metric == "euclidean" else ():
+            each.step_size(optimizer)
+        refuse_overlaps(parameters, chosen, joint, metric)
     attached = Attachment(
-        optimizer, parameters, chosen, mode=mode, metric=metric, model=model, sparsity=targets
+        optimizer,
+        parameters,
+        chosen,
+        mode=mode,
+        metric=metric,
+        model=model,
+        joint=joint,
+        sparsity=targets,
     )
-    requests_of(model).attach(parameters, chosen)
-    for target in targets:
-        requests_of(model).attach(
-            target.parameters,
-            {name: (*chosen.get(name, ()), target.rule) for name in target.parameters},
-        )
+    requests_of(model).attach({name: everything[name] for name in found.by_name()}, found.by_name())
     return attached
 
 
@@ -150,12 +162,15 @@ def _refuse_optimizer(optimizer: torch.optim.Optimizer, targets: Sequence[Sparsi
 
 
 def _refuse_zeros_in_averages(
-    optimizer: torch.optim.Optimizer, chosen: dict[str, tuple[PenaltyRule, ...]]
+    optimizer: torch.optim.Optimizer,
+    chosen: dict[str, tuple[PenaltyRule, ...]],
+    joint: Sequence[JointPenalty],
 ) -> None:
     """Refuse penalties that promise zeros, where an average of the iterates is evaluated."""
     if not any("train_mode" in group for group in optimizer.param_groups):
         return
     rules = [rule for each in chosen.values() for rule in penalties_among(each)]
+    rules += [rule for each in joint for rule in each.rules]
     for penalty in {plain(rule): None for rule in rules}:
         l1 = None if penalty.elastic is None else penalty.elastic[0]
         convex = penalty.constraint and not isinstance(penalty, NOfM)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.decaying import Decays, penalties_among
+from bridle.modules.joint_penalty import JointPenalty
 from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
 from bridle.modules.sparsity_target import SparsityTarget
-from bridle.modules.step_hooks import hook_into, unhook, was_skipped
+from bridle.modules.step_hooks import hook_into, unhook, was_skipped, with_gradients
 from bridle.penalties import Penalty, apply_prox, at_step
 from bridle.penalties.sharded import gradient_of, value_of
 
@@ -37,6 +38,8 @@ class Attachment:
     step : int
         The number of optimizer steps since the attachment. Annealed penalties and scheduled decays
         read their strength from it.
+    joint : tuple of JointPenalty
+        The penalties of joint groups, which act after those of single weights.
     sparsity : tuple of SparsityTarget
         The target sparsities, which act after the penalties.
 
@@ -60,6 +63,7 @@ class Attachment:
         mode: str,
         metric: str,
         model: nn.Module | None = None,
+        joint: Sequence[JointPenalty] = (),
         sparsity: Sequence[SparsityTarget] = (),
     ) -> None:
         self.parameters = parameters
@@ -76,13 +80,13 @@ class Attachment:
             key = tuple(map(id, each))
             by_rules.setdefault(key, (each, []))[1].append(parameters[name])
         self._by_rules = list(by_rules.values())  # one prox call for all weights of equal rules
-        self.sparsity = tuple(sparsity)
+        self.joint, self.sparsity = tuple(joint), tuple(sparsity)
         hook_into(optimizer, self)
-        for target in self.sparsity:  # acts after the penalties
-            hook_into(optimizer, target)
+        for owner in self.several:  # targets act after the penalties
+            hook_into(optimizer, owner)
 
     def __repr__(self) -> str:
-        targets = "".join(f", {each}" for each in self.sparsity)
+        targets = "".join(f", {each}" for each in self.several)
         return f"<Attachment on {len(self.rules)} parameters, {self.mode}{targets}>"
 
     def __str__(self) -> str:
@@ -92,6 +96,7 @@ class Attachment:
         for name, rules in self.rules.items():
             acts = how if penalties_among(rules) else "decoupled"
             shown.append((name, f"{', '.join(map(str, rules))}  ({acts})"))
+        shown += [(", ".join(each.parameters), f"{each}") for each in self.joint]
         shown += [(name, f"{each.rule}") for each in self.sparsity for name in each.parameters]
         width = max((len(name) for name, _ in shown), default=0)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
@@ -103,6 +108,11 @@ class Attachment:
             name: at_step(penalties_among(each), self.step) for name, each in self.rules.items()
         }
 
+    @property
+    def several(self) -> list[JointPenalty | SparsityTarget]:
+        """What acts on several weights together, in the order in which it acts."""
+        return [*self.joint, *self.sparsity]
+
     def state_dict(self) -> dict[str, int]:
         """Return the step count. Save it in checkpoints if a rule depends on the step."""
         return {"step": self.step}
@@ -110,7 +120,7 @@ class Attachment:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Restore the step count from a checkpoint."""
         self.step = int(state["step"])
-        for each in self.sparsity:
+        for each in self.several:
             each.step = self.step
 
     def value(self) -> Tensor:
@@ -120,6 +130,7 @@ class Attachment:
             for name, penalties in self.penalties.items()
             for penalty in penalties
         ]
+        values += [each.value() for each in self.joint]
         return torch.stack(values).sum() if values else torch.zeros(())
 
     def detach(self) -> None:
@@ -127,14 +138,14 @@ class Attachment:
         if self._optimizer is None:
             return
         unhook(self._optimizer, self)
-        for each in self.sparsity:
+        for each in self.several:
             unhook(self._optimizer, each)
             forget(each.parameters.values())
         self._optimizer = None
         forget(self.parameters.values())
 
     @torch.no_grad()
-    def _add_gradients(self, optimizer: torch.optim.Optimizer, scale: Tensor | None = None) -> None:
+    def _add_gradients(self, optimizer: torch.optim.Optimizer, scale: Tensor | None) -> None:
         groups = groups_of(optimizer)
         for name, penalties in self.penalties.items():
             weight = self.parameters[name]
@@ -177,30 +188,7 @@ class Attachment:
         self._decays.before(optimizer)
         if self.mode != "coupled":
             return None
-        # args begins with the optimizer itself
-        closure = args[1] if len(args) > 1 else kwargs.get("closure")
-        if closure is None:
-            # with a fused optimizer, the gradients are still multiplied by the gradient scale
-            self._add_gradients(optimizer, getattr(optimizer, "grad_scale", None))
-            return None
-        wrapped = self._with_gradients(optimizer, closure)
-        if len(args) > 1:
-            return (args[0], wrapped, *args[2:]), kwargs
-        return args, kwargs | {"closure": wrapped}
-
-    def _with_gradients(
-        self, optimizer: torch.optim.Optimizer, closure: Callable[[], Any]
-    ) -> Callable[[], Any]:
-        """Return a closure that adds the penalties' gradients after each evaluation."""
-        total = isinstance(optimizer, torch.optim.LBFGS)
-
-        def wrapped() -> Any:
-            loss = closure()
-            self._add_gradients(optimizer)
-            # a line search needs the value that belongs to the gradient
-            return loss + self.value().detach() if total else loss
-
-        return wrapped
+        return with_gradients(optimizer, args, kwargs, self._add_gradients, self.value)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Make the proximal steps."""

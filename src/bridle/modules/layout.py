@@ -22,7 +22,7 @@ from bridle.penalties.annealing import inside
 from bridle.penalties.groupings import Split
 from bridle.penalties.members import groups_of_members, of_members
 
-__all__ = ["groups_in", "placed"]
+__all__ = ["groups_in", "is_own", "placed"]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -66,7 +66,7 @@ def placed(
 def _with_groups(
     rule: Penalty, name: str, module: nn.Module, axes: int, holder: nn.Module
 ) -> Penalty:
-    own = _is_own(module, holder)
+    own = is_own(module, holder)
     if isinstance(rule, GroupLasso | MaxNorm):
         if rule.dim is None:  # of bridle's [members, in, out], rows and columns are known
             groups = Grouping.units()
@@ -85,7 +85,7 @@ def _with_groups(
     return rule
 
 
-def _is_own(module: nn.Module, holder: nn.Module) -> bool:
+def is_own(module: nn.Module, holder: nn.Module) -> bool:
     """Whether a weight is one of bridle's own, ``[members, in, out]``."""
     return isinstance(module, nn.ParameterList) and isinstance(holder, Network)
 
@@ -112,7 +112,7 @@ def groups_in(
 def _bound(
     groups: Grouping, rule: Any, name: str, module: nn.Module, axes: int, holder: nn.Module
 ) -> Grouping:
-    if _is_own(module, holder):
+    if is_own(module, holder):
         return groups_of_members(groups)
     if not groups.by_module:
         return groups

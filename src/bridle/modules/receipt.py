@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
+from bridle.modules.chosen import ChosenRules, chosen_rules
 from bridle.modules.decaying import penalties_among
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise
 from bridle.modules.optimizers import optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.select import Selector
-from bridle.modules.sparsity_target import chosen_rules
 from bridle.penalties import Annealed, Sparsity, at_step
 from bridle.penalties.sharded import value_of
 
@@ -55,11 +55,9 @@ class Receipt:
         rules: dict[Selector, list[PenaltyRule | Sparsity]],
     ) -> None:
         self.noises = noises
-        chosen, targets = chosen_rules(model, rules) if rules else ({}, [])
-        self.penalties: dict[str, tuple[Any, ...]] = dict(chosen)
-        for target in targets:
-            for name in target.parameters:
-                self.penalties[name] = (*self.penalties.get(name, ()), target.rule)
+        chosen = chosen_rules(model, rules) if rules else ChosenRules({}, [], [])
+        self.penalties: dict[str, tuple[Any, ...]] = chosen.by_name()
+        self._single, self._joins = chosen.single, bool(chosen.joint)
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
             requests_of(model).given.append(self.penalties)
         if noises:
@@ -149,6 +147,7 @@ class Receipt:
         requests = requests_of(self._model)
         requests.noises = [each for each in requests.noises if each not in self.noises]
         self._handles, self.noises, self._rules = [], [], {}
+        self._single, self._joins = {}, False
 
     def state_dict(self) -> dict[str, int | float]:
         """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
@@ -198,6 +197,7 @@ class Receipt:
             for place, attached in enumerate(self.attachments)
             if attached.sparsity
             or any(_is_annealed(rule) for each in attached.rules.values() for rule in each)
+            or any(_is_annealed(rule) for each in attached.joint for rule in each.rules)
         }
 
     def value(self) -> Tensor:
@@ -206,9 +206,12 @@ class Receipt:
         step = self.attachments[0].step if self.attachments else 0
         values = [
             value_of(penalty, everything[name]).sum()
-            for name, rules in self.penalties.items()
+            for name, rules in self._single.items()
             for penalty in at_step(penalties_among(rules), step)
         ]
+        for each in chosen_rules(self._model, self._rules).joint if self._joins else ():
+            each.step = step
+            values.append(each.value())
         return torch.stack(values).sum() if values else torch.zeros(())
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from bridle.errors import UsageError
 from bridle.modules.attachment import PenaltyRule
+from bridle.modules.chosen import chosen_rules
 from bridle.modules.computed_noise import ComputedWeightNoise
 from bridle.modules.effective import EffectiveWeight
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise, let_compilers_see_hooks
@@ -17,7 +18,6 @@ from bridle.modules.placement import Before, Planned, check_places, plan
 from bridle.modules.ranks import Ranks
 from bridle.modules.receipt import Receipt
 from bridle.modules.select import Selector
-from bridle.modules.sparsity_target import chosen_rules
 from bridle.modules.streams import free_streams, noises_in
 from bridle.noise import Multiplier
 from bridle.penalties import Sparsity
@@ -127,7 +127,7 @@ def regularize(
                 )
     check_places(model, planned)
     if penalties:  # check before the model is changed
-        chosen_rules(model, penalties)
+        chosen_rules(model, penalties, mode=mode, metric=metric)
     noises, handles = _install(model, planned, seed, ranks)
     receipt = Receipt(model, noises, handles, penalties)
     if optimizer is not None and (penalties or receipt.learns):

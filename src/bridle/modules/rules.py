@@ -19,6 +19,8 @@ from bridle.penalties import (
     Annealed,
     ElasticNet,
     Grouped,
+    GroupLasso,
+    MaxNorm,
     NOfM,
     NuclearNorm,
     Penalty,
@@ -72,7 +74,7 @@ def penalties_by_name(
         _join_sources(chosen, computed)
         for name, at in chosen.items():
             places.setdefault(name, at)
-            found.setdefault(name, {}).update({_kind_of(rule): rule for rule in each})
+            found.setdefault(name, {}).update({_kind_of(rule, at, model): rule for rule in each})
     bound: dict[str, list[PenaltyRule]] = {}
     once: dict[tuple[int, str], PenaltyRule] = {}  # one object for weights with equal rows
     for name, at in places.items():
@@ -149,8 +151,15 @@ def plain(rule: Any) -> Penalty:
     return rule
 
 
-def _kind_of(rule: PenaltyRule) -> Hashable:
-    return WeightDecay if isinstance(rule, WeightDecay) else kind_of_penalty(rule)
+def _kind_of(rule: PenaltyRule, at: Place | EffectiveWeight, model: nn.Module) -> Hashable:
+    """Return the kind of a rule for a weight; a later rule of one kind replaces it."""
+    if isinstance(rule, WeightDecay):
+        return WeightDecay
+    sources = at.sources.values() if isinstance(at, EffectiveWeight) else (at.parameter,)
+    axes = max(each.ndim for each in sources)
+    if isinstance(plain(rule), GroupLasso | MaxNorm):  # the module decides the axes
+        rule = placed(rule, at.full_name, at.module, axes, _around(model, at.path))
+    return kind_of_penalty(rule, axes)
 
 
 def _join_sources(
@@ -221,7 +230,7 @@ def _decay_of_source(rule: WeightDecay, weight: EffectiveWeight) -> tuple[str, P
 
 def _order_on_pruned(rule: Penalty | Annealed) -> int:
     kinds: list[Hashable] = [L1, ElasticNet, L2]
-    kind = kind_of_penalty(rule)
+    kind = kind_of_penalty(rule, 1)
     return kinds.index(kind) if kind in kinds else len(kinds)
 
 

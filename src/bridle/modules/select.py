@@ -12,6 +12,7 @@ from torch.nn.parameter import is_lazy
 
 from bridle.errors import UsageError, did_you_mean
 from bridle.modules.effective import effective_weights
+from bridle.modules.joint import Joint
 
 __all__ = ["Place", "Selector", "kind_of", "select_modules", "select_parameters", "select_places"]
 
@@ -22,10 +23,11 @@ Selector = (
     | nn.Parameter
     | Callable[[str, nn.Module], bool]
     | tuple[Any, ...]
+    | Joint
 )
 """A glob on qualified names (``*`` also matches dots), a module type, a module, a parameter, a
 predicate ``(name, module) -> bool``, or a tuple of these. A tuple matches if any of its elements
-does."""
+does. A :class:`bridle.Joint` selects several weights whose groups go together."""
 
 
 def select_modules(model: nn.Module, selector: Selector) -> dict[str, nn.Module]:

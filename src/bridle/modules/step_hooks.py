@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
 import torch
+from torch import Tensor
 
-__all__ = ["StepHooks", "hook_into", "unhook", "was_skipped"]
+__all__ = ["StepHooks", "hook_into", "unhook", "was_skipped", "with_gradients"]
 
 
 class StepHooks(Protocol):
@@ -40,6 +42,48 @@ def was_skipped(optimizer: torch.optim.Optimizer) -> bool:
     """Whether a gradient scaler has skipped the step, because a gradient is not finite."""
     overflow = getattr(optimizer, "found_inf", None)
     return overflow is not None and bool(float(overflow))
+
+
+def with_gradients(
+    optimizer: torch.optim.Optimizer,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    add: Callable[[torch.optim.Optimizer, Tensor | None], None],
+    value: Callable[[], Tensor],
+) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """Add gradients before a step, or after each evaluation of its closure.
+
+    Parameters
+    ----------
+    optimizer, args, kwargs
+        What a hook before the step gets.
+    add : callable
+        Adds the gradients, times a factor if it is not None.
+    value : callable
+        Returns the value that belongs to them.
+
+    Returns
+    -------
+    tuple or None
+        Other arguments of ``step``, if there is a closure.
+    """
+    # args begins with the optimizer itself
+    closure = args[1] if len(args) > 1 else kwargs.get("closure")
+    if closure is None:
+        # with a fused optimizer, the gradients are still multiplied by the gradient scale
+        add(optimizer, getattr(optimizer, "grad_scale", None))
+        return None
+    total = isinstance(optimizer, torch.optim.LBFGS)
+
+    def wrapped() -> Any:
+        loss = closure()
+        add(optimizer, None)
+        # a line search needs the value that belongs to the gradient
+        return loss + value().detach() if total else loss
+
+    if len(args) > 1:
+        return (args[0], wrapped, *args[2:]), kwargs
+    return args, kwargs | {"closure": wrapped}
 
 
 def _owner(hook: Any) -> Any:

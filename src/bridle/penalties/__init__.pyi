@@ -17,5 +17,6 @@ from .l1_l2 import L1 as L1, L2 as L2, ElasticNet as ElasticNet
 from .nonconvex import MCP as MCP, SCAD as SCAD, LogSum as LogSum, RootNorm as RootNorm
 from .nuclear import NuclearNorm as NuclearNorm
 from .protocol import Penalty as Penalty
+from .sorted_l1 import SortedL1 as SortedL1
 from .target import Sparsity as Sparsity
 from .weighted import WeightedL1 as WeightedL1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.penalties.decay import WeightDecay
-from bridle.penalties.grouped import Grouped, SparseGroupLasso
+from bridle.penalties.grouped import Grouped, GroupLasso, MaxNorm, SparseGroupLasso
 from bridle.penalties.protocol import Penalty, Strength, takes_steps
 from bridle.schedules import Schedule
 
@@ -183,11 +183,12 @@ def inside(rule: Penalty | Annealed, change: Callable[[Penalty], Penalty]) -> Pe
     return other
 
 
-def kind_of_penalty(penalty: Penalty | Annealed) -> Hashable:
+def kind_of_penalty(penalty: Penalty | Annealed, axes: int) -> Hashable:
     """Return the kind of a penalty, annealed or not; a later rule of one kind replaces it.
 
-    It is the class. Of a penalty of groups, it is also the class of what is grouped, and how. The
-    penalty of a target sparsity's ramp has a kind of its own, and acts beside the others.
+    It is the class. Of a penalty of groups, it is also the class of what is grouped, and how, of a
+    weight with so many axes. The penalty of a target sparsity's ramp has a kind of its own, and
+    acts beside the others.
     """
     plain = penalty.penalty if isinstance(penalty, Annealed) else penalty
     kind: Hashable = type(plain)
@@ -195,4 +196,7 @@ def kind_of_penalty(penalty: Penalty | Annealed) -> Hashable:
         kind = Grouped, type(plain.penalty), plain.groups
     elif isinstance(plain, SparseGroupLasso):
         kind = SparseGroupLasso, plain.groups
+    elif isinstance(plain, GroupLasso | MaxNorm):
+        along = sorted(axis % axes for axis in plain.groups.axes or range(axes))
+        kind = type(plain), tuple(along), plain.groups.splits
     return (kind, "ramp") if isinstance(penalty, Annealed) and penalty.of_ramp else kind

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import elastic_prox
-from bridle.penalties.annealing import refuse_annealed
-from bridle.penalties.protocol import Penalty, Strength, per_member, takes_steps
+from bridle.ops.sharding import is_sharded
+from bridle.penalties.annealing import Scaled, refuse_annealed
+from bridle.penalties.grouped import Grouped, GroupLasso, MaxNorm
+from bridle.penalties.overlaps import in_order
+from bridle.penalties.protocol import Penalty, Strength, per_member, takes_steps, widened
 from bridle.penalties.sharded import gradient_of, prox_of
 
 __all__ = [
@@ -20,6 +23,7 @@ __all__ = [
     "check_application",
     "check_momentum",
     "follow_iterate",
+    "step_of",
 ]
 
 MODES = ("proximal", "coupled")
@@ -141,7 +145,9 @@ def apply_prox(
         Parameters of the optimizer to penalize.
     penalties : sequence of Penalty
         L1, L2 and elastic nets act together: one pass over the weight makes the exact proximal
-        step of their sum. The other penalties follow in the given order, constraints last.
+        step of their sum. The other penalties follow, those of small groups first and constraints
+        last; groups of two penalties that overlap must be nested, so that this is the step of
+        the sum, too.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam, AdamW, RMSprop or Adagrad.
     times : sequence of float, optional
@@ -151,7 +157,7 @@ def apply_prox(
     ------
     UsageError
         If a weight is not a parameter of the optimizer, if the metric does not fit the optimizer,
-        or if its momentum is 1.
+        if its momentum is 1, or if the sum of two penalties has no closed-form proximal step.
 
     Examples
     --------
@@ -166,7 +172,6 @@ def apply_prox(
     refuse_annealed(penalties)
     groups = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
-    others = _constraints_last(penalties)
     weights = list(weights)
     for weight, factor in zip(weights, times or [1.0] * len(weights), strict=True):
         if id(weight) not in groups:
@@ -183,9 +188,24 @@ def apply_prox(
         rate = factor * _rate(optimizer, group, state, metric)
         if elastic is not None:
             _elastic_step(weight, *elastic, rate=rate, **moment)
+        others = in_order(penalties, weight, per_weight=bool(moment))
         step = _step(rate, **moment) if others else rate
         for penalty in others:
-            weight.copy_(prox_of(penalty, weight, step))
+            if not _shorten(penalty, weight, step):
+                weight.copy_(prox_of(penalty, weight, step))
+
+
+def _shorten(penalty: Penalty, weight: Tensor, step: float | Tensor) -> bool:
+    """Multiply groups in place, without a copy of the weight, if that is the proximal step."""
+    factor = penalty.factor if isinstance(penalty, Scaled) else 1.0
+    plain = penalty.penalty if isinstance(penalty, Scaled) else penalty
+    if not isinstance(plain, Grouped | GroupLasso | MaxNorm) or isinstance(step, Tensor):
+        return False
+    if is_sharded(weight) or not factor:
+        return False
+    data = weight.detach()
+    plain.groups.scale(data, plain.factors(plain.groups.norms(data), step * factor))
+    return True
 
 
 def _schedule_free_step(
@@ -208,7 +228,7 @@ def _schedule_free_step(
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
     if elastic is not None:
         _elastic_step(moved, *elastic, rate=rate)
-    for penalty in _constraints_last(penalties):
+    for penalty in in_order(penalties, moved, per_weight=False):
         moved.copy_(penalty.prox(moved, rate))
     follow_iterate(weight, z, moved - z, group)
 
@@ -220,12 +240,6 @@ def follow_iterate(weight: Tensor, z: Tensor, moved: Tensor, group: dict[str, An
     share = last / float(group["weight_sum"]) if group["weight_sum"] else 0.0
     beta = float(group["momentum"] if "momentum" in group else group["betas"][0])
     weight.add_(moved, alpha=1 - beta + beta * share)
-
-
-def _constraints_last(penalties: Sequence[Penalty]) -> list[Penalty]:
-    """Return the penalties whose steps follow that of L1 and L2; constraints hold at the end."""
-    others = [penalty for penalty in penalties if penalty.elastic is None]
-    return sorted(others, key=lambda penalty: penalty.constraint)
 
 
 def _sum_of(strengths: Sequence[tuple[Strength, Strength]]) -> tuple[Tensor, Tensor] | None:
@@ -250,6 +264,14 @@ def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
     if step.get("second_moment") is not None:
         step["second_moment"] = step["second_moment"].view(members.shape)
     elastic_prox(members, l1, l2, in_place=True, **step)
+
+
+def step_of(optimizer: torch.optim.Optimizer, weight: Tensor, metric: str) -> float | Tensor:
+    """Return the step size of a weight's proximal step: one number, or one for each entry."""
+    groups = (each for each in optimizer.param_groups if any(p is weight for p in each["params"]))
+    group, state = next(groups), optimizer.state.get(weight, {})
+    moment = _second_moment(optimizer, group, state) if metric == "adaptive" else {}
+    return _step(_rate(optimizer, group, state, metric), **moment)
 
 
 def _rate(
@@ -298,6 +320,5 @@ def _step(
     """Return the size of the last step: one number, or one for each weight."""
     if second_moment is None:
         return rate
-    # in single precision at least: in half precision, eps is 0
-    moment = second_moment.to(torch.promote_types(second_moment.dtype, torch.float32))
-    return rate / ((moment * correction).sqrt() + eps)
+    # in half precision, eps is 0
+    return rate / ((widened(second_moment) * correction).sqrt() + eps)

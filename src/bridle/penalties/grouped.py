@@ -115,9 +115,12 @@ class Grouped:
                     "give one number"
                 )
             return prox_of_norm(self.groups, weight, self.penalty.strength, step)
-        norms = self.groups.norms(weight)
+        return self.groups.times(weight, self.factors(self.groups.norms(weight), step))
+
+    def factors(self, norms: Tensor, step: float | Tensor) -> Tensor:
+        """Return by which the proximal step multiplies groups of these norms."""
         lengths = self.penalty.prox(norms, step)
-        return self.groups.times(weight, torch.where(norms > 0, lengths / norms, 0.0))
+        return torch.where(norms > 0, lengths / norms, 0.0)
 
 
 class _OfRows:
@@ -168,6 +171,10 @@ class _OfRows:
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the proximal step; see :meth:`Grouped.prox`."""
         return self._grouped.prox(weight, step)
+
+    def factors(self, norms: Tensor, step: float | Tensor) -> Tensor:
+        """Return by which the proximal step multiplies rows of these norms."""
+        return self._grouped.factors(norms, step)
 
 
 @final
@@ -316,4 +323,8 @@ class SparseGroupLasso:
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the step of the groups, after the one of L1."""
-        return self._grouped.prox(self._single.prox(weight, step), step)
+        moved = self._single.prox(weight, step)
+        if isinstance(step, Tensor) and step.ndim:
+            return self._grouped.prox(moved, step)
+        self.groups.scale(moved, self._grouped.factors(self.groups.norms(moved), step))
+        return moved

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError, did_you_mean
+from bridle.penalties.protocol import widened
 
 __all__ = ["Grouping", "as_grouping"]
 
-NAMES = ("elements", "rows", "columns", "units", "inputs", "heads", "whole")
+NAMES = ("elements", "rows", "columns", "units", "inputs", "heads", "whole", "joint")
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Grouping:
     ``inputs()``               what leaves one input (channel)
     ``heads(count)``           the weights of one attention head
     ``whole()``                the tensor: a layer, or a residual branch by its last weight
+    ``joint()``                what a :class:`bridle.Joint` selector joins, of several weights
     ========================== ==========================================================
 
     :func:`bridle.attach` and :func:`bridle.regularize` read from the module which axes ``units``,
@@ -187,6 +189,11 @@ class Grouping:
         """Return the grouping in which the tensor is one group."""
         return cls("whole", None)
 
+    @classmethod
+    def joint(cls) -> Grouping:
+        """Return the groups of a :class:`bridle.Joint` selector, which span several weights."""
+        return cls("joint", None)
+
     # ------------------------------------------------------------------------------- what it does
 
     @property
@@ -229,6 +236,10 @@ class Grouping:
 
     def _axes(self, count: int) -> tuple[int, ...]:
         """Return the whole axes of a group, of a weight in torch's layout."""
+        if self.name == "joint":
+            raise UsageError(
+                "'joint' groups span several weights: give a bridle.Joint as the selector"
+            )
         if self.axes is None:
             return tuple(range(count))
         if self.name == "units":
@@ -244,8 +255,7 @@ class Grouping:
     def norms(self, weight: Tensor) -> Tensor:
         """Return the Euclidean norm of each group; the axes of :meth:`view` are kept, with 1."""
         view, axes = self.view(weight)
-        # in single precision at least: in half precision, squares overflow at 256
-        view = view.to(torch.promote_types(view.dtype, torch.float32))
+        view = widened(view)
         if not axes:
             return view.abs()
         return torch.linalg.vector_norm(view, dim=axes, keepdim=True)
@@ -259,6 +269,14 @@ class Grouping:
         """Return the weight with each group times its factor, ``factors`` shaped like the norms."""
         view, _ = self.view(weight)
         return (view * factors).to(weight.dtype).reshape(weight.shape)
+
+    def scale(self, weight: Tensor, factors: Tensor) -> None:
+        """Multiply each group by its factor, in place."""
+        self.view(weight)[0].mul_(factors)
+
+    def clear(self, weight: Tensor, mask: Tensor) -> None:
+        """Set the groups to zero where a mask is set, in place."""
+        self.view(weight)[0].masked_fill_(mask, 0.0)
 
     def table(self, weight: Tensor) -> Tensor:
         """Return the groups as the rows of a matrix ``[groups, size]``."""

@@ -12,6 +12,7 @@ from bridle.penalties.grouped import Grouped, SparseGroupLasso
 from bridle.penalties.groupings import Grouping
 from bridle.penalties.nuclear import NuclearNorm
 from bridle.penalties.protocol import Penalty
+from bridle.penalties.sorted_l1 import SortedL1
 from bridle.penalties.target import Sparsity
 
 __all__ = ["groups_of_members", "of_members", "penalties_of_members"]
@@ -46,6 +47,8 @@ def of_members(penalty: Penalty) -> Penalty:
         return NOfM(penalty.n, penalty.m, dim=-2)
     if isinstance(penalty, NuclearNorm) and not penalty.batched:
         return NuclearNorm(penalty.strength, batched=True)
+    if isinstance(penalty, SortedL1) and not penalty.batched:
+        return penalty.of_members()
     return penalty
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops.formatting import format_value
-from bridle.penalties.protocol import Strength, check_strength, total, weight_like
+from bridle.penalties.protocol import Strength, check_strength, total, weight_like, widened
 
 __all__ = ["MCP", "SCAD", "LogSum", "RootNorm"]
 
@@ -43,27 +43,23 @@ class _OfMagnitudes(ABC):
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``Σ φ(|w|)``: a scalar, or ``[members]``."""
-        wide = _wide(weight)
+        wide = widened(weight)
         terms = self._phi(wide.abs(), weight_like(self.strength, wide))
         return total(terms, self.strength).to(weight.dtype)
 
     def gradient(self, weight: Tensor) -> Tensor:
         """Return ``φ'(|w|) sign(w)``, with 0 at 0."""
-        wide = _wide(weight)
+        wide = widened(weight)
         slope = self._slope(wide.abs(), weight_like(self.strength, wide))
         return torch.where(wide != 0, slope * wide.sign(), 0.0).to(weight.dtype)
 
     def prox(self, weight: Tensor, step: float | Tensor) -> Tensor:
         """Return the global minimum of ``R(u) + |u - w|² / (2 step)``, for any step size."""
-        wide = _wide(weight)
+        wide = widened(weight)
         size, strength = wide.abs(), weight_like(self.strength, wide)
         steps = torch.as_tensor(step, dtype=wide.dtype, device=wide.device)
         found = torch.where(steps * strength > 0, self._shrink(size, strength, steps), size)
         return (found * wide.sign()).to(weight.dtype)
-
-
-def _wide(weight: Tensor) -> Tensor:
-    return weight.to(torch.promote_types(weight.dtype, torch.float32))
 
 
 def _above(name: str, value: float, least: float) -> float:

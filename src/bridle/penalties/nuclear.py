@@ -10,7 +10,14 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import soft_threshold
 from bridle.ops.formatting import format_value
-from bridle.penalties.protocol import Strength, check_strength, per_member, total, weight_like
+from bridle.penalties.protocol import (
+    Strength,
+    check_strength,
+    per_member,
+    total,
+    weight_like,
+    widened,
+)
 
 __all__ = ["NuclearNorm"]
 
@@ -64,7 +71,7 @@ class NuclearNorm:
                 f"{self} needs matrices, and a weight has the shape {list(weight.shape)}: leave it "
                 "out of the rules"
             )
-        wide = weight.to(torch.promote_types(weight.dtype, torch.float32))
+        wide = widened(weight)
         return wide.flatten(2) if self.batched else wide.flatten(1)
 
     def value(self, weight: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ __all__ = [
     "per_member",
     "takes_steps",
     "total",
+    "wide_type",
+    "widened",
 ]
 
 Strength = float | Tensor
@@ -96,6 +98,16 @@ def total(terms: Tensor, strength: Strength) -> Tensor:
     if isinstance(strength, Tensor):
         return terms.flatten(1).sum(1)
     return terms.sum()
+
+
+def wide_type(dtype: torch.dtype) -> torch.dtype:
+    """Return single precision at least: in half precision, squares overflow at 256."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor in single precision at least."""
+    return tensor.to(wide_type(tensor.dtype))
 
 
 def weight_like(strength: Strength, weight: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from bridle.penalties.groupings import Grouping
-from bridle.penalties.protocol import Strength, per_member
+from bridle.penalties.protocol import Strength, per_member, wide_type
 
 __all__ = ["prox_of_norm"]
 
@@ -44,7 +44,7 @@ def prox_of_norm(groups: Grouping, weight: Tensor, strength: Strength, step: Ten
     tensor([[2.4740, 4.0000],
             [0.0000, 0.0000]])
     """
-    wide = torch.promote_types(weight.dtype, torch.float32)
+    wide = wide_type(weight.dtype)
     view, axes = groups.view(weight.to(wide))
     limit, _ = groups.view((step * per_member(strength, weight)).to(wide).expand(weight.shape))
 

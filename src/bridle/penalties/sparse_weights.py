@@ -46,6 +46,11 @@ class SparseWeights:
         self._held: list[Tensor] | None = None
 
     @property
+    def sizes(self) -> list[int]:
+        """The number of weights in a group of each tensor."""
+        return [groups.size(w) for w, groups in zip(self.weights, self.groupings, strict=True)]
+
+    @property
     def reached(self) -> float:
         """The share of exact zeros."""
         zeros = sum(int((w == 0).sum()) for w in self.weights)
@@ -78,7 +83,7 @@ class SparseWeights:
             self.threshold = max(threshold for _, threshold in found)
         elif self._held is not None:
             for w, groups, zero in zip(self.weights, self.groupings, self._held, strict=True):
-                w.masked_fill_(groups.times(torch.ones_like(w), zero) > 0, 0.0)
+                groups.clear(w, zero)
         self._held = None
 
     def moved_to(self, step: int) -> None:
@@ -87,7 +92,7 @@ class SparseWeights:
 
     def _found_again(self, zeros: list[Tensor], last: int) -> list[Tensor]:
         """Return the groups of the last choice: all zeros, or of too many the ones due."""
-        sizes = [groups.size(w) for w, groups in zip(self.weights, self.groupings, strict=True)]
+        sizes = self.sizes
         counts = [int(zero.sum()) * size for zero, size in zip(zeros, sizes, strict=True)]
         total = sum(w.numel() for w in self.weights)
         if sum(counts) <= self.rule.due(last) * total + max(sizes):

@@ -229,15 +229,12 @@ class Sparsity:
         found = self.thresholds(weights, groupings, steps)
         soft = self.shrink and steps <= self.end
         for w, groups, (due, threshold) in zip(weights, groupings, found, strict=True):
-            factors = torch.ones_like(due, dtype=torch.promote_types(w.dtype, torch.float32))
             if soft:
                 norms = groups.norms(w)
                 limit = threshold * groups.size(w) ** 0.5
                 # no more than are due: equals, and the largest of a small tensor, stay
-                factors = torch.where(norms > limit, 1 - limit / norms, 1.0)
-            zeroed = groups.times(w, torch.where(due, 0.0, factors))
-            # a NaN or an infinity times zero is no zero
-            w.copy_(torch.where(groups.times(torch.ones_like(w), due) > 0, 0.0, zeroed))
+                groups.scale(w, torch.where(norms > limit, 1 - limit / norms, 1.0))
+            groups.clear(w, due)  # a NaN or an infinity times zero is no zero
         return found
 
 

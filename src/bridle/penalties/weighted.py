@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.ops import soft_threshold
-from bridle.penalties.protocol import check_strength
+from bridle.penalties.protocol import check_strength, wide_type
 
 __all__ = ["WeightedL1"]
 
@@ -100,8 +100,7 @@ class WeightedL1:
                 f"the weights of WeightedL1 have the shape {list(self.weights.shape)}, and the "
                 f"penalized tensor {list(weight.shape)}; give one penalty for each tensor"
             )
-        wide = torch.promote_types(weight.dtype, torch.float32)
-        return self.strength * self.weights.to(weight.device, wide)
+        return self.strength * self.weights.to(weight.device, wide_type(weight.dtype))
 
     def value(self, weight: Tensor) -> Tensor:
         """Return ``λ Σ c |w|``, a scalar."""
