@@ -26,7 +26,6 @@ from sklearn.metrics import (
 from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.class_weight import compute_sample_weight
 
-from bridle.networks.population import predict
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.final_model import average_outputs
@@ -235,9 +234,9 @@ def _network(configuration: Configuration) -> Callable[..., Any]:
         size = batch_size_for(rows)
         population = TrialPopulation(data, [configuration], [0], seed=seed, batch_size=size)
         population.train(max(900, EPOCHS * rows // size))
-        with population.averaged_weights() as network:
-            network.eval()
-            out = predict(network, torch.from_numpy(encoder.transform(test)))
+        parts = torch.from_numpy(encoder.transform(test)).split(4096)
+        with population.averaged_weights() as network, torch.no_grad():
+            out = torch.cat([network(part, noise=False) for part in parts], 1)
         mean = average_outputs(out, classes=classes)
         return coding.inverse((mean.argmax(-1) if classes else mean[:, 0]).numpy())
 

@@ -68,6 +68,7 @@ CALLS = {
     (*FIT, "--device", "abacus"): (2, "abacus"),
     (*FIT, "--scoring", "taste"): (2, "taste"),
     (*FIT, "--memory", "much"): (2, "much"),
+    (*FIT, "--shared-members", "40"): (2, "shared_members is 40"),
     (*FIT, "--drop", "y"): (2, "is the target"),
     ("predict", "m.bridle", "t.csv", "--out", "p.txt"): (2, ".parquet"),
     ("predict", "m.bridle", "t.csv", "--out", "folder/x/p.csv"): (2, "create it first"),
@@ -119,6 +120,7 @@ SEARCH_ONLY = {
     "--engine": "local",
     "--folds": "5",
     "--memory": "1GB",
+    "--shared-members": "2",
     "--run": "run",
     "--scoring": "accuracy",
     "--test": "t.csv",
@@ -144,6 +146,16 @@ def test_an_option_of_the_search_beside_the_epochs_is_a_search(bridle, place, mo
     ran = bridle(*FIT, *QUICK, *options)
     found = json.loads(ran.out)
     assert (found["answer"], found["considered"]) == ("best", 9)
+
+
+def test_a_search_of_networks_that_share_weights_is_resumed(bridle, place, monkeypatch, tmp_path):
+    monkeypatch.chdir(place)
+    options = ("--folds", "2", "--configurations", "9", "--run", tmp_path / "run", "--json")
+    first = json.loads(bridle(*FIT, *QUICK, *options, "--shared-members", "3").out)
+    again = json.loads(bridle(*FIT, *QUICK, *options, "--resume").out)
+    assert again["scores"] == first["scores"]
+    refused = bridle(*FIT, *QUICK, *options, "--resume", "--shared-members", "2")
+    assert (refused.code, "has 3 and keeps it" in refused.err) == (2, True)
 
 
 def test_doubt_is_told_even_if_quiet(bridle, place, monkeypatch, tmp_path):

@@ -67,6 +67,7 @@ def fit(
     workers: o.Workers = None,
     device: o.Device = None,
     memory: o.Memory = None,
+    shared_members: o.SharedMembers = None,
     sep: r.Sep = None,
     decimal: r.DecimalMark = None,
     thousands: r.Thousands = None,
@@ -130,6 +131,7 @@ def fit(
         workers=workers,
         device=device,
         memory=memory,
+        shared_members=shared_members,
     )
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))

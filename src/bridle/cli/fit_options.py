@@ -149,3 +149,7 @@ Memory = Annotated[
     str | None,
     _search("Memory limit for the networks trained at once. Default: 2GB, on a GPU 8GB."),
 ]
+SharedMembers = Annotated[
+    int | None,
+    _search("Networks that share their weights, in place of each network, up to 32. Default: 1."),
+]

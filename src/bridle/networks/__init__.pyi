@@ -5,4 +5,5 @@ from .objectives import (
     SquaredError as SquaredError,
 )
 from .population import Network as Network, predict as predict
+from .shared_members import SharedNetwork as SharedNetwork
 from .training import train as train, train_step as train_step

@@ -36,6 +36,7 @@ def population_steps(
     states: list[list[int]],
     classes: int,
     data: list[int],
+    shared: int,
     threads: int,
     /,
 ) -> None: ...

@@ -112,6 +112,7 @@ def population_steps(
     classes: int,
     data: Sequence[Tensor | None],
     first_step: int,
+    shared: int = 1,
 ) -> None:
     """As :func:`bridle.ops.population.population_steps`, without checks."""
     steps, folds, batch = data[2].shape  # type: ignore[union-attr]
@@ -125,6 +126,7 @@ def population_steps(
         [[each.data_ptr() for each in group] for group in groups],
         classes,
         [0 if each is None else each.data_ptr() for each in data],
+        shared,
         torch.get_num_threads(),
     )
 

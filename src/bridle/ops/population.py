@@ -58,6 +58,7 @@ def population_steps(
     seeds: Tensor,
     keeps: Tensor,
     first_step: int,
+    shared: int = 1,
 ) -> None:
     """Make training steps of ReLU networks: forward, backward, Adam, penalties, average, max-norm.
 
@@ -98,6 +99,11 @@ def population_steps(
         float64 ``[3, members]``: keep probabilities of inputs, hidden units and weights.
     first_step : int
         The step in the address of the first masks.
+    shared : int
+        The number of networks that share a member's weights, as in
+        :class:`bridle.networks.shared_members.SharedNetwork`, whose parameters ``state`` has. The
+        loss is their mean, and ``seeds`` are ``[members · shared]``. All their rows go through one
+        product with a layer's weights, unless DropConnect masks them.
 
     Raises
     ------
@@ -121,4 +127,5 @@ def population_steps(
         classes,
         (X, y, rows, shares, strengths, smoothing, class_weight, bounds, seeds, keeps),
         first_step,
+        shared,
     )

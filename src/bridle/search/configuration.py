@@ -62,6 +62,9 @@ class Configuration:
     bins : int
         The bins of the piecewise-linear encoding of numerical features (Gorishniy et al. 2022);
         0 is no such encoding.
+    shared_members : int
+        How many networks share their weight matrices in place of one network, with adapters of
+        their own (Wen et al. 2020). Max-norm bounds the shared weights, before the adapters.
     """
 
     learning_rate: float = 1e-3
@@ -77,15 +80,21 @@ class Configuration:
     class_weight: float = 0.0
     hidden: tuple[int, ...] = HIDDEN
     bins: int = 0
+    shared_members: int = 1
 
     @property
-    def shape(self) -> tuple[tuple[int, ...], int]:
-        """The hidden layers and the bins, which the members of one population must share."""
-        return self.hidden, self.bins
+    def shape(self) -> tuple[tuple[int, ...], int, int]:
+        """The hidden layers, the bins and the networks that share weights.
 
-    def with_shape(self, hidden: tuple[int, ...], bins: int) -> Configuration:
+        All members of one population have the same.
+        """
+        return self.hidden, self.bins, self.shared_members
+
+    def with_shape(
+        self, hidden: tuple[int, ...], bins: int, shared_members: int = 1
+    ) -> Configuration:
         """Return a copy with another shape."""
-        return replace(self, hidden=hidden, bins=bins)
+        return replace(self, hidden=hidden, bins=bins, shared_members=shared_members)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, with None for infinity."""
@@ -129,6 +138,8 @@ class Space:
     balanced : bool
         Whether the score weights every class equally, as balanced accuracy does. Most
         configurations then have class weights; otherwise most have none.
+    shared_members : int
+        How many networks share their weights, in every configuration.
 
     Raises
     ------
@@ -140,6 +151,7 @@ class Space:
     bins: tuple[int, ...] = (0,)
     classes: bool = True
     balanced: bool = False
+    shared_members: int = 1
 
     def __post_init__(self) -> None:
         if not self.shapes or not self.bins:
@@ -173,6 +185,7 @@ class Space:
             class_weight=sometimes(0.7, float(self.balanced), random.uniform(0.0, 1.0)),
             hidden=self.shapes[random.integers(len(self.shapes))],
             bins=self._sample_bins(random),
+            shared_members=self.shared_members,
         )
         return sampled if self.classes else self._for_regression(sampled, random)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from bridle.networks.population import Network, predict
+from bridle.networks.shared_members import fold
 from bridle.noise import DropConnect, Dropout
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
@@ -41,7 +42,8 @@ def best_trials(halving: SuccessiveHalving, answer: str) -> list[Trial]:
     """Return the trials that the model consists of, best first.
 
     For an ensemble these are at most the first eight of those that the plan promoted to the last
-    rung, and only those with the hidden layers of the best one. Otherwise it is the best trial.
+    rung, and only those with the hidden layers and shared members of the best one. Otherwise it is
+    the best trial.
     """
     best, *others = halving.finalists
     if answer != "ensemble":
@@ -50,7 +52,9 @@ def best_trials(halving: SuccessiveHalving, answer: str) -> list[Trial]:
     same = [
         each
         for each in others[: max(1, promoted) - 1]
-        if each.configuration.hidden == best.configuration.hidden and each.id != PLAIN_ID
+        if each.configuration.hidden == best.configuration.hidden
+        and each.configuration.shared_members == best.configuration.shared_members
+        and each.id != PLAIN_ID
     ]
     return [best, *same[: ENSEMBLE_SIZE - 1]]
 
@@ -58,8 +62,9 @@ def best_trials(halving: SuccessiveHalving, answer: str) -> list[Trial]:
 def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
     """Return the best weights of trials as one population: member ``k * folds + v``.
 
-    All members take the inputs of the encoding with ``bins``. The weights of inputs that a
-    configuration does not have are zero.
+    Networks that share weights are plain ones here, with their adapters multiplied into the
+    weights: network j of m is member ``(k * folds + v) * m + j``. All members take the inputs of
+    the encoding with ``bins``. The weights of inputs that a configuration does not have are zero.
     """
     inputs, folds = data.inputs[bins].shape[1], data.folds
     weights = [_parameters(trial) for trial in trials]
@@ -70,19 +75,27 @@ def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
         data,
         inputs,
         [each.configuration for each in trials],
-        members=folds,
+        members=folds * trials[0].configuration.shared_members,
         steps=[each.best_step for each in trials],
         parameters=joined,
     )
 
 
 def _parameters(trial: Trial) -> list[Tensor]:
-    """Return the parameters of the best evaluation: weights by layer, then biases."""
+    """Return the parameters of the best evaluation, plain: weights by layer, then biases."""
     state = trial.state
     if state is None:
         raise AssertionError(f"the state of trial {trial.id} was deleted")
     count = sum(name.startswith("best.") for name in state)
-    return [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+    best = [torch.from_numpy(np.asarray(state[f"best.{at}"])) for at in range(count)]
+    return _plain(best, trial.configuration)
+
+
+def _plain(parameters: Sequence[Tensor], configuration: Configuration) -> list[Tensor]:
+    """Return parameters in which no networks share weights."""
+    if configuration.shared_members == 1:
+        return list(parameters)
+    return fold(parameters, len(configuration.hidden) + 1)
 
 
 def zero_shares(trials: Sequence[Trial]) -> tuple[float, ...]:
@@ -150,9 +163,9 @@ def refit(data: SearchData, trial: Trial, plan: Plan) -> Network:
         data,
         inputs,
         [trial.configuration],
-        members=REFITS,
+        members=REFITS * trial.configuration.shared_members,
         steps=[population.step],
-        parameters=[each.cpu() for each in population.average],
+        parameters=_plain([each.cpu() for each in population.average], trial.configuration),
     )
 
 
@@ -170,14 +183,18 @@ def average_outputs(
     return (logs if temperature is None else logs / temperature.value).log_softmax(-1)
 
 
-def held_out_outputs(data: SearchData, network: Network, bins: int) -> Tensor:
+def held_out_outputs(
+    data: SearchData, network: Network, bins: int, shared_members: int = 1
+) -> Tensor:
     """Return each trial's outputs for the scored rows, by the members not trained on them.
 
-    ``[trials, rows, outputs]``
+    ``[trials, rows, outputs]``, or ``[trials * shared_members, rows, outputs]`` if networks shared
+    their weights.
     """
     outputs = predict(network, data.inputs[bins][data.scored])
     fold = data.fold[data.scored]
-    return outputs.unflatten(0, (-1, data.folds))[:, fold, torch.arange(len(fold))]
+    parts = outputs.unflatten(0, (-1, data.folds, shared_members)).transpose(1, 2).flatten(0, 1)
+    return parts[:, fold, torch.arange(len(fold))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,7 +208,8 @@ class Answer:
     bins : int
         The encoding that they take.
     held_out : Tensor
-        The outputs of the networks of the folds for the scored rows, ``[trials, rows, outputs]``.
+        The outputs of the networks of the folds for the scored rows, ``[trials, rows, outputs]``;
+        see :func:`held_out_outputs`.
     temperature : Temperature, optional
         That of the averaged probabilities; None for regression.
     """
@@ -224,7 +242,7 @@ def answer_of(
     bins = max(each.configuration.bins for each in trials)
     folds = network_of(data, trials, bins)
     network = refit(data, trials[0], plan) if answer == "refit" else folds
-    held_out = held_out_outputs(data, folds, bins)
+    held_out = held_out_outputs(data, folds, bins, trials[0].configuration.shared_members)
     if not data.classes:
         return Answer(network, bins, held_out, None)
     scored = data.scored

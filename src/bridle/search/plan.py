@@ -226,8 +226,13 @@ def _bytes_of(data: SearchData, configuration: Configuration) -> tuple[int, int]
     """Return the memory of a trial while it trains, and while it waits for the next rung."""
     inputs = data.inputs[configuration.bins].shape[1]
     sizes = [inputs, *configuration.hidden, data.outputs]
-    weights = sum((a + 1) * b for a, b in pairwise(sizes))
+    k = configuration.shared_members
+    pairs = list(pairwise(sizes))
+    weights = sum(a * b for a, b in pairs[:-1]) + k * (pairs[-1][0] * pairs[-1][1] + sum(sizes[1:]))
     activations = data.folds * 128 * sum(sizes) * 16
+    if k > 1:  # adapters, what enters and leaves each product, and masked or folded weights
+        weights += k * sum(a + b for a, b in pairs[:-1])
+        activations = k * (3 * activations + data.folds * sum(a * b for a, b in pairs) * 12)
     return data.folds * weights * 4 * 9 + activations, data.folds * weights * 20
 
 

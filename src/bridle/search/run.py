@@ -9,6 +9,7 @@ from typing import Any
 
 from bridle.errors import UsageError
 from bridle.models.arguments import whole_of
+from bridle.networks.shared_members import check_shared
 from bridle.search.budget import memory_for, seconds_of
 from bridle.search.configuration import PLAIN, Space
 from bridle.search.data import SearchData
@@ -43,13 +44,15 @@ class SearchSettings:
     engine: str = "local"
     workers: int = 1
     memory: str | None = None
+    shared_members: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("configurations", "epochs", "workers"):
+        for name in ("configurations", "epochs", "workers", "shared_members"):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, whole_of(name, getattr(self, name)))
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be 0 or more and below 2**32")
+        check_shared(self.shared_members)
         if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"epochs is {self.epochs}; it must be 1 or more")
         if self.answer not in ANSWERS:
@@ -68,7 +71,7 @@ class SearchSettings:
     @property
     def asked(self) -> dict[str, Any]:
         """The settings that a resumed search keeps."""
-        names = ("budget", "configurations", "epochs", "scoring", "seed")
+        names = ("budget", "configurations", "epochs", "scoring", "seed", "shared_members")
         return {name: getattr(self, name) for name in names} | {"budget": self.seconds}
 
     @property
@@ -121,6 +124,7 @@ def run_search(
         tuple(data.inputs),
         classes=bool(data.classes),
         balanced=settings.scoring == "balanced_accuracy",
+        shared_members=settings.shared_members,
     )
     seconds, share, extra = settings.seconds, 1 - RESERVED[settings.answer], 0.0
     if directory is not None and directory.document:
@@ -160,7 +164,11 @@ def _plan(
 ) -> tuple[Plan, float]:
     return plan_search(
         data,
-        [PLAIN.with_shape(hidden, bins) for hidden in space.shapes for bins in space.bins],
+        [
+            PLAIN.with_shape(hidden, bins, space.shared_members)
+            for hidden in space.shapes
+            for bins in space.bins
+        ],
         seconds=left,
         configurations=settings.configurations,
         epochs=settings.epochs,

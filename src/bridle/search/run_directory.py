@@ -114,7 +114,8 @@ class RunDirectory:
         UsageError
             If one of them, other than None, is another.
         """
-        asked = self.document.get("asked", {})  # runs of earlier versions do not have it
+        # runs of earlier versions have none, or no shared members
+        asked = {"shared_members": 1} | self.document.get("asked", {})
         for name, value in given.items():
             if value is not None and name in asked and asked[name] != value:
                 raise UsageError(
@@ -143,6 +144,11 @@ class RunDirectory:
     def scoring(self) -> str:
         """The score that the stored search selects by."""
         return str(self.document["plan"]["scoring"])
+
+    @property
+    def shared_members(self) -> int:
+        """The number of networks that share weights in the stored search."""
+        return int(self.document.get("asked", {}).get("shared_members", 1))
 
     @property
     def seconds(self) -> float:

@@ -57,6 +57,7 @@ def search(
     resume: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     began: float | None = None,
+    shared_members: int | None = None,
 ) -> SearchResult:
     """Search over all regularizers at once, and return the best model with its evidence.
 
@@ -141,6 +142,12 @@ def search(
     began : float, optional
         When the budget began, by ``time.monotonic()``. Default: at this call. For the command line
         it is the start of its process, so that the budget includes the imports.
+    shared_members : int, optional
+        The number of networks that share their weight matrices, up to 32, in place of each network
+        of a fold; each has adapters, masks and outputs of its own (Gorishniy et al. 2025). The
+        model has them as plain networks, so that it is as many times larger. Training takes about
+        as many times longer too, so that a budget allows fewer configurations. Default: 1. The
+        network without regularization is always a single one.
 
     Returns
     -------
@@ -179,7 +186,16 @@ def search(
     seed = whole_of("seed", seed)
     # checks its values before the table is read
     settings = SearchSettings(
-        "", budget, configurations, epochs, answer, seed, engine, workers, memory
+        "",
+        budget,
+        configurations,
+        epochs,
+        answer,
+        seed,
+        engine,
+        workers,
+        memory,
+        1 if shared_members is None else shared_members,
     )
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
@@ -206,8 +222,13 @@ def search(
             configurations=configurations,
             epochs=epochs,
             scoring=None if scoring == "auto" else scoring,
+            shared_members=shared_members,
         )
-        settings = replace(settings, scoring=run_directory.scoring)
+        settings = replace(
+            settings,
+            scoring=run_directory.scoring,
+            shared_members=run_directory.shared_members,
+        )
     halving = run_search(
         prepared.data,
         tuple(map(tuple, hidden)),

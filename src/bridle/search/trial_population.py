@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from bridle.errors import UsageError
 from bridle.networks.population import Network
+from bridle.networks.shared_members import SharedNetwork, average_shared
 from bridle.noise import DropConnect, Dropout
 from bridle.ops.population import PopulationState, can_step, population_steps
 from bridle.ops.stepping import PENALTIES, adam_pass, adam_strengths, max_norm_pass
@@ -69,10 +71,13 @@ class TrialPopulation:
         self.data = data = data.on_device()
         self.configurations = list(configurations)
         self.step = 0
-        hidden, bins = configurations[0].shape
+        hidden, bins, self.shared_members = configurations[0].shape
         self.X = data.inputs[bins]
         seeds = [member_seed(seed, each, v) for each in ids for v in range(data.folds)]
-        self.network = Network(
+        kind: Any = Network
+        if self.shared_members > 1:
+            kind = partial(SharedNetwork, shared_members=self.shared_members)
+        self.network: Network | SharedNetwork = kind(
             [self.X.shape[1], *hidden, data.outputs],
             seeds=seeds,
             hidden_noise=self._noise(Dropout, "keep_prob"),
@@ -117,8 +122,14 @@ class TrialPopulation:
         return torch.tensor(values, dtype=torch.float64).repeat_interleave(self.data.folds)
 
     def _noise(self, kind: Any, name: str) -> Any:
-        keep = self._column(name).to(self.data.device)
+        keep = self._of_each(self._column(name).to(self.data.device))
         return kind(keep_prob=keep) if bool((keep < 1).any()) else None
+
+    def _of_each(self, values: Tensor) -> Tensor:
+        """Repeat what a member has for each network that shares its weights."""
+        if self.shared_members == 1:
+            return values
+        return values.repeat_interleave(self.shared_members, 0)
 
     # ------------------------------------------------------------------------------- training
 
@@ -174,6 +185,7 @@ class TrialPopulation:
             seeds=self.network.seeds,
             keeps=self.keep_probs,
             first_step=self.step,
+            shared=self.shared_members,
         )
         self.network.steps += len(rows)
 
@@ -189,19 +201,26 @@ class TrialPopulation:
         self._throttle()
 
     def _torch_step(self, rows: Tensor, weights: Tensor, shares: Tensor | None = None) -> None:
-        network, data = self.network, self.data
+        network, data, layers = self.network, self.data, len(self.network.sizes) - 1
         picked = rows.repeat(len(self.configurations), 1)
         X = self.X[picked]
         share = None if shares is None else shares[:, None]
         if share is not None:
             X = torch.lerp(X.roll(1, 1), X, share[..., None])
         outputs = network(X, noise=True)
-        losses = losses_of(outputs, data.y[picked], share, self.smoothing, self.class_weight)
-        gradients = torch.autograd.grad(losses.sum(), self.parameters)
+        losses = losses_of(
+            outputs,
+            self._of_each(data.y[picked]),
+            None if share is None else self._of_each(share),
+            self._of_each(self.smoothing),
+            self._of_each(self.class_weight),
+        )
+        loss = losses.sum() / self.shared_members
+        gradients = torch.autograd.grad(loss, self.parameters)
         biases = weights.clone()
         biases[:, PENALTIES] = 0.0
         for i, (p, g) in enumerate(zip(self.parameters, gradients, strict=True)):
-            strengths = weights if i < len(network.weights) else biases
+            strengths = weights if i < layers else biases
             adam_pass(
                 p.data,
                 g.contiguous(),
@@ -211,14 +230,16 @@ class TrialPopulation:
                 strengths,
             )
         if self.has_max_norm:
-            for weight in network.weights:
-                max_norm_pass(weight.data, self.max_norm)
+            for weight in self.parameters[:layers]:
+                each = weight.data.flatten(0, -3)
+                bound = self.max_norm.repeat_interleave(len(each) // len(self.max_norm))
+                max_norm_pass(each, bound)
         network.steps += 1
 
     # ----------------------------------------------------------------------------- evaluation
 
     @contextmanager
-    def averaged_weights(self) -> Iterator[Network]:
+    def averaged_weights(self) -> Iterator[Network | SharedNetwork]:
         """Give the network its averaged weights for the duration of a ``with`` block."""
         kept = [p.data for p in self.parameters]
         for p, average in zip(self.parameters, self.average, strict=True):
@@ -242,11 +263,13 @@ class TrialPopulation:
         parts = [data.scored_rows_of(v) for v in range(data.folds)]
         longest = max(map(len, parts))
         table = torch.stack([F.pad(part, (0, longest - len(part))) for part in parts])
-        at_once = min(_MAX_ROWS, max(1, _MAX_OUTPUTS // (count * data.folds)))
+        k, classes = self.shared_members, bool(data.classes)
+        at_once = min(_MAX_ROWS, max(1, _MAX_OUTPUTS // (count * data.folds * k)))
         with self.averaged_weights() as network:
             for at in range(0, longest, at_once):
                 block = table[:, at : at + at_once]
                 outputs = network(self.X[block.repeat(count, 1).to(data.device)], noise=False).cpu()
+                outputs = average_shared(outputs, k, classes=classes)
                 outputs = outputs.view(count, data.folds, block.shape[1], -1)
                 for v, part in enumerate(parts):
                     here = place[part[at : at + at_once]]

@@ -6,21 +6,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <memory>
 
 #include "norms.h"
+#include "population_rows.h"
+#include "shared_members.h"
 #include "subnormals.h"
 #include "threads.h"
 
 namespace bridle {
 namespace {
-
-constexpr int64_t kApart = 16 + 64 / sizeof(float);  // arrays must not lie 4096 bytes apart
-
-float* at(Address address, int64_t element) {
-  return reinterpret_cast<float*>(address) + element;
-}
 
 // One thread's buffers, and the training of one member.
 class Trainer {
@@ -79,14 +74,16 @@ class Trainer {
   void step(int64_t member, int64_t s) {
     const int64_t* rows = read<int64_t>(of_.rows) + (s * of_.folds + member % of_.folds) * of_.batch;
     const float share = of_.shares ? read<float>(of_.shares)[s * of_.members + member] : 1.0f;
-    take_rows(rows, share);
+    take_rows(of_, rows, of_.batch, share, activations_[0]);
     const Drawn input = mask(member, 0, 0, s);
-    if (input.drops) drop(input, inputs(0), activations_[0], nullptr);
+    if (input.drops) drop(kernels_, input, of_.batch, inputs(0), activations_[0], nullptr);
     forward(member, s);
+    const float size = static_cast<float>(of_.batch);
+    const float* scores = activations_[index(of_.layers())];
     if (of_.classes) {
-      class_slopes(member, rows, share);
+      class_slopes(of_, member, rows, of_.batch, share, size, scores, slopes_[0]);
     } else {
-      value_slopes(rows, share);
+      value_slopes(of_, rows, of_.batch, share, size, scores, slopes_[0]);
     }
     backward(member, s);
     const double bound = read<double>(of_.bounds)[member];
@@ -94,40 +91,6 @@ class Trainer {
     for (int64_t l = 0; l < of_.layers(); ++l) {
       bound_columns(kernels_, inputs(l), outputs(l), weights(of_.values, l, member), bound,
                     kFloat32);
-    }
-  }
-
-  // Mixes a row with the previous one, as torch.lerp does.
-  void take_rows(const int64_t* rows, float share) {
-    const int64_t size = inputs(0);
-    for (int64_t b = 0; b < of_.batch; ++b) {
-      const float* own = at(of_.X, rows[b] * size);
-      float* to = activations_[0] + b * size;
-      if (share == 1.0f) {
-        std::memcpy(to, own, sizeof(float) * index(size));
-        continue;
-      }
-      const float* other = at(of_.X, rows[b ? b - 1 : of_.batch - 1] * size);
-      if (share < 0.5f) {
-        for (int64_t i = 0; i < size; ++i) to[i] = other[i] + share * (own[i] - other[i]);
-      } else {
-        for (int64_t i = 0; i < size; ++i) to[i] = own[i] - (own[i] - other[i]) * (1.0f - share);
-      }
-    }
-  }
-
-  // With a bias: adds it and applies the ReLU, as in a hidden layer.
-  void drop(const Drawn& by, int64_t units, float* x, const float* bias) {
-    for (int64_t b = 0; b < of_.batch; ++b, x += units) {
-      if (by.drops) {
-        kernels_.dropout[kFloat32](RowState(by.key, static_cast<uint64_t>(b)), 0, units, x, bias, x,
-                                   by.scale, bias != nullptr);
-      } else {
-        for (int64_t j = 0; j < units; ++j) {
-          const float sum = x[j] + bias[j];
-          x[j] = sum < 0.0f ? 0.0f : sum;  // NaN stays
-        }
-      }
     }
   }
 
@@ -149,50 +112,12 @@ class Trainer {
                         panel_);
       const float* bias = biases(of_.values, l, member);
       if (l < last) {
-        drop(mask(member, 1, 2 * (l + 1), s), units, out, bias);
+        drop(kernels_, mask(member, 1, 2 * (l + 1), s), of_.batch, units, out, bias);
       } else {
         for (int64_t b = 0; b < of_.batch; ++b) {
           for (int64_t j = 0; j < units; ++j) out[b * units + j] += bias[j];
         }
       }
-    }
-  }
-
-  // Gradient of the batch mean of share · w[y] · loss(y) + (1 - share) · w[other] · loss(other),
-  // where loss is the cross-entropy with label smoothing.
-  void class_slopes(int64_t member, const int64_t* rows, float share) {
-    const int64_t classes = of_.classes;
-    const float smoothing = read<float>(of_.smoothing)[member];
-    const float even = smoothing / static_cast<float>(classes), all = 1.0f - smoothing;
-    const float* weight = read<float>(of_.class_weight) + member * classes;
-    const int64_t* y = read<int64_t>(of_.y);
-    const float* scores = activations_[index(of_.layers())];
-    float* slope = slopes_[0];
-    const float size = static_cast<float>(of_.batch);
-    for (int64_t b = 0; b < of_.batch; ++b, scores += classes, slope += classes) {
-      const float most = *std::max_element(scores, scores + classes);
-      float sum = 0.0f;
-      for (int64_t c = 0; c < classes; ++c) sum += slope[c] = std::exp(scores[c] - most);
-      const int64_t own = y[rows[b]], other = y[rows[b ? b - 1 : of_.batch - 1]];
-      const float of_own = share * weight[own] / size;
-      const float of_other = share == 1.0f ? 0.0f : (1.0f - share) * weight[other] / size;
-      const float both = of_own + of_other;
-      for (int64_t c = 0; c < classes; ++c) slope[c] = both * (slope[c] / sum - even);
-      slope[own] -= of_own * all;
-      slope[other] -= of_other * all;
-    }
-  }
-
-  // Gradient of the mean squared error.
-  void value_slopes(const int64_t* rows, float share) {
-    const float* y = read<float>(of_.y);
-    const float* said = activations_[index(of_.layers())];
-    for (int64_t b = 0; b < of_.batch; ++b) {
-      float target = y[rows[b]];
-      if (share != 1.0f) {
-        target = share * target + (1.0f - share) * y[rows[b ? b - 1 : of_.batch - 1]];
-      }
-      slopes_[0][b] = 2.0f * (said[b] - target) / static_cast<float>(of_.batch);
     }
   }
 
@@ -240,13 +165,13 @@ class Trainer {
   float *gradient_, *bias_gradient_, *panel_;
 };
 
-}  // namespace
-
-void population_steps(const Kernels& kernels, const Population& of, int threads) {
+// A trainer of its own for each thread.
+template <class T>
+void train_members(const Kernels& kernels, const Population& of, int threads) {
   const int64_t parts = std::min<int64_t>(usable_threads(threads), of.members);
-  std::vector<std::unique_ptr<Trainer>> trainers;  // allocated here, where bad_alloc can be thrown
+  std::vector<std::unique_ptr<T>> trainers;  // allocated here, where bad_alloc can be thrown
   for (int64_t part = 0; part < parts; ++part) {
-    trainers.push_back(std::make_unique<Trainer>(kernels, of));
+    trainers.push_back(std::make_unique<T>(kernels, of));
   }
   split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
     const FlushSubnormals flush;
@@ -256,6 +181,16 @@ void population_steps(const Kernels& kernels, const Population& of, int threads)
       }
     }
   });
+}
+
+}  // namespace
+
+void population_steps(const Kernels& kernels, const Population& of, int threads) {
+  if (of.shared > 1) {
+    train_members<SharedTrainer>(kernels, of, threads);
+  } else {
+    train_members<Trainer>(kernels, of, threads);
+  }
 }
 
 }  // namespace bridle

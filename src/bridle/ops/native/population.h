@@ -26,6 +26,10 @@ struct Population {
   Address bounds;        // float64 [members]: max-norm of a unit's weights; infinity means no bound
   Address seeds;         // int64 [members]
   Address keeps;         // float64 [3, members]: keep probabilities of inputs, hidden units, weights
+  // The networks that share a member's weights. If more than one: the output layer's weights and all
+  // biases are [members, shared, ...], and the scales [members, shared, units] of each hidden layer's
+  // inputs and then of its outputs come after the biases; seeds are [members, shared].
+  int64_t shared = 1;
 
   int64_t layers() const { return static_cast<int64_t>(sizes.size()) - 1; }
 };

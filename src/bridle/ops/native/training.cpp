@@ -29,10 +29,11 @@ const Kernels& multiplying() {
 void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
                          int64_t first_step, const std::vector<int64_t>& sizes,
                          const std::vector<std::vector<Address>>& states, int64_t classes,
-                         const std::vector<Address>& data, int threads) {
+                         const std::vector<Address>& data, int64_t shared, int threads) {
   const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
                          states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
-                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9]};
+                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9],
+                         shared};
   population_steps(multiplying(), of, threads);
 }
 
