@@ -12,7 +12,8 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``epochs``: the epochs of the last rung if time is not short, 120 in the search;
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
 - ``noise``: 0 for noise that falls to nothing over the last rung, 1 in the search;
-- ``width``: the units of a hidden layer.
+- ``width``: the units of a hidden layer;
+- ``embedded``: how often numbers are embedded, in per cent of the configurations.
 
 The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
 boundaries of four random trees, and a twentieth of the labels is wrong. Errors are in per cent of
@@ -43,7 +44,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
 import bridle
-from bridle.search import encoding, plan, prepare, successive_halving
+from bridle.search import configuration, encoding, plan, prepare, run, successive_halving
 from bridle.search.data import fold_of_rows
 
 ROWS, COLUMNS, TREES, LEAVES, WRONG = 50_000, 8, 4, 128, 0.05
@@ -97,6 +98,10 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
         value = int(text)
         if name == "width":
             options["hidden"] = [(value, value)]
+        elif name == "embedded" and not value:
+            stack.enter_context(mock.patch.object(run, "can_embed", return_value=False))
+        elif name == "embedded":
+            stack.enter_context(mock.patch.object(configuration, "EMBEDDED", value / 100))
         elif name == "folds":
             stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))
         elif name == "noise":
@@ -155,6 +160,7 @@ def searched(
         "epochs": found.chosen.epochs,
         "best epoch": found.chosen.best_epoch,
         "bins": found.configuration.bins,
+        "embedding": found.configuration.embedding,
         "plain": found.scores["plain"],
         "boosting": found.scores.get("boosting", np.nan),
     }

@@ -12,6 +12,7 @@ from scipy.special import stdtrit
 
 from bridle.diagnosis.predictions import Predictions
 from bridle.models.table_model import TableModel
+from bridle.networks.embedding import squares_of_inputs
 from bridle.networks.population import predict
 from bridle.statistics.scores import Estimate
 from bridle.statistics.temperature import tempered
@@ -126,7 +127,8 @@ def importance_of_columns(
 
 def _heaviest(model: TableModel, X: Array, features: Mapping[str, Array]) -> list[str]:
     """Return the columns by what their features add to the first layer, the most first."""
-    weights = model.network.weights[0].detach().square().sum((0, 2)).cpu().numpy()
+    network = model.network
+    weights = squares_of_inputs(network.embedding, network.weights[0]).cpu().numpy()
     reach = weights * X.var(axis=0)
     return sorted(features, key=lambda name: -float(reach[features[name]].sum()))
 

@@ -113,6 +113,7 @@ class BaseMLPCV(CVFolds):
             classes,
             check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
             None if trained is None else torch.from_numpy(trained),
+            encoders[0].numbers,
         )
         progress = _ProgressPrinter() if self.verbose else None
         shapes = hidden_layer_shapes(self.hidden_layer_sizes)
@@ -200,7 +201,7 @@ class BaseMLPCV(CVFolds):
         found = answer_of(
             data, winners, plan, answer, None if groups is None else np.asarray(groups)
         )
-        facts = model_facts(halving, winners, answer)
+        facts = model_facts(halving, winners, answer, numbers=data.numbers)
         temperature = 1.0 if found.temperature is None else found.temperature.value
         self.model_ = TableModel(
             found.network, encoders[found.bins], coding, "target", facts, temperature

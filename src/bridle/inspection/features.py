@@ -69,6 +69,11 @@ def _first_weight(model: Network | nn.Module, member: int) -> Tensor:
     if isinstance(model, Network):
         if not 0 <= member < model.members:
             raise UsageError(f"member is {member}; it must be from 0 to {model.members - 1}")
+        if model.embedding is not None:
+            raise UsageError(
+                "the first layer also takes the embedding of its inputs, whose weights are no "
+                "image; give a network without embedding"
+            )
         return model.weights[0][member].detach().T.contiguous()
     for module in model.modules():
         if isinstance(module, nn.Linear | nn.Conv2d):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.select import Selector, select_modules
+from bridle.networks.embedding import first_inputs
 from bridle.networks.layers import ACTIVATIONS
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
@@ -83,7 +84,7 @@ class NetworkAblation:
         self._biases = [bias[0].detach() for bias in taken.biases]
         self._network, self._at = taken, layer
         self.layer = f"layer {layer}" if layer else "inputs"
-        self.units = network.sizes[layer]
+        self.units = self._weights[layer].shape[0]
         self._mean = torch.zeros(self.units, dtype=torch.float64, device=X.device)
         if mean:
             parts = X.split(_ROWS_AT_ONCE)
@@ -96,7 +97,8 @@ class NetworkAblation:
         return hidden if noise is None else noise.predict(hidden[None])[0]
 
     def _hidden(self, X: Tensor) -> Tensor:
-        hidden = self._input_of(0, X.double())
+        embedded = first_inputs(self._network.embedding, X.double()[None])[0]
+        hidden = self._input_of(0, embedded)
         for layer in range(self._at):
             z = torch.addmm(self._biases[layer], hidden, self._weights[layer])
             hidden = self._input_of(layer + 1, z)

@@ -20,6 +20,7 @@ from bridle.models.result import FitResult
 from bridle.models.row_forms import By
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
+from bridle.networks.embedding import design_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
@@ -126,6 +127,7 @@ def ablate(
         seeds=[seed] * len(members),
         activation=model.network.activation,
         **noises_of([each.strengths for each in members]),
+        embedding=design_of(model.network.embedding),
     )
     history = _train(network, data, model.objective, members, recipe, seed, on_epoch)
     judged = {

@@ -17,12 +17,12 @@ from bridle.errors import ModelFileError
 __all__ = ["FORMAT", "FORMAT_VERSION", "metadata_of", "read_container", "with_checksum"]
 
 FORMAT = "bridle model"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 KEY = "bridle"
 """The document's name in the header."""
 
 _FIRST_VERSION = 1  # its files have no checksum
-_KNOWN_VERSIONS = (_FIRST_VERSION, 2, FORMAT_VERSION)  # the second has no temperature
+_KNOWN_VERSIONS = (_FIRST_VERSION, 2, 3, FORMAT_VERSION)  # the third has no embedding
 _CHECKSUM = "sha256"
 _NO_CHECKSUM = "0" * 64  # in its place while the checksum is computed
 

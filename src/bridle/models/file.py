@@ -28,6 +28,7 @@ from bridle.models.container import (
     with_checksum,
 )
 from bridle.models.table_model import TableModel
+from bridle.networks.embedding import PeriodicEmbedding
 from bridle.networks.population import Network
 from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Multiplier
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
@@ -39,6 +40,7 @@ _NOISES: dict[str, Any] = {
     "input_noise": Dropout,
     "weight_noise": DropConnect,
 }
+_DESIGN = ("numbers", "waves", "outputs")  # of an embedding
 _OPTIONS = ("shared", "per_example")
 _OTHERS = {"AlphaDropout": AlphaDropout, "GaussianDropout": GaussianDropout}  # their kind is stored
 
@@ -88,12 +90,19 @@ def state_of(model: TableModel) -> tuple[dict[str, Any], dict[str, Tensor]]:
             "activation": network.activation,
             "dtype": str(network.weights[0].dtype).removeprefix("torch."),
             **{name: _noise_state(getattr(network, name)) for name in _NOISES},
+            "embedding": _embedding_state(network),
         },
         "facts": model.facts,
     }
     tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"encoder.{name}": torch.from_numpy(array) for name, array in arrays.items()}
     return document, {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def _embedding_state(network: Network) -> dict[str, int] | None:
+    if network.embedding is None:
+        return None
+    return dict(zip(_DESIGN, network.embedding.shape, strict=True))
 
 
 def _noise_state(noise: Multiplier | None) -> dict[str, Any] | None:
@@ -158,13 +167,15 @@ def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableMod
     """Build the model from what :func:`state_of` returned."""
     stated = document["network"]
     state = _with_prefix(tensors, "network.")
-    _check_shapes(stated["sizes"], state)
+    design = _embedding(stated.get("embedding"))
+    _check_shapes(stated["sizes"], design, state)
     network = Network(
         stated["sizes"],
         seeds=state["seeds"].tolist(),
         activation=stated["activation"],
         dtype=_dtype(stated["dtype"]),
         **{name: _noise(kind, stated[name]) for name, kind in _NOISES.items()},
+        embedding=design,
     )
     network.load_state_dict(state)
     arrays = {name: value.numpy() for name, value in _with_prefix(tensors, "encoder.").items()}
@@ -182,10 +193,25 @@ def from_state(document: dict[str, Any], tensors: dict[str, Tensor]) -> TableMod
     )
 
 
-def _check_shapes(sizes: list[int], state: dict[str, Tensor]) -> None:
+def _embedding(stated: dict[str, int] | None) -> PeriodicEmbedding | None:
+    if stated is None:
+        return None
+    return PeriodicEmbedding(**{name: stated[name] for name in _DESIGN})
+
+
+def _check_shapes(
+    sizes: list[int], design: PeriodicEmbedding | None, state: dict[str, Tensor]
+) -> None:
     """Compare the stated sizes with the tensors before memory is allocated for them."""
-    members = len(state["seeds"])
-    for layer, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+    members, more = len(state["seeds"]), 0
+    if design is not None:
+        more = design.count
+        shape = [members, design.numbers, design.waves, design.outputs]
+        if list(state["embedding.weight"].shape) != shape:
+            raise ValueError(
+                f"the embedding has the shape {list(state['embedding.weight'].shape)}, not {shape}"
+            )
+    for layer, (fan_in, fan_out) in enumerate(pairwise([sizes[0] + more, *sizes[1:]])):
         shape = list(state[f"weights.{layer}"].shape)
         if shape != [members, fan_in, fan_out]:
             raise ValueError(

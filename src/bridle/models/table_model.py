@@ -268,6 +268,8 @@ class TableModel(HasCard):
             shown = ", ".join(one_line(repr(name), 40) for name in self.target.classes[:20])
             more = len(self.target.classes) - 20
             rows.insert(0, ("classes", shown + (f" and {more} more" if more > 0 else "")))
+        if self.network.embedding is not None:
+            rows.append(("embedding", f"of {self.network.embedding.shape[0]} numbers"))
         if self.temperature != 1.0:
             rows.append(("temperature", f"{self.temperature:.3g}, of the averaged probabilities"))
         fitted = self.facts.get("fitted") or {}

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from bridle.errors import UsageError, did_you_mean
 from bridle.modules.effective import effective_weights
 from bridle.modules.joint import Joint
+from bridle.networks.embedding import Embedding
 
 __all__ = ["Place", "Selector", "kind_of", "select_modules", "select_parameters", "select_places"]
 
@@ -168,7 +169,7 @@ def _refuse_lazy(places: list[Place]) -> None:
 
 
 def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
-    """Return the kind of a parameter: "norm", "bias" or "weight".
+    """Return the kind of a parameter: "norm", "embedding" (of bridle), "bias" or "weight".
 
     Parameters
     ----------
@@ -188,6 +189,8 @@ def kind_of(name: str, parameter: nn.Parameter, module: nn.Module) -> str:
     """
     if "norm" in type(module).__name__.casefold():
         return "norm"
+    if isinstance(module, Embedding):
+        return "embedding"
     last = name.rpartition(".")[2].casefold()
     return "bias" if "bias" in last or parameter.ndim < 2 else "weight"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from bridle.networks.population import Network
 
-__all__ = ["ARRAY_ACTIVATIONS", "ArrayNetwork", "array_network"]
+__all__ = ["ARRAY_ACTIVATIONS", "ArrayEmbedding", "ArrayNetwork", "array_network"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.floating[Any]]]
 _DTYPES = ("torch.float32", "torch.float64")
@@ -42,6 +43,35 @@ ARRAY_ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
 
 
 @dataclass(frozen=True, eq=False)
+class ArrayEmbedding:
+    """The arrays of a :class:`bridle.networks.PeriodicEmbedding`.
+
+    Attributes
+    ----------
+    frequencies, shifts : ndarray
+        ``[members, numbers, waves]``.
+    weight : ndarray
+        ``[members, numbers, waves, outputs]``.
+    bias : ndarray
+        ``[members, numbers, 1, outputs]``.
+    """
+
+    frequencies: FloatArray
+    shifts: FloatArray
+    weight: FloatArray
+    bias: FloatArray
+
+    def inputs_of(self, X: FloatArray, member: int) -> FloatArray:
+        """Return rows ``[rows, inputs]`` with the outputs of the embedding after them."""
+        x = X[:, : self.frequencies.shape[1]].T[:, :, None]
+        turns = x * self.frequencies[member, :, None] + self.shifts[member, :, None]
+        turns -= np.rint(turns)
+        turns *= 2 * math.pi
+        found = np.cos(turns, out=turns) @ self.weight[member] + self.bias[member]
+        return np.concatenate([X, found.transpose(1, 0, 2).reshape(len(X), -1)], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
 class ArrayNetwork:
     """The arrays of a :class:`bridle.Network` whose noises do nothing at prediction.
 
@@ -52,6 +82,7 @@ class ArrayNetwork:
     biases : sequence of ndarray
         ``[members, 1, out]`` for each layer.
     activation : str
+    embedding : ArrayEmbedding, optional
 
     Examples
     --------
@@ -64,6 +95,7 @@ class ArrayNetwork:
     weights: Sequence[FloatArray]
     biases: Sequence[FloatArray]
     activation: str
+    embedding: ArrayEmbedding | None = None
 
     def predict(self, X: FloatArray, batch_rows: int = 4096) -> FloatArray:
         """Return the outputs ``[members, rows, outputs]`` of rows ``[rows, inputs]``.
@@ -81,6 +113,8 @@ class ArrayNetwork:
 
     def _outputs(self, hidden: FloatArray, member: int) -> FloatArray:
         activation = ARRAY_ACTIVATIONS[self.activation]
+        if self.embedding is not None:
+            hidden = self.embedding.inputs_of(hidden, member)
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             hidden = (activation(hidden) if layer else hidden) @ weight[member]
             hidden += bias[member]
@@ -94,7 +128,9 @@ def array_network(network: Network) -> ArrayNetwork | None:
     another dtype than float32 and float64.
     """
     noises = (network.input_noise, network.hidden_noise, network.weight_noise)
-    parameters = [*network.weights, *network.biases]
+    own = network.embedding
+    parts = () if own is None else (own.frequencies, own.shifts, own.weight, own.bias)
+    parameters = [*network.weights, *network.biases, *parts]
     if any(noise is not None and not noise.inverted for noise in noises):
         return None
     if any(each.device.type != "cpu" for each in parameters):
@@ -102,5 +138,7 @@ def array_network(network: Network) -> ArrayNetwork | None:
     arrays = [each.detach().numpy() for each in parameters if str(each.dtype) in _DTYPES]
     if len(arrays) < len(parameters):
         return None
-    half = len(arrays) // 2
-    return ArrayNetwork(arrays[:half], arrays[half:], network.activation)
+    layers = len(network.weights)
+    embedding = ArrayEmbedding(*arrays[2 * layers :]) if parts else None
+    weights, biases = arrays[:layers], arrays[layers : 2 * layers]
+    return ArrayNetwork(weights, biases, network.activation, embedding)

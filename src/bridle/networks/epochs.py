@@ -94,6 +94,7 @@ class CompiledSteps:
         same_step = bool((network.steps == network.steps[0]).all())
         return (
             plain
+            and network.embedding is None
             and not hooked
             and usable
             and same_step

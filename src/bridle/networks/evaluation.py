@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bridle.networks.embedding import Embedding
 from bridle.networks.forward import training_forward
 from bridle.networks.history import Dataset, History
 from bridle.networks.layers import UnitNoise, WeightNoise, addresses
@@ -40,6 +41,7 @@ class _Members:
     weight_noise: WeightNoise | None
     seeds: Tensor
     steps: Tensor
+    embedding: Embedding | None
 
     @classmethod
     def of(cls, network: Network, index: Tensor) -> _Members:
@@ -53,6 +55,7 @@ class _Members:
             network.weight_noise and network.weight_noise.take(index),
             network.seeds[index],
             network.steps[index],
+            network.embedding and network.embedding.taken(index),
         )
 
     def address(self, stream: int) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bridle.networks.embedding import first_inputs
 from bridle.networks.layers import ACTIVATIONS, Layers
 
 __all__ = ["prediction_forward", "training_forward"]
@@ -27,6 +28,7 @@ def training_forward(layers: Layers, hidden: Tensor, rows: Tensor | None) -> Ten
     # for dropout after a ReLU, one pass adds the bias, clips at 0 and drops units
     drop: Any = layers.hidden_noise  # train() has other options in each class
     fused = drop is not None and drop.fuses_relu and layers.activation == "relu"
+    hidden = first_inputs(layers.embedding, hidden)
     for layer, bias in enumerate(layers.biases):
         if layer and fused:
             below = layers.biases[layer - 1]
@@ -65,6 +67,7 @@ def prediction_forward(layers: Layers, hidden: Tensor) -> Tensor:
     hidden : Tensor
         The inputs, ``[members, rows, inputs]``.
     """
+    hidden = first_inputs(layers.embedding, hidden)
     for layer, (weight, bias) in enumerate(zip(layers.weights, layers.biases, strict=True)):
         hidden = ACTIVATIONS[layers.activation](hidden) if layer else hidden
         dropout = layers.hidden_noise if layer else layers.input_noise

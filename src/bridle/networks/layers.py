@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.networks.embedding import Embedding
 from bridle.noise import AlphaDropout, DropConnect, Dropout, GaussianDropout, Scaling, Scheduled
 
 __all__ = [
@@ -47,6 +48,7 @@ class Layers(Protocol):
     hidden_noise: UnitNoise | None
     weight_noise: WeightNoise | None
     seeds: Tensor
+    embedding: Embedding | None
 
     @property
     def weights(self) -> nn.ParameterList | list[Tensor]:

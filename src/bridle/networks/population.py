@@ -8,6 +8,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from bridle.networks.embedding import (
+    Embedding,
+    PeriodicEmbedding,
+    check_embedding,
+    design_of,
+)
 from bridle.networks.forward import prediction_forward, training_forward
 from bridle.networks.layers import (
     ACTIVATIONS,
@@ -20,6 +26,7 @@ from bridle.networks.layers import (
     he_normal,
     rescale_weights,
 )
+from bridle.networks.prediction import predict
 from bridle.networks.thinning import masked_parameters, thin
 from bridle.noise import Scaling
 
@@ -55,11 +62,15 @@ class Network(nn.Module):
         On the weights of every layer.
     dtype : torch.dtype
         Of the parameters.
+    embedding : PeriodicEmbedding, optional
+        A trainable embedding of the first inputs. Its outputs enter the first layer after the
+        inputs; ``weights[0]`` has a row for each. ``sizes`` does not count them. Its parameters
+        are those of ``network.embedding``.
 
     Raises
     ------
     UsageError
-        If a size, the activation, a noise or the number of members is invalid.
+        If a size, the activation, a noise, the embedding or the number of members is invalid.
 
     Examples
     --------
@@ -84,11 +95,13 @@ class Network(nn.Module):
         input_noise: UnitNoise | None = None,
         weight_noise: WeightNoise | None = None,
         dtype: torch.dtype = torch.float32,
+        embedding: PeriodicEmbedding | None = None,
     ) -> None:
         super().__init__()
         members = [seeds] if isinstance(seeds, int) else list(seeds)
         check_architecture(sizes, activation, members)
         check_noises(len(members), hidden_noise, input_noise, weight_noise)
+        check_embedding(embedding, sizes[0], len(members))
         self.sizes = tuple(sizes)
         self.activation = activation
         self.hidden_noise = hidden_noise
@@ -98,10 +111,13 @@ class Network(nn.Module):
         self.register_buffer("steps", torch.zeros(len(members), dtype=torch.int64))
         generators = [torch.Generator().manual_seed(seed) for seed in members]
         self.weights, self.biases = nn.ParameterList(), nn.ParameterList()
-        for fan_in, fan_out in pairwise(sizes):
+        more = 0 if embedding is None else embedding.count
+        for fan_in, fan_out in pairwise([sizes[0] + more, *sizes[1:]]):
             weight = he_normal(fan_in, fan_out, generators, dtype)
             self.weights.append(nn.Parameter(weight))
             self.biases.append(nn.Parameter(torch.zeros(len(members), 1, fan_out, dtype=dtype)))
+        # after the weights, so that these do not depend on it
+        self.embedding = None if embedding is None else Embedding(embedding, generators, dtype)
 
     @property
     def members(self) -> int:
@@ -181,6 +197,7 @@ class Network(nn.Module):
             input_noise=self.input_noise and self.input_noise.take(index),
             weight_noise=self.weight_noise and self.weight_noise.take(index),
             dtype=self.weights[0].dtype,
+            embedding=design_of(self.embedding),
         ).to(self.seeds.device)
         taken.load_state_dict({name: value[index] for name, value in self.state_dict().items()})
         return taken.train(self.training)
@@ -272,7 +289,10 @@ class Network(nn.Module):
             seeds=self.seeds.tolist(),
             activation=self.activation,
             dtype=self.weights[0].dtype,
+            embedding=design_of(self.embedding),
         ).to(self.seeds.device)
+        if self.embedding is not None and small.embedding is not None:
+            small.embedding.load_state_dict(self.embedding.state_dict())
         for to, value in zip([*small.weights, *small.biases], [*kept, *shifts], strict=True):
             to.copy_(value)
         small.steps.copy_(self.steps)
@@ -312,39 +332,3 @@ class Network(nn.Module):
             noise = getattr(self, name)
             setattr(converted, name, noise and noise.rescaled(scaling))
         return converted
-
-
-@torch.no_grad()
-def predict(network: Network, X: Tensor, *, batch_rows: int = 4096) -> Tensor:
-    """Return the outputs of every member with noise off.
-
-    Parameters
-    ----------
-    network : Network
-        In ``train()`` or ``eval()`` mode; the mode does not change.
-    X : Tensor
-        ``[rows, inputs]`` or ``[members, rows, inputs]``.
-    batch_rows : int
-        Rows per forward pass; bounds the memory.
-
-    Returns
-    -------
-    Tensor
-        ``[members, rows, outputs]``: logits, or predictions for regression.
-
-    Raises
-    ------
-    UsageError
-        If the shape of ``X`` does not fit the network.
-
-    Examples
-    --------
-    >>> import torch, bridle
-    >>> network = bridle.Network([4, 8, 3])
-    >>> bridle.predict(network, torch.zeros(2, 4))
-    tensor([[[0., 0., 0.],
-             [0., 0., 0.]]])
-    """
-    if X.shape[-2] <= batch_rows:
-        return network(X, noise=False)
-    return torch.cat([network(part, noise=False) for part in X.split(batch_rows, dim=-2)], dim=1)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bridle.networks.embedding import first_inputs
 from bridle.networks.layers import ACTIVATIONS
 from bridle.networks.population import Network
 from bridle.noise import Multiplier
@@ -94,7 +95,7 @@ class _Part:
 def _kept_units(network: Network, noise: Multiplier) -> list[Tensor]:
     """Return the kept units of each layer, inputs and outputs included, int64."""
     device = network.weights[0].device
-    kept = [torch.arange(network.sizes[0], device=device)]
+    kept = [torch.arange(network.weights[0].shape[1], device=device)]
     for layer in range(1, len(network.sizes) - 1):
         ones = torch.ones(1, 1, network.sizes[layer], device=device)
         mask = noise.train(ones, network.address(2 * layer))
@@ -127,7 +128,7 @@ class Compacted:
     def forward(self, X: Tensor) -> Tensor:
         """Return the outputs ``[1, rows, outputs]`` with the masks of the current step."""
         network = self.network
-        hidden = X if X.ndim == 3 else X[None]
+        hidden = first_inputs(network.embedding, X if X.ndim == 3 else X[None])
         noise = network.hidden_noise
         scale = 1 / float(noise.drawn_keep_prob) if noise is not None and noise.inverted else 1.0
         if network.input_noise is not None:

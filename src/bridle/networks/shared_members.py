@@ -143,6 +143,7 @@ class SharedNetwork(nn.Module):
     seeds: Tensor
     steps: Tensor
     activation = "relu"
+    embedding = None
 
     def __init__(
         self,
@@ -259,6 +260,8 @@ class SharedNetwork(nn.Module):
 
 class _Folded:
     """The layers of a forward pass, whose weights are folded once."""
+
+    embedding = None
 
     def __init__(self, network: SharedNetwork) -> None:
         self.sizes, self.activation = network.sizes, network.activation

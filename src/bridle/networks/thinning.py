@@ -112,7 +112,7 @@ def masked_parameters(layers: Layers, k: int, row: int) -> tuple[list[Tensor], l
     for layer, weight in enumerate(layers.weights):
         address = addresses(int(layers.seeds), 2 * layer, [k])
         noise = layers.hidden_noise if layer else layers.input_noise
-        like, units = weight[0], layers.sizes[layer]
+        like, units = weight[0], weight.shape[1]
         drawn = None if noise is None else keep_factors(noise, address, units, row, like)[0]
         factors.append(drawn)
         if layers.weight_noise is not None:

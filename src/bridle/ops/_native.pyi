@@ -38,7 +38,11 @@ def population_steps(
     data: list[int],
     shared: int,
     threads: int,
+    embedding: list[int],
     /,
+) -> None: ...
+def embed_rows(
+    members: int, shape: list[int], parameters: list[int], x: int, threads: int, /
 ) -> None: ...
 def perceptron_steps(
     dtype: int,

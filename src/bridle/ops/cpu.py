@@ -12,6 +12,7 @@ from bridle.ops.cpu_masks import (
 from bridle.ops.cpu_steps import (
     adam_step,
     elastic_prox,
+    embed_rows,
     max_norm_step,
     perceptron_steps,
     population_steps,
@@ -26,6 +27,7 @@ __all__ = [
     "drop_connect_linear_backward",
     "dropout",
     "elastic_prox",
+    "embed_rows",
     "gaussian_dropout",
     "max_norm_step",
     "multiplies",

@@ -113,6 +113,7 @@ def population_steps(
     data: Sequence[Tensor | None],
     first_step: int,
     shared: int = 1,
+    embedding: Sequence[int] = (0, 0, 0),
 ) -> None:
     """As :func:`bridle.ops.population.population_steps`, without checks."""
     steps, folds, batch = data[2].shape  # type: ignore[union-attr]
@@ -127,6 +128,18 @@ def population_steps(
         classes,
         [0 if each is None else each.data_ptr() for each in data],
         shared,
+        torch.get_num_threads(),
+        list(embedding),
+    )
+
+
+def embed_rows(shape: Sequence[int], parameters: Sequence[Tensor], x: Tensor) -> None:
+    """As :func:`bridle.ops.embedding.embed`, in rows ``[members, rows, inputs and outputs]``."""
+    native.embed_rows(
+        len(x),
+        [*x.shape[1:], *shape],
+        [each.data_ptr() for each in parameters],
+        x.data_ptr(),
         torch.get_num_threads(),
     )
 

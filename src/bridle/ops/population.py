@@ -17,7 +17,9 @@ __all__ = ["PopulationState", "can_step", "population_steps"]
 
 @dataclass(frozen=True)
 class PopulationState:
-    """The tensors that training changes: float32 ``[members, ...]``, weights, then biases.
+    """The tensors that training changes, float32 ``[members, ...]``.
+
+    They are the weights, the biases, and the parameters of an embedding.
 
     Attributes
     ----------
@@ -59,6 +61,7 @@ def population_steps(
     keeps: Tensor,
     first_step: int,
     shared: int = 1,
+    embedding: tuple[int, int, int] | None = None,
 ) -> None:
     """Make training steps of ReLU networks: forward, backward, Adam, penalties, average, max-norm.
 
@@ -104,6 +107,9 @@ def population_steps(
         :class:`bridle.networks.shared_members.SharedNetwork`, whose parameters ``state`` has. The
         loss is their mean, and ``seeds`` are ``[members · shared]``. All their rows go through one
         product with a layer's weights, unless DropConnect masks them.
+    embedding : tuple of int, optional
+        How many of the first inputs a :class:`bridle.networks.PeriodicEmbedding` embeds, with the
+        waves and the outputs of each. Its parameters have no penalty.
 
     Raises
     ------
@@ -121,11 +127,13 @@ def population_steps(
         for each in tensors:
             if each is not None:
                 check(each, dtype)
+    numbers, _, outputs = embedding = embedding or (0, 0, 0)
     cpu.population_steps(
-        sizes,
+        [sizes[0] + numbers * outputs, *sizes[1:]],
         state.groups,
         classes,
         (X, y, rows, shares, strengths, smoothing, class_weight, bounds, seeds, keeps),
         first_step,
         shared,
+        embedding,
     )

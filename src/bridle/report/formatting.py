@@ -34,6 +34,7 @@ LABELS = {
     "averaging": "weight averaging",
     "class_weight": "class weights",
     "bins": "numerical bins",
+    "embedding": "embedding of numbers",
 }
 """Display names of the hyperparameters."""
 

@@ -138,7 +138,7 @@ def build_result(
     chosen = _fitted(best, judged["chosen"], rivals["chosen"], per_epoch)
     ranked = halving.ranked()
     importance, response = importance_and_response(ranked, plan.seed)
-    facts = model_facts(halving, best, answer)
+    facts = model_facts(halving, best, answer, numbers=data.numbers)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
     configurations = _table_of(ranked)
     sampled = configurations[configurations["id"] != PLAIN_ID]
@@ -277,15 +277,21 @@ def trial_histories(trials: Iterable[Trial]) -> pd.DataFrame:
     )
 
 
-def model_facts(halving: SuccessiveHalving, best: Sequence[Trial], answer: str) -> dict[str, Any]:
+def model_facts(
+    halving: SuccessiveHalving, best: Sequence[Trial], answer: str, *, numbers: int
+) -> dict[str, Any]:
     """Return the facts that a model keeps about the search that found it; JSON values."""
     values = best[0].configuration.to_dict()
+    embedding = {}
+    if values["embedding"]:
+        embedding["embedding"] = {"numbers": numbers, "deviation": values["embedding"]}
     return {
         "strengths": asdict(Strengths.among(values)),
         "recipe": {
             "hidden": values["hidden"],
             "learning_rate": values["learning_rate"],
             "batch_size": halving.plan.batch_size,
+            **embedding,
         },
         "configuration": values,
         "answer": answer,

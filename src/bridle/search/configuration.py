@@ -15,6 +15,12 @@ __all__ = ["HIDDEN", "PLAIN", "RANGES", "Configuration", "Space", "ranges_of"]
 
 HIDDEN = (128, 128)
 """The default units of each hidden layer."""
+EMBEDDED = 0.5
+"""How often numbers are embedded, where they can be."""
+DEVIATIONS = (0.1, 1.0)
+"""The range of the standard deviation of the frequencies of an embedding."""
+DEFAULT_DEVIATION = 0.3
+"""Of the frequencies of an embedding, where none is sampled."""
 REGRESSION_NOISE = 0.25
 """How often a noise is on for regression, as a share of how often it is for classification."""
 
@@ -65,6 +71,9 @@ class Configuration:
     shared_members : int
         How many networks share their weight matrices in place of one network, with adapters of
         their own (Wen et al. 2020). Max-norm bounds the shared weights, before the adapters.
+    embedding : float
+        The standard deviation of the initial frequencies of a periodic embedding of the numerical
+        features; see :class:`bridle.networks.PeriodicEmbedding`. 0 is no embedding.
     """
 
     learning_rate: float = 1e-3
@@ -81,20 +90,24 @@ class Configuration:
     hidden: tuple[int, ...] = HIDDEN
     bins: int = 0
     shared_members: int = 1
+    embedding: float = 0.0
 
     @property
-    def shape(self) -> tuple[tuple[int, ...], int, int]:
-        """The hidden layers, the bins and the networks that share weights.
+    def shape(self) -> tuple[tuple[int, ...], int, bool, int]:
+        """The hidden layers, the bins, whether numbers are embedded, and who shares weights.
 
         All members of one population have the same.
         """
-        return self.hidden, self.bins, self.shared_members
+        return self.hidden, self.bins, self.embedding > 0, self.shared_members
 
     def with_shape(
-        self, hidden: tuple[int, ...], bins: int, shared_members: int = 1
+        self, hidden: tuple[int, ...], bins: int, embedded: bool = False, shared_members: int = 1
     ) -> Configuration:
         """Return a copy with another shape."""
-        return replace(self, hidden=hidden, bins=bins, shared_members=shared_members)
+        embedding = (self.embedding or DEFAULT_DEVIATION) if embedded else 0.0
+        return replace(
+            self, hidden=hidden, bins=bins, embedding=embedding, shared_members=shared_members
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values, with None for infinity."""
@@ -140,11 +153,14 @@ class Space:
         configurations then have class weights; otherwise most have none.
     shared_members : int
         How many networks share their weights, in every configuration.
+    embeds : bool
+        Whether some configurations have an embedding of numbers. Networks that share weights have
+        none.
 
     Raises
     ------
     UsageError
-        If ``shapes`` or ``bins`` is empty.
+        If ``shapes`` or ``bins`` is empty, or networks that share weights would embed numbers.
     """
 
     shapes: tuple[tuple[int, ...], ...] = (HIDDEN,)
@@ -152,11 +168,17 @@ class Space:
     classes: bool = True
     balanced: bool = False
     shared_members: int = 1
+    embeds: bool = False
 
     def __post_init__(self) -> None:
         if not self.shapes or not self.bins:
             raise UsageError(
                 f"shapes is {self.shapes} and bins is {self.bins}; give at least one of each"
+            )
+        if self.embeds and self.shared_members > 1:
+            raise UsageError(
+                f"shared_members is {self.shared_members}, but networks that share weights have no "
+                "embedding of numbers; give embeds=False"
             )
 
     def sample(self, random: np.random.Generator) -> Configuration:
@@ -187,6 +209,10 @@ class Space:
             bins=self._sample_bins(random),
             shared_members=self.shared_members,
         )
+        if self.embeds:  # drawn last, so that the rest is that of a space without
+            low, high = np.log(DEVIATIONS)
+            deviation = float(np.exp(random.uniform(low, high)))
+            sampled = replace(sampled, embedding=sometimes(EMBEDDED, deviation, 0.0))
         return sampled if self.classes else self._for_regression(sampled, random)
 
     def _sample_bins(self, random: np.random.Generator) -> int:
@@ -194,6 +220,17 @@ class Space:
         count = len(self.bins)
         at = int(random.integers(count if self.classes else 2 * count))
         return sorted(self.bins)[min(at, count - 1)]
+
+    @property
+    def configurations(self) -> list[Configuration]:
+        """The unregularized configuration of each shape."""
+        embedded = (False, True) if self.embeds else (False,)
+        return [
+            PLAIN.with_shape(hidden, bins, each, self.shared_members)
+            for hidden in self.shapes
+            for bins in self.bins
+            for each in embedded
+        ]
 
     @staticmethod
     def _for_regression(sampled: Configuration, random: np.random.Generator) -> Configuration:

@@ -47,6 +47,8 @@ class SearchData:
     trained : Tensor, optional
         bool ``[folds, rows]``: the rows that each fold trains on. None is all that it does not
         hold out.
+    numbers : int
+        How many of the first features are numerical, so that they can be embedded.
     """
 
     inputs: dict[int, Tensor]
@@ -55,6 +57,7 @@ class SearchData:
     classes: int
     device: str = "cpu"
     trained: Tensor | None = None
+    numbers: int = 0
 
     @property
     def folds(self) -> int:

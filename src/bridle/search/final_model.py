@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F  # noqa: N812
 
 from bridle.networks.population import Network, predict
 from bridle.networks.shared_members import fold
 from bridle.noise import DropConnect, Dropout
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
+from bridle.search.embedded import embedding_of, same_shape
 from bridle.search.plan import ENSEMBLE_SIZE, REFITS, Plan
 from bridle.search.successive_halving import SuccessiveHalving
 from bridle.search.temperature import Temperature, fit_temperature
@@ -64,13 +64,13 @@ def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
 
     Networks that share weights are plain ones here, with their adapters multiplied into the
     weights: network j of m is member ``(k * folds + v) * m + j``. All members take the inputs of
-    the encoding with ``bins``. The weights of inputs that a configuration does not have are zero.
+    the encoding with ``bins``, and embed numbers if one of the trials does. The weights of inputs
+    that a configuration does not have are zero, and so is all of an embedding that it does not have.
     """
     inputs, folds = data.inputs[bins].shape[1], data.folds
-    weights = [_parameters(trial) for trial in trials]
-    for own in weights:
-        own[0] = F.pad(own[0], (0, 0, 0, inputs - own[0].shape[1]))
-    joined = [torch.cat(each) for each in zip(*weights, strict=True)]
+    layers = len(trials[0].configuration.hidden) + 1
+    parameters = same_shape([_parameters(trial) for trial in trials], layers, inputs)
+    joined = [torch.cat(each) for each in zip(*parameters, strict=True)]
     return _network(
         data,
         inputs,
@@ -134,6 +134,7 @@ def _network(
         hidden_noise=noise(Dropout, "keep_prob"),
         input_noise=noise(Dropout, "input_keep_prob"),
         weight_noise=noise(DropConnect, "drop_connect_keep_prob"),
+        embedding=embedding_of(configurations, members, data.numbers),
     )
     with torch.no_grad():
         for parameter, value in zip(network.parameters(), parameters, strict=True):

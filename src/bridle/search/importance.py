@@ -27,6 +27,7 @@ HYPERPARAMETERS = (
     "averaging",
     "class_weight",
     "bins",
+    "embedding",
 )
 MIN_TRIALS = 20
 _TREES = 200

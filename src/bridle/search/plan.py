@@ -12,6 +12,7 @@ from itertools import pairwise
 from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
+from bridle.search.embedded import embedding_of
 from bridle.search.job import Job
 from bridle.search.reserve import MOST_SHARE, evidence_seconds, measured_load
 from bridle.search.step_timing import Costs, measure_costs
@@ -225,10 +226,16 @@ def _memory_limits(
 def _bytes_of(data: SearchData, configuration: Configuration) -> tuple[int, int]:
     """Return the memory of a trial while it trains, and while it waits for the next rung."""
     inputs = data.inputs[configuration.bins].shape[1]
-    sizes = [inputs, *configuration.hidden, data.outputs]
+    embedding = embedding_of([configuration], 1, data.numbers)
+    more = 0 if embedding is None else embedding.count
+    sizes = [inputs + more, *configuration.hidden, data.outputs]
     k = configuration.shared_members
     pairs = list(pairwise(sizes))
     weights = sum(a * b for a, b in pairs[:-1]) + k * (pairs[-1][0] * pairs[-1][1] + sum(sizes[1:]))
+    if embedding is not None:
+        waves = data.numbers * embedding.waves
+        weights += waves * (2 + embedding.outputs) + more
+        sizes.append(2 * waves)  # the cosines and sines of a row
     activations = data.folds * 128 * sum(sizes) * 16
     if k > 1:  # adapters, what enters and leaves each product, and masked or folded weights
         weights += k * sum(a + b for a, b in pairs[:-1])

@@ -156,6 +156,7 @@ def prepare_table(
             classes,
             device,
             None if trained is None else torch.from_numpy(trained),
+            encoders[0].numbers,
         ),
         encoders=encoders,
         coding=coding,

@@ -11,8 +11,9 @@ from bridle.errors import UsageError
 from bridle.models.arguments import whole_of
 from bridle.networks.shared_members import check_shared
 from bridle.search.budget import memory_for, seconds_of
-from bridle.search.configuration import PLAIN, Space
+from bridle.search.configuration import Space
 from bridle.search.data import SearchData
+from bridle.search.embedded import can_embed
 from bridle.search.engine import runner_of
 from bridle.search.final_model import ANSWERS
 from bridle.search.plan import Plan, plan_search
@@ -119,15 +120,21 @@ def run_search(
     TrainingError
         If no configuration gave finite outputs, or workers were lost repeatedly.
     """
+    resumed = directory is not None and bool(directory.document)
     space = Space(
         shapes,
         tuple(data.inputs),
         classes=bool(data.classes),
         balanced=settings.scoring == "balanced_accuracy",
+        embeds=(
+            directory.embeds
+            if directory and resumed
+            else settings.shared_members == 1 and can_embed(data.numbers)
+        ),
         shared_members=settings.shared_members,
     )
     seconds, share, extra = settings.seconds, 1 - RESERVED[settings.answer], 0.0
-    if directory is not None and directory.document:
+    if directory is not None and resumed:
         plan, seconds = directory.resume(data_fingerprint(data))
         spent = directory.seconds
     else:
@@ -136,7 +143,9 @@ def run_search(
         plan, final_seconds = _plan(data, space, settings, left, test_rows, share)
         extra = max(0.0, final_seconds - (1 - share) * (seconds or 0.0))
         if directory is not None:
-            directory.start(plan, data_fingerprint(data), seconds, settings.asked)
+            directory.start(
+                plan, data_fingerprint(data), seconds, settings.asked, embeds=space.embeds
+            )
         spent = time.monotonic() - began
     runner = runner_of(settings.engine, data, settings.workers)
     halving = SuccessiveHalving(
@@ -164,11 +173,7 @@ def _plan(
 ) -> tuple[Plan, float]:
     return plan_search(
         data,
-        [
-            PLAIN.with_shape(hidden, bins, space.shared_members)
-            for hidden in space.shapes
-            for bins in space.bins
-        ],
+        space.configurations,
         seconds=left,
         configurations=settings.configurations,
         epochs=settings.epochs,

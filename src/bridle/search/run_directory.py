@@ -27,7 +27,8 @@ from bridle.search.plan import Plan
 
 __all__ = ["RunDirectory", "data_fingerprint"]
 
-FORMAT = 1
+FORMAT, EMBEDDING_FORMAT = 1, 2
+"""Of a search whose space has no embeddings of numbers, and of one whose space has them."""
 _RESULT_FIELDS = ("id", "steps", "scores", "losses", "fold_scores")
 _KEYS_OF_PLAN = {
     "trials_per_job": "together",
@@ -87,17 +88,31 @@ class RunDirectory:
         self.document: dict[str, Any] = {}
         if resume:
             self.document = json.loads(self.path.read_text(encoding="utf-8"))
-            if self.document.get("format") != FORMAT:
+            if self.document.get("format") not in (FORMAT, EMBEDDING_FORMAT):
                 raise DataError(
                     f"{self.path} has format {self.document.get('format')}, but this version of "
-                    f"bridle resumes format {FORMAT}; use the version that wrote it"
+                    f"bridle resumes the formats {FORMAT} and {EMBEDDING_FORMAT}; use the version "
+                    "that wrote it"
                 )
 
-    def start(self, plan: Plan, data: str, budget: float | None, asked: Mapping[str, Any]) -> None:
+    @property
+    def embeds(self) -> bool:
+        """Whether the space of the stored search has embeddings of numbers."""
+        return bool(self.document["format"] == EMBEDDING_FORMAT)
+
+    def start(
+        self,
+        plan: Plan,
+        data: str,
+        budget: float | None,
+        asked: Mapping[str, Any],
+        *,
+        embeds: bool = False,
+    ) -> None:
         """Write the plan of a new search, and the settings that it was made for."""
         values = {_KEYS_OF_PLAN.get(name, name): value for name, value in asdict(plan).items()}
         self.document = {
-            "format": FORMAT,
+            "format": EMBEDDING_FORMAT if embeds else FORMAT,
             "data": data,
             "budget": budget,
             "asked": dict(asked),

@@ -22,7 +22,7 @@ __all__ = ["Progress", "Storage", "SuccessiveHalving"]
 MIN_PROMOTED = 3
 SAFETY = 0.95
 
-Shape = tuple[tuple[int, ...], int, int]
+Shape = tuple[tuple[int, ...], int, bool, int]
 
 
 def split_evenly(group: list[Trial], most: int, workers: int) -> list[list[Trial]]:

@@ -22,6 +22,7 @@ from bridle.search.batches import FoldBatches, MixupShares
 from bridle.search.configuration import Configuration
 from bridle.search.cuda_graph import GraphedStep, HostThrottle, can_capture, to_gpu
 from bridle.search.data import SearchData
+from bridle.search.embedded import embedding_of
 from bridle.search.losses import class_weights, losses_of
 
 __all__ = ["TrialPopulation"]
@@ -71,10 +72,11 @@ class TrialPopulation:
         self.data = data = data.on_device()
         self.configurations = list(configurations)
         self.step = 0
-        hidden, bins, self.shared_members = configurations[0].shape
+        hidden, bins, _, self.shared_members = configurations[0].shape
         self.X = data.inputs[bins]
         seeds = [member_seed(seed, each, v) for each in ids for v in range(data.folds)]
-        kind: Any = Network
+        embedding = embedding_of(configurations, data.folds, data.numbers)
+        kind: Any = partial(Network, embedding=embedding)
         if self.shared_members > 1:
             kind = partial(SharedNetwork, shared_members=self.shared_members)
         self.network: Network | SharedNetwork = kind(
@@ -186,6 +188,7 @@ class TrialPopulation:
             keeps=self.keep_probs,
             first_step=self.step,
             shared=self.shared_members,
+            embedding=None if self.network.embedding is None else self.network.embedding.shape,
         )
         self.network.steps += len(rows)
 

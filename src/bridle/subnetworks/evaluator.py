@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.networks.embedding import first_inputs
 from bridle.networks.population import Network
 from bridle.networks.thinning import addresses, check_index, keep_factors
 from bridle.ops import cpu, reference
@@ -70,7 +71,8 @@ def subnetwork_numbers(k: int | Sequence[int]) -> Sequence[int]:
 
 def chunk_size(network: Network, rows: int) -> int:
     """Return how many subnetworks' masks to hold at once, so that memory is bounded."""
-    values = sum(network.sizes) + 4 * network.sizes[-1] * rows  # scores and their moments
+    entering = sum(weight.shape[1] for weight in network.weights)
+    values = entering + (4 * rows + 1) * network.sizes[-1]  # scores and their moments
     if network.weight_noise is not None:
         values += sum(weight[0].numel() for weight in network.weights)
     return max(1, _BYTES // (8 * values))
@@ -96,7 +98,7 @@ def masks_of(network: Network, member: int, numbers: Sequence[int]) -> Masks:
     seed, masks = int(network.seeds[member]), Masks([], [])
     for layer, weight in enumerate(network.weights):
         noise = network.hidden_noise if layer else network.input_noise
-        address, units = addresses(seed, 2 * layer, numbers), network.sizes[layer]
+        address, units = addresses(seed, 2 * layer, numbers), weight.shape[1]
         factors = noise and keep_factors(noise.take(place), address, units, 0, weight)
         masks.factors.append(factors)
         masked = None
@@ -169,7 +171,8 @@ class Evaluator:
         self._activate = _IN_PLACE[network.activation]
         self._scratch = scratch
         self._first = 0
-        self._hidden = X.to(self._weights[0]).T
+        own = network.embedding and network.embedding.taken(torch.tensor([member]))
+        self._hidden = first_inputs(own, X.to(self._weights[0])[None])[0].T
         if network.input_noise is None and network.weight_noise is None and len(self._weights) > 1:
             first = torch.addmm(self._biases[0][:, None], self._weights[0].T, self._hidden)
             self._first, self._hidden = 1, self._activate(first)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -29,7 +28,7 @@ class _MaskCodes:
         self.network, self.member = network, member
         place = torch.tensor([member])
         self.fields: list[tuple[int, bool, tuple[int, ...], float, float]] = []
-        for layer, shape in enumerate(pairwise(network.sizes)):
+        for layer, shape in enumerate(weight.shape[1:] for weight in network.weights):
             units = network.hidden_noise if layer else network.input_noise
             for noise, on_weights in ((units, False), (network.weight_noise, True)):
                 if noise is None:

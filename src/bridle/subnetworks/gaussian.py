@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.networks.embedding import first_inputs
 from bridle.networks.population import ACTIVATIONS, Network
 from bridle.noise import DropConnect, Dropout, GaussianDropout, Multiplier
 from bridle.subnetworks.evaluator import row_batches
@@ -129,7 +130,7 @@ def _pass(
     network: Network, X: Tensor, activate: _Activation, *, spread: bool
 ) -> tuple[Tensor, Tensor]:
     """Return mean and variance of the scores, ``[members, rows, outputs]``."""
-    mean = X.expand(network.members, -1, -1)
+    mean = first_inputs(network.embedding, X.expand(network.members, -1, -1))
     variance: Tensor | None = None  # None is 0
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         if layer:

@@ -12,6 +12,7 @@ from torch import Tensor
 from bridle.diagnosis.network_state import ShuffledLabels
 from bridle.diagnosis.predictions import Predictions
 from bridle.models.recipe import Strengths, penalties_of
+from bridle.networks.embedding import PeriodicEmbedding
 from bridle.networks.history import Dataset
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
@@ -60,7 +61,7 @@ def shuffled_network(
         Number of classes, or 1 for regression.
     strengths : Strengths
     recipe : mapping
-        ``hidden``, ``learning_rate`` and ``batch_size``.
+        ``hidden``, ``learning_rate`` and ``batch_size``, and ``embedding`` if there is one.
     epochs : int
     seed : int
     """
@@ -68,7 +69,13 @@ def shuffled_network(
     classes = not y.is_floating_point()
     data = Dataset(X[rows], y[others])
     objective: Objective = CrossEntropy() if classes else SquaredError()
-    network = Network([X.shape[1], *recipe["hidden"], outputs], seeds=seed, **_noises(strengths))
+    design = recipe.get("embedding")
+    network = Network(
+        [X.shape[1], *recipe["hidden"], outputs],
+        seeds=seed,
+        embedding=None if design is None else PeriodicEmbedding(**design),
+        **_noises(strengths),
+    )
     train(
         network,
         data,

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from bridle.diagnosis.network_state import LayerState
 from bridle.modules.select import kind_of
+from bridle.networks.embedding import first_inputs
 from bridle.networks.population import ACTIVATIONS, Network
 
 __all__ = ["layers_of_arrays", "layers_of_module", "layers_of_network", "parameters_of"]
@@ -79,6 +80,7 @@ def _silent(network: Network, X: Tensor) -> list[int | None]:
     """Return the number of units of each hidden layer that are 0 for every row."""
     activation, found = ACTIVATIONS[network.activation], []
     hidden = X.to(network.weights[0].dtype).expand(network.members, -1, -1)
+    hidden = first_inputs(network.embedding, hidden)
     for weight, bias in zip(network.weights[:-1], network.biases[:-1], strict=True):
         hidden = activation(torch.baddbmm(bias, hidden, weight))
         found.append(int((hidden == 0).all(1).sum()))

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from bridle.models.export.columns import add_features
+from bridle.models.export.embedding import embedded
 from bridle.models.export.graph import Graph
 from bridle.models.reading import Reader
 from bridle.networks.population import Network
@@ -53,6 +54,8 @@ def to_onnx(model: Model) -> Any:
 def _outputs(graph: Graph, network: Network, features: str) -> str:
     """Add the forward pass with noise off: outputs ``[members, rows, outputs]``."""
     hidden = graph.cast(features, network.weights[0].detach().cpu().numpy().dtype)
+    if network.embedding is not None:
+        hidden = embedded(graph, network.embedding, hidden)
     activation = _ACTIVATIONS[network.activation]
     for layer, (weight, bias) in enumerate(zip(network.weights, network.biases, strict=True)):
         noise = network.hidden_noise if layer else network.input_noise

@@ -54,6 +54,24 @@ struct Product {
   T* out;
 };
 
+constexpr int64_t kWaveRows = 16;
+
+// Embeddings of the first `numbers` inputs of each row. Output j of number i is the sum over k of
+// weight[i, k, j] cos(2π (frequency[i, k] x + shift[i, k])), and bias[i, j].
+struct Waves {
+  int64_t rows, stride;  // of the inputs; a row ends with the outputs of all numbers
+  int64_t numbers, count, outputs;
+
+  int64_t padded() const { return (rows + kWaveRows - 1) / kWaveRows * kWaveRows; }
+  // elements of the buffer between the two passes
+  int64_t kept_of_a_number() const { return (1 + 2 * count) * padded(); }
+  int64_t kept() const { return numbers * kept_of_a_number() + (outputs + 1) * padded(); }
+};
+
+struct WaveParameters {
+  float *frequencies, *shifts, *weights, *biases;
+};
+
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
 constexpr int64_t kPanel = kTerms * 64;  // size of the packing buffer, in elements
 
@@ -93,6 +111,13 @@ struct Kernels {
   // null if the variant has no fused multiply-add; `panel` has kPanel elements
   void (*multiply)(const Product<float>&, float* panel);
   void (*multiply_doubles)(const Product<double>&, double* panel);
+  // writes the outputs into the rows, and what the backward pass needs into `kept`
+  void (*embed)(const Waves&, float* x, const WaveParameters&, float* kept);
+  // the same without a backward pass; `kept` has (outputs + 2) * padded() elements
+  void (*embed_only)(const Waves&, float* x, const WaveParameters&, float* kept);
+  // slopes of the outputs: [rows, numbers * outputs]
+  void (*embed_backward)(const Waves&, const float* slopes, const WaveParameters&,
+                         const WaveParameters& gradients, float* kept);
 };
 
 // null if the variant was not compiled for this processor family

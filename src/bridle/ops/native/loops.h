@@ -10,6 +10,7 @@
 #include "updates.h"
 #include "half.h"
 #include "kernels.h"
+#include "waves.h"
 
 namespace bridle {
 namespace {  // each variant is compiled with its own flags, and must not share code with another
@@ -244,6 +245,9 @@ const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
       {add_decay<float>, add_decay<double>},
       multiply,
       multiply_doubles,
+      embed<true>,
+      embed<false>,
+      embed_backward,
   };
   return &table;
 }

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <memory>
 
+#include "embedding.h"
 #include "norms.h"
 #include "population_rows.h"
 #include "shared_members.h"
@@ -20,7 +21,8 @@ namespace {
 // One thread's buffers, and the training of one member.
 class Trainer {
  public:
-  Trainer(const Kernels& kernels, const Population& of) : kernels_(kernels), of_(of) {
+  Trainer(const Kernels& kernels, const Population& of)
+      : kernels_(kernels), of_(of), embedding_(kernels, of) {
     const int64_t layers = of.layers();
     int64_t units = 0, weights = 0, all_weights = 0;
     for (int64_t l = 0; l < layers; ++l) {
@@ -75,6 +77,7 @@ class Trainer {
     const int64_t* rows = read<int64_t>(of_.rows) + (s * of_.folds + member % of_.folds) * of_.batch;
     const float share = of_.shares ? read<float>(of_.shares)[s * of_.members + member] : 1.0f;
     take_rows(of_, rows, of_.batch, share, activations_[0]);
+    embedding_.forward(member, activations_[0]);
     const Drawn input = mask(member, 0, 0, s);
     if (input.drops) drop(kernels_, input, of_.batch, inputs(0), activations_[0], nullptr);
     forward(member, s);
@@ -145,6 +148,8 @@ class Trainer {
                           panel_);
         kernels_.relu_backward[kFloat32](of_.batch * in, slopes_[1], below, slopes_[1],
                                          scale_of(threshold_of(keep(member, 1))));
+      } else {
+        embedding_.backward(member, slope, used, mask(member, 0, 0, s), bare, panel_);
       }
       kernels_.adam[kFloat32](count(l), weights(of_.values, l, member), gradient_,
                               weights(of_.moments, l, member), weights(of_.squares, l, member),
@@ -158,6 +163,7 @@ class Trainer {
 
   const Kernels& kernels_;
   const Population& of_;
+  EmbeddingStage embedding_;
   std::vector<float> room_;
   std::vector<Drawn> of_weights_;  // weight masks of this step, by layer
   std::vector<float*> activations_, masked_;  // by layer: its input; its masked weights

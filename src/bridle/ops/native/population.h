@@ -9,9 +9,15 @@
 
 namespace bridle {
 
+// The shape of an embedding of the first inputs; without numbers there is none.
+struct EmbeddingShape {
+  int64_t numbers, waves, outputs;
+};
+
 // ReLU networks with the same layer sizes, float32. Addresses are those of contiguous arrays, and
 // not null unless stated. `sizes` are those of the layers. `values`, `moments`, `squares` and
-// `averages` have the weights of every layer and then the biases, each [members, ...].
+// `averages` have the weights of every layer and then the biases, each [members, ...], and then the
+// frequencies, shifts, weights and biases of an embedding. Its outputs are the last of sizes[0].
 struct Population {
   int64_t members, folds, steps, batch, first_step;
   std::vector<int64_t> sizes;
@@ -30,12 +36,21 @@ struct Population {
   // biases are [members, shared, ...], and the scales [members, shared, units] of each hidden layer's
   // inputs and then of its outputs come after the biases; seeds are [members, shared].
   int64_t shared = 1;
+  EmbeddingShape embedding;
 
+  bool embeds() const { return embedding.numbers > 0; }
+  // of a row of X
+  int64_t inputs() const { return sizes[0] - embedding.numbers * embedding.outputs; }
   int64_t layers() const { return static_cast<int64_t>(sizes.size()) - 1; }
 };
 
 // Makes the steps of every member. One thread trains a member, so that the result does not depend on
 // the number of threads. `kernels` must have products.
 void population_steps(const Kernels& kernels, const Population& of, int threads);
+
+// Embeds the numbers in rows [members, rows, inputs], whose last inputs are the outputs.
+// `parameters` are frequencies, shifts, weights and biases, [members, ...].
+void embed_rows(const Kernels& kernels, int64_t members, const Waves& of,
+                const std::vector<Address>& parameters, Address x, int threads);
 
 }  // namespace bridle

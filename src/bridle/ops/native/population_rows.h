@@ -16,11 +16,11 @@ inline float* at(Address address, int64_t element) {
   return reinterpret_cast<float*>(address) + element;
 }
 
-// Mixes a row with the previous one, as torch.lerp does.
+// Mixes a row with the previous one, as torch.lerp does. What is embedded comes after a row's inputs.
 inline void take_rows(const Population& of, const int64_t* rows, int64_t count, float share,
                       float* to) {
-  const int64_t size = of.sizes[0];
-  for (int64_t b = 0; b < count; ++b, to += size) {
+  const int64_t size = of.inputs();
+  for (int64_t b = 0; b < count; ++b, to += of.sizes[0]) {
     const float* own = at(of.X, rows[b] * size);
     if (share == 1.0f) {
       std::memcpy(to, own, sizeof(float) * static_cast<size_t>(size));

@@ -29,12 +29,19 @@ const Kernels& multiplying() {
 void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
                          int64_t first_step, const std::vector<int64_t>& sizes,
                          const std::vector<std::vector<Address>>& states, int64_t classes,
-                         const std::vector<Address>& data, int64_t shared, int threads) {
+                         const std::vector<Address>& data, int64_t shared, int threads,
+                         const std::vector<int64_t>& embedding) {
   const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
                          states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
                          data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9],
-                         shared};
+                         shared,    {embedding[0], embedding[1], embedding[2]}};
   population_steps(multiplying(), of, threads);
+}
+
+void embed_rows_of(int64_t members, const std::vector<int64_t>& shape,
+                   const std::vector<Address>& parameters, Address x, int threads) {
+  embed_rows(multiplying(), members, {shape[0], shape[1], shape[2], shape[3], shape[4]}, parameters,
+             x, threads);
 }
 
 void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activation, int loss,
@@ -106,6 +113,7 @@ void add_training(nb::module_& m) {
   m.def("multiply", &multiply_of, unlocked);
   m.def("activate", &activate_of, unlocked);
   m.def("population_steps", &population_steps_of, unlocked);
+  m.def("embed_rows", &embed_rows_of, unlocked);
   m.def("perceptron_steps", &perceptron_steps_of, unlocked);
 }
 

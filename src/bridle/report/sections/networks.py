@@ -232,10 +232,11 @@ def weights(inputs: ReportInputs) -> Section | None:
             "each square is a block of weights."
         )
         caption += _unused(layers[0], _features(inputs))
-        if inputs.search is not None and any(c.bins for c in inputs.search.together):
+        together = () if inputs.search is None else inputs.search.together
+        if any(each.bins or each.embedding for each in together):
             caption += (
-                " A configuration without numerical bins does not use the bin inputs: their "
-                "weights count as zeros."
+                " A configuration without numerical bins or without an embedding does not use "
+                "these inputs: their weights count as zeros."
             )
         figures.append(
             zero_map(layers[:MOST_LAYERS], names[:MOST_LAYERS], caption, inputs=_features(inputs))
@@ -265,7 +266,12 @@ def _unused(
 
 
 def _features(inputs: ReportInputs) -> list[str]:
-    return [] if inputs.model is None else list(inputs.model.encoder.feature_names)
+    if inputs.model is None:
+        return []
+    names, own = list(inputs.model.encoder.feature_names), inputs.model.network.embedding
+    numbers, _, outputs = (0, 0, 0) if own is None else own.shape
+    embedded = [f"{name}, embedded {j + 1}" for name in names[:numbers] for j in range(outputs)]
+    return [*names, *embedded]
 
 
 def _layers(network: Network) -> list[np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from bridle.diagnosis import WorstRow
+from bridle.networks.embedding import squares_of_inputs
 from bridle.report.figures import reliability
 from bridle.report.formatting import clean, number
 from bridle.report.inputs import ReportInputs
@@ -73,7 +74,7 @@ def _first(inputs: ReportInputs, columns: list[str]) -> list[str]:
         return columns[:MOST_COLUMNS]
     order = {name: at for at, name in enumerate(inputs.important)}
     sums = dict.fromkeys(columns, 0.0)
-    sizes = model.network.weights[0].detach().square().sum((0, 2)).tolist()
+    sizes = squares_of_inputs(model.network.embedding, model.network.weights[0]).tolist()
     for name, size in zip(model.encoder.feature_columns, sizes, strict=True):
         if name in sums:
             sums[name] += size

@@ -47,8 +47,8 @@ def compact_network(network: Network) -> Compacted:
             "Network",
             network.sizes[layer + 1],
             small.sizes[layer + 1],
-            network.sizes[layer],
-            small.sizes[layer],
+            network.weights[layer].shape[1],
+            small.weights[layer].shape[1],
             () if layer else tuple(unread),
         )
         for layer in range(len(small.weights))
