@@ -113,6 +113,8 @@ def test_a_fitted_temperature_is_not_advised_again(rng):
         found = assemble(Measurements("it", "classification", parts, temperature=at))
         assert words in " | ".join(found.advice)
         assert ("calibrate them" in " | ".join(found.advice)) == (at == 1.0)
+        (check,) = [each for each in found.checks if each.code == "BR040"]
+        assert ("although a temperature of 0.94 was fitted" in check.message) == (at != 1.0)
 
 
 @pytest.mark.parametrize(("right", "rows"), [(4, 4), (1, 1), (43, 44)])

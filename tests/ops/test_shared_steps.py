@@ -21,7 +21,7 @@ def using():
 
 
 def trained(data, steps, configurations=CONFIGURATIONS, hidden=(40, 33), k=3):
-    shaped = [each.with_shape(hidden, 0, k) for each in configurations]
+    shaped = [each.with_shape(hidden, 0, shared_members=k) for each in configurations]
     population = TrialPopulation(data, shaped, range(len(shaped)), seed=3, batch_size=19)
     for some in steps:
         population.train(some)

@@ -70,6 +70,11 @@ def test_the_text_shows_a_small_gain():
     assert temperature_text(Temperature(0.9, 0.5, 0.4)).endswith("from 0.5 to 0.4")
 
 
+def test_the_text_tells_a_temperature_near_1_from_1():
+    assert temperature_text(Temperature(0.99987, 0.5, 0.4)).startswith("0.9999, more extreme")
+    assert temperature_text(Temperature(1.0, 0.5, 0.5)).startswith("1, unchanged")
+
+
 @pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 20.0])
 def test_a_temperature_keeps_classes_and_sums(temperature):
     shares = np.random.default_rng(0).dirichlet(np.full(40, 0.02), size=500)

@@ -125,8 +125,8 @@ class Calibrated(Protocol):
     def overconfidence(self) -> Estimate: ...
 
 
-def calibration_check(found: Calibrated | None) -> CheckResult:
-    """Return BR040."""
+def calibration_check(found: Calibrated | None, temperature: float = 1.0) -> CheckResult:
+    """Return BR040; the temperature is that of the probabilities, 1 if none was fitted."""
     if found is None:
         return not_run("BR040")
     numbers = {
@@ -144,4 +144,6 @@ def calibration_check(found: Calibrated | None) -> CheckResult:
         f"the probabilities are {how}: the expected calibration error is {found.ece:.3f}, that of "
         f"a calibrated model {found.ece_if_calibrated:.3f}"
     )
+    if temperature != 1.0:
+        message += f", although a temperature of {temperature:.3g} was fitted on held-out rows"
     return failed("BR040", message, **numbers)

@@ -194,7 +194,8 @@ _ALL = (
         "the hypothesis of calibrated probabilities is rejected at 2.5 %, and the expected "
         "calibration error is above that of a calibrated model by more than 0.02",
         "probabilities for new rows",
-        "calibrate the probabilities on held-out rows",
+        "calibrate the probabilities on held-out rows; if a temperature was fitted on them "
+        "already, on new rows",
     ),
 )
 

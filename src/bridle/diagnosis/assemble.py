@@ -182,7 +182,7 @@ def _checks(measured: Measurements, found: Diagnosis, others: Sequence[Compared]
             units="rows" if new is None or new.groups is None else "groups",
         ),
         dead_units_check(found.layers),
-        calibration_check(found.calibration),
+        calibration_check(found.calibration, found.temperature),
     ]
     return Checks.of([*own, *measured.checks]).ignoring(measured.ignore)
 

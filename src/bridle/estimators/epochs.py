@@ -54,7 +54,7 @@ class Batches:
     X : Tensor or callable
         ``[rows, inputs]``. If the compiled steps do not fit, a function from row indices to rows.
     y : Tensor
-        ``[rows, outputs]``.
+        ``[rows, outputs]``; for the compiled steps bool, if the targets are classes.
     weight : Tensor, optional
         Weights of the rows.
     size : int
@@ -95,7 +95,7 @@ class Batches:
         compiled = compiled and fits and on_cpu and not scipy.sparse.issparse(X)
         return cls(
             _read_only(X, like) if compiled else row_loader(X, like),
-            _copied(y, like),
+            _flags(y) if compiled and y.dtype == bool else _copied(y, like),
             None if weight is None else _copied(weight, like),
             size,
             np.diff([*range(0, len(y), size), len(y)]).astype(np.float64),
@@ -125,6 +125,10 @@ def _read_only(X: Array, like: Tensor) -> Tensor:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable")
         return torch.from_numpy(with_positive_strides(np.ascontiguousarray(X))).to(like)
+
+
+def _flags(values: Array) -> Tensor:
+    return torch.from_numpy(values.copy(order="C"))
 
 
 def _copied(values: Array, like: Tensor) -> Tensor:

@@ -50,6 +50,7 @@ def perceptron_steps(
     activation: int,
     loss: int,
     solver: int,
+    flags: bool,
     rows: int,
     batch: int,
     first_step: int,

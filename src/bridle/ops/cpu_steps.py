@@ -147,7 +147,7 @@ def embed_rows(shape: Sequence[int], parameters: Sequence[Tensor], x: Tensor) ->
 def perceptron_steps(
     dtype: torch.dtype,
     sizes: Sequence[int],
-    kinds: tuple[int, int, int],
+    kinds: tuple[int, int, int, bool],
     places: tuple[int, int, int, int],
     data: Sequence[Tensor | None],
     numbers: Sequence[float],

@@ -33,7 +33,7 @@ ACTIVATIONS = ("identity", "relu", "tanh", "logistic")
 """The activations, by their numbers in ``native/kernels.h``."""
 
 LOSSES = ("identity", "exp", "logistic", "softmax")
-"""The output activations, by the numbers of their losses in ``native/losses.h``."""
+"""The output activations, by the numbers of their losses in ``native/kernels.h``."""
 
 SOLVERS = ("adam", "sgd")
 """The solvers, by their numbers in ``native/perceptron.h``."""
@@ -101,7 +101,7 @@ def perceptron_steps(
     X : Tensor
         ``[all rows, inputs]``.
     y : Tensor
-        ``[all rows, outputs]``.
+        ``[all rows, outputs]``; bool for targets of 0 and 1, which takes less memory.
     weight : Tensor, optional
         Weights of the rows, ``[all rows]``.
     order : Tensor
@@ -129,15 +129,17 @@ def perceptron_steps(
         If a tensor has the wrong dtype, is not on the CPU, or is not contiguous.
     """
     dtype = state.parameters.dtype
-    for each in (*state.all, X, y, *(() if weight is None else (weight,))):
+    for each in (*state.all, X, *(() if weight is None else (weight,))):
         check(each, dtype)
+    flags = y.dtype == torch.bool
+    check(y, torch.bool if flags else dtype)
     check(order, torch.int64)
     check(strengths, torch.float64)
     losses = torch.empty(strengths.shape[0], dtype=torch.float64)
     cpu.perceptron_steps(
         dtype,
         sizes,
-        (ACTIVATIONS.index(activation), LOSSES.index(out_activation), SOLVERS.index(solver)),
+        (ACTIVATIONS.index(activation), LOSSES.index(out_activation), SOLVERS.index(solver), flags),
         (order.shape[0], batch_size, first_step, seed),
         (X, y, weight, order, *state.all, strengths, losses),
         (alpha, l1, max_norm, *keep_probs),

@@ -41,20 +41,29 @@ class Temperature:
 def temperature_text(found: Temperature) -> str:
     """Return what the temperature does to the probabilities, in words.
 
+    A temperature of 1 may also mean that the rows have too few groups, or that one above 1 was not
+    accepted; see :func:`fit_temperature`.
+
     Examples
     --------
     >>> temperature_text(Temperature(0.5, 0.41, 0.32))
     '0.5, more extreme probabilities: log loss of the held-out rows from 0.41 to 0.32'
+    >>> temperature_text(Temperature(1.0, 0.41, 0.41))
+    '1, unchanged: no other was accepted on the held-out rows'
     """
     if found.value == 1.0:
-        return "1, unchanged: no better one is shown by the held-out rows"
+        return "1, unchanged: no other was accepted on the held-out rows"
     way = "extreme" if found.value < 1 else "even"
     for digits in range(3, 10):  # as many as show the difference
         before, after = (f"{each:.{digits}g}" for each in (found.loss_before, found.loss_after))
         if before != after:
             break
+    for digits in range(3, 10):  # as many as show that it is not 1
+        value = f"{found.value:.{digits}g}"
+        if value != "1":
+            break
     losses = f"from {before} to {after}"
-    return f"{found.value:.3g}, more {way} probabilities: log loss of the held-out rows {losses}"
+    return f"{value}, more {way} probabilities: log loss of the held-out rows {losses}"
 
 
 def fit_temperature(

@@ -35,6 +35,21 @@ struct Sgd {
 
 enum Activation { kIdentity, kRelu, kTanh, kLogistic };
 
+enum Loss { kSquaredError, kPoisson, kBinary, kCrossEntropy };
+
+// Rows of scores, their targets and weights. Writes the losses, each times its weight, and the slopes
+// of their mean with respect to the scores. As in scikit-learn, the squared error is the mean over the
+// outputs, but the slope that of the sum.
+struct RowLosses {
+  Loss loss;
+  int64_t rows, units;
+  const void *scores, *y, *weight;  // of the rows; of all rows; of all rows, may be null
+  const int64_t* order;             // which of all rows these are
+  bool flags;                       // whether a target is a byte, 0 or 1
+  double total;                     // of the weights of the batch
+  void *slopes, *losses;
+};
+
 // One example's product with masked weights: y[j] += sum_i x[i] m(i, j) w[i, j].
 // Weights are [inputs, outputs], addressed as row `row`, unit i * outputs + j.
 struct WeightTile {
@@ -52,6 +67,7 @@ struct Product {
   const T* b;
   int64_t b_term, b_column;
   T* out;
+  bool packed = false;  // whether the panels still have b, of at most kTerms × kPanelColumns
 };
 
 constexpr int64_t kWaveRows = 16;
@@ -73,7 +89,8 @@ struct WaveParameters {
 };
 
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
-constexpr int64_t kPanel = kTerms * 64;  // size of the packing buffer, in elements
+constexpr int64_t kPanelColumns = 112;   // columns of so many terms that there is room for
+constexpr int64_t kPanel = kTerms * 128;  // size of the packing buffer, in elements
 
 struct Kernels {
   const char* name;
@@ -106,8 +123,12 @@ struct Kernels {
   void (*activate_backward[2])(Activation, int64_t count, void* grad, const void* y);
   void (*exponential[2])(int64_t count, void* x);
   void (*sgd[2])(int64_t count, void* w, const void* grad, void* velocity, const Sgd&);
-  // grad += l2 w; adds w² and |w| to the two sums
-  void (*add_decay[2])(int64_t count, const void* w, void* grad, double l2, double* sums);
+  // grad += l2 w for each row; writes the two sums of its w² and of its |w|
+  void (*add_decay[2])(int64_t rows, int64_t columns, const void* w, void* grad, double l2,
+                       double* sums);
+  void (*row_losses[2])(const RowLosses&);
+  // out = the sum of the rows, in their order; rows are `step` elements apart
+  void (*add_rows[2])(int64_t rows, int64_t columns, const void* x, int64_t step, void* out);
   // null if the variant has no fused multiply-add; `panel` has kPanel elements
   void (*multiply)(const Product<float>&, float* panel);
   void (*multiply_doubles)(const Product<double>&, double* panel);

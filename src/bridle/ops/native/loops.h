@@ -7,9 +7,10 @@
 #include <cstring>
 
 #include "activations.h"
-#include "updates.h"
 #include "half.h"
 #include "kernels.h"
+#include "losses.h"
+#include "updates.h"
 #include "waves.h"
 
 namespace bridle {
@@ -243,6 +244,8 @@ const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
       {exponential<float>, exponential<double>},
       {sgd<float>, sgd<double>},
       {add_decay<float>, add_decay<double>},
+      {row_losses<float>, row_losses<double>},
+      {add_rows<float>, add_rows<double>},
       multiply,
       multiply_doubles,
       embed<true>,

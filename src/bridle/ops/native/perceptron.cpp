@@ -11,7 +11,6 @@
 #include <memory>
 #include <numeric>
 
-#include "losses.h"
 #include "norms.h"
 #include "subnormals.h"
 #include "sums.h"
@@ -20,7 +19,9 @@
 namespace bridle {
 namespace {
 
-constexpr int64_t kApart = 16 + 64 / sizeof(float);  // arrays must not lie 4096 bytes apart
+constexpr int64_t kLine = 64 / sizeof(float);  // arrays begin at a line of the cache
+constexpr int64_t kApart = 2 * kLine;          // and must not lie 4096 bytes apart
+constexpr int64_t kMoved = 1 << 14;  // weights that are moved at once, in whole groups of a mask
 constexpr int64_t kWorthOne = 1 << 18;  // products of a weight and a row that are worth a thread
 
 const auto& product_of(const Kernels& kernels, float) { return kernels.multiply; }
@@ -42,11 +43,12 @@ class Stepper {
       at += outputs(l);
     }
     keeps_active_ = keeps(1) && of.activation != kRelu;
-    const int64_t copies = keeps_active_ ? 3 : 2;
-    for (int64_t l = 0; l <= layers_; ++l) needed += copies * (of.batch * size(l) + kApart);
-    for (int64_t l = 0; l < layers_; ++l) needed += keeps(2) ? count(l) + kApart : 0;
+    const int64_t copies = keeps_active_ ? 3 : 2, more = kApart + kLine;
+    for (int64_t l = 0; l <= layers_; ++l) needed += copies * (of.batch * size(l) + more);
+    for (int64_t l = 0; l < layers_; ++l) needed += keeps(2) ? count(l) + more : 0;
+    needed += kLine;
     room_.reset(new T[static_cast<size_t>(needed)]);  // not initialized
-    next_ = room_.get();
+    next_ = room_.get() + kLine - reinterpret_cast<Address>(room_.get()) / sizeof(T) % kLine;
     for (int64_t l = 0; l <= layers_; ++l) {
       below_.push_back(take(of.batch * size(l)));
       slopes_.push_back(take(of.batch * size(l)));
@@ -70,7 +72,7 @@ class Stepper {
   static size_t index(int64_t i) { return static_cast<size_t>(i); }
   T* take(int64_t size) {
     T* taken = next_;
-    next_ += size + kApart;
+    next_ += (size + kLine - 1) / kLine * kLine + kApart;
     return taken;
   }
   int64_t size(int64_t l) const { return of_.sizes[index(l)]; }
@@ -115,7 +117,7 @@ class Stepper {
     if (first < end) {
       take_rows(order, s, first, end);
       forward(s, first, end, panel);
-      slope_of_loss(order, static_cast<T>(total), first, end);
+      slope_of_loss(order, total, first, end);
       backward(s, first, end, panel);
     }
     meet(parts);
@@ -184,38 +186,12 @@ class Stepper {
     }
   }
 
-  // Losses of the rows, and the gradient of their mean with respect to the scores. As in scikit-learn,
-  // the squared error is the mean over the outputs, but the gradient that of the sum.
-  void slope_of_loss(const int64_t* order, T total, int64_t first, int64_t end) const {
-    const int64_t units = size(layers_), count = (end - first) * units;
-    const T* scores = active_[index(layers_)] + first * units;
-    T* slope = slopes_[index(layers_)] + first * units;
-    std::memcpy(slope, scores, sizeof(T) * index(count));
-    if (of_.loss == kCrossEntropy) {
-      for (int64_t i = 0; i < count; i += units) {
-        const T most = *std::max_element(scores + i, scores + i + units);
-        for (int64_t j = 0; j < units; ++j) slope[i + j] -= most;
-      }
-    }
-    if (of_.loss == kCrossEntropy || of_.loss == kPoisson) {
-      kernels_.exponential[kType](count, slope);
-    } else if (of_.loss == kBinary) {
-      kernels_.activate[kType](kLogistic, 1, count, slope, nullptr);
-    }
-    for (int64_t b = first; b < end; ++b, slope += units, scores += units) {
-      const T* y = read<T>(of_.y) + order[b] * units;
-      const T weight = of_.weight ? read<T>(of_.weight)[order[b]] : T(1);
-      const T factor = of_.weight ? weight / total : T(1) / total;
-      T loss = T(0);
-      if (of_.loss == kCrossEntropy) {
-        loss = cross_entropy(units, scores, slope, y);
-      } else {
-        for (int64_t j = 0; j < units; ++j) loss += loss_of(of_.loss, scores[j], slope[j], y[j]);
-        if (of_.loss == kSquaredError) loss *= T(0.5) / static_cast<T>(units);
-      }
-      row_losses_[b] = loss * weight;
-      for (int64_t j = 0; j < units; ++j) slope[j] = (slope[j] - y[j]) * factor;
-    }
+  void slope_of_loss(const int64_t* order, double total, int64_t first, int64_t end) const {
+    const int64_t units = size(layers_);
+    const auto past = [](Address of) { return of ? read<void>(of) : nullptr; };
+    kernels_.row_losses[kType]({of_.loss, end - first, units, active_[index(layers_)] + first * units,
+                                past(of_.y), past(of_.weight), order + first, of_.flags, total,
+                                slopes_[index(layers_)] + first * units, row_losses_ + first});
   }
 
   void backward(int64_t s, int64_t first, int64_t end, T* panel) const {
@@ -242,45 +218,46 @@ class Stepper {
   }
 
   void update(int64_t s, int64_t rows, double total, int part, int parts, T* panel) {
-    const double l2 = of_.alpha / total;
     double* sums = sums_.data();
     for (int64_t l = 0; l < layers_; ++l) {
-      const int64_t in = inputs(l), units = outputs(l);
-      const int64_t first = first_input(l, part, parts), end = end_input(l, part, parts);
-      const T* slope = slopes_[index(l + 1)];
-      T* gradient = weights(of_.gradient, l) + first * units;
-      if (first < end) {
-        const auto products = [&](int64_t b, int64_t block, T* out) {
-          product_of(kernels_, T())({end - first, block, units, below_[index(l)] + b * in + first, 1,
-                                     in, slope + b * units, units, 1, out},
-                                    panel);
-        };
-        sum_in_blocks(rows, (end - first) * units, gradient,
-                      room_of_sums_.data() + weights_at_[index(l)] + first * units, products);
-        if (keeps(2)) {
-          drop(mask(2, 2 * l + 1, s), 0, first * units, (end - first) * units, gradient, gradient);
-        }
-        if (of_.alpha != 0 || of_.l1 != 0) {
-          for (int64_t i = first; i < end; ++i) {
-            sums[2 * i] = sums[2 * i + 1] = 0.0;
-            kernels_.add_decay[kType](units, weights(of_.parameters, l) + i * units,
-                                      gradient + (i - first) * units, l2, sums + 2 * i);
-          }
-        }
-        move(s, (end - first) * units, weights_at_[index(l)] + first * units, true);
+      const int64_t units = outputs(l), end = end_input(l, part, parts);
+      const int64_t at_once = std::max<int64_t>(kGroup, kMoved / units / kGroup * kGroup);
+      bool packed = false;
+      for (int64_t i = first_input(l, part, parts); i < end; i += at_once) {
+        update_inputs(s, l, rows, total, i, std::min(end, i + at_once), panel, packed, sums);
+        packed = rows <= kTerms && units <= kPanelColumns;
       }
-      sums += 2 * in;
+      sums += 2 * inputs(l);
       const int64_t from = units * part / parts, to = units * (part + 1) / parts;
       const auto slopes = [&](int64_t b, int64_t block, T* out) {
-        std::fill_n(out, to - from, T(0));
-        for (const T* at = slope + b * units + from; block > 0; --block, at += units) {
-          for (int64_t j = 0; j < to - from; ++j) out[j] += at[j];
-        }
+        kernels_.add_rows[kType](block, to - from, slopes_[index(l + 1)] + b * units + from, units,
+                                 out);
       };
       sum_in_blocks(rows, to - from, biases(of_.gradient, l) + from,
                     room_of_sums_.data() + biases_at_[index(l)] + from, slopes);
       move(s, to - from, biases_at_[index(l)] + from, false);
     }
+  }
+
+  // The weights of some inputs of a layer, so that all that moves stays in the core's cache.
+  void update_inputs(int64_t s, int64_t l, int64_t rows, double total, int64_t first, int64_t end,
+                     T* panel, bool packed, double* sums) {
+    const int64_t in = inputs(l), units = outputs(l), count = (end - first) * units;
+    const int64_t offset = weights_at_[index(l)] + first * units;
+    const T* slope = slopes_[index(l + 1)];
+    T* gradient = weights(of_.gradient, l) + first * units;
+    const auto products = [&](int64_t b, int64_t block, T* out) {
+      product_of(kernels_, T())({end - first, block, units, below_[index(l)] + b * in + first, 1, in,
+                                 slope + b * units, units, 1, out, packed},
+                                panel);
+    };
+    sum_in_blocks(rows, count, gradient, room_of_sums_.data() + offset, products);
+    if (keeps(2)) drop(mask(2, 2 * l + 1, s), 0, first * units, count, gradient, gradient);
+    if (of_.alpha != 0 || of_.l1 != 0) {
+      kernels_.add_decay[kType](end - first, units, weights(of_.parameters, l) + first * units,
+                                gradient, of_.alpha / total, sums + 2 * first);
+    }
+    move(s, count, offset, true);
   }
 
   // Moves parameters from an offset on by their gradients; only weights have penalties.

@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "kernels.h"
-#include "losses.h"
 #include "masks.h"
 
 namespace bridle {
@@ -31,6 +30,7 @@ struct PerceptronSteps {
   double alpha;                  // L2, divided by the weight of the batch
   double l1, bound;              // L1 of the loss; max-norm, infinity without
   double keeps[3];               // keep probabilities of inputs, hidden units and weights
+  bool flags;                    // whether an element of y is a byte, 0 or 1
 
   int64_t layers() const { return static_cast<int64_t>(sizes.size()) - 1; }
   int64_t steps() const { return (rows + batch - 1) / batch; }

@@ -13,6 +13,9 @@
 namespace bridle {
 namespace {  // each variant is compiled with its own flags, and must not share code with another
 
+constexpr int64_t kWhole = 24;             // a multiple of the rows of each kind of tile
+constexpr int64_t kNear = int64_t{1} << 17;  // bytes
+
 // A register of a panel: sixteen columns or, where the processor gains by it, eight.
 template <class Isa, class T, bool kHalf>
 struct Columns {
@@ -79,31 +82,33 @@ BRIDLE_INLINE void tile(const Product<T>& by, int64_t terms, const T* a, const T
   }
 }
 
-// All rows of one panel, in tiles of a fixed number of rows; smaller tiles for the rest.
-template <class Isa, class T, int kRows, int kVectors, bool kHalf>
-BRIDLE_INLINE void tiles(const Product<T>& by, int64_t& i, int64_t terms, const T* a, const T* panel,
-                         T* out, int64_t columns, bool more) {
-  for (; i + kRows <= by.rows; i += kRows) {
-    tile<Isa, T, kRows, kVectors, kHalf>(by, terms, a + i * by.a_row, panel, out + i * by.columns,
-                                         columns, more);
+// Calls with a number of rows from 1 to kMost as a constant.
+template <int kMost, class Take>
+BRIDLE_INLINE void with_rows(int64_t rows, const Take& take) {
+  if constexpr (kMost > 1) {
+    if (rows < kMost) return with_rows<kMost - 1>(rows, take);
   }
+  take(std::integral_constant<int, kMost>());
 }
 
+// Rows [first, end) of one panel, in tiles. A tile of few rows waits for its own sums, so the last
+// rows are shared out to two tiles.
 template <class Isa, class T, int kVectors, bool kHalf>
-void panel_rows(const Product<T>& by, int64_t terms, const T* a, const T* panel, T* out,
-                int64_t columns, bool more) {
-  constexpr int kRows = tile_rows<Isa, T, kHalf>(kVectors);
-  int64_t i = 0;
+void panel_rows(const Product<T>& by, int64_t first, int64_t end, int64_t terms, const T* a,
+                const T* panel, T* out, int64_t columns, bool more) {
+  constexpr int kRows = tile_rows<Isa, T, kHalf>(kVectors), kMost = kRows < 6 ? kRows : 6;
+  int64_t i = first;
   const auto take = [&](auto rows) {
     constexpr int kTaken = decltype(rows)::value;
-    if constexpr (kTaken == kRows || kTaken * 2 <= kRows) {
-      tiles<Isa, T, kTaken, kVectors, kHalf>(by, i, terms, a, panel, out, columns, more);
-    }
+    tile<Isa, T, kTaken, kVectors, kHalf>(by, terms, a + i * by.a_row, panel, out + i * by.columns,
+                                          columns, more);
+    i += kTaken;
   };
-  take(std::integral_constant<int, kRows>());
-  if constexpr (kRows != 4) take(std::integral_constant<int, 4>());
-  if constexpr (kRows != 2) take(std::integral_constant<int, 2>());
-  take(std::integral_constant<int, 1>());
+  while (end - i >= kRows && (end - i >= 2 * kRows || kRows > kMost || end - i == kRows)) {
+    take(std::integral_constant<int, kRows>());
+  }
+  if (end - i > kMost) with_rows<kMost>((end - i + 1) / 2, take);
+  if (i < end) with_rows<kMost>(end - i, take);
 }
 
 // Copies terms × columns of b contiguously; missing columns are zeros.
@@ -140,35 +145,106 @@ void pack(const Product<T>& by, const T* b, int64_t terms, int64_t columns, int6
   }
 }
 
+// Some columns of a product: `vectors` × 16 or, with `half`, eight.
+struct Panel {
+  int64_t first, columns, width, vectors;
+  bool half;
+  int64_t end() const { return first + columns; }
+};
+
 // A last panel that would be narrower starts earlier, and computes some columns again: all columns
 // of a panel are then loaded and stored as whole registers.
 template <class Isa, class T>
-void multiply(const Product<T>& by, T* panel) {
-  for (int64_t j = 0; j < by.columns;) {
-    const int64_t left = by.columns - j, needed = (left + kLanes - 1) / kLanes;
-    const int64_t vectors = needed < Isa::kVectors ? needed : Isa::kVectors;
-    // sixteen doubles of a panel would leave no register for a factor
-    const bool half = Isa::kHalves && (left <= kLanes / 2 || sizeof(T) == sizeof(double));
-    const int64_t width = half ? kLanes / 2 : vectors * kLanes;
-    const int64_t columns = by.columns < width ? by.columns : width;
-    if (left < columns) j = by.columns - columns;
-    for (int64_t k = 0; k < by.terms; k += kTerms) {
-      const int64_t terms = by.terms - k < kTerms ? by.terms - k : kTerms;
-      pack<Isa, T>(by, by.b + k * by.b_term + j * by.b_column, terms, columns, width, panel);
-      const T* a = by.a + k * by.a_term;
-      const auto run = [&](auto rows) { rows(by, terms, a, panel, by.out + j, columns, k > 0); };
-      if constexpr (Isa::kHalves) {
-        if (half) run(panel_rows<Isa, T, 1, true>);
-      }
-      if (vectors == 1 && !half) run(panel_rows<Isa, T, 1, false>);
-      if constexpr (Isa::kVectors > 1) {
-        if (vectors == 2) run(panel_rows<Isa, T, 2, false>);
-        if (vectors == 3) run(panel_rows<Isa, T, 3, false>);
-        if (vectors == 4) run(panel_rows<Isa, T, 4, false>);
+Panel panel_from(int64_t first, int64_t all) {
+  const int64_t left = all - first, needed = (left + kLanes - 1) / kLanes;
+  const int64_t vectors = needed < Isa::kVectors ? needed : Isa::kVectors;
+  // sixteen doubles of a panel would leave no register for a factor
+  const bool half = Isa::kHalves && (left <= kLanes / 2 || sizeof(T) == sizeof(double));
+  const int64_t width = half ? kLanes / 2 : vectors * kLanes;
+  const int64_t columns = all < width ? all : width;
+  return {left < columns ? all - columns : first, columns, width, half ? 1 : vectors, half};
+}
+
+// Rows of a, whole tiles of them, that fit beside a panel into the nearest caches.
+template <class T>
+constexpr int64_t rows_at_once(int64_t terms) {
+  const int64_t fit = kNear / (terms * static_cast<int64_t>(sizeof(T)) * kWhole);
+  return kWhole * (fit > 1 ? fit : 1);
+}
+
+// The sums of some rows by the only column: rows are a register's lanes.
+template <class Isa, class T, int kVectors>
+BRIDLE_INLINE void sums_of_rows(const Product<T>& by, int64_t i) {
+  typename Wide<Isa, T>::type sums[kVectors];
+  for (auto& sum : sums) sum = Isa::fill(sum, 0.0);
+  const T *a = by.a + i, *b = by.b;
+  for (int64_t k = 0; k < by.terms; ++k, a += by.a_term, b += by.b_term) {
+    for (int v = 0; v < kVectors; ++v) sums[v] = Isa::fused(*b, Isa::load(a + v * kLanes), sums[v]);
+  }
+  for (int v = 0; v < kVectors; ++v) Isa::store(by.out + i + v * kLanes, sums[v]);
+}
+
+// A product of a single column, where the rows of a lie beside each other: nothing is packed.
+template <class Isa, class T>
+void multiply_by_one(const Product<T>& by) {
+  constexpr int kVectors = 16 / static_cast<int>(sizeof(T)), kRows = kVectors * kLanes;
+  int64_t i = 0;
+  for (; i + kRows <= by.rows; i += kRows) sums_of_rows<Isa, T, kVectors>(by, i);
+  for (; i < by.rows; i += kLanes) {
+    sums_of_rows<Isa, T, 1>(by, i + kLanes <= by.rows ? i : by.rows - kLanes);
+  }
+}
+
+// Columns [first, last) of a product.
+template <class Isa, class T>
+void multiply_columns(const Product<T>& by, int64_t first, int64_t last, T* panels) {
+  for (int64_t k = 0; k < by.terms; k += kTerms) {
+    const int64_t terms = by.terms - k < kTerms ? by.terms - k : kTerms;
+    const int64_t at_once = rows_at_once<T>(terms);
+    const T *a = by.a + k * by.a_term, *b = by.b + k * by.b_term;
+    for (int64_t j = first, next = first; j < last; j = next) {
+      for (int64_t i = 0, end = 0; i < by.rows; i = end) {
+        end = by.rows - i < at_once + kWhole ? by.rows : i + at_once;
+        T* panel = panels;
+        for (next = j; next < last;) {
+          const Panel p = panel_from<Isa, T>(next, last);
+          if (panel + terms * p.width > panels + kPanel) break;
+          if (i == 0 && !by.packed) {  // right before its first use
+            pack<Isa, T>(by, b + p.first * by.b_column, terms, p.columns, p.width, panel);
+          }
+          const auto run = [&](auto rows) {
+            rows(by, i, end, terms, a, panel, by.out + p.first, p.columns, k > 0);
+          };
+          if constexpr (Isa::kHalves) {
+            if (p.half) run(panel_rows<Isa, T, 1, true>);
+          }
+          if (p.vectors == 1 && !p.half) run(panel_rows<Isa, T, 1, false>);
+          if constexpr (Isa::kVectors > 1) {
+            if (p.vectors == 2) run(panel_rows<Isa, T, 2, false>);
+            if (p.vectors == 3) run(panel_rows<Isa, T, 3, false>);
+            if (p.vectors == 4) run(panel_rows<Isa, T, 4, false>);
+          }
+          panel += terms * p.width;
+          next = p.end();
+        }
       }
     }
-    j += columns;
   }
+}
+
+template <class Isa, class T>
+void multiply(const Product<T>& by, T* panels) {
+  if (by.columns == 1 && by.a_row == 1 && by.rows >= kLanes) return multiply_by_one<Isa, T>(by);
+  int64_t first = 0;
+  while (by.terms > kTerms && first < by.columns) {
+    const Panel p = panel_from<Isa, T>(first, by.columns);
+    if (p.first < first) {  // columns that are computed again must not get their terms twice
+      multiply_columns<Isa, T>(by, 0, first, panels);
+      return multiply_columns<Isa, T>(by, p.first, by.columns, panels);
+    }
+    first = p.end();
+  }
+  multiply_columns<Isa, T>(by, 0, by.columns, panels);
 }
 
 template <class Isa>

@@ -45,8 +45,8 @@ void embed_rows_of(int64_t members, const std::vector<int64_t>& shape,
 }
 
 void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activation, int loss,
-                         int solver, int64_t rows, int64_t batch, int64_t first_step, uint64_t seed,
-                         const std::vector<Address>& data, const std::vector<double>& numbers,
+                         int solver, bool flags, int64_t rows, int64_t batch, int64_t first_step,
+                         uint64_t seed, const std::vector<Address>& data, const std::vector<double>& numbers,
                          int threads) {
   const PerceptronSteps of = {sizes,
                               static_cast<Activation>(activation),
@@ -69,7 +69,8 @@ void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activ
                               numbers[0],
                               numbers[1],
                               numbers[2],
-                              {numbers[3], numbers[4], numbers[5]}};
+                              {numbers[3], numbers[4], numbers[5]},
+                              flags};
   perceptron_steps(multiplying(), of, static_cast<DType>(dtype), threads);
 }
 

@@ -71,26 +71,54 @@ void sgd(int64_t count, void* w, const void* grad, void* velocity, const Sgd& by
        static_cast<T>(by.rate), static_cast<T>(by.momentum), static_cast<T>(by.threshold));
 }
 
+// Sixteen partial sums, which vectorize; adding half of them to the other half does too.
 template <class T>
-void add_decay(int64_t count, const void* weights, void* grad, double l2, double* sums) {
-  constexpr int64_t kSums = 16;  // partial sums, which vectorize
-  const T* w = static_cast<const T*>(weights);
-  T *g = static_cast<T*>(grad), squares[kSums] = {}, sizes[kSums] = {};
-  const T strength = static_cast<T>(l2);
-  const auto add = [&](int64_t i, int64_t k) {
-    const T value = w[i + k];
-    g[i + k] += strength * value;
-    squares[k] += value * value;
-    sizes[k] += value < T(0) ? -value : value;
-  };
-  int64_t i = 0;
-  for (; i + kSums <= count; i += kSums) {
-    for (int64_t k = 0; k < kSums; ++k) add(i, k);
+BRIDLE_INLINE double total_of(const T* parts) {
+  double sums[8];
+  for (int k = 0; k < 8; ++k) {
+    sums[k] = static_cast<double>(parts[k]) + static_cast<double>(parts[k + 8]);
   }
-  for (int64_t k = 0; i + k < count; ++k) add(i, k);
-  for (int64_t k = 0; k < kSums; ++k) {
-    sums[0] += static_cast<double>(squares[k]);
-    sums[1] += static_cast<double>(sizes[k]);
+  for (int k = 0; k < 4; ++k) sums[k] += sums[k + 4];
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
+template <class T>
+void add_decay(int64_t rows, int64_t columns, const void* weights, void* grad, double l2,
+               double* sums) {
+  constexpr int64_t kSums = 16;
+  const T* __restrict w = static_cast<const T*>(weights);
+  T* __restrict g = static_cast<T*>(grad);
+  const T strength = static_cast<T>(l2);
+  for (int64_t row = 0; row < rows; ++row, w += columns, g += columns, sums += 2) {
+    T squares[kSums] = {}, sizes[kSums] = {};
+    const auto add = [&](int64_t i, int64_t k) {
+      const T value = w[i + k];
+      g[i + k] += strength * value;
+      squares[k] += value * value;
+      sizes[k] += value < T(0) ? -value : value;
+    };
+    int64_t i = 0;
+    for (; i + kSums <= columns; i += kSums) {
+      for (int64_t k = 0; k < kSums; ++k) add(i, k);
+    }
+    for (int64_t k = 0; i + k < columns; ++k) add(i, k);
+    sums[0] = total_of(squares);
+    sums[1] = total_of(sizes);
+  }
+}
+
+template <class T>
+void add_rows(int64_t rows, int64_t columns, const void* from, int64_t step, void* to) {
+  const T* __restrict x = static_cast<const T*>(from);
+  T* __restrict out = static_cast<T*>(to);
+  for (int64_t j = 0; j < columns; ++j) out[j] = T(0);
+  int64_t row = 0;
+  for (; row + 4 <= rows; row += 4, x += 4 * step) {  // fewer loads and stores of the sums
+    const T *a = x, *b = x + step, *c = x + 2 * step, *d = x + 3 * step;
+    for (int64_t j = 0; j < columns; ++j) out[j] = (((out[j] + a[j]) + b[j]) + c[j]) + d[j];
+  }
+  for (; row < rows; ++row, x += step) {
+    for (int64_t j = 0; j < columns; ++j) out[j] += x[j];
   }
 }
 
