@@ -117,7 +117,7 @@ def _trained(
     )
     optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
     inputs = bridle.Grouping.along((0, 2))  # a group: an input's weights in all networks
-    rules = [
+    rules: list[Any] = [
         bridle.Sparsity(1 - task.count / X.shape[1], groups=inputs, ramp=RAMP),
         bridle.Grouped(bridle.L1(strength), inputs),
     ]

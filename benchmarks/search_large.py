@@ -7,7 +7,8 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 ``folds=5,bins=16``, which was the search before:
 
 - ``folds``: only the first of five folds are trained;
-- ``bins``: the number of bins;
+- ``bins``: the most bins of a large table;
+- ``sums=0``: the first layer as a whole product;
 - ``trials``: the configurations to begin with if time is short, 27 in the search;
 - ``epochs``: the epochs of the last rung if time is not short, 120 in the search;
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
@@ -106,9 +107,10 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
             stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))
         elif name == "noise":
             stack.enter_context(falling_noise(value))
+        elif name == "sums":
+            stack.enter_context(mock.patch.object(prepare, "encoded_rows", return_value={}))
         elif name == "bins":
-            for constant in ("BINS", "MANY_BINS"):
-                stack.enter_context(mock.patch.object(encoding, constant, value))
+            stack.enter_context(mock.patch.object(encoding, "MANY_BINS", value))
         else:
             module, constant = CONSTANTS[name]
             stack.enter_context(mock.patch.object(module, constant, value))

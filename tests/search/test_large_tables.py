@@ -1,4 +1,4 @@
-"""Large tables: folds that are left out, and memory."""
+"""Large tables: folds that are left out, bins, and memory."""
 
 import subprocess
 import sys
@@ -11,8 +11,9 @@ from search_cases import FAST, a_table, make_data
 
 import bridle
 from bridle.search import data as search_data
+from bridle.search.configuration import Space, input_noise_share
 from bridle.search.data import SearchData, enough_folds, fold_of_rows
-from bridle.search.encoding import encode, fit_encoders
+from bridle.search.encoding import encode, encoded_rows, fit_encoders
 
 
 @pytest.mark.parametrize(
@@ -112,11 +113,33 @@ def test_bins_by_the_number_of_rows_and_the_memory():
     frame.columns = [f"x{at}" for at in range(4)]
     many = pd.concat([frame] * 10, ignore_index=True)
     wide = pd.concat([many.add_suffix(f"_{at}") for at in range(5)], axis=1)
-    assert [list(fit_encoders(each)) for each in (frame, many, wide)] == [[0, 16], [0, 48], [0, 25]]
-    sizes = {0: 4, 16: 68, 8: 36}
-    for bins, memory in ((16, 4 * 4000 * (4 + 68)), (8, 4 * 4000 * (4 + 36)), (None, 4 * 4000 * 9)):
+    assert [list(fit_encoders(each)) for each in (frame, many, wide)] == [
+        [0, 16],
+        [0, 128],
+        [0, 102],
+    ]
+    assert list(fit_encoders(many, device="cuda")) == [0, 128]
+    assert list(fit_encoders(wide, device="cuda")) == [0, 25]
+    sizes, short = {0: 4, 16: 68, 8: 36}, 12  # a code and a part of each number's block, and more
+    for bins, memory in (
+        (16, 4 * 4000 * (4 + 68 + short)),
+        (8, 4 * 4000 * (4 + 36 + short)),
+        (None, 4 * 4000 * (9 + short)),
+    ):
         encoders = fit_encoders(frame, memory=memory)
         assert list(encoders) == ([0] if bins is None else [0, bins])
         rows = encode(encoders, frame)
         assert [rows[each].shape[1] for each in encoders] == [sizes[each] for each in encoders]
-        assert sum(each.numel() for each in rows.values()) * 4 <= max(memory / 4, 16_000)
+        held = sum(each.numel() for each in rows.values()) * 4
+        held += sum(each.codes.numel() * 8 for each in encoded_rows(encoders, rows).values())
+        assert held <= max(memory / 4, 16_000)
+
+
+@pytest.mark.parametrize("classes", [True, False])
+def test_many_bins_have_no_noise_on_inputs(classes):
+    random = np.random.default_rng(0)
+    for bins in (0, 16, 128):
+        space = Space(bins=(bins,), classes=classes)
+        noisy = [space.sample(random).input_keep_prob < 1 for _ in range(2000)]
+        share = input_noise_share(classes=classes, bins=bins)
+        assert np.mean(noisy) == pytest.approx(share, abs=0.04 if share else 0.0)

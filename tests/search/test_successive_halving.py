@@ -154,7 +154,7 @@ def test_the_costly_jobs_begin_and_share_the_time_that_is_left(workers):
     halving = SuccessiveHalving(plan, space, run, left=60.0, workers=workers)
     for rung in (0, 1):
         halving._run_rung(rung)
-    halving._seconds_per_trial = {((8, 8), 0, 1): 9.0, (SMALL, 0, 1): 1.0}
+    halving._seconds_per_trial = {((8, 8), 0, False, 1): 9.0, (SMALL, 0, False, 1): 1.0}
     halving.deadline = time.monotonic() + 60
     jobs = list(halving._next_jobs(2))
     costs = [(9 if j.configurations[0].hidden == (8, 8) else 1) * len(j.ids) for j in jobs]

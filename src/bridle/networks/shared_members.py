@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
+from bridle.networks.embedding import Embedding
 from bridle.networks.forward import prediction_forward, training_forward
 from bridle.networks.layers import (
     UnitNoise,
@@ -143,7 +144,7 @@ class SharedNetwork(nn.Module):
     seeds: Tensor
     steps: Tensor
     activation = "relu"
-    embedding = None
+    embedding: Embedding | None = None
 
     def __init__(
         self,
@@ -261,7 +262,7 @@ class SharedNetwork(nn.Module):
 class _Folded:
     """The layers of a forward pass, whose weights are folded once."""
 
-    embedding = None
+    embedding: Embedding | None = None
 
     def __init__(self, network: SharedNetwork) -> None:
         self.sizes, self.activation = network.sizes, network.activation

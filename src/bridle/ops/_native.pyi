@@ -39,6 +39,24 @@ def population_steps(
     shared: int,
     threads: int,
     embedding: list[int],
+    blocks: list[list[int]],
+    binned: int,
+    codes: list[int],
+    /,
+) -> None: ...
+def population_outputs(
+    members: int,
+    folds: int,
+    count: int,
+    batch: int,
+    sizes: list[int],
+    values: list[int],
+    data: list[int],
+    threads: int,
+    embedding: list[int],
+    blocks: list[list[int]],
+    binned: int,
+    codes: list[int],
     /,
 ) -> None: ...
 def embed_rows(

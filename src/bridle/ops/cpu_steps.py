@@ -15,6 +15,7 @@ __all__ = [
     "elastic_prox",
     "max_norm_step",
     "perceptron_steps",
+    "population_outputs",
     "population_steps",
     "soft_threshold",
     "take_blocks",
@@ -112,8 +113,9 @@ def population_steps(
     classes: int,
     data: Sequence[Tensor | None],
     first_step: int,
-    shared: int = 1,
-    embedding: Sequence[int] = (0, 0, 0),
+    shared: int,
+    embedding: Sequence[int],
+    blocks: tuple[list[list[int]], int, list[int]],
 ) -> None:
     """As :func:`bridle.ops.population.population_steps`, without checks."""
     steps, folds, batch = data[2].shape  # type: ignore[union-attr]
@@ -130,6 +132,7 @@ def population_steps(
         shared,
         torch.get_num_threads(),
         list(embedding),
+        *blocks,
     )
 
 
@@ -141,6 +144,30 @@ def embed_rows(shape: Sequence[int], parameters: Sequence[Tensor], x: Tensor) ->
         [each.data_ptr() for each in parameters],
         x.data_ptr(),
         torch.get_num_threads(),
+    )
+
+
+def population_outputs(
+    sizes: Sequence[int],
+    values: Sequence[Tensor],
+    data: Sequence[Tensor],
+    embedding: Sequence[int],
+    blocks: tuple[list[list[int]], int, list[int]],
+    batch: int,
+) -> None:
+    """As :func:`bridle.ops.population.population_outputs`, without checks; ``data`` has ``out``."""
+    folds, count = data[1].shape
+    native.population_outputs(
+        len(values[0]),
+        folds,
+        count,
+        min(batch, count),
+        list(sizes),
+        [each.data_ptr() for each in values],
+        [each.data_ptr() for each in data],
+        torch.get_num_threads(),
+        list(embedding),
+        *blocks,
     )
 
 

@@ -10,9 +10,13 @@ import torch
 from torch import Tensor
 
 from bridle.ops import cpu
+from bridle.ops.encoded import EncodedRows
 from bridle.ops.perceptron import check
 
-__all__ = ["PopulationState", "can_step", "population_steps"]
+__all__ = ["PopulationState", "can_step", "population_outputs", "population_steps"]
+
+_NO_BLOCKS: tuple[list[list[int]], int, list[int]] = ([[], [], []], 0, [0, 0])
+_ROWS_AT_ONCE = 512  # whose activations stay in the core's cache
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def population_steps(
     first_step: int,
     shared: int = 1,
     embedding: tuple[int, int, int] | None = None,
+    encoded: EncodedRows | None = None,
 ) -> None:
     """Make training steps of ReLU networks: forward, backward, Adam, penalties, average, max-norm.
 
@@ -110,12 +115,18 @@ def population_steps(
     embedding : tuple of int, optional
         How many of the first inputs a :class:`bridle.networks.PeriodicEmbedding` embeds, with the
         waves and the outputs of each. Its parameters have no penalty.
+    encoded : EncodedRows, optional
+        ``X`` in its short form. The first layer of a member without a mask of inputs is then
+        computed by sums of few rows of its weights, which gives the same results to rounding.
 
     Raises
     ------
     UsageError
-        If a tensor has the wrong dtype, is not on the CPU, or is not contiguous.
+        If a tensor has the wrong dtype, is not on the CPU, or is not contiguous; or if ``encoded``
+        has other rows or inputs than ``X``.
     """
+    if encoded is not None:
+        encoded.check(X)
     of_y = torch.int64 if classes else torch.float32
     kinds: dict[torch.dtype, list[Tensor | None]] = {
         torch.float32: [*chain(*state.groups), X, shares, smoothing, class_weight],
@@ -136,4 +147,53 @@ def population_steps(
         first_step,
         shared,
         embedding,
+        _NO_BLOCKS if encoded is None else encoded.arguments,
     )
+
+
+def population_outputs(
+    values: Sequence[Tensor],
+    *,
+    sizes: Sequence[int],
+    X: Tensor,
+    rows: Tensor,
+    embedding: tuple[int, int, int] | None = None,
+    encoded: EncodedRows | None = None,
+) -> Tensor:
+    """Return the outputs of ReLU networks without noise, as :class:`bridle.Network` does.
+
+    Each member predicts on one thread. Its outputs do not depend on the other members or on the
+    number of threads.
+
+    Parameters
+    ----------
+    values : sequence of Tensor
+        The parameters, float32 ``[members, ...]``: weights, then biases, then those of an
+        embedding.
+    sizes, X, embedding, encoded
+        As in :func:`population_steps`.
+    rows : Tensor
+        int64 ``[folds, count]``: row indices; member ``m`` uses fold ``m % folds``.
+
+    Returns
+    -------
+    Tensor
+        float32 ``[members, count, outputs]``.
+
+    Raises
+    ------
+    UsageError
+        As in :func:`population_steps`.
+    """
+    if encoded is not None:
+        encoded.check(X)
+    for each in (*values, X):
+        check(each, torch.float32)
+    check(rows, torch.int64)
+    out = torch.empty(len(values[0]), rows.shape[1], sizes[-1])
+    if out.numel():
+        blocks = _NO_BLOCKS if encoded is None else encoded.arguments
+        numbers, _, outputs = embedding = embedding or (0, 0, 0)
+        sizes = [sizes[0] + numbers * outputs, *sizes[1:]]
+        cpu.population_outputs(sizes, values, (X, rows, out), embedding, blocks, _ROWS_AT_ONCE)
+    return out

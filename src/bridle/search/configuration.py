@@ -11,7 +11,15 @@ import numpy as np
 from bridle.checks.edges import Range
 from bridle.errors import UsageError
 
-__all__ = ["HIDDEN", "PLAIN", "RANGES", "Configuration", "Space", "ranges_of"]
+__all__ = [
+    "HIDDEN",
+    "PLAIN",
+    "RANGES",
+    "Configuration",
+    "Space",
+    "input_noise_share",
+    "ranges_of",
+]
 
 HIDDEN = (128, 128)
 """The default units of each hidden layer."""
@@ -21,6 +29,10 @@ DEVIATIONS = (0.1, 1.0)
 """The range of the standard deviation of the frequencies of an embedding."""
 DEFAULT_DEVIATION = 0.3
 """Of the frequencies of an embedding, where none is sampled."""
+INPUT_NOISE = 0.4
+"""How often there is noise on inputs for classification."""
+FINE_BINS = 16
+"""With more bins there is no noise on inputs: a dropped bin is known from the bins beside it."""
 REGRESSION_NOISE = 0.25
 """How often a noise is on for regression, as a share of how often it is for classification."""
 
@@ -198,7 +210,7 @@ class Space:
             l1=sometimes(0.3, within("l1"), 0.0),
             l2=sometimes(0.6, within("l2"), 0.0),
             keep_prob=sometimes(0.7, within("keep_prob"), 1.0),
-            input_keep_prob=sometimes(0.4, within("input_keep_prob"), 1.0),
+            input_keep_prob=sometimes(INPUT_NOISE, within("input_keep_prob"), 1.0),
             drop_connect_keep_prob=sometimes(0.15, within("drop_connect_keep_prob"), 1.0),
             max_norm=sometimes(0.15, within("max_norm"), math.inf),
             label_smoothing=sometimes(0.4, within("label_smoothing"), 0.0),
@@ -209,6 +221,8 @@ class Space:
             bins=self._sample_bins(random),
             shared_members=self.shared_members,
         )
+        if sampled.bins > FINE_BINS:
+            sampled = replace(sampled, input_keep_prob=1.0)
         if self.embeds:  # drawn last, so that the rest is that of a space without
             low, high = np.log(DEVIATIONS)
             deviation = float(np.exp(random.uniform(low, high)))
@@ -245,6 +259,13 @@ class Space:
             label_smoothing=0.0,
             class_weight=0.0,
         )
+
+
+def input_noise_share(*, classes: bool, bins: int) -> float:
+    """Return how often :meth:`Space.sample` has noise on inputs."""
+    if bins > FINE_BINS:
+        return 0.0
+    return INPUT_NOISE if classes else INPUT_NOISE * REGRESSION_NOISE
 
 
 def ranges_of(*, classes: bool) -> dict[str, Range]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bridle.errors import UsageError
+from bridle.ops.encoded import EncodedRows
 
 __all__ = ["DEVICES", "FOLDS", "SearchData", "check_device", "enough_folds", "fold_of_rows"]
 
@@ -49,6 +50,8 @@ class SearchData:
         hold out.
     numbers : int
         How many of the first features are numerical, so that they can be embedded.
+    encoded : dict of int to EncodedRows
+        The short form of the rows in each encoding that has one, for quicker steps.
     """
 
     inputs: dict[int, Tensor]
@@ -58,6 +61,7 @@ class SearchData:
     device: str = "cpu"
     trained: Tensor | None = None
     numbers: int = 0
+    encoded: dict[int, EncodedRows] = field(default_factory=dict)
 
     @property
     def folds(self) -> int:

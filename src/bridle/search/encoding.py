@@ -9,42 +9,64 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from bridle.ops.encoded import Block, EncodedRows
 from bridle.search.data import LARGE
 from bridle.tables import TableEncoder
+from bridle.tables.blocks import blocks_of
 from bridle.tables.columns import Column
 
-__all__ = ["encode", "fit_encoders"]
+__all__ = ["encode", "encoded_rows", "fit_encoders"]
 
-BINS, MANY_BINS = 16, 48
+BINS, MANY_BINS = 16, 128
 MIN_BINS = 4
-MAX_BIN_INPUTS = 512  # that the bins may add
+MAX_BIN_INPUTS, MAX_FINE_INPUTS = 512, 2048  # that bins, and many bins, may add
 _SHARE = 0.25  # of the memory, for the rows in both encodings
 
 
 def fit_encoders(
-    frame: pd.DataFrame, columns: Sequence[Column] | None = None, memory: float = math.inf
+    frame: pd.DataFrame,
+    columns: Sequence[Column] | None = None,
+    memory: float = math.inf,
+    device: str = "cpu",
 ) -> dict[int, TableEncoder]:
     """Fit the encoders of a table: without bins, and with bins for each numerical feature.
 
-    There are 16 bins; from 10,000 rows on 48, or as many as add 512 inputs. The second encoder is
-    left out if 16 bins would add more inputs than that. It has fewer bins, or is left out, if the
-    rows in both encodings would take more than a quarter of ``memory``. The keys are the numbers of
-    bins. ``columns`` has the kinds of the columns, if they are decided already.
+    There are 16 bins; from 10,000 rows on 128, or as many as add 2048 inputs (512 on a GPU, where
+    all inputs are multiplied). The second encoder is left out if 16 bins would add more than 512
+    inputs. It has fewer bins, or is left out, if the rows in both encodings would take more than a
+    quarter of ``memory``. The keys are the numbers of bins. ``columns`` has the kinds of the
+    columns, if they are decided already.
     """
     encoder = TableEncoder().fit(frame, columns)
-    bins = _bins_for(encoder.numbers, len(encoder.feature_names), len(frame), memory)
+    most = MAX_FINE_INPUTS if device == "cpu" else MAX_BIN_INPUTS
+    bins = _bins_for(encoder.numbers, len(encoder.feature_names), len(frame), memory, most)
     return {each: encoder.binned(frame, each) for each in ((0, bins) if bins else (0,))}
 
 
-def _bins_for(numbers: int, inputs: int, rows: int, memory: float) -> int:
-    """Return the bins of each of the numerical features among the inputs; 0 is none."""
+def _bins_for(numbers: int, inputs: int, rows: int, memory: float, most: int) -> int:
+    """Return the bins of each of the numerical features among the inputs; 0 is none.
+
+    Those of a large table may add ``most`` inputs.
+    """
     if not 0 < numbers * BINS <= MAX_BIN_INPUTS:
         return 0
-    finest = BINS if rows < LARGE else min(MANY_BINS, MAX_BIN_INPUTS // numbers)
-    bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs) / numbers))
+    finest = BINS if rows < LARGE else min(MANY_BINS, most // numbers)
+    short = inputs + 2 * numbers  # at most, for a code and a part of each block in both encodings
+    bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs - short) / numbers))
     return bins if bins >= MIN_BINS else 0
 
 
 def encode(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, Tensor]:
     """Encode rows with each encoder, float32 ``[rows, features]``."""
     return {bins: torch.from_numpy(each.transform(frame)) for bins, each in encoders.items()}
+
+
+def encoded_rows(
+    encoders: dict[int, TableEncoder], inputs: dict[int, Tensor]
+) -> dict[int, EncodedRows]:
+    """Return the short form of what :func:`encode` returned, where there is one."""
+    found = {
+        bins: EncodedRows.of(inputs[bins], [Block(*block) for block in blocks_of(encoder)])
+        for bins, encoder in encoders.items()
+    }
+    return {bins: rows for bins, rows in found.items() if rows is not None}

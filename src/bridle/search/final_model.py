@@ -65,7 +65,7 @@ def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
     Networks that share weights are plain ones here, with their adapters multiplied into the
     weights: network j of m is member ``(k * folds + v) * m + j``. All members take the inputs of
     the encoding with ``bins``, and embed numbers if one of the trials does. The weights of inputs
-    that a configuration does not have are zero, and so is all of an embedding that it does not have.
+    that a configuration does not have are zero, and so is an embedding that it does not have.
     """
     inputs, folds = data.inputs[bins].shape[1], data.folds
     layers = len(trials[0].configuration.hidden) + 1

@@ -211,6 +211,7 @@ def _memory_limits(
     """Return the maximum number of trials in a job, and in the search."""
     training, waiting = map(max, zip(*(_bytes_of(data, each) for each in shapes), strict=True))
     rows = sum(each.numel() * each.element_size() for each in data.inputs.values())
+    rows += sum(each.codes.numel() * 8 for each in data.encoded.values())
     if rows + training > memory:
         raise UsageError(
             f"memory is {memory / 1e9:.3g}GB, but the encoded rows take {rows / 1e9:.3g}GB and one "

@@ -22,7 +22,7 @@ from bridle.models.split import split_rows
 from bridle.models.split_notes import absent_classes
 from bridle.search.comparison import boosting_outputs
 from bridle.search.data import FOLDS, SearchData, enough_folds, fold_of_rows
-from bridle.search.encoding import encode, fit_encoders
+from bridle.search.encoding import encode, encoded_rows, fit_encoders
 from bridle.tables import (
     ClassTarget,
     TableEncoder,
@@ -135,7 +135,7 @@ def prepare_table(
     """
     frame, truth = given.frame, given.truth
     searched, tested, grouping, remarks = _split(given, test, target, task, seed, groups, time)
-    encoders = fit_encoders(searched[0], given.columns, memory)
+    encoders = fit_encoders(searched[0], given.columns, memory, device)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"
@@ -157,6 +157,7 @@ def prepare_table(
             device,
             None if trained is None else torch.from_numpy(trained),
             encoders[0].numbers,
+            encoded_rows(encoders, X) if device == "cpu" else {},
         ),
         encoders=encoders,
         coding=coding,

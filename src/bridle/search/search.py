@@ -69,8 +69,9 @@ def search(
 
     The networks of the best configurations, one for each fold, are averaged into the model. Then
     the test set is evaluated, once. Half of the configurations also encode numerical features in 16
-    bins; for regression three quarters do. From 10,000 rows on there are 48 bins, or as many as add
-    512 inputs. Binning is off if 16 bins would add more than that.
+    bins; for regression three quarters do. From 10,000 rows on there are 128 bins, or as many as
+    add 2048 inputs (512 on a GPU), without noise on inputs. Binning is off if 16 bins would add
+    more than 512.
 
     Parameters
     ----------

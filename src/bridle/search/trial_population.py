@@ -16,7 +16,7 @@ from bridle.errors import UsageError
 from bridle.networks.population import Network
 from bridle.networks.shared_members import SharedNetwork, average_shared
 from bridle.noise import DropConnect, Dropout
-from bridle.ops.population import PopulationState, can_step, population_steps
+from bridle.ops.population import PopulationState, can_step, population_outputs, population_steps
 from bridle.ops.stepping import PENALTIES, adam_pass, adam_strengths, max_norm_pass
 from bridle.search.batches import FoldBatches, MixupShares
 from bridle.search.configuration import Configuration
@@ -74,6 +74,7 @@ class TrialPopulation:
         self.step = 0
         hidden, bins, _, self.shared_members = configurations[0].shape
         self.X = data.inputs[bins]
+        self.encoded = data.encoded.get(bins)
         seeds = [member_seed(seed, each, v) for each in ids for v in range(data.folds)]
         embedding = embedding_of(configurations, data.folds, data.numbers)
         kind: Any = partial(Network, embedding=embedding)
@@ -189,6 +190,7 @@ class TrialPopulation:
             first_step=self.step,
             shared=self.shared_members,
             embedding=None if self.network.embedding is None else self.network.embedding.shape,
+            encoded=self.encoded,
         )
         self.network.steps += len(rows)
 
@@ -271,13 +273,26 @@ class TrialPopulation:
         with self.averaged_weights() as network:
             for at in range(0, longest, at_once):
                 block = table[:, at : at + at_once]
-                outputs = network(self.X[block.repeat(count, 1).to(data.device)], noise=False).cpu()
-                outputs = average_shared(outputs, k, classes=classes)
+                outputs = average_shared(self._outputs(network, block), k, classes=classes)
                 outputs = outputs.view(count, data.folds, block.shape[1], -1)
                 for v, part in enumerate(parts):
                     here = place[part[at : at + at_once]]
                     held_out[:, here] = outputs[:, v, : len(here)]
         return held_out
+
+    def _outputs(self, network: Network | SharedNetwork, rows: Tensor) -> Tensor:
+        """Return the outputs for rows ``[folds, count]``, of each member for those of its fold."""
+        if can_step(self.X.device) and self.shared_members == 1:
+            return population_outputs(
+                [p.detach() for p in self.parameters],
+                sizes=network.sizes,
+                X=self.X,
+                rows=rows.contiguous(),
+                embedding=None if network.embedding is None else network.embedding.shape,
+                encoded=self.encoded,
+            )
+        picked = rows.repeat(len(self.configurations), 1).to(self.X.device)
+        return network(self.X[picked], noise=False).cpu()
 
     # ------------------------------------------------------------------------------------ state
 

@@ -88,6 +88,17 @@ struct WaveParameters {
   float *frequencies, *shifts, *weights, *biases;
 };
 
+// A batch of encoded rows. A block of inputs is the bins of a number, or the categories of a column;
+// those of numbers come first. Of each row and block: the only input whose value may not be 0, or 1
+// as that of all bins below, and that value.
+struct EncodedBatch {
+  int64_t batch, units, blocks, binned;
+  const int64_t *first, *count;  // by block: its inputs
+  const int32_t* codes;          // [all rows, blocks]
+  const float* parts;            // [all rows, blocks]
+  const int64_t* rows;           // [batch]
+};
+
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
 constexpr int64_t kPanelColumns = 112;   // columns of so many terms that there is room for
 constexpr int64_t kPanel = kTerms * 128;  // size of the packing buffer, in elements
@@ -139,6 +150,10 @@ struct Kernels {
   // slopes of the outputs: [rows, numbers * outputs]
   void (*embed_backward)(const Waves&, const float* slopes, const WaveParameters&,
                          const WaveParameters& gradients, float* kept);
+  // out += the product of encoded rows and w [inputs, units]; `below` has the size of w
+  void (*encoded_forward)(const EncodedBatch&, const float* w, float* below, float* out);
+  // the rows of the gradient that belong to blocks
+  void (*encoded_backward)(const EncodedBatch&, const float* slope, float* below, float* gradient);
 };
 
 // null if the variant was not compiled for this processor family

@@ -225,7 +225,9 @@ void draw_words(const RowState& row, uint64_t group, int64_t groups, uint32_t* w
 
 template <class Isa>
 const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
-                        void (*multiply_doubles)(const Product<double>&, double*)) {
+                        void (*multiply_doubles)(const Product<double>&, double*),
+                        decltype(Kernels::encoded_forward) encoded_forward,
+                        decltype(Kernels::encoded_backward) encoded_backward) {
   static const Kernels table = {
       Isa::name,
       {dropout<Isa, float>, dropout<Isa, double>, dropout<Isa, BFloat16>, dropout<Isa, Float16>},
@@ -251,6 +253,8 @@ const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
       embed<true>,
       embed<false>,
       embed_backward,
+      encoded_forward,
+      encoded_backward,
   };
   return &table;
 }

@@ -160,6 +160,6 @@ struct Plain {
 
 }  // namespace
 
-const Kernels* plain_kernels() { return table_of<Plain>(nullptr, nullptr); }
+const Kernels* plain_kernels() { return table_of<Plain>(nullptr, nullptr, nullptr, nullptr); }
 
 }  // namespace bridle

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "embedding.h"
+#include "first_layer.h"
 #include "norms.h"
 #include "population_rows.h"
 #include "shared_members.h"
@@ -22,7 +23,7 @@ namespace {
 class Trainer {
  public:
   Trainer(const Kernels& kernels, const Population& of)
-      : kernels_(kernels), of_(of), embedding_(kernels, of) {
+      : kernels_(kernels), of_(of), embedding_(kernels, of), first_(kernels, of) {
     const int64_t layers = of.layers();
     int64_t units = 0, weights = 0, all_weights = 0;
     for (int64_t l = 0; l < layers; ++l) {
@@ -76,11 +77,12 @@ class Trainer {
   void step(int64_t member, int64_t s) {
     const int64_t* rows = read<int64_t>(of_.rows) + (s * of_.folds + member % of_.folds) * of_.batch;
     const float share = of_.shares ? read<float>(of_.shares)[s * of_.members + member] : 1.0f;
-    take_rows(of_, rows, of_.batch, share, activations_[0]);
-    embedding_.forward(member, activations_[0]);
     const Drawn input = mask(member, 0, 0, s);
+    encoded_ = first_.usable() && !input.drops;
+    if (!encoded_ || of_.embeds()) take_rows(of_, rows, of_.batch, share, activations_[0]);
+    embedding_.forward(member, activations_[0]);
     if (input.drops) drop(kernels_, input, of_.batch, inputs(0), activations_[0], nullptr);
-    forward(member, s);
+    forward(member, s, rows, share);
     const float size = static_cast<float>(of_.batch);
     const float* scores = activations_[index(of_.layers())];
     if (of_.classes) {
@@ -88,7 +90,7 @@ class Trainer {
     } else {
       value_slopes(of_, rows, of_.batch, share, size, scores, slopes_[0]);
     }
-    backward(member, s);
+    backward(member, s, rows, share);
     const double bound = read<double>(of_.bounds)[member];
     if (std::isinf(bound)) return;
     for (int64_t l = 0; l < of_.layers(); ++l) {
@@ -97,7 +99,7 @@ class Trainer {
     }
   }
 
-  void forward(int64_t member, int64_t s) {
+  void forward(int64_t member, int64_t s, const int64_t* rows, float share) {
     const int64_t last = of_.layers() - 1;
     of_weights_.clear();
     for (int64_t l = 0; l <= last; ++l) {
@@ -111,8 +113,12 @@ class Trainer {
       }
       float* out = activations_[index(l + 1)];
       const int64_t in = inputs(l), units = outputs(l);
-      kernels_.multiply({of_.batch, in, units, activations_[index(l)], in, 1, used, units, 1, out},
-                        panel_);
+      if (l == 0 && encoded_) {
+        first_.forward(rows, share, activations_[0], used, out, panel_);
+      } else {
+        kernels_.multiply({of_.batch, in, units, activations_[index(l)], in, 1, used, units, 1, out},
+                          panel_);
+      }
       const float* bias = biases(of_.values, l, member);
       if (l < last) {
         drop(kernels_, mask(member, 1, 2 * (l + 1), s), of_.batch, units, out, bias);
@@ -124,7 +130,7 @@ class Trainer {
     }
   }
 
-  void backward(int64_t member, int64_t s) {
+  void backward(int64_t member, int64_t s, const int64_t* rows, float share) {
     const Adam by = adam_of(read<double>(of_.strengths) + (s * of_.members + member) * 9);
     Adam bare = by;
     bare.l1 = bare.l2 = 0.0;
@@ -132,7 +138,11 @@ class Trainer {
       const int64_t in = inputs(l), units = outputs(l);
       const float *slope = slopes_[0], *below = activations_[index(l)];
       const Drawn& dropped = of_weights_[index(l)];
-      kernels_.multiply({in, of_.batch, units, below, 1, in, slope, units, 1, gradient_}, panel_);
+      if (l == 0 && encoded_) {
+        first_.backward(rows, share, slope, gradient_, panel_);
+      } else {
+        kernels_.multiply({in, of_.batch, units, below, 1, in, slope, units, 1, gradient_}, panel_);
+      }
       std::fill_n(bias_gradient_, units, 0.0f);
       for (int64_t b = 0; b < of_.batch; ++b) {
         for (int64_t j = 0; j < units; ++j) bias_gradient_[j] += slope[b * units + j];
@@ -164,11 +174,13 @@ class Trainer {
   const Kernels& kernels_;
   const Population& of_;
   EmbeddingStage embedding_;
+  FirstLayer first_;
   std::vector<float> room_;
   std::vector<Drawn> of_weights_;  // weight masks of this step, by layer
   std::vector<float*> activations_, masked_;  // by layer: its input; its masked weights
   float* slopes_[2];                          // gradients of a layer's output and input
   float *gradient_, *bias_gradient_, *panel_;
+  bool encoded_ = false;  // whether this step's first layer takes encoded rows
 };
 
 // A trainer of its own for each thread.

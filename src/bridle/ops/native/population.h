@@ -37,6 +37,11 @@ struct Population {
   // inputs and then of its outputs come after the biases; seeds are [members, shared].
   int64_t shared = 1;
   EmbeddingShape embedding;
+  // The blocks of encoded inputs, as in EncodedBatch, and the other inputs. Without blocks all inputs
+  // are multiplied.
+  std::vector<int64_t> first, count, plain;
+  int64_t binned;
+  Address codes, parts;
 
   bool embeds() const { return embedding.numbers > 0; }
   // of a row of X

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "encoded.h"
 #include "kernels.h"
 #include "loops.h"
 
@@ -249,7 +250,8 @@ void multiply(const Product<T>& by, T* panels) {
 
 template <class Isa>
 const Kernels* multiplying_table() {
-  return table_of<Isa>(multiply<Isa, float>, multiply<Isa, double>);
+  return table_of<Isa>(multiply<Isa, float>, multiply<Isa, double>, encoded_forward<Isa>,
+                       encoded_backward<Isa>);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "kernels.h"
 #include "masks.h"
 #include "perceptron.h"
+#include "outputs.h"
 #include "population.h"
 
 namespace nb = nanobind;
@@ -30,12 +31,31 @@ void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t 
                          int64_t first_step, const std::vector<int64_t>& sizes,
                          const std::vector<std::vector<Address>>& states, int64_t classes,
                          const std::vector<Address>& data, int64_t shared, int threads,
-                         const std::vector<int64_t>& embedding) {
+                         const std::vector<int64_t>& embedding,
+                         const std::vector<std::vector<int64_t>>& blocks, int64_t binned,
+                         const std::vector<Address>& codes) {
   const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
                          states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
                          data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9],
-                         shared,    {embedding[0], embedding[1], embedding[2]}};
+                         shared,    {embedding[0], embedding[1], embedding[2]},
+                         blocks[0], blocks[1], blocks[2], binned,    codes[0],   codes[1]};
   population_steps(multiplying(), of, threads);
+}
+
+// `data` are the addresses of X, the rows [folds, count] and the outputs.
+void population_outputs_of(int64_t members, int64_t folds, int64_t count, int64_t batch,
+                           const std::vector<int64_t>& sizes, const std::vector<Address>& values,
+                           const std::vector<Address>& data, int threads,
+                           const std::vector<int64_t>& embedding,
+                           const std::vector<std::vector<int64_t>>& blocks, int64_t binned,
+                           const std::vector<Address>& codes) {
+  Population of = {};
+  of.members = members, of.folds = folds, of.batch = batch, of.sizes = sizes, of.values = values;
+  of.X = data[0], of.rows = data[1];
+  of.embedding = {embedding[0], embedding[1], embedding[2]};
+  of.first = blocks[0], of.count = blocks[1], of.plain = blocks[2], of.binned = binned;
+  of.codes = codes[0], of.parts = codes[1];
+  population_outputs(multiplying(), of, count, reinterpret_cast<float*>(data[2]), threads);
 }
 
 void embed_rows_of(int64_t members, const std::vector<int64_t>& shape,
@@ -115,6 +135,7 @@ void add_training(nb::module_& m) {
   m.def("activate", &activate_of, unlocked);
   m.def("population_steps", &population_steps_of, unlocked);
   m.def("embed_rows", &embed_rows_of, unlocked);
+  m.def("population_outputs", &population_outputs_of, unlocked);
   m.def("perceptron_steps", &perceptron_steps_of, unlocked);
 }
 
