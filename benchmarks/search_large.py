@@ -14,7 +14,7 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
 - ``noise``: 0 for noise that falls to nothing over the last rung, 1 in the search;
 - ``width``: the units of a hidden layer;
-- ``embedded``: how often numbers are embedded, in per cent of the configurations.
+- ``embedded``: how often numbers are embedded, in per cent of the configurations; never without.
 
 The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
 boundaries of four random trees, and a twentieth of the labels is wrong. Errors are in per cent of
@@ -45,7 +45,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
 import bridle
-from bridle.search import configuration, encoding, plan, prepare, run, successive_halving
+from bridle.search import configuration, encoding, plan, prepare, successive_halving
 from bridle.search.data import fold_of_rows
 
 ROWS, COLUMNS, TREES, LEAVES, WRONG = 50_000, 8, 4, 128, 0.05
@@ -99,9 +99,8 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
         value = int(text)
         if name == "width":
             options["hidden"] = [(value, value)]
-        elif name == "embedded" and not value:
-            stack.enter_context(mock.patch.object(run, "can_embed", return_value=False))
         elif name == "embedded":
+            options["embeddings"] = True
             stack.enter_context(mock.patch.object(configuration, "EMBEDDED", value / 100))
         elif name == "folds":
             stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from bridle.search import configuration
 from bridle.search.successive_halving import SuccessiveHalving
 
 QUICK = ("--hidden", "4", "--epochs", "2")
@@ -126,6 +127,15 @@ SEARCH_ONLY = {
     "--test": "t.csv",
     "--workers": "2",
 }
+
+
+def test_a_search_embeds_if_it_is_told_to(bridle, place, monkeypatch):
+    monkeypatch.chdir(place)
+    options = ("--folds", "2", "--configurations", "9", "--json")
+    monkeypatch.setattr(configuration, "EMBEDDED", 1.0)
+    found = json.loads(bridle(*FIT, *QUICK, *options, "--embeddings").out)
+    assert found["configuration"]["embedding"] > 0
+    assert "--embeddings starts a search" in bridle(*FIT, "--embeddings", "--l1", "1e-3").err
 
 
 @pytest.mark.parametrize("option", SEARCH_ONLY)

@@ -13,17 +13,25 @@ import bridle
 from bridle import Network
 from bridle.diagnosis.importance import importance_of_columns
 from bridle.diagnosis.subjects import shuffled_labels, subsets
+from bridle.errors import UsageError
 from bridle.models.ablation import ablate
 from bridle.models.audit import audit_model
 from bridle.models.container import read_container
 from bridle.models.stored import _built as plain_predictor
-from bridle.search import PLAIN, Configuration, Space, configuration, run
+from bridle.search import PLAIN, Configuration, Space, configuration
 from bridle.search.embedded import MOST_NUMBERS, can_embed, same_shape
 from bridle.search.final_model import network_of
 from bridle.search.plan import _bytes_of
 from bridle.search.trial import Trial
 
-SEARCH = {"configurations": 4, "epochs": 4, "hidden": [(8, 8)], "folds": 2, "seed": 1}
+SEARCH = {
+    "configurations": 4,
+    "epochs": 4,
+    "hidden": [(8, 8)],
+    "folds": 2,
+    "seed": 1,
+    "embeddings": True,
+}
 
 
 def test_some_configurations_are_embedded_and_the_rest_is_sampled_as_before():
@@ -80,13 +88,23 @@ def test_trials_with_and_without_become_one_population_that_predicts_as_they_do(
 
 
 def test_a_search_that_an_earlier_version_began_goes_on_without_embeddings(tmp_path):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "can_embed", lambda _: False)
-        began = bridle.search(a_table(), "y", directory=tmp_path / "run", **SEARCH)
+    without = {key: value for key, value in SEARCH.items() if key != "embeddings"}
+    began = bridle.search(a_table(), "y", directory=tmp_path / "run", **without)
     assert json.loads((tmp_path / "run" / "plan.json").read_text())["format"] == 1
     (tmp_path / "run" / "result.json").unlink()
-    resumed = bridle.search(a_table(), "y", directory=tmp_path / "run", resume=True, **SEARCH)
+    again = {"directory": tmp_path / "run", "resume": True}
+    with pytest.raises(UsageError, match=r"embeddings is True, but the search in .* has False"):
+        bridle.search(a_table(), "y", **again, **SEARCH)
+    resumed = bridle.search(a_table(), "y", **again, **without)
     assert resumed.configurations.equals(began.configurations)
+
+
+def test_what_cannot_be_embedded_is_refused():
+    words = a_table()[["y"]].assign(word=lambda table: np.where(table.index % 3, "a", "b"))
+    with pytest.raises(UsageError, match=r"the table has 0 numerical features; .* from 1 to 32"):
+        bridle.search(words, "y", **SEARCH)
+    with pytest.raises(UsageError, match="networks that share weights have no embeddings"):
+        bridle.search(a_table(), "y", shared_members=2, **SEARCH)
 
 
 def test_one_shape_pads_what_is_missing_with_zeros():

@@ -68,6 +68,7 @@ def fit(
     device: o.Device = None,
     memory: o.Memory = None,
     shared_members: o.SharedMembers = None,
+    embeddings: o.Embeddings = False,
     sep: r.Sep = None,
     decimal: r.DecimalMark = None,
     thousands: r.Thousands = None,
@@ -132,6 +133,7 @@ def fit(
         device=device,
         memory=memory,
         shared_members=shared_members,
+        embeddings=embeddings or None,
     )
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))

@@ -153,3 +153,6 @@ SharedMembers = Annotated[
     int | None,
     _search("Networks that share their weights, in place of each network, up to 32. Default: 1."),
 ]
+Embeddings = Annotated[
+    bool, _search("Embed numerical columns in half of the configurations, by trained cosines.")
+]

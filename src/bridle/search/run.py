@@ -13,7 +13,7 @@ from bridle.networks.shared_members import check_shared
 from bridle.search.budget import memory_for, seconds_of
 from bridle.search.configuration import Space
 from bridle.search.data import SearchData
-from bridle.search.embedded import can_embed
+from bridle.search.embedded import MOST_NUMBERS, can_embed
 from bridle.search.engine import runner_of
 from bridle.search.final_model import ANSWERS
 from bridle.search.plan import Plan, plan_search
@@ -46,6 +46,7 @@ class SearchSettings:
     workers: int = 1
     memory: str | None = None
     shared_members: int = 1
+    embeddings: bool = False
 
     def __post_init__(self) -> None:
         for name in ("configurations", "epochs", "workers", "shared_members"):
@@ -54,6 +55,11 @@ class SearchSettings:
         if not 0 <= self.seed < 2**32:
             raise UsageError(f"seed is {self.seed}; it must be 0 or more and below 2**32")
         check_shared(self.shared_members)
+        if self.embeddings and self.shared_members > 1:
+            raise UsageError(
+                f"embeddings is True and shared_members is {self.shared_members}, but networks "
+                "that share weights have no embeddings; leave out one of the two"
+            )
         if self.epochs is not None and self.epochs < 1:
             raise UsageError(f"epochs is {self.epochs}; it must be 1 or more")
         if self.answer not in ANSWERS:
@@ -72,8 +78,8 @@ class SearchSettings:
     @property
     def asked(self) -> dict[str, Any]:
         """The settings that a resumed search keeps."""
-        names = ("budget", "configurations", "epochs", "scoring", "seed", "shared_members")
-        return {name: getattr(self, name) for name in names} | {"budget": self.seconds}
+        names = ("configurations", "epochs", "scoring", "seed", "shared_members", "embeddings")
+        return {"budget": self.seconds} | {name: getattr(self, name) for name in names}
 
     @property
     def seconds(self) -> float | None:
@@ -121,16 +127,17 @@ def run_search(
         If no configuration gave finite outputs, or workers were lost repeatedly.
     """
     resumed = directory is not None and bool(directory.document)
+    if settings.embeddings and not can_embed(data.numbers):
+        raise UsageError(
+            f"embeddings is True, but the table has {data.numbers} numerical features; there must "
+            f"be from 1 to {MOST_NUMBERS}: leave embeddings out"
+        )
     space = Space(
         shapes,
         tuple(data.inputs),
         classes=bool(data.classes),
         balanced=settings.scoring == "balanced_accuracy",
-        embeds=(
-            directory.embeds
-            if directory and resumed
-            else settings.shared_members == 1 and can_embed(data.numbers)
-        ),
+        embeds=settings.embeddings,
         shared_members=settings.shared_members,
     )
     seconds, share, extra = settings.seconds, 1 - RESERVED[settings.answer], 0.0

@@ -129,8 +129,8 @@ class RunDirectory:
         UsageError
             If one of them, other than None, is another.
         """
-        # runs of earlier versions have none, or no shared members
-        asked = {"shared_members": 1} | self.document.get("asked", {})
+        # runs of earlier versions have none, or neither shared members nor embeddings
+        asked = {"shared_members": 1, "embeddings": False} | self.document.get("asked", {})
         for name, value in given.items():
             if value is not None and name in asked and asked[name] != value:
                 raise UsageError(
