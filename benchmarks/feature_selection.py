@@ -221,8 +221,8 @@ def score(task: Task, columns: Array) -> float:
 def run(arguments: argparse.Namespace) -> None:
     """Compute what the file does not have."""
     file = arguments.csv
-    done = pd.read_csv(file) if file.exists() else pd.DataFrame(columns=["set"])
-    known = set(map(tuple, done.iloc[:, :5].astype(str).to_numpy()))
+    done = pd.read_csv(file, dtype=str) if file.exists() else pd.DataFrame()
+    known = set(map(tuple, done.iloc[:, :5].to_numpy()))
     methods = [m for m in METHODS if m not in NEEDS or importlib.util.find_spec(NEEDS[m])]
     for seed in arguments.seeds:
         for name in arguments.sets:
