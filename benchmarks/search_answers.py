@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import parser_of, run
 from machine import machine
 from search_answers_compare import against, compare, temperatures
 from search_quality import REGRESSION
@@ -173,12 +174,15 @@ def measure(options: argparse.Namespace) -> None:
             print(f"{name}, split {split}: {time.perf_counter() - began:.1f} s", flush=True)
 
 
+def compared(options: argparse.Namespace) -> None:
+    """Print all comparisons."""
+    temperatures(options.out)
+    compare(options.out)
+
+
 def main() -> None:
     """Measure, or compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["measure", "compare"])
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = parser_of(__doc__, "--out")
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--splits", type=int, nargs="*", default=[31, 32])
     parser.add_argument("--configurations", type=int, default=27)
@@ -187,13 +191,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.base is not None:
         against(options.out, options.base)
-    elif options.command == "compare":
-        temperatures(options.out)
-        compare(options.out)
-    elif options.data is None:
-        parser.error("measure needs --data FOLDER")
     else:
-        measure(options)
+        run(parser, options, measure, compared)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from commands import parser_of, run
 from machine import machine
 from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
@@ -259,20 +260,12 @@ def changed(now: tuple[float, float], before: tuple[float, float]) -> list[float
 
 def main() -> None:
     """Measure, or compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["measure", "compare"])
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--csv", type=Path, required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--sets", nargs="*", default=[*CLASSIFICATION, *REGRESSION])
     parser.add_argument("--configurations", type=int, default=256)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
-    if options.command == "compare":
-        compare(options)
-    elif options.data is None:
-        parser.error("measure needs --data FOLDER")
-    else:
-        measure(options)
+    run(parser, options, measure, compare)
 
 
 if __name__ == "__main__":

@@ -15,11 +15,11 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from commands import parser_of, run
 from machine import machine
 from search_answers import FOLDS, Table
 from search_answers_ways import errors_of
@@ -171,10 +171,7 @@ def compare(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure, or compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["measure", "compare"])
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
+    parser = parser_of(__doc__, "--out")
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--splits", type=int, nargs="*", default=[51, 52])
     parser.add_argument("--members", type=int, nargs="*", default=[4, 8, 16])
@@ -182,12 +179,7 @@ def main() -> None:
     parser.add_argument("--sampled", type=int, default=9)
     parser.add_argument("--steps", type=int, default=MIN_STEPS)
     options = parser.parse_args()
-    if options.command == "compare":
-        compare(options)
-    elif options.data is None:
-        parser.error("measure needs --data FOLDER")
-    else:
-        measure(options)
+    run(parser, options, measure, compare)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import parser_of, run
 from machine import machine
 from scipy.special import softmax
 from search_answers import FOLDS, Table, joined_states, keep_states
@@ -175,22 +176,14 @@ def compare(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure, or compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("command", choices=["measure", "compare"])
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--csv", type=Path, required=True)
+    parser = parser_of(__doc__)
     parser.add_argument("--sets", nargs="*", default=SETS)
     parser.add_argument("--splits", type=int, nargs="*", default=[51, 52])
     parser.add_argument("--steps", type=int, default=MIN_STEPS)
     parser.add_argument("--ways", nargs="*", default=list(WAYS))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if options.command == "compare":
-        compare(options)
-    elif options.data is None:
-        parser.error("measure needs --data FOLDER")
-    else:
-        measure(options)
+    run(parser, options, measure, compare)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ import pytest
 import torch
 from sklearn import datasets
 
+from bridle.ops import cpu
+
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["modules/ranks_program.py"]  # a program that several processes run
 CREDIT = ROOT / "examples" / "credit-g.csv"
@@ -96,3 +98,11 @@ def bridle(monkeypatch, capsys):
         return Ran(code, captured.out, captured.err)
 
     return call
+
+
+@pytest.fixture
+def using():
+    """Choose a variant of the kernels, or "torch", until the end of the test."""
+    before = cpu.variant()
+    yield cpu.use_variant
+    cpu.use_variant(before)

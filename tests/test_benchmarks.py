@@ -35,6 +35,8 @@ def _checked(command):
     # the scripts on MNIST take their shared options from tables.py
     sources = [script, *script.parent.glob("tables.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    if "from commands import" in text:
+        text += (SCRIPTS / "commands.py").read_text(encoding="utf-8")
     for word in words[2:]:
         assert not word.startswith("--") or f'"{word}"' in text, f"{command}: {word}"
     return script

@@ -31,13 +31,6 @@ CONFIGURATIONS = {
 pytestmark = pytest.mark.skipif(not FUSED, reason="needs AVX2, AVX-512 or NEON")
 
 
-@pytest.fixture
-def using():
-    before = cpu.variant()
-    yield cpu.use_variant
-    cpu.use_variant(before)
-
-
 def table(numbers=2, categories=2, rows=150):
     """A table with numbers, one of them with gaps and one nearly constant, categories and more."""
     random = np.random.default_rng(5)
@@ -119,20 +112,24 @@ def test_gradients_of_any_shape(numbers, categories, hidden):
         torch.testing.assert_close(found[what], expected[what], rtol=1e-4, atol=1e-6, msg=what)
 
 
-@pytest.mark.parametrize("hidden", [(64,), (7,), (131, 64)])
-@pytest.mark.parametrize("rows", [150, 1300])
-def test_outputs_are_those_of_torch_to_rounding(using, rows, hidden):
-    short, _ = data_of(table(rows=rows))
-    shaped = [PLAIN.with_shape(hidden, 9), CONFIGURATIONS["all but inputs"].with_shape(hidden, 9)]
-    population = TrialPopulation(short, shaped, range(2), seed=3, batch_size=19)
+def assert_outputs_are_those_of_torch(using, data, shaped):
+    population = TrialPopulation(data, shaped, range(len(shaped)), seed=3, batch_size=19)
     population.train(3)
     using("torch")
     expected = population.held_out_outputs()
     for name in FUSED:
         using(name)
-        for population.encoded in (short.encoded[9], None):
+        for population.encoded in (data.encoded[9], None):
             found = population.held_out_outputs()
             torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("hidden", [(64,), (7,), (131, 64)])
+@pytest.mark.parametrize("rows", [150, 1300])
+def test_outputs_are_those_of_torch_to_rounding(using, rows, hidden):
+    short, _ = data_of(table(rows=rows))
+    shaped = [PLAIN.with_shape(hidden, 9), CONFIGURATIONS["all but inputs"].with_shape(hidden, 9)]
+    assert_outputs_are_those_of_torch(using, short, shaped)
 
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
@@ -151,15 +148,7 @@ def test_steps_with_an_embedding_are_those_of_the_whole_product(name, classes):
 def test_outputs_with_an_embedding_are_those_of_torch(using):
     short = replace(data_of(table())[0], numbers=2)
     shaped = [replace(PLAIN.with_shape((64,), 9), embedding=0.4)]
-    population = TrialPopulation(short, shaped, range(1), seed=3, batch_size=19)
-    population.train(3)
-    using("torch")
-    expected = population.held_out_outputs()
-    for name in FUSED:
-        using(name)
-        for population.encoded in (short.encoded[9], None):
-            found = population.held_out_outputs()
-            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+    assert_outputs_are_those_of_torch(using, short, shaped)
 
 
 def test_no_other_inputs_than_blocks():

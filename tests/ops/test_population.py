@@ -34,13 +34,6 @@ CONFIGURATIONS = (ALL, SOME, Configuration())
 pytestmark = pytest.mark.skipif(not FUSED, reason="needs AVX2, AVX-512 or NEON")
 
 
-@pytest.fixture
-def using():
-    before = cpu.variant()
-    yield cpu.use_variant
-    cpu.use_variant(before)
-
-
 def data_of(classes, rows=90, features=21, folds=3):
     generator = torch.Generator().manual_seed(0)
     X = torch.randn(rows, features, generator=generator)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_population import ALL, FUSED, SOME, data_of, using
+from test_population import ALL, FUSED, SOME, data_of
 
 from bridle import Network, predict
 from bridle.networks import PeriodicEmbedding
@@ -14,7 +14,6 @@ from bridle.search.trial_population import TrialPopulation
 
 CONFIGURATIONS = (ALL, SOME, Configuration())
 GROUPS = ("parameters", "moments", "squares", "average")
-__all__ = ["using"]  # a fixture
 
 pytestmark = pytest.mark.skipif(not FUSED, reason="needs AVX2, AVX-512 or NEON")
 

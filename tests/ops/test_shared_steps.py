@@ -6,18 +6,10 @@ import pytest
 import torch
 from test_population import ALL, CONFIGURATIONS, FUSED, SOME, data_of, state_of
 
-from bridle.ops import cpu
 from bridle.search.configuration import Configuration
 from bridle.search.trial_population import TrialPopulation
 
 pytestmark = pytest.mark.skipif(not FUSED, reason="needs AVX2, AVX-512 or NEON")
-
-
-@pytest.fixture
-def using():
-    before = cpu.variant()
-    yield cpu.use_variant
-    cpu.use_variant(before)
 
 
 def trained(data, steps, configurations=CONFIGURATIONS, hidden=(40, 33), k=3):

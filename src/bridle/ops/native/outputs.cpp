@@ -2,14 +2,12 @@
 #include "outputs.h"
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
+#include "by_members.h"
 #include "embedding.h"
 #include "first_layer.h"
 #include "population_rows.h"
-#include "subnormals.h"
-#include "threads.h"
 
 namespace bridle {
 namespace {
@@ -66,24 +64,13 @@ class Predictor {
 
 void population_outputs(const Kernels& kernels, const Population& of, int64_t count, float* out,
                         int threads) {
-  const int64_t parts = std::min<int64_t>(usable_threads(threads), of.members);
   const int64_t outputs = of.sizes.back();
-  std::vector<std::unique_ptr<Predictor>> predictors;
-  for (int64_t part = 0; part < parts; ++part) {
-    predictors.push_back(std::make_unique<Predictor>(kernels, of));
-  }
-  split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
-    const FlushSubnormals flush;
-    for (int64_t part = begin; part < end; ++part) {
-      for (int64_t member = part; member < of.members; member += parts) {
-        const int64_t* rows = read<int64_t>(of.rows) + member % of.folds * count;
-        float* to = out + member * count * outputs;
-        for (int64_t done = 0; done < count; done += of.batch) {
-          const int64_t first = std::min(done, count - of.batch);  // the last batch overlaps
-          predictors[static_cast<size_t>(part)]->predict(member, rows + first,
-                                                         to + first * outputs);
-        }
-      }
+  by_members<Predictor>(kernels, of, threads, [&](Predictor& predictor, int64_t member) {
+    const int64_t* rows = read<int64_t>(of.rows) + member % of.folds * count;
+    float* to = out + member * count * outputs;
+    for (int64_t done = 0; done < count; done += of.batch) {
+      const int64_t first = std::min(done, count - of.batch);  // the last batch overlaps
+      predictor.predict(member, rows + first, to + first * outputs);
     }
   });
 }

@@ -6,15 +6,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <memory>
+#include <vector>
 
+#include "by_members.h"
 #include "embedding.h"
 #include "first_layer.h"
 #include "norms.h"
 #include "population_rows.h"
 #include "shared_members.h"
-#include "subnormals.h"
-#include "threads.h"
 
 namespace bridle {
 namespace {
@@ -183,31 +182,14 @@ class Trainer {
   bool encoded_ = false;  // whether this step's first layer takes encoded rows
 };
 
-// A trainer of its own for each thread.
-template <class T>
-void train_members(const Kernels& kernels, const Population& of, int threads) {
-  const int64_t parts = std::min<int64_t>(usable_threads(threads), of.members);
-  std::vector<std::unique_ptr<T>> trainers;  // allocated here, where bad_alloc can be thrown
-  for (int64_t part = 0; part < parts; ++part) {
-    trainers.push_back(std::make_unique<T>(kernels, of));
-  }
-  split(parts, static_cast<int>(parts), [&](int64_t begin, int64_t end) {
-    const FlushSubnormals flush;
-    for (int64_t part = begin; part < end; ++part) {
-      for (int64_t member = part; member < of.members; member += parts) {
-        trainers[static_cast<size_t>(part)]->train(member);
-      }
-    }
-  });
-}
-
 }  // namespace
 
 void population_steps(const Kernels& kernels, const Population& of, int threads) {
+  const auto train = [](auto& trainer, int64_t member) { trainer.train(member); };
   if (of.shared > 1) {
-    train_members<SharedTrainer>(kernels, of, threads);
+    by_members<SharedTrainer>(kernels, of, threads, train);
   } else {
-    train_members<Trainer>(kernels, of, threads);
+    by_members<Trainer>(kernels, of, threads, train);
   }
 }
 
