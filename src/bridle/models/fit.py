@@ -33,7 +33,8 @@ from bridle.models.words import FitWords, settings_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network
-from bridle.networks.training import train
+from bridle.networks.stopping import BestWeights
+from bridle.networks.training import train_keeping
 from bridle.statistics import Rival, judge_gap
 from bridle.statistics.boosting import BOOSTING
 from bridle.statistics.scores import (
@@ -260,16 +261,24 @@ def _train(
         with_class_weights(data[name], data["training"], coding, recipe)
         for name in ("training", "held out")
     )
-    return train(
+    patience = [None, *[recipe.patience] * (len(members) - 1)]
+    # the plain network with early stopping is the plain one at an earlier epoch
+    trained = [PLAIN, REGULARIZED]
+    best = BestWeights(
         population,
+        patience,
+        trained=population.take(trained),
+        source=[*trained, PLAIN][: len(members)],
+    )
+    return train_keeping(
+        best,
         training,
         held_out,
         objective=objective,
         learning_rate=recipe.learning_rate,
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        penalties=penalties_of(members),
-        patience=[None, *[recipe.patience] * (len(members) - 1)],
+        penalties=penalties_of([members[each] for each in trained]),
         seed=seed,
         on_epoch=on_epoch,
         keep_interrupted=True,

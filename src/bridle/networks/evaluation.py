@@ -13,8 +13,9 @@ from bridle.networks.embedding import Embedding
 from bridle.networks.forward import training_forward
 from bridle.networks.history import Dataset, History
 from bridle.networks.layers import UnitNoise, WeightNoise, addresses
+from bridle.networks.noise_off import outputs_of
 from bridle.networks.objectives import Objective
-from bridle.networks.population import Network, predict
+from bridle.networks.population import Network
 from bridle.networks.stopping import BestWeights
 from bridle.noise.base import BernoulliMask
 from bridle.penalties import Penalty
@@ -71,7 +72,7 @@ def _measured(outputs: Tensor, data: Dataset, objective: Objective) -> tuple[Ten
 
 @torch.no_grad()
 def _evaluate(network: Network, data: Dataset, objective: Objective) -> tuple[Tensor, Tensor]:
-    return _measured(predict(network, data.X), data, objective)
+    return _measured(outputs_of(network, data.X), data, objective)
 
 
 @torch.no_grad()
@@ -103,15 +104,29 @@ def _penalty(network: Network, penalties: Sequence[Penalty]) -> Tensor:
     """Return R(w) of each member, float64 ``[members]``."""
     total = torch.zeros(network.members, dtype=torch.float64)
     for weight in network.weights:
-        wide = weight.double() if penalties else weight
         for penalty in penalties:
+            if penalty.elastic is not None:
+                total += _elastic(weight, *penalty.elastic)
+                continue
             # a constraint holds to the rounding of the weights' own dtype
-            at = weight if penalty.constraint else wide
+            at = weight if penalty.constraint else weight.double()
             value = penalty.value(at)
             # a strength that is one number gives one value for the whole tensor
             if value.ndim == 0 and network.members > 1:
                 value = torch.stack([penalty.value(part) for part in at])
             total += value
+    return total
+
+
+def _elastic(weight: Tensor, l1: float | Tensor, l2: float | Tensor) -> Tensor:
+    """Return ``l1 Σ|w| + ½ l2 Σw²`` of each member, without a sum whose strength is 0."""
+    total = torch.zeros(len(weight), dtype=torch.float64)
+    flat = weight.flatten(1)
+    l1, l2 = (torch.as_tensor(each, dtype=torch.float64) for each in (l1, l2))
+    if l1.any():
+        total += l1 * flat.abs().sum(1, dtype=torch.float64)
+    if l2.any():
+        total += l2 * torch.linalg.vector_norm(flat, dim=1, dtype=torch.float64).square() / 2
     return total
 
 
@@ -151,8 +166,8 @@ def evaluate_epoch(
 def history_of(
     curves: Sequence[Tensor], best: BestWeights, objective: Objective, **others: Any
 ) -> History:
-    """Return the history of epochs that :func:`evaluate_epoch` evaluated."""
-    columns = torch.stack(list(curves), dim=1).numpy()
+    """Return the history of the members of ``best``, whose epochs were evaluated."""
+    columns = torch.stack(list(curves), dim=1)[..., best.source].numpy()
     return History(
         train_loss=columns[0],
         held_out_loss=columns[1],

@@ -28,7 +28,7 @@ from bridle.penalties import (
 from bridle.penalties.members import penalties_of_members
 from bridle.penalties.protocol import takes_steps
 
-__all__ = ["train", "train_step"]
+__all__ = ["train", "train_keeping", "train_step"]
 
 
 def train_step(
@@ -209,14 +209,52 @@ def train(
     True
     """
     _check_training(training, held_out, epochs=epochs, batch_size=batch_size)
-    penalties = penalties_of_members(penalties)
-    fitted = objective_of(objective)
     patiences = list(patience) if isinstance(patience, Sequence) else [patience] * network.members
     if len(patiences) != network.members:
         raise UsageError(
             f"patience has {len(patiences)} entries for {network.members} members; "
             "give one per member"
         )
+    return train_keeping(
+        BestWeights(network, patiences),
+        training,
+        held_out,
+        objective=objective,
+        optimizer=optimizer,
+        learning_rate=learning_rate,
+        epochs=epochs,
+        batch_size=batch_size,
+        penalties=penalties,
+        mode=mode,
+        metric=metric,
+        seed=seed,
+        on_epoch=on_epoch,
+        training_curves=training_curves,
+        keep_interrupted=keep_interrupted,
+    )
+
+
+def train_keeping(
+    best: BestWeights,
+    training: Dataset,
+    held_out: Dataset,
+    *,
+    objective: str | Objective,
+    learning_rate: float,
+    epochs: int,
+    batch_size: int,
+    penalties: Sequence[Penalty | Annealed],
+    seed: int,
+    on_epoch: Callable[[int, int], None] | None,
+    optimizer: torch.optim.Optimizer | None = None,
+    mode: str = "proximal",
+    metric: str | None = None,
+    training_curves: bool = True,
+    keep_interrupted: bool = False,
+) -> History:
+    """Do what :func:`train` does, for the members of ``best`` and the weights that it keeps."""
+    network, penalties = best.trained, penalties_of_members(penalties)
+    fitted = objective_of(objective)
     steps = None
     if optimizer is None:
         acting = at_step(penalties, network.steps)
@@ -226,7 +264,6 @@ def train(
         if fits and (not penalties or (mode, metric) == ("proximal", "adaptive")):
             steps = CompiledSteps(network, training, fitted, acting, learning_rate)
         optimizer = EagerAdam(network.parameters(), lr=learning_rate, fused=True)
-    best = BestWeights(network, patiences)
     shuffle = torch.Generator().manual_seed(seed)
     curves: list[Tensor] = []
     network.train()
@@ -270,7 +307,7 @@ def train(
             raise
         interrupted = True
     best.restore()
-    network.eval()
+    best.network.eval()
     rows_of = (training.X.shape[0], held_out.X.shape[0])
     return history_of(curves, best, fitted, rows=rows_of, interrupted=interrupted)
 

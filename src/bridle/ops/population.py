@@ -195,5 +195,7 @@ def population_outputs(
         blocks = _NO_BLOCKS if encoded is None else encoded.arguments
         numbers, _, outputs = embedding = embedding or (0, 0, 0)
         sizes = [sizes[0] + numbers * outputs, *sizes[1:]]
-        cpu.population_outputs(sizes, values, (X, rows, out), embedding, blocks, _ROWS_AT_ONCE)
+        # equal parts, since the last one overlaps the one before
+        batch = -(-rows.shape[1] // -(-rows.shape[1] // _ROWS_AT_ONCE))
+        cpu.population_outputs(sizes, values, (X, rows, out), embedding, blocks, batch)
     return out

@@ -7,7 +7,6 @@ from typing import final
 
 import numpy as np
 import torch
-from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from bridle.errors import UsageError
@@ -144,6 +143,8 @@ class SortedL1:
                 f"{self} has no closed-form proximal step with a step size for each weight; give "
                 "one number"
             )
+        from scipy.optimize import isotonic_regression  # takes a quarter of a second to import
+
         if not float(step):
             return weight.clone()
         rows = self._rows(weight.detach())
