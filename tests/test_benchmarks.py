@@ -32,11 +32,9 @@ def _checked(command):
     assert words[0] == "python", command
     script = ROOT / words[1]
     assert script.is_file(), command
-    # the scripts on MNIST take their shared options from tables.py
-    sources = [script, *script.parent.glob("tables.py")]
+    # scripts take shared options from these
+    sources = [script, *script.parent.glob("tables.py"), *script.parent.glob("commands.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
-    if "from commands import" in text:
-        text += (SCRIPTS / "commands.py").read_text(encoding="utf-8")
     for word in words[2:]:
         assert not word.startswith("--") or f'"{word}"' in text, f"{command}: {word}"
     return script
