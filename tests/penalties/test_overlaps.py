@@ -1,5 +1,7 @@
 """Several penalties of one weight: the step of their sum, or a refusal."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -7,12 +9,15 @@ from torch import nn
 import bridle
 from bridle import (
     L1,
+    L2,
     MCP,
     Grouped,
     Grouping,
     GroupLasso,
     MaxNorm,
     NOfM,
+    NonNegative,
+    NuclearNorm,
     SortedL1,
     SparseGroupLasso,
     UsageError,
@@ -31,6 +36,12 @@ NESTED = {
     "annealed": [Scaled(Grouped(L1(1.2), "whole"), 0.5), GroupLasso(0.4)],
     "MCP around": [Grouped(MCP(0.4, gamma=3.0), "whole"), GroupLasso(0.3)],
     "MCP of the same rows": [Grouped(MCP(0.4, gamma=3.0), "rows"), GroupLasso(0.3)],
+    "L2 and rows": [L2(1.0), GroupLasso(0.6)],
+    "L2 and MCP": [L2(1.0), MCP(1.0, gamma=3.0)],
+    "L2, L1, rows and whole": [L2(1.0), L1(0.1), GroupLasso(0.3), Grouped(L1(0.2), "whole")],
+    "L2 and ranks": [L2(1.0), SortedL1.oscar(0.1, 0.02)],
+    "L2 and singular values": [L2(1.0), NuclearNorm(0.3)],
+    "L2 of groups": [Grouped(L2(1.0), "rows"), GroupLasso(0.3, dim=0)],
     "in a sparse group lasso": [SparseGroupLasso(0.1, 0.3, "rows"), Grouped(L1(0.4), "whole")],
 }
 
@@ -73,6 +84,9 @@ OVERLAPS = {
     "MCP inside": ([MCP(0.1), GroupLasso(0.1)], "are not both norms"),
     "ranks and rows": ([SortedL1(0.1), GroupLasso(0.1)], "act on ranks"),
     "two nonconvex": ([MCP(0.1), bridle.SCAD(0.1)], "are not both norms"),
+    "singular values and rows": ([NuclearNorm(0.1), GroupLasso(0.1)], "act on singular values"),
+    "singular values and L1": ([NuclearNorm(0.1), L1(0.1)], "act on singular values"),
+    "singular values and ranks": ([NuclearNorm(0.1), SortedL1(0.1)], "act on singular values"),
     "L1 after rows": (
         [SparseGroupLasso(0.1, 0.1, "whole"), GroupLasso(0.1)],
         "single weights after whole groups",
@@ -101,7 +115,72 @@ def test_constraints_may_overlap():
     assert (w != 0).unflatten(1, (3, 2)).sum(2).max() == 1
 
 
+@pytest.mark.parametrize("other", [GroupLasso(0.6), SortedL1.oscar(0.3, 0.4)], ids=str)
+def test_the_sign_constraint_comes_before_groups(other):
+    """Without it, groups would be shrunk less, by weights that the constraint removes."""
+    w = torch.tensor([[3.0, -2.0], [0.4, 1.5]]).double()
+    found = _step([other, NonNegative()], w)
+
+    def cost(u):
+        return float(other.value(u) + (u - w).square().sum())
+
+    moves = 0.1 * torch.randn(2000, 2, 2, generator=torch.Generator().manual_seed(2)).double()
+    assert (found >= 0).all()
+    assert min(cost((found + move).clamp(min=0)) for move in moves) >= cost(found) - 1e-9
+
+
+def test_two_of_four_come_before_rows():
+    w = torch.randn(5, 8, generator=torch.Generator().manual_seed(2))
+    kept = NOfM(2, 4).prox(w, 0.5)
+    assert torch.allclose(_step([GroupLasso(0.6), NOfM(2, 4)], w), GroupLasso(0.6).prox(kept, 0.5))
+
+
+def test_members_with_an_l2_of_their_own():
+    """Each member makes the step that it makes alone, also with MCP of groups."""
+    w = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(3))
+    rule, l2 = Grouped(MCP(0.8), "rows"), torch.tensor([0.0, 1.0, 4.0])
+    together = _step([L2(l2), rule], w)
+    for member in range(3):
+        alone = _step([L2(float(l2[member])), rule], w[member])
+        assert torch.allclose(together[member], alone, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "penalties",
+    [
+        [MCP(0.0), GroupLasso(0.1)],
+        [Scaled(MCP(0.1), 0.0), GroupLasso(0.1)],
+        [GroupLasso(0.0, dim=0), GroupLasso(0.1)],
+    ],
+    ids=str,
+)
+def test_what_has_the_strength_0_is_beside_anything(penalties):
+    w = torch.randn(4, 6)
+    assert torch.allclose(_step(penalties, w), GroupLasso(0.1).prox(w, 0.5))
+
+
+def test_only_the_shape_of_a_weight_matters():
+    """Of a distributed weight, parts of different sizes cannot be viewed as tiles."""
+    tiles, bound = Grouped(L1(0.1), Grouping.blocks(2, 2)), MaxNorm(1.0)
+    given = SimpleNamespace(shape=torch.Size([6, 8]))
+    assert in_order([bound, tiles], given, per_weight=False) == [tiles, bound]
+
+
 # ------------------------------------------------------------------ in a model
+
+
+@pytest.mark.parametrize(
+    "penalties", [[MCP(0.1), GroupLasso(0.1)], [GroupLasso(0.1), GroupLasso(0.1, dim=-2)]], ids=str
+)
+def test_a_training_step_refuses_before_it_changes_anything(penalties):
+    network = bridle.Network([4, 3, 2], seeds=[0])
+    before = [w.detach().clone() for w in network.parameters()]
+    batch = torch.randn(5, 4), torch.tensor([0, 1, 0, 1, 1])
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with pytest.raises(UsageError):
+        bridle.train_step(network, batch, optimizer=optimizer, penalties=penalties)
+    assert all(torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True))
+
 
 BOTH = [GroupLasso(0.1, dim=0), GroupLasso(0.2, dim=1)]
 

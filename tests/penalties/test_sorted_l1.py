@@ -92,3 +92,9 @@ def test_adams_metric_is_refused():
     optimizer = torch.optim.Adam(model.parameters())
     with pytest.raises(UsageError, match="no closed-form"):
         bridle.attach(optimizer, {"weight": SortedL1(0.1)}, model=model, metric="adaptive")
+
+
+def test_strengths_have_the_precision_of_the_weight():
+    w, ranks = torch.tensor([3.0, -2.0, 1.0]).double(), torch.tensor([2.0, 1.0, 0.0]).double()
+    wanted = ((0.1 + 0.7 * ranks) * w.abs()).sum()
+    assert float(SortedL1.oscar(0.1, 0.7).value(w)) == pytest.approx(float(wanted), rel=1e-14)

@@ -14,6 +14,8 @@ from bridle.modules.attachment import attachments_of
 from bridle.modules.joint_penalty import JointPenalty
 from bridle.modules.optimizers import groups_of
 from bridle.modules.step_hooks import hook_into, unhook
+from bridle.penalties import MCP, SCAD, Grouped, Penalty, Scaled
+from bridle.penalties.overlaps import rests
 
 __all__ = ["joint_penalties"]
 
@@ -115,8 +117,25 @@ def _compare(
         label = " + ".join(map(str, original.rules))
         effects.append(effect_of(name, route, label, measured, expected))
     part.effects += effects
+    if all(isinstance(each, Scaled) and not each.factor for each in joint.acting):
+        message = f"{original} has strength 0 at this step: audit a later step of its schedule"
+        part.findings.append(Finding("resting penalty", "warn", subject, message))
+        return
+    still = not any(effect.measured or effect.expected for effect in effects)
+    steps = joint.mode == "coupled" or bool(torch.as_tensor(joint.step_size(optimizer)).any())
+    if still and steps and any(map(_is_flat, joint.acting)):
+        reason = "it is flat at weights of this size"
+        part.checks.append(Check(f"{original}", "not checked", reason))
+        return
     slack = sum(map(norm_of, before))
     part.findings += _check(effects, original, subject, slack, weights)
+
+
+def _is_flat(penalty: Penalty) -> bool:
+    """Whether a penalty of groups, with a strength above 0, does not move large ones."""
+    plain = penalty.penalty if isinstance(penalty, Scaled) else penalty
+    inside = plain.penalty if isinstance(plain, Grouped) else None
+    return isinstance(inside, MCP | SCAD) and not rests(penalty)
 
 
 def _set(joint: JointPenalty, values: list[Tensor]) -> None:

@@ -19,7 +19,7 @@ from bridle.modules.decaying import (
     penalties_among,
     refuse_no_rate,
 )
-from bridle.modules.earlier import refuse_later
+from bridle.modules.earlier import refuse_later, rules_before
 from bridle.modules.joint_penalty import JointPenalty
 from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.overlaps import refuse_overlaps
@@ -63,7 +63,8 @@ def attach(
         normalization layers. If several selectors match a parameter, all their penalties act on
         it; of two penalties of the same class (and of the same groups) only the later one does.
         :class:`bridle.Annealed`
-        penalties follow the optimizer's step count. A :class:`bridle.WeightDecay` acts after the
+        penalties follow the optimizer's step count. Rules of two calls act one after the other, so
+        give those of one weight in one call. A :class:`bridle.WeightDecay` acts after the
         step and before the proximal steps, on the weights before the step, of which the optimizer's
         step keeps a copy. :class:`bridle.Sparsity` takes the place of a penalty where a share of
         zeros is to be reached.
@@ -123,17 +124,18 @@ def attach(
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
-    refuse_later(optimizer, parameters, chosen, targets, mode)
-    _refuse_double_decay(optimizer, parameters, chosen, decays)
+    refuse_later(optimizer, everything, found.penalties(), targets, mode)
+    penalized = found.penalties()
+    _refuse_double_decay(optimizer, everything, penalized, decays)
     if mode == "coupled":
         _refuse_sparse_gradients(model, parameters)
-    _warn_about_weight_decay(optimizer, model, parameters, chosen)
+    _warn_about_weight_decay(optimizer, model, everything, penalized)
     for weights in [each.parameters for each in joint] + [each.parameters for each in targets]:
         _check_membership(optimizer, weights, required=True)
     if mode == "proximal":
         for each in joint if metric == "euclidean" else ():
             each.step_size(optimizer)
-        refuse_overlaps(parameters, chosen, joint, metric)
+        refuse_overlaps(parameters, chosen, joint, metric, attachments_of(optimizer))
     attached = Attachment(
         optimizer,
         parameters,
@@ -191,23 +193,20 @@ def _refuse_double_decay(
     """Refuse a decay where something else decays, or moves the weight between step and decay."""
     groups, kind = groups_of(optimizer), type(optimizer).__name__
     arguments = decay_arguments(optimizer)
-    earlier = {
-        id(other.parameters[name]): (other.mode, rules)
-        for other in attachments_of(optimizer)
-        for name, rules in other.rules.items()
-    }
+    earlier = rules_before(optimizer)
     for name, rule in decays.items():
         group = groups.get(id(parameters[name]))
         own = None if group is None else own_decay(arguments, group)
         if own is not None:
             raise UsageError(double(name, rule, kind, own))
-        mode, before = earlier.get(id(parameters[name]), ("", ()))
+        attached = earlier.get(id(parameters[name]), [])
+        before = [each for _, each in attached]
         if has_l2(chosen[name]) or has_l2(before) or decay_among(before):
             other = " and ".join(map(str, penalties_among(chosen[name]))) or "an earlier attachment"
             raise UsageError(
                 f"{name} would decay twice, by {rule} and by {other}: leave one of them out"
             )
-        if before and mode == "proximal":
+        if any(mode == "proximal" for mode, _ in attached):
             raise UsageError(
                 f"{name} has proximal penalties of an earlier attachment, which would move it "
                 f"between the step and {rule}: attach them in one call"
@@ -262,10 +261,9 @@ def _warn_about_weight_decay(
 ) -> None:
     groups = groups_of(optimizer)
     earlier = {
-        id(other.parameters[name]): name
-        for other in attachments_of(optimizer)
-        for name, penalties in other.rules.items()
-        if has_l2(penalties) or decay_among(penalties)
+        key
+        for key, attached in rules_before(optimizer).items()
+        if has_l2(rules := [rule for _, rule in attached]) or decay_among(rules)
     }
     for name, penalties in chosen.items():
         if not has_l2(penalties):

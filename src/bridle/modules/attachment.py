@@ -16,7 +16,8 @@ from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
 from bridle.modules.sparsity_target import SparsityTarget
 from bridle.modules.step_hooks import hook_into, unhook, was_skipped, with_gradients
-from bridle.penalties import Penalty, apply_prox, at_step
+from bridle.penalties import Annealed, Penalty, apply_prox, at_step
+from bridle.penalties.overlaps import in_order
 from bridle.penalties.sharded import gradient_of, value_of
 
 __all__ = ["Attachment", "PenaltyRule", "attachments_of", "groups_of"]
@@ -125,13 +126,18 @@ class Attachment:
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a differentiable scalar. A decay has no value."""
-        values = [
+        return _sum([*self._values(), *(each.value() for each in self.joint)])
+
+    def _values(self) -> list[Tensor]:
+        return [
             value_of(penalty, self.parameters[name]).sum()
             for name, penalties in self.penalties.items()
             for penalty in penalties
         ]
-        values += [each.value() for each in self.joint]
-        return torch.stack(values).sum() if values else torch.zeros(())
+
+    def _single_value(self) -> Tensor:
+        """Return the sum of the penalties of single weights: joint ones add theirs themselves."""
+        return _sum(self._values())
 
     def detach(self) -> None:
         """Remove the penalties from the optimizer. A second call does nothing."""
@@ -185,10 +191,16 @@ class Attachment:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Add the gradients of coupled penalties."""
         self._refuse_replaced()
+        for rules, weights in self._by_rules if self.mode == "proximal" else ():
+            if len(rules) > 1 and any(isinstance(rule, Annealed) for rule in rules):
+                for weight in weights:  # before the optimizer moves them
+                    in_order(
+                        at_step(rules, self.step), weight, per_weight=self.metric == "adaptive"
+                    )
         self._decays.before(optimizer)
         if self.mode != "coupled":
             return None
-        return with_gradients(optimizer, args, kwargs, self._add_gradients, self.value)
+        return with_gradients(optimizer, args, kwargs, self._add_gradients, self._single_value)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Make the proximal steps."""
@@ -206,6 +218,10 @@ class Attachment:
 def attachments_of(optimizer: Any) -> list[Attachment]:
     """Return the attachments of an optimizer, or of the one that it wraps, oldest first."""
     return [owner for owner in carried_by(optimizer) if isinstance(owner, Attachment)]
+
+
+def _sum(values: list[Tensor]) -> Tensor:
+    return torch.stack(values).sum() if values else torch.zeros(())
 
 
 def _places(

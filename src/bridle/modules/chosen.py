@@ -19,6 +19,7 @@ from bridle.modules.rules import Chosen, penalties_by_name
 from bridle.modules.select import Selector, select_places
 from bridle.modules.sparsity_target import SparsityTarget
 from bridle.penalties import Sparsity
+from bridle.penalties.annealing import kind_of_penalty
 
 __all__ = ["ChosenRules", "chosen_rules"]
 
@@ -34,12 +35,17 @@ class ChosenRules:
     joint: list[JointPenalty]
     targets: list[SparsityTarget]
 
-    def by_name(self) -> dict[str, tuple[Any, ...]]:
-        """Return all rules of each parameter, by its qualified name."""
-        found: dict[str, tuple[Any, ...]] = dict(self.single)
+    def penalties(self) -> Chosen:
+        """Return the rules of each parameter without target sparsities, by its qualified name."""
+        found = dict(self.single)
         for each in self.joint:
             for name in each.parameters:
                 found[name] = (*found.get(name, ()), *each.rules)
+        return found
+
+    def by_name(self) -> dict[str, tuple[Any, ...]]:
+        """Return all rules of each parameter, by its qualified name."""
+        found: dict[str, tuple[Any, ...]] = dict(self.penalties())
         for target in self.targets:
             for name in target.parameters:
                 found[name] = (*found.get(name, ()), target.rule)
@@ -108,7 +114,10 @@ def _joint_of(
         for rule in each:
             check_joint_rule(joint, rule, mode, metric)
         bound = bind_joint(joint, model, each[0])
-        made.append(JointPenalty(joint, each, bound, mode=mode, metric=metric))
+        kinds = {kind_of_penalty(rule, 2): rule for rule in each}
+        acting = JointPenalty(joint, [*kinds.values()], bound, mode=mode, metric=metric)
+        acting.refuse_shapes()
+        made.append(acting)
     return made
 
 

@@ -14,7 +14,7 @@ from bridle.modules.rules import plain
 from bridle.modules.sparsity_target import SparsityTarget
 from bridle.penalties import NuclearNorm, Sparsity
 
-__all__ = ["refuse_later"]
+__all__ = ["refuse_later", "rules_before"]
 
 
 def refuse_later(
@@ -53,6 +53,22 @@ def refuse_later(
                 f"{name} has the constraint {constrained[key]} of an earlier attachment, which "
                 f"{mixing[0]} would break after it: give both in one call"
             )
+
+
+def rules_before(optimizer: torch.optim.Optimizer) -> dict[int, list[tuple[str, PenaltyRule]]]:
+    """Return the rules of earlier attachments with their modes, by the identity of a weight.
+
+    Those of joint groups are among them, once for each of the weights that they join.
+    """
+    found: dict[int, list[tuple[str, PenaltyRule]]] = {}
+    for earlier in attachments_of(optimizer):
+        for name, rules in earlier.rules.items():
+            key = id(earlier.parameters[name])
+            found.setdefault(key, []).extend((earlier.mode, rule) for rule in rules)
+        for joint in earlier.joint:
+            for weight in joint.parameters.values():
+                found.setdefault(id(weight), []).extend((joint.mode, rule) for rule in joint.rules)
+    return found
 
 
 def _promises(

@@ -27,7 +27,7 @@ from bridle.penalties import (
 )
 from bridle.penalties.annealing import inside
 from bridle.penalties.application import step_of
-from bridle.penalties.overlaps import in_order
+from bridle.penalties.overlaps import in_order, l2_of, shortened
 from bridle.penalties.protocol import takes_steps
 
 __all__ = ["JointPenalty", "check_joint_rule"]
@@ -39,7 +39,8 @@ class JointPenalty:
     """Penalties of joint groups; :func:`bridle.attach` makes it. ``attachment.joint`` has all.
 
     It acts after the penalties of single weights, whose constraints it keeps, as it shortens
-    groups and leaves their direction.
+    groups and leaves their direction. An L2 of a single weight acts before it, too, and does not
+    shorten its step: the step of their sum would be smaller by the factor 1 / (1 + step λ).
 
     Attributes
     ----------
@@ -95,7 +96,11 @@ class JointPenalty:
     @property
     def acting(self) -> tuple[Penalty, ...]:
         """The penalties of the next step, as penalties of the rows of a table of the groups."""
-        return at_step(self._of_rows, self.step)
+        return self.acting_at(self.step)
+
+    def acting_at(self, step: int) -> tuple[Penalty, ...]:
+        """Return the penalties of a step, as penalties of the rows of a table of the groups."""
+        return at_step(self._of_rows, step)
 
     def parts_of(self, name: str) -> list[Penalty]:
         """Return the penalties as penalties of one weight, whose groups are parts of the joint."""
@@ -107,6 +112,14 @@ class JointPenalty:
         sizes = [groups.size(self.parameters[name]) for name, groups in self.groupings.items()]
         count = sum(w.numel() for w in self.parameters.values()) // sum(sizes)
         return torch.empty(count, sum(sizes), device="meta")
+
+    def refuse_shapes(self) -> None:
+        """Raise a UsageError if a penalty does not fit the number of groups."""
+        for penalty in self.acting:
+            try:
+                penalty.value(self.table_like())
+            except UsageError as error:
+                raise UsageError(f"{self}: {error}") from None
 
     def value(self) -> Tensor:
         """Return R(w): a differentiable scalar."""
@@ -130,8 +143,11 @@ class JointPenalty:
         """
         step = self.step_size(optimizer)
         table = gather(self.bound)
-        for penalty in in_order(self.acting, table, per_weight=isinstance(step, Tensor)):
+        acting = self.acting
+        l2 = [penalty for penalty in acting if penalty.elastic is not None]
+        for penalty in [*l2, *in_order(acting, table, per_weight=isinstance(step, Tensor))]:
             table = penalty.prox(table, step)
+            step = shortened(step, l2_of(penalty), table)
         return scatter(table, self.bound)
 
     def step_size(self, optimizer: torch.optim.Optimizer) -> float | Tensor:
@@ -180,6 +196,8 @@ class JointPenalty:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Add the gradients of coupled penalties."""
         self.bound.refuse_replaced(self)
+        if self.mode == "proximal" and len(self.rules) > 1:  # before the optimizer moves weights
+            in_order(self.acting, self.table_like(), per_weight=self.metric == "adaptive")
         if self.mode != "coupled":
             return None
         return with_gradients(optimizer, args, kwargs, self._add_gradients, self.value)
@@ -212,6 +230,7 @@ class JointPenalty:
             groups.scale(w, factors.view_as(each))
         return True
 
+    @torch.compiler.disable(reason="step sizes are read from the optimizer's state")  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Make the proximal steps."""

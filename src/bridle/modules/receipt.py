@@ -57,7 +57,7 @@ class Receipt:
         self.noises = noises
         chosen = chosen_rules(model, rules) if rules else ChosenRules({}, [], [])
         self.penalties: dict[str, tuple[Any, ...]] = chosen.by_name()
-        self._single, self._joins = chosen.single, bool(chosen.joint)
+        self._single, self._joint = chosen.single, chosen.joint
         if rules:  # the audit checks that they are attached, even if the receipt was discarded
             requests_of(model).given.append(self.penalties)
         if noises:
@@ -147,7 +147,7 @@ class Receipt:
         requests = requests_of(self._model)
         requests.noises = [each for each in requests.noises if each not in self.noises]
         self._handles, self.noises, self._rules = [], [], {}
-        self._single, self._joins = {}, False
+        self._single, self._joint = {}, []
 
     def state_dict(self) -> dict[str, int | float]:
         """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
@@ -209,7 +209,8 @@ class Receipt:
             for name, rules in self._single.items()
             for penalty in at_step(penalties_among(rules), step)
         ]
-        for each in chosen_rules(self._model, self._rules).joint if self._joins else ():
+        for each in self._joint:
+            each.bound.refuse_replaced(each)
             each.step = step
             values.append(each.value())
         return torch.stack(values).sum() if values else torch.zeros(())

@@ -140,6 +140,7 @@ class SparsityTarget:
         self._refresh()
         self._weights.before_step()
 
+    @torch.compiler.disable(reason="zeros are chosen outside of the graph")  # type: ignore[untyped-decorator]
     @torch.no_grad()
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Set the groups that are due to zero, or keep those that were."""

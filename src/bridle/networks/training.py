@@ -26,6 +26,7 @@ from bridle.penalties import (
     check_application,
 )
 from bridle.penalties.members import penalties_of_members
+from bridle.penalties.overlaps import in_order
 from bridle.penalties.protocol import takes_steps
 
 __all__ = ["train", "train_keeping", "train_step"]
@@ -99,6 +100,9 @@ def train_step(
     """
     acting = at_step(penalties_of_members(penalties), network.steps)
     check_application(acting, mode, metric)
+    if mode == "proximal" and len(acting) > 1:  # before anything changes
+        for weight in network.weights:
+            in_order(acting, weight, per_weight=metric == "adaptive")
     X, y, *rest = batch
     optimizer.zero_grad(set_to_none=True)
     compact = can_compact(network, optimizer, acting, mode)

@@ -13,7 +13,7 @@ from bridle.ops import elastic_prox
 from bridle.ops.sharding import is_sharded
 from bridle.penalties.annealing import Scaled, refuse_annealed
 from bridle.penalties.grouped import Grouped, GroupLasso, MaxNorm
-from bridle.penalties.overlaps import in_order
+from bridle.penalties.overlaps import in_order, l2_of, shortened
 from bridle.penalties.protocol import Penalty, Strength, per_member, takes_steps, widened
 from bridle.penalties.sharded import gradient_of, prox_of
 
@@ -145,9 +145,11 @@ def apply_prox(
         Parameters of the optimizer to penalize.
     penalties : sequence of Penalty
         L1, L2 and elastic nets act together: one pass over the weight makes the exact proximal
-        step of their sum. The other penalties follow, those of small groups first and constraints
-        last; groups of two penalties that overlap must be nested, so that this is the step of
-        the sum, too.
+        step of their sum. The other penalties follow, those of small groups first, with the step
+        size ``s / (1 + s l2)``; groups of two penalties that overlap must be nested, so that this
+        is the step of the sum, too. ``NonNegative`` and ``NOfM`` come before groups, whose
+        shrinking keeps them; other constraints, such as ``MaxNorm``, come last. What a penalty of
+        your own is, bridle cannot know: its step comes first.
     metric : {"euclidean", "adaptive"}
         "adaptive" needs Adam, AdamW, RMSprop or Adagrad.
     times : sequence of float, optional
@@ -189,10 +191,28 @@ def apply_prox(
         if elastic is not None:
             _elastic_step(weight, *elastic, rate=rate, **moment)
         others = in_order(penalties, weight, per_weight=bool(moment))
-        step = _step(rate, **moment) if others else rate
-        for penalty in others:
-            if not _shorten(penalty, weight, step):
-                weight.copy_(prox_of(penalty, weight, step))
+        if others:
+            _other_steps(others, weight, _step(rate, **moment), elastic)
+
+
+def _other_steps(
+    penalties: Sequence[Penalty],
+    weight: Tensor,
+    step: float | Tensor,
+    elastic: tuple[Tensor, Tensor] | None,
+) -> None:
+    """Make the proximal steps of penalties in their order, after the one of L1 and L2."""
+    if elastic is not None:
+        step = shortened(step, elastic[1], weight)
+    for penalty in penalties:
+        if isinstance(step, Tensor) and step.shape != weight.shape:  # one for each member
+            moved = weight.detach().clone()
+            for size in step.unique().tolist():
+                moved = torch.where(step == size, prox_of(penalty, weight, size), moved)
+            weight.copy_(moved)
+        elif not _shorten(penalty, weight, step):
+            weight.copy_(prox_of(penalty, weight, step))
+        step = shortened(step, l2_of(penalty), weight)  # of a pruned weight
 
 
 def _shorten(penalty: Penalty, weight: Tensor, step: float | Tensor) -> bool:
@@ -228,8 +248,7 @@ def _schedule_free_step(
     elastic = _sum_of([penalty.elastic for penalty in penalties if penalty.elastic is not None])
     if elastic is not None:
         _elastic_step(moved, *elastic, rate=rate)
-    for penalty in in_order(penalties, moved, per_weight=False):
-        moved.copy_(penalty.prox(moved, rate))
+    _other_steps(in_order(penalties, moved, per_weight=False), moved, rate, elastic)
     follow_iterate(weight, z, moved - z, group)
 
 

@@ -13,7 +13,7 @@ from bridle.errors import UsageError
 from bridle.ops.formatting import format_value
 from bridle.penalties.constraints import NonNegative, WithinBound
 from bridle.penalties.groupings import Grouping, as_grouping
-from bridle.penalties.l1_l2 import L1
+from bridle.penalties.l1_l2 import L1, L2
 from bridle.penalties.protocol import Penalty, Strength, check_strength, takes_steps
 from bridle.penalties.secular import prox_of_norm
 
@@ -30,7 +30,8 @@ class Grouped:
 
     With a step size for each weight (``metric="adaptive"``), the step of ``Grouped(L1(λ))`` solves
     one equation in the length of each group, so that λ keeps the meaning that it has in the
-    objective. Other penalties of groups have no such step.
+    objective. ``Grouped(L2(λ))`` is ``L2(λ)``, whatever the groups. Other penalties of groups have
+    no such step.
 
     Parameters
     ----------
@@ -68,8 +69,9 @@ class Grouped:
         single = self.groups == Grouping.elements()
         self.separable = single
         self.constraint = penalty.constraint
-        self.elastic = penalty.elastic if single else None
-        self.steps_per_weight = takes_steps(penalty) if single else isinstance(penalty, L1)
+        # the squares of all groups are those of all weights, whatever the groups are
+        self.elastic = penalty.elastic if single or isinstance(penalty, L2) else None
+        self.steps_per_weight = takes_steps(penalty) if single else isinstance(penalty, L1 | L2)
 
     def __repr__(self) -> str:
         return f"Grouped({self.penalty!r}, {self.groups.shown})"
@@ -104,10 +106,10 @@ class Grouped:
         Raises
         ------
         UsageError
-            If there is a step size for each weight, and φ is not L1.
+            If there is a step size for each weight, and φ is neither L1 nor L2.
         """
         if isinstance(step, Tensor) and step.ndim and not self.constraint:
-            if self.separable:
+            if self.separable or isinstance(self.penalty, L2):
                 return self.penalty.prox(weight, step)
             if not isinstance(self.penalty, L1):
                 raise UsageError(

@@ -238,7 +238,8 @@ class Grouping:
         """Return the whole axes of a group, of a weight in torch's layout."""
         if self.name == "joint":
             raise UsageError(
-                "'joint' groups span several weights: give a bridle.Joint as the selector"
+                "'joint' groups span several weights: give a bridle.Joint as the selector, to "
+                "bridle.attach or bridle.regularize"
             )
         if self.axes is None:
             return tuple(range(count))
@@ -282,7 +283,7 @@ class Grouping:
         """Return the groups as the rows of a matrix ``[groups, size]``."""
         view, axes = self.view(weight)
         outer = [axis for axis in range(view.ndim) if axis not in axes]
-        return view.permute(*outer, *axes).reshape(-1, self.size(weight))
+        return view.permute([*outer, *axes]).reshape(-1, self.size(weight))
 
     def restore(self, table: Tensor, weight: Tensor) -> Tensor:
         """Return the tensor, shaped like ``weight``, of these groups: undoes :meth:`table`."""

@@ -99,12 +99,15 @@ class SortedL1:
 
     def lambdas(self, count: int) -> Tensor:
         """Return the strengths of the ranks of so many weights, the largest first."""
+        return self._lambdas(count).float()
+
+    def _lambdas(self, count: int) -> Tensor:
+        """Return the strengths of the ranks in float64."""
         rank = torch.arange(1, count + 1, dtype=torch.float64)
         if self.pairwise is not None:
-            return (self.strength + self.pairwise * (count - rank)).float()
+            return self.strength + self.pairwise * (count - rank)
         # Φ⁻¹(1 - p) = √2 erfinv(1 - 2p)
-        quantiles = math.sqrt(2) * torch.erfinv(1 - rank * self.q / count)
-        return (self.strength * quantiles).float()
+        return self.strength * math.sqrt(2) * torch.erfinv(1 - rank * self.q / count)
 
     def _rows(self, weight: Tensor) -> Tensor:
         """Return ``[members or 1, weights]``, in single precision at least."""
@@ -115,12 +118,12 @@ class SortedL1:
         """Return ``Σ λ_i |w|₍ᵢ₎``, a scalar."""
         rows = self._rows(weight)
         sizes = rows.abs().sort(dim=1, descending=True).values
-        return (sizes * self.lambdas(rows.shape[1]).to(sizes)).sum().to(weight.dtype)
+        return (sizes * self._lambdas(rows.shape[1]).to(sizes)).sum().to(weight.dtype)
 
     def gradient(self, weight: Tensor) -> Tensor:
         """Return ``λ sign(w)``, with the mean λ of the ranks of equal magnitudes, and 0 at 0."""
         rows = self._rows(weight)
-        lambdas = self.lambdas(rows.shape[1]).to(rows)
+        lambdas = self._lambdas(rows.shape[1]).to(rows)
         slopes = []
         for row in rows:
             sizes, order = row.abs().sort(descending=True)
@@ -149,7 +152,7 @@ class SortedL1:
             return weight.clone()
         rows = self._rows(weight.detach())
         sizes, order = rows.abs().sort(dim=1, descending=True)
-        lowered = (sizes - float(step) * self.lambdas(rows.shape[1]).to(sizes)).cpu().numpy()
+        lowered = (sizes - float(step) * self._lambdas(rows.shape[1]).to(sizes)).cpu().numpy()
         fitted = np.stack([isotonic_regression(row, increasing=False).x for row in lowered])
         found = torch.from_numpy(fitted).to(rows).clamp(min=0)
         moved = torch.empty_like(rows).scatter_(1, order, found) * rows.sign()
