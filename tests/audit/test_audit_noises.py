@@ -111,3 +111,22 @@ def test_members_of_other_rates_are_expected_to_keep_what_they_keep():
     assert 0.3 < seen.keep_prob < 0.5
     assert "L2(0.001 to 0.01 for 2 members)" in str(audited)
     attachment.detach()
+
+
+def test_layers_with_other_shares_of_zeros_count_as_much_as_they_have_entries():
+    """The zero weights of inputs that a member does not have are not counted."""
+    keep = torch.tensor([1.0, 0.5], dtype=torch.float64)
+    noise = bridle.DropConnect(keep_prob=keep)
+    network = bridle.Network([200, 20, 20, 3], seeds=[0, 1], weight_noise=noise)
+    with torch.no_grad():
+        network.weights[0][1, 6:] = 0
+    X, y = torch.randn(50, 200, generator=torch.Generator().manual_seed(0)), torch.arange(50) % 3
+
+    def loss(model, batch):
+        return sum(F.cross_entropy(scores, batch[1]) for scores in model(batch[0]))
+
+    audited = bridle.audit(network, sgd(network), (X, y), loss=loss)
+    assert [each for each in audited.findings if "keeps" in each.message] == []
+    (seen,) = audited.noises
+    counted = [4000 + 400 + 60, 120 + 400 + 60]
+    assert seen.keep_prob == pytest.approx((counted[0] + 0.5 * counted[1]) / sum(counted))

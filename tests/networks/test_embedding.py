@@ -25,6 +25,9 @@ DESIGN = PeriodicEmbedding(NUMBERS, deviation=0.7)
 X = torch.randn(9, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
+SPREADS = torch.tensor([0.1, 0.2, 0.3])
+
+
 def network_of(seeds=3, sizes=SIZES, design=DESIGN, dtype=torch.float64, **options):
     return Network(sizes, seeds=seeds, embedding=design, dtype=dtype, **options)
 
@@ -196,6 +199,10 @@ def test_train_learns_a_wave_that_a_plain_network_does_not():
         (lambda: PeriodicEmbedding(2, waves=1.5), "waves is 1.5"),
         (lambda: PeriodicEmbedding(2, deviation=-1.0), "deviation is -1.0; give numbers from 0"),
         (lambda: PeriodicEmbedding(2, deviation=[0.1, torch.inf]), "deviation is"),
+        *(
+            (lambda each=each: PeriodicEmbedding(2, deviation=each), "deviation is .*give numbers")
+            for each in ("a", "", [], None, True, [0.1, "b"], 10**400, SPREADS, SPREADS.numpy())
+        ),
         (lambda: network_of(design=PeriodicEmbedding(6)), "of 6 numbers, but the network has 5"),
         (lambda: network_of(design=PeriodicEmbedding(2, [1.0, 2.0])), "2 deviations for 1 members"),
         (lambda: network_of(design=3), "embedding is 3; give a bridle.networks.PeriodicEmbedding"),

@@ -118,9 +118,20 @@ def test_the_average_is_of_probabilities_or_of_values():
 
 
 def test_too_many_networks_and_a_wrong_number_of_keep_probabilities_are_refused():
-    for k in (0, 33):
-        with pytest.raises(UsageError, match=f"shared_members is {k}; it must be 1 to 32"):
+    for k in (0, 33, 2.0, None, "3", True):
+        with pytest.raises(UsageError, match=f"shared_members is {k!r}; it must be 1 to 32"):
             SharedNetwork([4, 3], seeds=[0], shared_members=k)
     two = bridle.Dropout(keep_prob=torch.tensor([0.5, 0.6]))
     with pytest.raises(UsageError, match="2 keep probabilities for 6 members"):
         SharedNetwork([4, 5, 3], seeds=[0, 1], shared_members=3, hidden_noise=two)
+
+
+def test_what_only_the_search_trains_is_refused_and_its_plain_networks_are_trained():
+    network = shared_network()
+    X, y = torch.randn(12, 6), torch.arange(12) % 3
+    data, optimizer = bridle.Dataset(X, y), torch.optim.SGD(network.parameters(), lr=0.1)
+    with pytest.raises(UsageError, match=r"train the plain population that network\.folded"):
+        bridle.train(network, data, data, epochs=1)
+    with pytest.raises(UsageError, match=r"train the plain population that network\.folded"):
+        bridle.train_step(network, (X, y), optimizer=optimizer)
+    assert bridle.train(network.folded(), data, data, epochs=1).train_loss.shape == (1, 2 * K)

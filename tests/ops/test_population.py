@@ -215,6 +215,11 @@ SHAPES = [
     (9, 4, 9),
     (14, 30, 24),
     (128, 128, 128),
+    (3, 257, 1),  # more terms than one part has, with columns that fill no vector
+    (5, 300, 7),
+    (15, 600, 17),
+    (7, 300, 113),
+    (33, 600, 130),
 ]
 
 

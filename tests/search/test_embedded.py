@@ -213,6 +213,36 @@ def test_networks_that_are_trained_again_for_a_model_are_embedded(found, monkeyp
     assert all(each.embedding.shape == model.network.embedding.shape for each in built)
 
 
+def test_an_average_is_trained_again_with_the_embedding_of_its_best_configuration(
+    found, monkeypatch
+):
+    """Its network embeds numbers if one of the configurations does."""
+    own = found[0].model
+    recipe = {**own.facts["recipe"], "embedding": {"numbers": 4, "deviation": 0.25}}
+    best_has_none = {name: value for name, value in recipe.items() if name != "embedding"}
+    built, plain = [], Network
+    monkeypatch.setattr(
+        subsets, "Network", lambda *a, **options: built.append(plain(*a, **options)) or built[-1]
+    )
+    curve = {"training": a_table(), "repeats": 2, "steps": 1}
+    for each in (best_has_none, recipe):
+        facts = {**own.facts, "recipe": each}
+        model = bridle.TableModel(own.network, own.encoder, own.target, own.target_name, facts)
+        built.append(ablate(model, a_table(), rows=30, steps=1, factors=(1.0,)).population)
+        bridle.learning_curve(model, a_table(seed=5), **curve)
+    weights = model.network.embedding.weight
+    some = model.network.take(range(model.network.members))
+    some.embedding.weight.data[0] = 0
+    kinds = [{"bins": 0, "embedding": 0.2}, {"bins": 16, "embedding": 0.0}]
+    facts = {**own.facts, "together": kinds}
+    mixed = str(bridle.TableModel(some, own.encoder, own.target, own.target_name, facts))
+    assert f"of 4 numbers, in {len(weights) - 1} of {len(weights)} networks" in mixed
+    assert "%, with those of inputs that some networks lack" in mixed
+    assert "lack" not in str(own)
+    assert [each.embedding for each in built[:2]] == [None, None]
+    assert [set(each.embedding.deviation.tolist()) for each in built[2:]] == [{0.25}, {0.25}]
+
+
 def test_what_takes_a_model_apart_keeps_the_embedding(found, tmp_path):
     result = found[0]
     model, table = result.model, a_table()

@@ -16,6 +16,7 @@ from search_cases import FAST, a_table, configured, make_plan
 
 import bridle
 from bridle.errors import DataError, UsageError
+from bridle.search import encoding
 from bridle.search.job import Job, TrialResult
 from bridle.search.run_directory import RunDirectory
 
@@ -126,3 +127,22 @@ def test_a_state_of_strided_arrays_is_read_as_it_was(tmp_path):
     assert read[0].state is not None
     for name, value in state.items():
         assert np.array_equal(read[0].state[name], value), name
+
+
+@pytest.mark.parametrize("began_with", [25, None, 0])
+def test_a_search_is_resumed_with_the_bins_that_it_began_with(began_with, tmp_path, monkeypatch):
+    """They depend on the device and the version; runs of earlier versions do not say them."""
+    monkeypatch.setattr(encoding, "LARGE", 90)
+    at_first = encoding.EARLIER_BINS if began_with is None else began_with
+    options = {"directory": tmp_path / "run", **FAST}
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "_bins_for", lambda *_: at_first)
+        first = bridle.search(a_table(), "y", **options)
+    path = tmp_path / "run" / "plan.json"
+    stored = json.loads(path.read_text())
+    assert stored["bins"] == at_first != encoding.MANY_BINS
+    if began_with is None:
+        del stored["bins"]
+        path.write_text(json.dumps(stored))
+    resumed = bridle.search(a_table(), "y", resume=True, **options)
+    pd.testing.assert_frame_equal(resumed.configurations, first.configurations)

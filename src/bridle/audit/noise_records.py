@@ -43,8 +43,9 @@ class _RecordingNoise:
         if keep.numel() > 1:  # by member: weight each by its count of nonzero inputs
             counts = (x != 0).flatten(1).sum(1).double().cpu()
             keep = (keep * counts).sum() / counts.sum().clamp(min=1)
-        self._record.keeps.append(float(keep.mean()))
-        self._record.masks.append(self._noise.now(address).seen(x.detach(), y.detach()).cpu())
+        mask = self._noise.now(address).seen(x.detach(), y.detach()).cpu()
+        self._record.keeps.append((float(keep.mean()), mask.numel()))
+        self._record.masks.append(mask)
 
     def train(self, x: Tensor, address: Tensor, **options: Any) -> Tensor:
         given, x = x, x.detach().clone()  # the noise may act in place
@@ -71,6 +72,7 @@ class _RecordingNoise:
 class NoiseRecord:
     """Observations of one noise; ``masks`` has kept entries (bool) or multipliers.
 
+    ``keeps`` has the nominal keep probability of each pass, and how many entries it counted.
     The host is the module whose mode the noise follows.
     """
 
@@ -78,13 +80,19 @@ class NoiseRecord:
     keep_prob: float
     host: nn.Module
     runs: int = 0
-    keeps: list[float] = field(default_factory=list)
+    keeps: list[tuple[float, int]] = field(default_factory=list)
     masks: list[Tensor] = field(default_factory=list)
 
     @property
     def keep(self) -> float:
-        """The nominal keep probability when it ran; a schedule changes it."""
-        return sum(self.keeps) / len(self.keeps) if self.keeps else self.keep_prob
+        """The nominal keep probability when it ran, of the entries counted.
+
+        A schedule changes it, and so do members with other rates whose zeros are not counted.
+        """
+        entries = sum(count for _, count in self.keeps)
+        if not entries:
+            return self.keep_prob
+        return sum(keep * count for keep, count in self.keeps) / entries
 
     def take_masks(self) -> Tensor:
         """Return the masks since the last call, as one tensor."""

@@ -50,8 +50,8 @@ def learning_curve(
     subject
         The result of :func:`bridle.fit`, which needs no data; a :class:`bridle.TableModel` or the
         result of :func:`bridle.search`; or a scikit-learn estimator, of which clones are fitted.
-        Of a search's hyperparameters only the six strengths of :class:`bridle.Strengths` and the
-        embedding of numbers are used.
+        Of a search's best configuration the six strengths of :class:`bridle.Strengths`, the
+        learning rate, the batch size and the embedding of numbers are used.
     data
         The test rows. For a model: a table (path or DataFrame) with the target. If it is the table
         that the model was fitted to, it is split into the same parts again. For an estimator:

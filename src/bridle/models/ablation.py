@@ -15,12 +15,18 @@ from bridle.models.fit import PLAIN, REGULARIZED, STOPPED
 from bridle.models.grouping import Grouping, groups_of
 from bridle.models.judge import judge_members, with_class_weights
 from bridle.models.reading import Rows, fitted_by, rows_for_model
-from bridle.models.recipe import DEFAULT_STRENGTHS, Recipe, Strengths, noises_of, penalties_of
+from bridle.models.recipe import (
+    DEFAULT_STRENGTHS,
+    Recipe,
+    Strengths,
+    embedding_of_facts,
+    noises_of,
+    penalties_of,
+)
 from bridle.models.result import FitResult
 from bridle.models.row_forms import By
 from bridle.models.split import three_parts
 from bridle.models.table_model import TableModel
-from bridle.networks.embedding import design_of
 from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective
 from bridle.networks.population import Network
@@ -66,8 +72,9 @@ def ablate(
     Parameters
     ----------
     model : TableModel
-        A model of :func:`bridle.fit` or :func:`bridle.search`. Of a search's hyperparameters only
-        the six strengths of :class:`bridle.Strengths` are used.
+        A model of :func:`bridle.fit` or :func:`bridle.search`. Of a search's best
+        configuration the six strengths of :class:`bridle.Strengths`, the learning rate, the batch
+        size and the embedding of numbers are used.
     table : path, DataFrame or (X, y)
         The table that it was fitted to.
     rows : int
@@ -127,7 +134,7 @@ def ablate(
         seeds=[seed] * len(members),
         activation=model.network.activation,
         **noises_of([each.strengths for each in members]),
-        embedding=design_of(model.network.embedding),
+        embedding=embedding_of_facts(facts, model.network.embedding),
     )
     history = _train(network, data, model.objective, members, recipe, seed, on_epoch)
     judged = {

@@ -12,10 +12,18 @@ from torch import Tensor
 
 from bridle.errors import UsageError
 from bridle.models.arguments import number_of, numbers_of_units, whole_of
+from bridle.networks.embedding import Embedding, PeriodicEmbedding, design_of
 from bridle.noise import DropConnect, Dropout
 from bridle.penalties import L1, L2, MaxNorm, Penalty
 
-__all__ = ["DEFAULT_STRENGTHS", "Recipe", "Strengths", "noises_of", "penalties_of"]
+__all__ = [
+    "DEFAULT_STRENGTHS",
+    "Recipe",
+    "Strengths",
+    "embedding_of_facts",
+    "noises_of",
+    "penalties_of",
+]
 
 
 @dataclass(frozen=True)
@@ -172,3 +180,18 @@ class Recipe:
             raise UsageError(
                 f"class_weight is {self.class_weight!r}; it must be None, 'balanced' or a mapping"
             )
+
+
+def embedding_of_facts(
+    facts: Mapping[str, Any], embedding: Embedding | None
+) -> PeriodicEmbedding | None:
+    """Return the embedding of numbers that a model's network is trained again with.
+
+    It is that of the recipe: an average of several configurations has an embedding if one of them
+    has, but the strengths and the recipe are those of the best one. Without a recipe, it is like
+    ``embedding``, the model's own.
+    """
+    if "recipe" not in facts:
+        return design_of(embedding)
+    design = facts["recipe"].get("embedding")
+    return None if design is None else PeriodicEmbedding(**design)

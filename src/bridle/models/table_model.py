@@ -262,14 +262,17 @@ class TableModel(HasCard):
         rows = [
             ("columns", f"{len(self.encoder.columns)} ({kinds})"),
             ("network", sizes if self.network.members == 1 else many),
-            ("exact zeros by layer", ", ".join(zeros) + " %"),
+            ("exact zeros by layer", ", ".join(zeros) + " %" + self._padded),
         ]
         if isinstance(self.target, ClassTarget):
             shown = ", ".join(one_line(repr(name), 40) for name in self.target.classes[:20])
             more = len(self.target.classes) - 20
             rows.insert(0, ("classes", shown + (f" and {more} more" if more > 0 else "")))
         if self.network.embedding is not None:
-            rows.append(("embedding", f"of {self.network.embedding.shape[0]} numbers"))
+            own = int(self.network.embedding.weight.detach().flatten(1).any(1).sum())
+            members, numbers = self.network.members, self.network.embedding.shape[0]
+            some = f", in {own} of {members} networks" if own < members else ""
+            rows.append(("embedding", f"of {numbers} numbers{some}"))
         if self.temperature != 1.0:
             rows.append(("temperature", f"{self.temperature:.3g}, of the averaged probabilities"))
         fitted = self.facts.get("fitted") or {}
@@ -289,6 +292,15 @@ class TableModel(HasCard):
             next_steps="model.predict(table), bridle.diagnose(model, table), "
             "bridle.save_model(model, path)",
         )
+
+    @property
+    def _padded(self) -> str:
+        """A remark if some of the networks that are averaged lack inputs of the others."""
+        kinds = {
+            (bool(each.get("bins")), bool(each.get("embedding")))
+            for each in self.facts.get("together", ())
+        }
+        return ", with those of inputs that some networks lack" if len(kinds) > 1 else ""
 
     def subnetwork(self, k: int, *, member: int = 0) -> TableModel:
         """Return the model of one subnetwork; see :meth:`bridle.Network.subnetwork`.

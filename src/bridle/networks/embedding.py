@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +61,7 @@ class PeriodicEmbedding:
     Raises
     ------
     UsageError
-        If a number is less than 1, or a deviation is negative or not finite.
+        If a number is less than 1, or a deviation is no number, negative or not finite.
 
     Examples
     --------
@@ -82,11 +84,24 @@ class PeriodicEmbedding:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UsageError(f"{name} is {value!r}; give an integer from 1 on")
-        if not all(0 <= each < math.inf for each in self.deviations(1)):
+        if not self._has_deviations():
             raise UsageError(
                 f"deviation is {self.deviation!r}; give numbers from 0 on: they are the standard "
                 "deviations of frequencies"
             )
+
+    def _has_deviations(self) -> bool:
+        """Whether each deviation is a number from 0 on, and none is a boolean."""
+        stated: Any = self.deviation
+        given = stated if isinstance(stated, Sequence) else [stated]
+        if isinstance(given, str | bytes) or not len(given):
+            return False
+        if not all(isinstance(each, Real) and not isinstance(each, bool) for each in given):
+            return False
+        try:
+            return all(0 <= float(each) < math.inf for each in given)
+        except OverflowError:
+            return False
 
     @property
     def count(self) -> int:

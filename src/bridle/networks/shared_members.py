@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,10 +32,13 @@ MAX_SHARED = 32
 """The most networks that can share their weights."""
 
 
-def check_shared(shared_members: int) -> None:
+def check_shared(shared_members: Any) -> None:
     """Raise a UsageError if the number of networks that share weights is out of range."""
-    if not 1 <= shared_members <= MAX_SHARED:
-        raise UsageError(f"shared_members is {shared_members}; it must be 1 to {MAX_SHARED}")
+    whole = isinstance(shared_members, Integral) and not isinstance(shared_members, bool)
+    if not whole or not 1 <= shared_members <= MAX_SHARED:
+        raise UsageError(
+            f"shared_members is {shared_members!r}; it must be 1 to {MAX_SHARED}, a whole number"
+        )
 
 
 def shared_seeds(seed: int, shared_members: int) -> list[int]:
@@ -159,7 +164,7 @@ class SharedNetwork(nn.Module):
         super().__init__()
         check_shared(shared_members)
         check_architecture(sizes, self.activation, seeds)
-        members, k = len(seeds), shared_members
+        members, k = len(seeds), int(shared_members)
         check_noises(members * k, hidden_noise, input_noise, weight_noise)
         self.sizes = tuple(sizes)
         self.shared_members = k

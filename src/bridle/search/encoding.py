@@ -20,6 +20,7 @@ __all__ = ["encode", "encoded_rows", "fit_encoders"]
 BINS, MANY_BINS = 16, 128
 MIN_BINS = 4
 MAX_BIN_INPUTS, MAX_FINE_INPUTS = 512, 2048  # that bins, and many bins, may add
+EARLIER_BINS = 48  # instead of the many, in runs that do not say how many they have
 _SHARE = 0.25  # of the memory, for the rows in both encodings
 
 
@@ -28,6 +29,9 @@ def fit_encoders(
     columns: Sequence[Column] | None = None,
     memory: float = math.inf,
     device: str = "cpu",
+    *,
+    bins: int | None = None,
+    resumed: bool = False,
 ) -> dict[int, TableEncoder]:
     """Fit the encoders of a table: without bins, and with bins for each numerical feature.
 
@@ -36,10 +40,15 @@ def fit_encoders(
     inputs. It has fewer bins, or is left out, if the rows in both encodings would take more than a
     quarter of ``memory``. The keys are the numbers of bins. ``columns`` has the kinds of the
     columns, if they are decided already.
+
+    A ``resumed`` search has the ``bins`` that it began with, whatever the device and the memory are
+    now. None is a search of an earlier version, which had at most 48.
     """
     encoder = TableEncoder().fit(frame, columns)
     most = MAX_FINE_INPUTS if device == "cpu" else MAX_BIN_INPUTS
-    bins = _bins_for(encoder.numbers, len(encoder.feature_names), len(frame), memory, most)
+    if bins is None:
+        sizes = encoder.numbers, len(encoder.feature_names), len(frame)
+        bins = (_bins_of_earlier if resumed else _bins_for)(*sizes, memory, most)
     return {each: encoder.binned(frame, each) for each in ((0, bins) if bins else (0,))}
 
 
@@ -53,6 +62,15 @@ def _bins_for(numbers: int, inputs: int, rows: int, memory: float, most: int) ->
     finest = BINS if rows < LARGE else min(MANY_BINS, most // numbers)
     short = inputs + 2 * numbers  # at most, for a code and a part of each block in both encodings
     bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs - short) / numbers))
+    return bins if bins >= MIN_BINS else 0
+
+
+def _bins_of_earlier(numbers: int, inputs: int, rows: int, memory: float, _: float) -> int:
+    """Return the bins that a search of an earlier version had."""
+    if not 0 < numbers * BINS <= MAX_BIN_INPUTS:
+        return 0
+    finest = BINS if rows < LARGE else min(EARLIER_BINS, MAX_BIN_INPUTS // numbers)
+    bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs) / numbers))
     return bins if bins >= MIN_BINS else 0
 
 

@@ -106,6 +106,8 @@ def prepare_table(
     memory: float,
     groups: By = None,
     time: By = None,
+    bins: int | None = None,
+    resumed: bool = False,
 ) -> PreparedTable:
     """Prepare a table for a search.
 
@@ -127,6 +129,8 @@ def prepare_table(
         In bytes; little memory means fewer bins.
     groups, time : str or array, optional
         What ``given`` was read with; a table of test rows needs the same columns.
+    bins, resumed
+        As in :func:`bridle.search.encoding.fit_encoders`.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def prepare_table(
     """
     frame, truth = given.frame, given.truth
     searched, tested, grouping, remarks = _split(given, test, target, task, seed, groups, time)
-    encoders = fit_encoders(searched[0], given.columns, memory, device)
+    encoders = fit_encoders(searched[0], given.columns, memory, device, bins=bins, resumed=resumed)
     coding: ClassTarget | ValueTarget = (
         ClassTarget.fit(truth if test is None else pd.concat([searched[1], tested[1]]))
         if task == "classification"

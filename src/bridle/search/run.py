@@ -151,7 +151,12 @@ def run_search(
         extra = max(0.0, final_seconds - (1 - share) * (seconds or 0.0))
         if directory is not None:
             directory.start(
-                plan, data_fingerprint(data), seconds, settings.asked, embeds=space.embeds
+                plan,
+                data_fingerprint(data),
+                seconds,
+                settings.asked,
+                embeds=space.embeds,
+                bins=max(data.inputs),
             )
         spent = time.monotonic() - began
     runner = runner_of(settings.engine, data, settings.workers)

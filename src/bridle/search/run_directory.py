@@ -100,6 +100,11 @@ class RunDirectory:
         """Whether the space of the stored search has embeddings of numbers."""
         return bool(self.document["format"] == EMBEDDING_FORMAT)
 
+    @property
+    def bins(self) -> int | None:
+        """The bins of the stored search; None if an earlier version began it."""
+        return self.document.get("bins")
+
     def start(
         self,
         plan: Plan,
@@ -108,12 +113,14 @@ class RunDirectory:
         asked: Mapping[str, Any],
         *,
         embeds: bool = False,
+        bins: int = 0,
     ) -> None:
         """Write the plan of a new search, and the settings that it was made for."""
         values = {_KEYS_OF_PLAN.get(name, name): value for name, value in asdict(plan).items()}
         self.document = {
             "format": EMBEDDING_FORMAT if embeds else FORMAT,
             "data": data,
+            "bins": bins,
             "budget": budget,
             "asked": dict(asked),
             "plan": values,
@@ -149,7 +156,7 @@ class RunDirectory:
         if self.document["data"] != data:
             raise UsageError(
                 f"{self.folder} holds a search on other data or folds: resume with the same "
-                "table and arguments"
+                "table and arguments, and the version of bridle that began it"
             )
         fields = {key: name for name, key in _KEYS_OF_PLAN.items()}
         values = {fields.get(key, key): each for key, each in self.document["plan"].items()}

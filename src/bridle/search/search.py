@@ -152,9 +152,9 @@ def search(
         network without regularization is always a single one.
     embeddings : bool, optional
         Whether half of the configurations have a trainable embedding of the numerical features
-        (:class:`bridle.networks.PeriodicEmbedding`), on tables with at most 32 of them. With equal
-        steps their errors are lower; in equal time some tables gain and others lose. Default:
-        False.
+        (:class:`bridle.networks.PeriodicEmbedding`), on tables with at most 32 of them; a date has
+        several. With equal steps their errors are lower; in equal time some tables gain and others
+        lose. Default: False.
 
     Returns
     -------
@@ -202,7 +202,7 @@ def search(
         engine,
         workers,
         memory,
-        1 if shared_members is None else shared_members,
+        1 if shared_members is None else whole_of("shared_members", shared_members),
         bool(embeddings),
     )
     check_rows((table, target), groups, time)
@@ -210,6 +210,7 @@ def search(
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
+    stored = RunDirectory(Path(directory), resume=True) if resume and directory else None
     prepared = prepare_table(
         given,
         table_of(*test, reading, name=target)[0] if isinstance(test, tuple) else test,
@@ -222,8 +223,12 @@ def search(
         memory=memory_for(memory, device),
         groups=groups,
         time=time,
+        bins=None if stored is None else stored.bins,
+        resumed=resume,
     )
-    run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
+    run_directory = stored
+    if directory is not None and stored is None:
+        run_directory = RunDirectory(Path(directory), resume=False)
     if run_directory is not None and resume:
         run_directory.check_asked(
             budget=None if budget is None else settings.seconds,

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from bridle.errors import DataError, TrainingError
 from bridle.models.judge import judge_members, with_class_weights
-from bridle.models.recipe import Recipe, Strengths, noises_of, penalties_of
+from bridle.models.recipe import Recipe, Strengths, embedding_of_facts, noises_of, penalties_of
 from bridle.models.table_model import TableModel
-from bridle.networks.embedding import design_of
 from bridle.networks.history import Dataset
 from bridle.networks.population import Network, predict
 from bridle.networks.stopping import BestWeights
@@ -94,7 +93,7 @@ def network_scores(
         seeds=[seed + repeat for _ in sizes for repeat in range(repeats)],
         activation=model.network.activation,
         **noises_of(members),
-        embedding=design_of(model.network.embedding),
+        embedding=embedding_of_facts(model.facts, model.network.embedding),
     )
     weighted = {
         name: with_class_weights(data[name], training, coding, recipe)
