@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bridle.search import configuration
 from bridle.search.successive_halving import SuccessiveHalving
 
 QUICK = ("--hidden", "4", "--epochs", "2")
@@ -129,15 +128,6 @@ SEARCH_ONLY = {
 }
 
 
-def test_a_search_embeds_if_it_is_told_to(bridle, place, monkeypatch):
-    monkeypatch.chdir(place)
-    options = ("--folds", "2", "--configurations", "9", "--json")
-    monkeypatch.setattr(configuration, "EMBEDDED", 1.0)
-    found = json.loads(bridle(*FIT, *QUICK, *options, "--embeddings").out)
-    assert found["configuration"]["embedding"] > 0
-    assert "--embeddings starts a search" in bridle(*FIT, "--embeddings", "--l1", "1e-3").err
-
-
 @pytest.mark.parametrize("option", SEARCH_ONLY)
 @pytest.mark.parametrize("fixed", [("--l1", "1e-3"), ("--patience", "3", "--batch-size", "8")])
 def test_options_of_the_search_are_refused_beside_those_of_a_fit(
@@ -156,16 +146,6 @@ def test_an_option_of_the_search_beside_the_epochs_is_a_search(bridle, place, mo
     ran = bridle(*FIT, *QUICK, *options)
     found = json.loads(ran.out)
     assert (found["answer"], found["considered"]) == ("best", 9)
-
-
-def test_a_search_of_networks_that_share_weights_is_resumed(bridle, place, monkeypatch, tmp_path):
-    monkeypatch.chdir(place)
-    options = ("--folds", "2", "--configurations", "9", "--run", tmp_path / "run", "--json")
-    first = json.loads(bridle(*FIT, *QUICK, *options, "--shared-members", "3").out)
-    again = json.loads(bridle(*FIT, *QUICK, *options, "--resume").out)
-    assert again["scores"] == first["scores"]
-    refused = bridle(*FIT, *QUICK, *options, "--resume", "--shared-members", "2")
-    assert (refused.code, "has 3 and keeps it" in refused.err) == (2, True)
 
 
 def test_doubt_is_told_even_if_quiet(bridle, place, monkeypatch, tmp_path):

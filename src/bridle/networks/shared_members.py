@@ -26,7 +26,15 @@ from bridle.networks.layers import (
 )
 from bridle.networks.population import Network
 
-__all__ = ["MAX_SHARED", "SharedNetwork", "average_shared", "check_shared", "fold", "shared_seeds"]
+__all__ = [
+    "MAX_SHARED",
+    "SharedNetwork",
+    "average_shared",
+    "check_plain",
+    "check_shared",
+    "fold",
+    "shared_seeds",
+]
 
 MAX_SHARED = 32
 """The most networks that can share their weights."""
@@ -262,6 +270,15 @@ class SharedNetwork(nn.Module):
             to.copy_(value)
         network.steps.copy_(self.steps)
         return network.train(self.training)
+
+
+def check_plain(network: Network | SharedNetwork) -> None:
+    """Refuse networks that share weights: penalties act on the weights of plain ones."""
+    if isinstance(network, SharedNetwork):
+        raise UsageError(
+            "a SharedNetwork is trained by bridle.search(shared_members=...) only; train the plain "
+            "population that network.folded() returns"
+        )
 
 
 class _Folded:

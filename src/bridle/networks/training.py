@@ -16,7 +16,7 @@ from bridle.networks.history import Dataset, History
 from bridle.networks.objectives import Objective, objective_of
 from bridle.networks.population import Network
 from bridle.networks.shared_masks import can_compact, compacted
-from bridle.networks.shared_members import SharedNetwork
+from bridle.networks.shared_members import check_plain
 from bridle.networks.stopping import BestWeights
 from bridle.penalties import (
     Annealed,
@@ -100,7 +100,7 @@ def train_step(
     >>> bool(after < before), network.steps
     (True, tensor([50]))
     """
-    _check_plain(network)
+    check_plain(network)
     acting = at_step(penalties_of_members(penalties), network.steps)
     check_application(acting, mode, metric)
     if mode == "proximal" and len(acting) > 1:  # before anything changes
@@ -125,15 +125,6 @@ def train_step(
             apply_prox(optimizer, network.weights, acting, metric=metric, times=times)
     network.steps += 1
     return loss.detach()
-
-
-def _check_plain(network: Network | SharedNetwork) -> None:
-    """Refuse networks that share weights: penalties act on the weights of plain ones."""
-    if isinstance(network, SharedNetwork):
-        raise UsageError(
-            "a SharedNetwork is trained by bridle.search(shared_members=...) only; train the plain "
-            "population that network.folded() returns"
-        )
 
 
 def _check_shared(
@@ -224,7 +215,7 @@ def train(
     >>> bool(history.held_out_score[-1, 0] > 0.5)
     True
     """
-    _check_plain(network)
+    check_plain(network)
     _check_training(training, held_out, epochs=epochs, batch_size=batch_size)
     patiences = list(patience) if isinstance(patience, Sequence) else [patience] * network.members
     if len(patiences) != network.members:
