@@ -223,7 +223,7 @@ def test_the_tour_in_firefox():
         first = started.call("WebDriver:GetWindowHandle")
         started.run(f"{TOOLS} byId('play').click(); await until(() => step() > 5)")
         started.call("WebDriver:NewWindow", {"type": "tab", "focus": True})
-        assert started.run("return document.visibilityState") == "hidden"
+        started.run(f"{TOOLS} await until(() => document.visibilityState === 'hidden')")
         started.call("WebDriver:SwitchToWindow", {"handle": first, "focus": True})
         started.run(f"{TOOLS} const before = step(); await until(() => step() > before + 5)")
         started.resize(390)

@@ -35,6 +35,8 @@ def hidden_layer_shapes(sizes: Any) -> tuple[tuple[int, ...], ...]:
 def candidate_params(configuration: Configuration) -> dict[str, Any]:
     """Return a configuration as estimator parameters; None stands for an infinite value."""
     values = configuration.to_dict() | {"hidden": configuration.hidden}
+    for name in ("embedding", "shared_members"):  # of searches on tables only
+        del values[name]
     plain = {name: v.item() if isinstance(v, np.generic) else v for name, v in values.items()}
     return {NAMES.get(name, name): value for name, value in plain.items()}
 
