@@ -21,6 +21,7 @@ __all__ = [
     "Recipe",
     "Strengths",
     "embedding_of_facts",
+    "embedding_of_recipe",
     "noises_of",
     "penalties_of",
 ]
@@ -193,5 +194,10 @@ def embedding_of_facts(
     """
     if "recipe" not in facts:
         return design_of(embedding)
-    design = facts["recipe"].get("embedding")
+    return embedding_of_recipe(facts["recipe"])
+
+
+def embedding_of_recipe(recipe: Mapping[str, Any]) -> PeriodicEmbedding | None:
+    """Return the embedding of numbers of a stored recipe, if it has one."""
+    design = recipe.get("embedding")
     return None if design is None else PeriodicEmbedding(**design)

@@ -20,6 +20,7 @@ __all__ = [
     "check_embedding",
     "design_of",
     "first_inputs",
+    "shape_of",
     "squares_of_inputs",
 ]
 
@@ -238,6 +239,11 @@ def check_embedding(design: PeriodicEmbedding | None, inputs: int, members: int)
 def design_of(embedding: Embedding | None) -> PeriodicEmbedding | None:
     """Return what another network with such an embedding is built with."""
     return None if embedding is None else embedding.design
+
+
+def shape_of(embedding: Embedding | None) -> tuple[int, int, int] | None:
+    """Return what a compiled pass takes; see :func:`bridle.ops.population.population_steps`."""
+    return None if embedding is None else embedding.shape
 
 
 def squares_of_inputs(embedding: Embedding | None, weight: Tensor) -> Tensor:

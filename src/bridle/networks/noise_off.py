@@ -11,6 +11,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from bridle.networks.embedding import shape_of
 from bridle.networks.population import Network, predict
 from bridle.noise.base import Multiplier
 from bridle.ops.population import can_step, population_outputs
@@ -42,7 +43,7 @@ def outputs_of(network: Network, X: Tensor) -> Tensor:
         sizes=network.sizes,
         X=X.detach(),
         rows=torch.arange(len(X))[None],
-        embedding=None if network.embedding is None else network.embedding.shape,
+        embedding=shape_of(network.embedding),
     )
 
 

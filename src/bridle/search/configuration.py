@@ -16,6 +16,7 @@ __all__ = [
     "PLAIN",
     "RANGES",
     "Configuration",
+    "Shape",
     "Space",
     "input_noise_share",
     "ranges_of",
@@ -48,6 +49,9 @@ RANGES = {
     "mixup": Range(0.05, 1.0, False, ("high",)),
 }
 """The range of each strength, if it is on. At an end that is no edge, it is nearly off."""
+
+Shape = tuple[tuple[int, ...], int, bool, int]
+"""What :attr:`Configuration.shape` has."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class Configuration:
     embedding: float = 0.0
 
     @property
-    def shape(self) -> tuple[tuple[int, ...], int, bool, int]:
+    def shape(self) -> Shape:
         """The hidden layers, the bins, whether numbers are embedded, and who shares weights.
 
         All members of one population have the same.

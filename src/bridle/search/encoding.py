@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from bridle.ops.encoded import Block, EncodedRows
+from bridle.ops.population import can_step
 from bridle.search.data import LARGE
 from bridle.tables import TableEncoder
 from bridle.tables.blocks import blocks_of
@@ -45,32 +46,28 @@ def fit_encoders(
     now. None is a search of an earlier version, which had at most 48.
     """
     encoder = TableEncoder().fit(frame, columns)
-    most = MAX_FINE_INPUTS if device == "cpu" else MAX_BIN_INPUTS
     if bins is None:
-        sizes = encoder.numbers, len(encoder.feature_names), len(frame)
-        bins = (_bins_of_earlier if resumed else _bins_for)(*sizes, memory, most)
+        numbers, inputs = encoder.numbers, len(encoder.feature_names)
+        finest, most, held = MANY_BINS, MAX_BIN_INPUTS, 2 * inputs
+        if resumed:
+            finest = EARLIER_BINS
+        else:
+            most = MAX_FINE_INPUTS if device == "cpu" else MAX_BIN_INPUTS
+            held += inputs + 2 * numbers  # at most: a code and a part of each block, in both
+        bins = _bins_for(numbers, len(frame), finest, most, _SHARE * memory / 4, held)
     return {each: encoder.binned(frame, each) for each in ((0, bins) if bins else (0,))}
 
 
-def _bins_for(numbers: int, inputs: int, rows: int, memory: float, most: int) -> int:
-    """Return the bins of each of the numerical features among the inputs; 0 is none.
+def _bins_for(numbers: int, rows: int, finest: int, most: int, values: float, held: int) -> int:
+    """Return the bins of each of the numerical features; 0 is none.
 
-    Those of a large table may add ``most`` inputs.
+    Those of a large table are at most ``finest``, and may add ``most`` inputs. The rows may take
+    ``values`` values, of which each row needs ``held`` without any bins.
     """
     if not 0 < numbers * BINS <= MAX_BIN_INPUTS:
         return 0
-    finest = BINS if rows < LARGE else min(MANY_BINS, most // numbers)
-    short = inputs + 2 * numbers  # at most, for a code and a part of each block in both encodings
-    bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs - short) / numbers))
-    return bins if bins >= MIN_BINS else 0
-
-
-def _bins_of_earlier(numbers: int, inputs: int, rows: int, memory: float, _: float) -> int:
-    """Return the bins that a search of an earlier version had."""
-    if not 0 < numbers * BINS <= MAX_BIN_INPUTS:
-        return 0
-    finest = BINS if rows < LARGE else min(EARLIER_BINS, MAX_BIN_INPUTS // numbers)
-    bins = int(min(finest, (_SHARE * memory / (4 * rows) - 2 * inputs) / numbers))
+    bins = BINS if rows < LARGE else min(finest, most // numbers)
+    bins = int(min(bins, (values / rows - held) / numbers))
     return bins if bins >= MIN_BINS else 0
 
 
@@ -80,9 +77,14 @@ def encode(encoders: dict[int, TableEncoder], frame: pd.DataFrame) -> dict[int, 
 
 
 def encoded_rows(
-    encoders: dict[int, TableEncoder], inputs: dict[int, Tensor]
+    encoders: dict[int, TableEncoder], inputs: dict[int, Tensor], device: str = "cpu"
 ) -> dict[int, EncodedRows]:
-    """Return the short form of what :func:`encode` returned, where there is one."""
+    """Return the short form of what :func:`encode` returned, where there is one.
+
+    There is none on a device whose steps do not take it.
+    """
+    if not can_step(torch.device(device)):
+        return {}
     found = {
         bins: EncodedRows.of(inputs[bins], [Block(*block) for block in blocks_of(encoder)])
         for bins, encoder in encoders.items()

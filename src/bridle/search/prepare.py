@@ -161,7 +161,7 @@ def prepare_table(
             device,
             None if trained is None else torch.from_numpy(trained),
             encoders[0].numbers,
-            encoded_rows(encoders, X) if device == "cpu" else {},
+            encoded_rows(encoders, X, device),
         ),
         encoders=encoders,
         coding=coding,

@@ -126,7 +126,6 @@ def run_search(
     TrainingError
         If no configuration gave finite outputs, or workers were lost repeatedly.
     """
-    resumed = directory is not None and bool(directory.document)
     if settings.embeddings and not can_embed(data.numbers):
         raise UsageError(
             f"embeddings is True, but the table has {data.numbers} numerical features; there must "
@@ -141,7 +140,7 @@ def run_search(
         shared_members=settings.shared_members,
     )
     seconds, share, extra = settings.seconds, 1 - RESERVED[settings.answer], 0.0
-    if directory is not None and resumed:
+    if directory is not None and directory.document:
         plan, seconds = directory.resume(data_fingerprint(data))
         spent = directory.seconds
     else:
@@ -155,7 +154,6 @@ def run_search(
                 data_fingerprint(data),
                 seconds,
                 settings.asked,
-                embeds=space.embeds,
                 bins=max(data.inputs),
             )
         spent = time.monotonic() - began

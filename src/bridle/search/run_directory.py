@@ -96,13 +96,17 @@ class RunDirectory:
                 )
 
     @property
-    def embeds(self) -> bool:
-        """Whether the space of the stored search has embeddings of numbers."""
-        return bool(self.document["format"] == EMBEDDING_FORMAT)
+    def asked(self) -> dict[str, Any]:
+        """The settings of the stored search.
+
+        Earlier versions stored none, or neither shared members nor embeddings.
+        """
+        embeddings = self.document["format"] == EMBEDDING_FORMAT
+        return {"shared_members": 1, "embeddings": embeddings} | self.document.get("asked", {})
 
     @property
     def bins(self) -> int | None:
-        """The bins of the stored search; None if an earlier version began it."""
+        """The bins of the stored search; None if there is none, or an earlier version began it."""
         return self.document.get("bins")
 
     def start(
@@ -112,13 +116,12 @@ class RunDirectory:
         budget: float | None,
         asked: Mapping[str, Any],
         *,
-        embeds: bool = False,
         bins: int = 0,
     ) -> None:
         """Write the plan of a new search, and the settings that it was made for."""
         values = {_KEYS_OF_PLAN.get(name, name): value for name, value in asdict(plan).items()}
         self.document = {
-            "format": EMBEDDING_FORMAT if embeds else FORMAT,
+            "format": EMBEDDING_FORMAT if asked.get("embeddings") else FORMAT,
             "data": data,
             "bins": bins,
             "budget": budget,
@@ -136,8 +139,7 @@ class RunDirectory:
         UsageError
             If one of them, other than None, is another.
         """
-        # runs of earlier versions have none, or neither shared members nor embeddings
-        asked = {"shared_members": 1, "embeddings": False} | self.document.get("asked", {})
+        asked = self.asked
         for name, value in given.items():
             if value is not None and name in asked and asked[name] != value:
                 raise UsageError(
@@ -166,11 +168,6 @@ class RunDirectory:
     def scoring(self) -> str:
         """The score that the stored search selects by."""
         return str(self.document["plan"]["scoring"])
-
-    @property
-    def shared_members(self) -> int:
-        """The number of networks that share weights in the stored search."""
-        return int(self.document.get("asked", {}).get("shared_members", 1))
 
     @property
     def seconds(self) -> float:

@@ -202,7 +202,7 @@ def search(
         engine,
         workers,
         memory,
-        1 if shared_members is None else whole_of("shared_members", shared_members),
+        1 if shared_members is None else shared_members,
         bool(embeddings),
     )
     check_rows((table, target), groups, time)
@@ -210,7 +210,7 @@ def search(
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
-    stored = RunDirectory(Path(directory), resume=True) if resume and directory else None
+    run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
     prepared = prepare_table(
         given,
         table_of(*test, reading, name=target)[0] if isinstance(test, tuple) else test,
@@ -223,12 +223,9 @@ def search(
         memory=memory_for(memory, device),
         groups=groups,
         time=time,
-        bins=None if stored is None else stored.bins,
+        bins=None if run_directory is None else run_directory.bins,
         resumed=resume,
     )
-    run_directory = stored
-    if directory is not None and stored is None:
-        run_directory = RunDirectory(Path(directory), resume=False)
     if run_directory is not None and resume:
         run_directory.check_asked(
             budget=None if budget is None else settings.seconds,
@@ -241,8 +238,8 @@ def search(
         settings = replace(
             settings,
             scoring=run_directory.scoring,
-            shared_members=run_directory.shared_members,
-            embeddings=run_directory.embeds,
+            shared_members=run_directory.asked["shared_members"],
+            embeddings=run_directory.asked["embeddings"],
         )
     halving = run_search(
         prepared.data,

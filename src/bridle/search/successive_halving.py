@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from bridle.errors import TrainingError
-from bridle.search.configuration import PLAIN, Space
+from bridle.search.configuration import PLAIN, Shape, Space
 from bridle.search.job import Job, Runner, TrialResult
 from bridle.search.plan import ETA, Plan
 from bridle.search.trial import PLAIN_ID, Trial
@@ -21,8 +21,6 @@ __all__ = ["Progress", "Storage", "SuccessiveHalving"]
 
 MIN_PROMOTED = 3
 SAFETY = 0.95
-
-Shape = tuple[tuple[int, ...], int, bool, int]
 
 
 def split_evenly(group: list[Trial], most: int, workers: int) -> list[list[Trial]]:

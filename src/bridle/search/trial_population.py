@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from bridle.errors import UsageError
+from bridle.networks.embedding import shape_of
 from bridle.networks.population import Network
 from bridle.networks.shared_members import SharedNetwork, average_shared
 from bridle.noise import DropConnect, Dropout
@@ -189,7 +190,7 @@ class TrialPopulation:
             keeps=self.keep_probs,
             first_step=self.step,
             shared=self.shared_members,
-            embedding=None if self.network.embedding is None else self.network.embedding.shape,
+            embedding=shape_of(self.network.embedding),
             encoded=self.encoded,
         )
         self.network.steps += len(rows)
@@ -288,7 +289,7 @@ class TrialPopulation:
                 sizes=network.sizes,
                 X=self.X,
                 rows=rows.contiguous(),
-                embedding=None if network.embedding is None else network.embedding.shape,
+                embedding=shape_of(network.embedding),
                 encoded=self.encoded,
             )
         picked = rows.repeat(len(self.configurations), 1).to(self.X.device)

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from bridle.diagnosis.network_state import ShuffledLabels
 from bridle.diagnosis.predictions import Predictions
-from bridle.models.recipe import Strengths, penalties_of
-from bridle.networks.embedding import PeriodicEmbedding
+from bridle.models.recipe import Strengths, embedding_of_recipe, penalties_of
 from bridle.networks.history import Dataset
 from bridle.networks.objectives import CrossEntropy, Objective, SquaredError
 from bridle.networks.population import Network, predict
@@ -69,11 +68,10 @@ def shuffled_network(
     classes = not y.is_floating_point()
     data = Dataset(X[rows], y[others])
     objective: Objective = CrossEntropy() if classes else SquaredError()
-    design = recipe.get("embedding")
     network = Network(
         [X.shape[1], *recipe["hidden"], outputs],
         seeds=seed,
-        embedding=None if design is None else PeriodicEmbedding(**design),
+        embedding=embedding_of_recipe(recipe),
         **_noises(strengths),
     )
     train(
