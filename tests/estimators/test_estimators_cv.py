@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -27,6 +28,9 @@ from skops import io
 
 import bridle
 from bridle import MLPClassifierCV, MLPRegressorCV
+from bridle.estimators import base_cv
+from bridle.ops.population import can_step
+from bridle.search.run import run_search
 from bridle.statistics.temperature import tempered
 
 X_IRIS, Y_IRIS = load_iris(return_X_y=True, as_frame=True)
@@ -292,3 +296,17 @@ def test_rows_on_both_sides_are_refused():
     folds = [(np.arange(100), np.arange(50, 100)), (np.arange(50), np.arange(100, 150))]
     with pytest.raises(ValueError, match="whose split 0 has rows on both sides"):
         MLPClassifierCV(cv=folds).fit(X_IRIS, Y_IRIS)
+
+
+@pytest.mark.skipif(not can_step(torch.device("cpu")), reason="needs AVX2, AVX-512 or NEON")
+def test_the_first_layer_of_binned_numbers_is_as_quick_as_in_a_search(monkeypatch):
+    taken = []
+
+    def recording(data, *others, **named):
+        taken.append(data)
+        return run_search(data, *others, **named)
+
+    monkeypatch.setattr(base_cv, "run_search", recording)
+    MLPRegressorCV(**SMALL, random_state=0).fit(X_VALUES, Y_VALUES)
+    ((bins, rows),) = taken[0].encoded.items()
+    rows.check(taken[0].inputs[bins])

@@ -31,7 +31,7 @@ from bridle.networks.population import predict
 from bridle.search.budget import memory_for
 from bridle.search.build_result import model_facts, trial_histories
 from bridle.search.data import SearchData, check_device
-from bridle.search.encoding import encode, fit_encoders
+from bridle.search.encoding import encode, encoded_rows, fit_encoders
 from bridle.search.final_model import ANSWERS, answer_of, best_trials
 from bridle.search.importance import importance_and_response
 from bridle.search.run import SearchSettings, run_search
@@ -105,15 +105,18 @@ class BaseMLPCV(CVFolds):
             workers,
             self.memory,
         )
-        encoders = fit_encoders(frame, memory=memory_for(self.memory, "cpu"))
+        device = check_device("cpu" if self.device == "auto" and workers > 1 else self.device)
+        encoders = fit_encoders(frame, memory=memory_for(self.memory, "cpu"), device=device)
+        inputs = encode(encoders, frame)
         data = SearchData(
-            encode(encoders, frame),
+            inputs,
             torch.from_numpy(coded),
             torch.from_numpy(fold),
             classes,
-            check_device("cpu" if self.device == "auto" and workers > 1 else self.device),
+            device,
             None if trained is None else torch.from_numpy(trained),
             encoders[0].numbers,
+            encoded_rows(encoders, inputs, device),
         )
         progress = _ProgressPrinter() if self.verbose else None
         shapes = hidden_layer_shapes(self.hidden_layer_sizes)
