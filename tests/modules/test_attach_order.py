@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.utils import prune
 
 import bridle
 from bridle import (
@@ -156,3 +157,22 @@ def test_sparse_groups_of_two_kinds_both_act():
     w = model[0].weight.detach()
     expected = 0.1 * w.norm(dim=1).sum() + 0.2 * w.norm(dim=0).sum()
     assert torch.isclose(attached.value().detach(), expected)
+
+
+@pytest.mark.parametrize("turn", [1, -1])
+def test_penalties_of_a_pruned_weight_make_the_step_of_a_plain_one_in_any_order(turn):
+    rules = [L2(0.7), bridle.ElasticNet(0.1, 0.2), L1(0.3), bridle.GroupLasso(0.4)]
+    mask, moved = (torch.arange(600).view(30, 20) % 3 > 0).float(), []
+    for pruned in (True, False):
+        model, optimizer = _net()
+        with torch.no_grad():
+            model[0].weight *= mask
+        w = model[0].weight
+        if pruned:
+            prune.custom_from_mask(model[0], "weight", mask)
+        bridle.attach(optimizer, {"0.weight": rules[::turn] if pruned else rules}, model=model)
+        w.grad = torch.zeros_like(w)
+        optimizer.step()
+        moved.append(w.detach() * mask)
+    assert moved[0].any()
+    assert torch.allclose(*moved, atol=1e-7)

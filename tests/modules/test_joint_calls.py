@@ -206,3 +206,20 @@ def test_a_receipt_has_a_value_after_a_weight_was_frozen(model):
     assert torch.equal(receipt.value(), before)
     receipt.undo()
     assert receipt.value() == 0
+
+
+def test_an_average_of_the_iterates_is_refused(model):
+    """What the steps of joint groups would do to the iterate z is not known."""
+    schedulefree = pytest.importorskip("schedulefree")
+    optimizer = schedulefree.SGDScheduleFree(model.parameters(), lr=0.1)
+    rules = {UNITS: Grouped(L2(0.1), "joint")}
+    with pytest.raises(UsageError, match="evaluates an average of its iterates"):
+        bridle.attach(optimizer, rules, model=model)
+    bridle.attach(optimizer, rules, model=model, mode="coupled")
+
+
+def test_a_coupled_penalty_of_a_sparse_gradient_is_refused():
+    model = nn.Sequential(nn.Embedding(5, 3, sparse=True), nn.Linear(3, 5))
+    joint = Joint({"0.weight": "units", "1.weight": "units"})
+    with pytest.raises(UsageError, match=r"0\.weight has a sparse gradient"):
+        bridle.attach(_sgd(model), {joint: GroupLasso(0.1)}, model=model, mode="coupled")

@@ -10,7 +10,9 @@ from torch import Tensor
 from bridle.audit.records import Check, Effect, Finding, SettingSeen
 from bridle.ops.sharding import full_of
 
-__all__ = ["ADAMS", "Part", "dense", "effect_of", "l2_inside_adam", "norm_of"]
+__all__ = ["ADAMS", "Part", "dense", "effect_of", "l2_inside_adam", "norm_of", "wrong_effect"]
+
+_TOLERANCE = 1e-3  # a small effect is the difference of two large float32 weights
 
 ADAMS = (
     torch.optim.Adam,
@@ -53,6 +55,31 @@ def effect_of(name: str, route: str, penalty: str, measured: Tensor, expected: T
     return Effect(
         name, route, penalty, float(measured.norm()), size, off / size if size else float(off > 0)
     )
+
+
+def wrong_effect(
+    effect: Effect, penalty: object, slack: float, dtype: torch.dtype
+) -> Finding | None:
+    """Return a finding if an effect differs from its formula.
+
+    Parameters
+    ----------
+    effect : Effect
+    penalty : object
+        What the message names.
+    slack : float
+        The norm of what was subtracted to measure the effect, whose rounding is in it.
+    dtype : torch.dtype
+        Its dtype.
+    """
+    rounding = 4 * float(torch.finfo(dtype).eps) * slack
+    if effect.error * (effect.expected or 1) <= rounding or effect.error <= _TOLERANCE:
+        return None
+    message = (
+        f"the effect of {penalty} is {effect.measured:.3g}, but its formula gives "
+        f"{effect.expected:.3g}: something else changes the parameter"
+    )
+    return Finding("wrong effect", "fail", effect.parameter, message)
 
 
 def l2_inside_adam(name: str, optimizer: torch.optim.Optimizer) -> Finding:

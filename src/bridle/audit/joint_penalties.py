@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bridle.audit.effects import Part, effect_of, norm_of
+from bridle.audit.effects import Part, effect_of, norm_of, wrong_effect
 from bridle.audit.records import Check, Effect, Finding
 from bridle.audit.sandbox import Sandbox, needs_closure
 from bridle.modules.attachment import attachments_of
@@ -18,8 +18,6 @@ from bridle.penalties import MCP, SCAD, Grouped, Penalty, Scaled
 from bridle.penalties.overlaps import rests
 
 __all__ = ["joint_penalties"]
-
-_TOLERANCE = 1e-3
 
 
 class _Recorded:
@@ -102,18 +100,19 @@ def _compare(
     before, after = records[0].values[0], records[1].values[0]
     kept = [w.detach().clone() for w in joint.parameters.values()]
     weights = [p.detach() for p in original.parameters.values()]
-    start = before if joint.mode == "proximal" else weights
-    _set(joint, start)
-    wanted = joint.moved(optimizer) if joint.mode == "proximal" else joint.gradients()
+    proximal, held = joint.mode == "proximal", groups_of(optimizer)
+    _set(joint, before if proximal else weights)
+    step = joint.step_size(optimizer, held) if proximal else 0.0
+    wanted = joint.moved(step) if proximal else joint.gradients()
     _set(joint, kept)
     effects = []
     for at, (name, w) in enumerate(joint.parameters.items()):
         measured, expected = before[at] - after[at], wanted[at]
-        if joint.mode == "proximal":
+        if proximal:
             expected = before[at] - wanted[at]
-        elif not groups_of(optimizer)[id(w)].get("maximize"):
+        elif not held[id(w)].get("maximize"):
             measured = -measured
-        route = "coupled" if joint.mode == "coupled" else "prox"
+        route = "prox" if proximal else "coupled"
         label = " + ".join(map(str, original.rules))
         effects.append(effect_of(name, route, label, measured, expected))
     part.effects += effects
@@ -122,7 +121,7 @@ def _compare(
         part.findings.append(Finding("resting penalty", "warn", subject, message))
         return
     still = not any(effect.measured or effect.expected for effect in effects)
-    steps = joint.mode == "coupled" or bool(torch.as_tensor(joint.step_size(optimizer)).any())
+    steps = not proximal or bool(torch.as_tensor(step).any())
     if still and steps and any(map(_is_flat, joint.acting)):
         reason = "it is flat at weights of this size"
         part.checks.append(Check(f"{original}", "not checked", reason))
@@ -152,15 +151,6 @@ def _check(
             return []
         message = f"{joint} has no effect: its strength or its step size is 0"
         return [Finding("no-op penalty", "fail", subject, message)]
-    rounding = 4 * max(float(torch.finfo(w.dtype).eps) for w in weights) * slack
-    return [
-        Finding(
-            "wrong effect",
-            "fail",
-            effect.parameter,
-            f"the effect of {joint} is {effect.measured:.3g}, but its formula gives "
-            f"{effect.expected:.3g}: something else changes the parameter",
-        )
-        for effect in effects
-        if effect.error * (effect.expected or 1) > rounding and effect.error > _TOLERANCE
-    ]
+    coarsest = max((w.dtype for w in weights), key=lambda dtype: torch.finfo(dtype).eps)
+    found = [wrong_effect(effect, joint, slack, coarsest) for effect in effects]
+    return [finding for finding in found if finding is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -124,17 +124,17 @@ def attach(
     everything = dict(model.named_parameters())
     parameters = {name: everything[name] for name in chosen}
     _check_membership(optimizer, parameters)
-    refuse_later(optimizer, everything, found.penalties(), targets, mode)
-    penalized = found.penalties()
+    penalized, every_rule = found.penalties(), found.by_name()
+    refuse_later(optimizer, everything, penalized, targets, mode)
     _refuse_double_decay(optimizer, everything, penalized, decays)
     if mode == "coupled":
-        _refuse_sparse_gradients(model, parameters)
+        _refuse_sparse_gradients(model, penalized)
     _warn_about_weight_decay(optimizer, model, everything, penalized)
     for weights in [each.parameters for each in joint] + [each.parameters for each in targets]:
         _check_membership(optimizer, weights, required=True)
     if mode == "proximal":
         for each in joint if metric == "euclidean" else ():
-            each.step_size(optimizer)
+            each.step_size(optimizer, groups_of(optimizer))
         refuse_overlaps(parameters, chosen, joint, metric, attachments_of(optimizer))
     attached = Attachment(
         optimizer,
@@ -146,7 +146,7 @@ def attach(
         joint=joint,
         sparsity=targets,
     )
-    requests_of(model).attach({name: everything[name] for name in found.by_name()}, found.by_name())
+    requests_of(model).attach({name: everything[name] for name in every_rule}, every_rule)
     return attached
 
 
@@ -171,8 +171,12 @@ def _refuse_zeros_in_averages(
     """Refuse penalties that promise zeros, where an average of the iterates is evaluated."""
     if not any("train_mode" in group for group in optimizer.param_groups):
         return
+    if joint:
+        raise UsageError(
+            f"{type(optimizer).__name__} evaluates an average of its iterates, where the steps of "
+            f"{joint[0]} are not known: use mode='coupled', or another optimizer"
+        )
     rules = [rule for each in chosen.values() for rule in penalties_among(each)]
-    rules += [rule for each in joint for rule in each.rules]
     for penalty in {plain(rule): None for rule in rules}:
         l1 = None if penalty.elastic is None else penalty.elastic[0]
         convex = penalty.constraint and not isinstance(penalty, NOfM)
@@ -213,8 +217,8 @@ def _refuse_double_decay(
             )
 
 
-def _refuse_sparse_gradients(model: nn.Module, parameters: dict[str, nn.Parameter]) -> None:
-    for name in parameters:
+def _refuse_sparse_gradients(model: nn.Module, names: Iterable[str]) -> None:
+    for name in names:
         if getattr(model.get_submodule(name.rpartition(".")[0]), "sparse", False) is True:
             raise UsageError(
                 f"{name} has a sparse gradient, and a coupled penalty would make it dense: "

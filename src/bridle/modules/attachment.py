@@ -126,18 +126,17 @@ class Attachment:
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a differentiable scalar. A decay has no value."""
-        return _sum([*self._values(), *(each.value() for each in self.joint)])
+        values = [each.value() for each in self.joint]
+        return sum(values, start=self._value_of_single())
 
-    def _values(self) -> list[Tensor]:
-        return [
+    def _value_of_single(self) -> Tensor:
+        """Return the sum of the penalties of single weights: joint ones add theirs themselves."""
+        values = [
             value_of(penalty, self.parameters[name]).sum()
             for name, penalties in self.penalties.items()
             for penalty in penalties
         ]
-
-    def _single_value(self) -> Tensor:
-        """Return the sum of the penalties of single weights: joint ones add theirs themselves."""
-        return _sum(self._values())
+        return torch.stack(values).sum() if values else torch.zeros(())
 
     def detach(self) -> None:
         """Remove the penalties from the optimizer. A second call does nothing."""
@@ -200,7 +199,7 @@ class Attachment:
         self._decays.before(optimizer)
         if self.mode != "coupled":
             return None
-        return with_gradients(optimizer, args, kwargs, self._add_gradients, self._single_value)
+        return with_gradients(optimizer, args, kwargs, self._add_gradients, self._value_of_single)
 
     def after_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
         """Make the proximal steps."""
@@ -218,10 +217,6 @@ class Attachment:
 def attachments_of(optimizer: Any) -> list[Attachment]:
     """Return the attachments of an optimizer, or of the one that it wraps, oldest first."""
     return [owner for owner in carried_by(optimizer) if isinstance(owner, Attachment)]
-
-
-def _sum(values: list[Tensor]) -> Tensor:
-    return torch.stack(values).sum() if values else torch.zeros(())
 
 
 def _places(

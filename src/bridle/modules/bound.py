@@ -10,10 +10,12 @@ import torch
 from torch import nn
 
 from bridle.errors import UsageError
+from bridle.modules.effective import effective_weights
+from bridle.modules.select import Place, Selector, select_places
 from bridle.ops.sharding import is_sharded
 from bridle.penalties import Grouping, Sparsity
 
-__all__ = ["BoundWeights", "refuse_weight"]
+__all__ = ["BoundWeights", "weights_for"]
 
 
 @dataclass
@@ -25,10 +27,8 @@ class BoundWeights:
     places: dict[str, tuple[nn.Module, str]] = field(default_factory=dict)
     """Each parameter's module and its name there."""
 
-    def add(
-        self, name: str, weight: nn.Parameter, groups: Grouping, place: tuple[nn.Module, str]
-    ) -> None:
-        """Add a parameter.
+    def add(self, name: str, place: Place, groups: Grouping) -> None:
+        """Add the parameter at a place.
 
         Raises
         ------
@@ -36,10 +36,11 @@ class BoundWeights:
             If the groups do not fit its shape.
         """
         try:
-            groups.view(weight.detach())
+            groups.view(place.parameter.detach())
         except UsageError as error:
             raise UsageError(f"{name}: {error}") from None
-        self.parameters[name], self.groupings[name], self.places[name] = weight, groups, place
+        self.parameters[name], self.groupings[name] = place.parameter, groups
+        self.places[name] = place.module, place.name
 
     def refuse_replaced(self, rule: Any) -> None:
         """Raise a UsageError if a module has another parameter now."""
@@ -52,18 +53,34 @@ class BoundWeights:
                 )
 
 
-def refuse_weight(name: str, weight: nn.Parameter, rule: Any, computed: AbstractSet[str]) -> None:
-    """Raise a UsageError if a weight cannot have exact zeros of a rule.
+def weights_for(rule: Any, model: nn.Module, selector: Selector) -> dict[str, Place]:
+    """Return where the weights are that a selector matches, each once, by qualified name.
 
     Parameters
     ----------
-    name : str
-    weight : Parameter
     rule : Sparsity, Penalty or Annealed
         For the message.
-    computed : set of str
-        The parameters from which other weights are computed.
+    model : torch.nn.Module
+    selector : Selector
+
+    Raises
+    ------
+    UsageError
+        If a weight cannot have exact zeros of the rule: it is frozen, distributed, or computed from
+        others.
     """
+    first = {id(parameter): name for name, parameter in model.named_parameters()}
+    computed = {name for each in effective_weights(model) for name in each.sources}
+    found: dict[str, Place] = {}
+    for place in select_places(model, selector):
+        name = first[id(place.parameter)]
+        if name not in found:
+            _refuse_weight(name, place.parameter, rule, computed)
+            found[name] = place
+    return found
+
+
+def _refuse_weight(name: str, weight: nn.Parameter, rule: Any, computed: AbstractSet[str]) -> None:
     reason = ""
     if name in computed:
         reason = "is what a pruned or parametrized weight is computed from, whose zeros differ"

@@ -9,14 +9,13 @@ from typing import Any
 from torch import nn
 
 from bridle.errors import UsageError
-from bridle.modules.bound import BoundWeights, refuse_weight
-from bridle.modules.effective import effective_weights
+from bridle.modules.bound import BoundWeights, weights_for
 from bridle.modules.joint import Joint
 from bridle.modules.joint_penalty import JointPenalty, check_joint_rule
 from bridle.modules.joint_weights import bind_joint
 from bridle.modules.layout import groups_in
 from bridle.modules.rules import Chosen, penalties_by_name
-from bridle.modules.select import Selector, select_places
+from bridle.modules.select import Selector
 from bridle.modules.sparsity_target import SparsityTarget
 from bridle.penalties import Sparsity
 from bridle.penalties.annealing import kind_of_penalty
@@ -155,14 +154,8 @@ def _targets_of(model: nn.Module, targets: Mapping[Any, Sparsity]) -> list[Spars
 def _bind(model: nn.Module, selector: Selector, rule: Sparsity) -> BoundWeights:
     """Return the weights that a selector matches, with their groups."""
     bound = BoundWeights()
-    first = {id(parameter): name for name, parameter in model.named_parameters()}
-    computed = {name for each in effective_weights(model) for name in each.sources}
-    for place in select_places(model, selector):
-        name = first[id(place.parameter)]
-        if name in bound.parameters:
-            continue
-        refuse_weight(name, place.parameter, rule, computed)
+    for name, place in weights_for(rule, model, selector).items():
         holder = model.get_submodule(place.path.rpartition(".")[0])
         groups = groups_in(rule.groups, name, place.module, place.parameter.ndim, holder)
-        bound.add(name, place.parameter, groups, (place.module, place.name))
+        bound.add(name, place, groups)
     return bound

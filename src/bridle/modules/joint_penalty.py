@@ -13,6 +13,7 @@ from bridle.modules.bound import BoundWeights
 from bridle.modules.joint import Joint
 from bridle.modules.joint_weights import gather, scatter
 from bridle.modules.optimizers import groups_of
+from bridle.modules.rules import plain
 from bridle.modules.step_hooks import was_skipped, with_gradients
 from bridle.penalties import (
     Annealed,
@@ -28,11 +29,13 @@ from bridle.penalties import (
 from bridle.penalties.annealing import inside
 from bridle.penalties.application import step_of
 from bridle.penalties.overlaps import in_order, l2_of, shortened
-from bridle.penalties.protocol import takes_steps
+from bridle.penalties.protocol import takes_steps, wide_type
 
 __all__ = ["JointPenalty", "check_joint_rule"]
 
 Rule = Penalty | Annealed
+Held = dict[int, dict[str, Any]]
+"""The parameter groups of an optimizer, by the identity of their weights."""
 
 
 class JointPenalty:
@@ -104,8 +107,7 @@ class JointPenalty:
 
     def parts_of(self, name: str) -> list[Penalty]:
         """Return the penalties as penalties of one weight, whose groups are parts of the joint."""
-        plain = [rule.penalty if isinstance(rule, Annealed) else rule for rule in self.rules]
-        return [_by(each, self.groupings[name]) for each in plain]
+        return [_by(plain(rule), self.groupings[name]) for rule in self.rules]
 
     def table_like(self) -> Tensor:
         """Return a tensor without values that is shaped like the table ``[groups, size]``."""
@@ -133,15 +135,8 @@ class JointPenalty:
         parts = [penalty.gradient(table) for penalty in self.acting]
         return scatter(torch.stack(parts).sum(0), self.bound)
 
-    def moved(self, optimizer: torch.optim.Optimizer) -> list[Tensor]:
-        """Return the weights after the proximal steps, at the step sizes of an optimizer.
-
-        Raises
-        ------
-        UsageError
-            If step sizes differ, and a penalty has no such step.
-        """
-        step = self.step_size(optimizer)
+    def moved(self, step: float | Tensor) -> list[Tensor]:
+        """Return the weights after the proximal steps, of the size that :meth:`step_size` gives."""
         table = gather(self.bound)
         acting = self.acting
         l2 = [penalty for penalty in acting if penalty.elastic is not None]
@@ -150,39 +145,41 @@ class JointPenalty:
             step = shortened(step, l2_of(penalty), table)
         return scatter(table, self.bound)
 
-    def step_size(self, optimizer: torch.optim.Optimizer) -> float | Tensor:
+    def step_size(self, optimizer: torch.optim.Optimizer, held: Held) -> float | Tensor:
         """Return the step size: one number, or ``[groups, size]`` if the weights differ in it.
+
+        ``held`` is what :func:`groups_of` returns for the optimizer.
 
         Raises
         ------
         UsageError
             If step sizes differ, and a penalty has no such step.
         """
-        steps = [step_of(optimizer, w, self.metric) for w in self.parameters.values()]
+        weights = self.parameters.values()
+        steps = [step_of(optimizer, held[id(w)], w, self.metric) for w in weights]
         numbers = {step for step in steps if not isinstance(step, Tensor)}
         if len(numbers) == 1 and not any(isinstance(step, Tensor) for step in steps):
             return numbers.pop()
         for rule in self._of_rows:
-            plain = rule.penalty if isinstance(rule, Annealed) else rule
-            if not takes_steps(plain):
+            if not takes_steps(plain(rule)):
                 shown = ", ".join(f"{rate:g}" for rate in sorted(numbers))
                 raise UsageError(
                     f"{self} joins weights with different step sizes ({shown}), for which "
                     f"{rule} has no closed-form proximal step: give the weights one learning rate, "
                     "use GroupLasso, or mode='coupled'"
                 )
-        weights = self.parameters.values()
         return gather(
             self.bound,
             [
-                step if isinstance(step, Tensor) else torch.full_like(w, step)
+                step
+                if isinstance(step, Tensor)
+                else torch.full_like(w, step, dtype=wide_type(w.dtype))
                 for w, step in zip(weights, steps, strict=True)
             ],
         )
 
-    def _trained(self, optimizer: torch.optim.Optimizer) -> bool:
+    def _trained(self, held: Held) -> bool:
         """Whether the optimizer updates the weights in this step: all of them, or none."""
-        held = groups_of(optimizer)
         idle = [name for name, w in self.parameters.items() if w.grad is None or id(w) not in held]
         if idle and len(idle) < len(self.parameters):
             raise UsageError(
@@ -196,7 +193,8 @@ class JointPenalty:
     ) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """Add the gradients of coupled penalties."""
         self.bound.refuse_replaced(self)
-        if self.mode == "proximal" and len(self.rules) > 1:  # before the optimizer moves weights
+        annealed = any(isinstance(rule, Annealed) for rule in self.rules)
+        if self.mode == "proximal" and annealed:  # before the optimizer moves the weights
             in_order(self.acting, self.table_like(), per_weight=self.metric == "adaptive")
         if self.mode != "coupled":
             return None
@@ -204,28 +202,27 @@ class JointPenalty:
 
     @torch.no_grad()
     def _add_gradients(self, optimizer: torch.optim.Optimizer, scale: Tensor | None) -> None:
-        if not self._trained(optimizer):
+        held = groups_of(optimizer)
+        if not self._trained(held):
             return
-        groups = groups_of(optimizer)
         for w, gradient in zip(self.parameters.values(), self.gradients(), strict=True):
-            sign = -1 if groups[id(w)].get("maximize") else 1
+            sign = -1 if held[id(w)].get("maximize") else 1
             scaled = gradient if scale is None else gradient * scale
             w.grad = scaled.mul(sign) if w.grad is None else w.grad.add_(scaled, alpha=sign)
 
-    def _shorten(self, optimizer: torch.optim.Optimizer) -> bool:
+    def _shorten(self, step: float | Tensor) -> bool:
         """Multiply the groups in place, without a table, if that is the proximal step."""
-        step = self.step_size(optimizer)
         (rule, *others) = self.acting
         factor = rule.factor if isinstance(rule, Scaled) else 1.0
-        plain = rule.penalty if isinstance(rule, Scaled) else rule
-        if others or isinstance(step, Tensor) or not isinstance(plain, Grouped | GroupLasso):
+        inner = rule.penalty if isinstance(rule, Scaled) else rule
+        if others or isinstance(step, Tensor) or not isinstance(inner, Grouped | GroupLasso):
             return False
         if not factor:
             return True
         pairs = list(zip(self.groupings.values(), self.parameters.values(), strict=True))
         norms = [groups.norms(w) for groups, w in pairs]
         total = torch.stack([each.flatten().square() for each in norms]).sum(0).sqrt()
-        factors = plain.factors(total[:, None], step * factor)
+        factors = inner.factors(total[:, None], step * factor)
         for (groups, w), each in zip(pairs, norms, strict=True):
             groups.scale(w, factors.view_as(each))
         return True
@@ -236,9 +233,12 @@ class JointPenalty:
         """Make the proximal steps."""
         if was_skipped(optimizer):
             return
-        if self.mode == "proximal" and self._trained(optimizer) and not self._shorten(optimizer):
-            for w, moved in zip(self.parameters.values(), self.moved(optimizer), strict=True):
-                w.copy_(moved)
+        held = groups_of(optimizer) if self.mode == "proximal" else {}
+        if held and self._trained(held):
+            step = self.step_size(optimizer, held)
+            if not self._shorten(step):
+                for w, moved in zip(self.parameters.values(), self.moved(step), strict=True):
+                    w.copy_(moved)
         self.step += 1
 
 
@@ -253,17 +253,17 @@ def _of_rows(penalty: Penalty) -> Penalty:
 
 def check_joint_rule(joint: Joint, rule: Any, mode: str, metric: str) -> None:
     """Raise a UsageError if a rule is no penalty of joint groups, or cannot act so."""
-    plain = rule.penalty if isinstance(rule, Annealed) else rule
-    fits = isinstance(plain, GroupLasso) and plain.dim is None
-    fits |= isinstance(plain, Grouped | SparseGroupLasso) and plain.groups.name == "joint"
+    inner = plain(rule)
+    fits = isinstance(inner, GroupLasso) and inner.dim is None
+    fits |= isinstance(inner, Grouped | SparseGroupLasso) and inner.groups.name == "joint"
     if not fits:
         raise UsageError(
             f"{rule} for {joint} is no penalty of its groups: give GroupLasso(1e-3), "
             "Grouped(MCP(1e-3), 'joint'), SparseGroupLasso(1e-4, 1e-3, 'joint') or "
             "Sparsity(0.8, groups='joint', ramp=1000), and other rules by a selector of their own"
         )
-    strengths = [getattr(plain, name, None) for name in ("strength", "l1", "group")]
-    strengths.append(getattr(getattr(plain, "penalty", None), "strength", None))
+    strengths = [getattr(inner, name, None) for name in ("strength", "l1", "group")]
+    strengths.append(getattr(getattr(inner, "penalty", None), "strength", None))
     if any(isinstance(each, Tensor) for each in strengths):
         raise UsageError(f"{rule} has a strength for each member; joint groups have one number")
     check_application(at_step([inside(rule, _of_rows)], 0), mode, metric)

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
-from bridle.modules.bound import BoundWeights, refuse_weight
-from bridle.modules.effective import effective_weights
+from bridle.modules.bound import BoundWeights, weights_for
 from bridle.modules.joint import Joint
 from bridle.modules.layout import groups_in, is_own
-from bridle.modules.select import Place, select_places
+from bridle.modules.select import Place
 from bridle.penalties import Grouping
 
 __all__ = ["bind_joint", "gather", "scatter"]
@@ -28,24 +27,11 @@ def bind_joint(joint: Joint, model: nn.Module, rule: Any) -> BoundWeights:
         As for :class:`Joint`.
     """
     bound = BoundWeights()
-    first = {id(parameter): name for name, parameter in model.named_parameters()}
-    computed = {name for each in effective_weights(model) for name in each.sources}
     for selector, groups in joint.parts:
-        mine: set[str] = set()
-        for place in select_places(model, selector):
-            name = first[id(place.parameter)]
-            if name in mine:
-                continue
+        for name, place in weights_for(rule, model, selector).items():
             if name in bound.parameters:
                 raise UsageError(f"{name} is in two parts of {joint}: leave it out of one")
-            refuse_weight(name, place.parameter, rule, computed)
-            mine.add(name)
-            bound.add(
-                name,
-                place.parameter,
-                _groups_of(groups, name, place, model),
-                (place.module, place.name),
-            )
+            bound.add(name, place, _groups_of(groups, name, place, model))
     counts = {
         name: len(groups.table(bound.parameters[name].detach()))
         for name, groups in bound.groupings.items()

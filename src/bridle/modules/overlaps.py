@@ -10,7 +10,7 @@ from bridle.errors import UsageError
 from bridle.modules.attachment import Attachment
 from bridle.modules.decaying import penalties_among
 from bridle.modules.joint_penalty import JointPenalty
-from bridle.modules.rules import Chosen
+from bridle.modules.rules import Chosen, plain
 from bridle.penalties import Annealed, Penalty, at_step
 from bridle.penalties.overlaps import in_order, refuse_order, refuse_overlap, rests
 
@@ -70,8 +70,7 @@ def refuse_overlaps(
 
 def _at_factor_1(rules: Iterable[Rule]) -> list[Penalty]:
     """Return the penalties of rules, annealed or not, that can act."""
-    plain = [rule.penalty if isinstance(rule, Annealed) else rule for rule in rules]
-    return [penalty for penalty in plain if not rests(penalty)]
+    return [penalty for penalty in map(plain, rules) if not rests(penalty)]
 
 
 def _steps_of(rules: Sequence[Rule]) -> tuple[int, ...]:

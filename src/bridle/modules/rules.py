@@ -14,10 +14,7 @@ from bridle.modules.effective import EffectiveWeight, OfEffective, OnPruned, eff
 from bridle.modules.layout import placed
 from bridle.modules.select import Place, Selector, select_places
 from bridle.penalties import (
-    L1,
-    L2,
     Annealed,
-    ElasticNet,
     Grouped,
     GroupLasso,
     MaxNorm,
@@ -206,11 +203,7 @@ def _of_effective(
     decay = decay_among(rules)
     if decay is not None:
         yield _decay_of_source(decay, weight)
-    penalties = penalties_among(rules)
-    if weight.method == "pruning":
-        # in this order, the steps of L1 and L2 one by one are the step of their sum
-        penalties = tuple(sorted(penalties, key=_order_on_pruned))
-    for rule in penalties:
+    for rule in penalties_among(rules):
         acting = placed(rule, weight.full_name, weight.module, value.ndim, holder)
         _check_shape(weight.full_name, acting, value)
         for name in weight.sources:
@@ -226,12 +219,6 @@ def _decay_of_source(rule: WeightDecay, weight: EffectiveWeight) -> tuple[str, P
             "weight: use L2 with mode='coupled', or select one of them by its name"
         )
     return next(iter(weight.sources)), rule
-
-
-def _order_on_pruned(rule: Penalty | Annealed) -> int:
-    kinds: list[Hashable] = [L1, ElasticNet, L2]
-    kind = kind_of_penalty(rule, 1)
-    return kinds.index(kind) if kind in kinds else len(kinds)
 
 
 def _wrap(rule: Penalty | Annealed, weight: EffectiveWeight, source: str) -> PenaltyRule:

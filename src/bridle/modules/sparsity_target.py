@@ -105,7 +105,6 @@ class SparsityTarget:
     @property
     def tolerance(self) -> float:
         """How far the share may be off: by one group, or with ``global_=False`` one a tensor."""
-        self._refresh()
         sizes = self._weights.sizes
         total = sum(w.numel() for w in self._weights.weights)
         return (max(sizes) if self.rule.global_ else sum(sizes)) / total

@@ -285,10 +285,14 @@ def _elastic_step(weight: Tensor, l1: Tensor, l2: Tensor, **step: Any) -> None:
     elastic_prox(members, l1, l2, in_place=True, **step)
 
 
-def step_of(optimizer: torch.optim.Optimizer, weight: Tensor, metric: str) -> float | Tensor:
-    """Return the step size of a weight's proximal step: one number, or one for each entry."""
-    groups = (each for each in optimizer.param_groups if any(p is weight for p in each["params"]))
-    group, state = next(groups), optimizer.state.get(weight, {})
+def step_of(
+    optimizer: torch.optim.Optimizer, group: dict[str, Any], weight: Tensor, metric: str
+) -> float | Tensor:
+    """Return the step size of a weight's proximal step: one number, or one for each entry.
+
+    ``group`` is the optimizer's parameter group with the weight.
+    """
+    state = optimizer.state.get(weight, {})
     moment = _second_moment(optimizer, group, state) if metric == "adaptive" else {}
     return _step(_rate(optimizer, group, state, metric), **moment)
 

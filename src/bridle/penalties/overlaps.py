@@ -59,11 +59,14 @@ def in_order(penalties: Sequence[Penalty], weight: Tensor, *, per_weight: bool) 
     """
     if len(penalties) < 2:
         return [penalty for penalty in penalties if penalty.elastic is None]
-    shaped = torch.empty(weight.shape, device="meta")
     present = [penalty for penalty in penalties if not rests(penalty)]
     others = [penalty for penalty in present if penalty.elastic is None]
+    singular = [penalty for penalty in others if _is_spectral(penalty)]
+    if len(others) < 2 and not singular:
+        return others
+    shaped = torch.empty(weight.shape, device="meta")
     ordered = sorted(others, key=lambda penalty: _place(penalty, shaped))
-    for spectral in (each for each in others if _is_spectral(each)):
+    for spectral in singular:
         for other in present:
             refuse_overlap(other, spectral, shaped, per_weight=per_weight)
     acting = [each for each in ordered if not each.constraint and _groups_of(each) is not None]

@@ -148,7 +148,9 @@ class Sparsity:
     def last_choice(self, steps: int) -> int | None:
         """Return after which of so many steps the groups were last chosen, or None."""
         last = min(steps, self.end) if self.freeze else steps
-        return next((at for at in range(last, self.begin, -1) if self.chooses(at)), None)
+        regular = last - (last - self.begin) % self.every
+        found = [at for at in (regular, self.end) if self.begin < at <= last]
+        return max(found, default=None)
 
     def rule(self) -> Annealed | None:
         """Return the penalty of the ramp as a rule that ends with it, or None."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
-
 import torch
 from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.select import Selector
+from bridle.penalties.protocol import is_number
 from bridle.sparsity.exported import Exported
 from bridle.sparsity.linears import Left, exchange_linears
 
@@ -83,13 +81,12 @@ def low_rank(
         raise UsageError(f"rank={rank!r} and energy={energy!r} are both given; give one of them")
     if rank is not None and (isinstance(rank, bool) or not isinstance(rank, int) or rank < 1):
         raise UsageError(f"rank is {rank!r}; it must be an integer, 1 or more")
-    share: object = 1.0 if energy is None else energy
-    kept = float(share) if not isinstance(share, bool) and isinstance(share, Real) else math.nan
-    if not 0 < kept <= 1:
+    kept = 1.0 if energy is None else energy
+    if not is_number(kept) or not 0 < kept <= 1:
         raise UsageError(f"energy is {energy!r}; it must be a number above 0, and at most 1")
 
     def convert(layer: nn.Linear) -> tuple[nn.Module, str, float]:
-        return _factored(layer, rank, kept)
+        return _factored(layer, rank, float(kept))
 
     exact = rank is None and kept == 1
     return exchange_linears(model, example, convert, layers=layers, note=_NOTE, exact=exact)
