@@ -1,13 +1,15 @@
-"""The command line of benchmarks that first measure and then compare."""
+"""Command lines of benchmarks, and the files that keep their rows."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = ["parser_of", "run"]
+import pandas as pd
+
+__all__ = ["add_choices", "append", "parser_of", "records_of", "run"]
 
 
 def parser_of(description: str | None, out: str = "--csv") -> argparse.ArgumentParser:
@@ -17,6 +19,25 @@ def parser_of(description: str | None, out: str = "--csv") -> argparse.ArgumentP
     parser.add_argument("--data", type=Path)
     parser.add_argument(out, type=Path, required=True)
     return parser
+
+
+def add_choices(
+    parser: argparse.ArgumentParser, sets: Sequence[str], ways: Sequence[str], splits: Sequence[int]
+) -> None:
+    """Add options for the tables, the ways to learn and the splits."""
+    parser.add_argument("--sets", nargs="*", default=sets)
+    parser.add_argument("--ways", nargs="*", default=ways)
+    parser.add_argument("--splits", nargs="*", type=int, default=splits)
+
+
+def records_of(file: Path) -> list[dict[Any, Any]]:
+    """Return the rows of a file; none if there is no file yet."""
+    return pd.read_csv(file).to_dict("records") if file.exists() else []
+
+
+def append(rows: pd.DataFrame, file: Path) -> None:
+    """Append rows to a file, which is begun with their names."""
+    rows.to_csv(file, mode="a", header=not file.exists(), index=False)
 
 
 def run(

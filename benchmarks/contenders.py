@@ -151,12 +151,8 @@ def xgboost_by_optuna(
     return out if names is None or probabilities else names[out.argmax(1)]
 
 
-def pytabkit_network(kind: str, *, folds: int = 1) -> Callable[..., Any]:
-    """Return a contender of pytabkit with its tuned defaults, averaged over folds if several.
-
-    ``kind`` is ``RealMLP_TD`` (Holzmüller et al. 2024) or ``TabM_D`` (Gorishniy et al. 2025). They
-    take no missing values in numerical features: the training rows' median replaces them.
-    """
+def _of_library(prepared: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a contender without a budget; ``prepared`` returns its model and both parts for it."""
 
     def fitted(
         rest: pd.DataFrame,
@@ -167,12 +163,27 @@ def pytabkit_network(kind: str, *, folds: int = 1) -> Callable[..., Any]:
         seed: int,
         probabilities: bool = False,
     ) -> Any:
+        del seconds
+        model, X, X_test = prepared(*_table(rest, test), classes=classes, seed=seed)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.fit(X, rest["target"].to_numpy())
+            return model.predict_proba(X_test) if probabilities else model.predict(X_test).ravel()
+
+    return fitted
+
+
+def pytabkit_network(kind: str, *, folds: int = 1) -> Callable[..., Any]:
+    """Return a contender of pytabkit with its tuned defaults, averaged over folds if several.
+
+    ``kind`` is ``RealMLP_TD`` (Holzmüller et al. 2024) or ``TabM_D`` (Gorishniy et al. 2025). They
+    take no missing values in numerical features: the training rows' median replaces them.
+    """
+
+    def prepared(X: pd.DataFrame, X_test: pd.DataFrame, *, classes: bool, seed: int) -> Any:
         import pytabkit
 
-        del seconds  # they have no budget
-        X, X_test = _table(rest, test)
         usual = X.median(numeric_only=True).fillna(0)  # a column may have missing values only
-        X, X_test = X.fillna(usual), X_test.fillna(usual)
         model = getattr(pytabkit, f"{kind}_{'Classifier' if classes else 'Regressor'}")(
             device="cpu",
             random_state=seed,
@@ -180,30 +191,17 @@ def pytabkit_network(kind: str, *, folds: int = 1) -> Callable[..., Any]:
             n_threads=torch.get_num_threads(),
             verbosity=0,
         )
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            model.fit(X, rest["target"].to_numpy())
-            return (model.predict_proba if probabilities else model.predict)(X_test)
+        return model, X.fillna(usual), X_test.fillna(usual)
 
-    return fitted
+    return _of_library(prepared)
 
 
-def catboost(
-    rest: pd.DataFrame,
-    test: pd.DataFrame,
-    *,
-    classes: bool,
-    seconds: float,
-    seed: int,
-    probabilities: bool = False,
-) -> Any:
+@_of_library
+def catboost(X: pd.DataFrame, X_test: pd.DataFrame, *, classes: bool, seed: int) -> Any:
     """CatBoost with its defaults; missing categories are a category of their own."""
     from catboost import CatBoostClassifier, CatBoostRegressor
 
-    del seconds  # it has no budget
-    X, X_test = _table(rest, test)
     texts = list(X.select_dtypes("category"))
-    X, X_test = (each.astype(dict.fromkeys(texts, str)) for each in (X, X_test))
     model = (CatBoostClassifier if classes else CatBoostRegressor)(
         cat_features=texts,
         random_seed=seed,
@@ -211,15 +209,20 @@ def catboost(
         verbose=False,
         allow_writing_files=False,
     )
-    model.fit(X, rest["target"].to_numpy())
-    return model.predict_proba(X_test) if probabilities else model.predict(X_test).ravel()
+    return model, *(each.astype(dict.fromkeys(texts, str)) for each in (X, X_test))
 
 
 def _network(configuration: Configuration) -> Callable[..., Any]:
     """Return a contender: one network for each fold, averaged, with given strengths."""
 
     def fitted(
-        rest: pd.DataFrame, test: pd.DataFrame, *, classes: bool, seconds: float, seed: int
+        rest: pd.DataFrame,
+        test: pd.DataFrame,
+        *,
+        classes: bool,
+        seconds: float,
+        seed: int,
+        probabilities: bool = False,
     ) -> Any:
         del seconds
         frame = rest.drop(columns="target")
@@ -238,6 +241,8 @@ def _network(configuration: Configuration) -> Callable[..., Any]:
         with population.averaged_weights() as network, torch.no_grad():
             out = torch.cat([network(part, noise=False) for part in parts], 1)
         mean = average_outputs(out, classes=classes)
+        if probabilities:
+            return mean.exp().numpy()
         return coding.inverse((mean.argmax(-1) if classes else mean[:, 0]).numpy())
 
     return fitted

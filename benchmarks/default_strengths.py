@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import append
 from machine import machine
 from scipy.stats import t
 
@@ -226,7 +227,7 @@ def main() -> None:
             rows.insert(0, "table", table)
             rows.insert(1, "seed", seed)
             rows.insert(0, "task", task)
-            rows.to_csv(given.csv, mode="a", header=not given.csv.exists(), index=False)
+            append(rows, given.csv)
             ratios = rows["error"] / rows["error"][0]
             cells = " ".join(f"{each:.2f}" for each in ratios[1:])
             print(f"{table}, seed {seed}: {rows['error'][0]:.3f}; {cells}", flush=True)

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import append
 from machine import machine
 from search_quality import REGRESSION
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
@@ -241,9 +242,7 @@ def run(arguments: argparse.Namespace) -> None:
                     own = float((columns < task.count).mean())
                     row = [*key, 100 * own, score(task, columns), seconds]
                     names = ["set", "noise", "share", "seed", "method", "own", "score", "seconds"]
-                    pd.DataFrame([row], columns=names).to_csv(
-                        file, mode="a", header=not file.exists(), index=False
-                    )
+                    append(pd.DataFrame([row], columns=names), file)
 
 
 def compare(arguments: argparse.Namespace) -> None:

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from commands import parser_of, run
 from machine import machine
 from search_answers_compare import against, compare, temperatures
-from search_quality import REGRESSION
+from search_quality import table_of
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
@@ -47,16 +46,12 @@ class Table:
     """A table's rows, encoded as the search does it, and a test set."""
 
     def __init__(self, name: str, folder: Path, split: int, rows: int | None = None) -> None:
-        classes = name not in REGRESSION
-        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
-        if classes:
-            frame["target"] = frame["target"].astype(str)
-        by = frame["target"] if classes else None
+        frame, by = table_of(name, folder)
         # of a table with more rows than are wanted, the others are the test set
         size = 0.2 if rows is None else max(0.2, 1 - rows / len(frame))
         rest, test = train_test_split(frame, test_size=size, random_state=split, stratify=by)
         encoders = fit_encoders(rest.drop(columns="target"))
-        coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
+        coding = (ValueTarget if by is None else ClassTarget).fit(frame["target"])
         y, self.y_test = (
             torch.from_numpy(coding.transform(part["target"])) for part in (rest, test)
         )
@@ -72,6 +67,12 @@ class Table:
         with population.averaged_weights() as network:
             outputs = network(X.expand(len(network.seeds), -1, -1), noise=False)
         return outputs.unflatten(0, (-1, FOLDS))
+
+
+def shares_of(outputs: Tensor, *, classes: bool) -> np.ndarray:
+    """Return the mean probabilities, or the mean, over the first axis."""
+    outputs = outputs.double()
+    return (outputs.softmax(-1) if classes else outputs).mean(0).numpy()
 
 
 def halve(table: Table, count: int, split: int, *, smoothing: bool) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import pandas as pd
 import torch
 from commands import parser_of, run
 from machine import machine
-from search_quality import REGRESSION
+from search_quality import REGRESSION, table_of
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
@@ -74,14 +74,10 @@ class Table:
     """A table's rows, encoded as the search does it, and a test part."""
 
     def __init__(self, name: str, folder: Path, device: str) -> None:
-        classes = name not in REGRESSION
-        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
-        if classes:
-            frame["target"] = frame["target"].astype(str)
-        by = frame["target"] if classes else None
+        frame, by = table_of(name, folder)
         rest, test = train_test_split(frame, test_size=0.2, random_state=SPLIT, stratify=by)
         encoders = fit_encoders(rest.drop(columns="target"))
-        coding = (ClassTarget if classes else ValueTarget).fit(frame["target"])
+        coding = (ValueTarget if by is None else ClassTarget).fit(frame["target"])
         y, self.y_test = (
             torch.from_numpy(coding.transform(part["target"])) for part in (rest, test)
         )

@@ -30,6 +30,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
+from commands import add_choices, records_of
 from machine import machine
 from search_large import split_of
 from search_quality import REGRESSION
@@ -196,16 +197,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--ways", nargs="*", default=WAYS)
-    parser.add_argument("--splits", nargs="*", type=int, default=[0, 1])
+    add_choices(parser, SETS, WAYS, [0, 1])
     parser.add_argument("--steps", type=int, default=2400)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine('cpu')}; {options.steps} steps\n")
-    rows: list[dict[Any, Any]] = []
-    if options.csv.exists():
-        rows += pd.read_csv(options.csv).to_dict("records")
+    rows = records_of(options.csv)
     known = {(row["set"], row["split"], row["way"]) for row in rows}
     for split in options.splits:
         for name in options.sets:

@@ -36,10 +36,11 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
+from commands import add_choices, records_of
 from machine import machine
 from pandas.api.types import is_numeric_dtype
 from search_answers_ways import errors_of
-from search_quality import REGRESSION
+from search_quality import table_of
 from search_schedules_ways import falling_noise
 from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
@@ -78,17 +79,10 @@ def split_of(name: str, folder: Path, split: int) -> tuple[pd.DataFrame, pd.Data
     """Return the training and the test rows of a table."""
     if name == "boundaries":
         frame = boundaries()
+        by: pd.Series | None = frame["target"]
     else:
-        frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
-    classes = name not in REGRESSION
-    if classes:
-        frame["target"] = frame["target"].astype(str)
-    parts = train_test_split(
-        frame,
-        test_size=0.2,
-        random_state=split,
-        stratify=frame["target"] if classes else None,
-    )
+        frame, by = table_of(name, folder)
+    parts = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
     return tuple(each.reset_index(drop=True) for each in parts)
 
 
@@ -189,16 +183,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--sets", nargs="*", default=["boundaries", "california", "adult"])
-    parser.add_argument("--ways", nargs="*", default=["search", "folds=5,bins=16", "xgboost"])
-    parser.add_argument("--splits", nargs="*", type=int, default=[0])
+    add_choices(
+        parser,
+        ["boundaries", "california", "adult"],
+        ["search", "folds=5,bins=16", "xgboost"],
+        [0],
+    )
     parser.add_argument("--seconds", type=float, default=30.0)
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine('cpu')}; {options.seconds:g} s of CPU time\n")
-    rows: list[dict[Any, Any]] = []
-    if options.csv.exists():
-        rows += pd.read_csv(options.csv).to_dict("records")
+    rows = records_of(options.csv)
     known = {(row["set"], row["split"], row["way"], row["budget"]) for row in rows}
     for split in options.splits:
         for name in options.sets:

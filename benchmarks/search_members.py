@@ -19,9 +19,9 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import torch
-from commands import parser_of, run
+from commands import append, parser_of, run
 from machine import machine
-from search_answers import FOLDS, Table
+from search_answers import FOLDS, Table, shares_of
 from search_answers_ways import errors_of
 from torch import Tensor
 
@@ -104,12 +104,6 @@ class Ways:
         return outputs.unflatten(0, (-1, FOLDS, population.shared_members))
 
 
-def shares_of(outputs: Tensor, *, classes: bool) -> np.ndarray:
-    """Return the mean probabilities, or the mean, over the first axis."""
-    outputs = outputs.double()
-    return (outputs.softmax(-1) if classes else outputs).mean(0).numpy()
-
-
 def measure(options: argparse.Namespace) -> None:
     """Append the errors of each table, split and way to a file."""
     print(f"{machine('cpu')}; {options.steps} steps\n")
@@ -142,8 +136,7 @@ def measure(options: argparse.Namespace) -> None:
                         value = float(np.mean([one[error] for one in errors]))
                         at = {"set": name, "split": split, "way": way, "seconds": seconds}
                         rows.append({**at, "rows": rows_of, "error": error, "value": value})
-            header = not options.out.exists()
-            pd.DataFrame(rows).to_csv(options.out, mode="a", header=header, index=False)
+            append(pd.DataFrame(rows), options.out)
             print(f"{name}, split {split}: batches of {trained.batch_size}", flush=True)
 
 

@@ -32,6 +32,15 @@ PUBLISHED = ("MLP", "MLP+D", "XGB", "MLP+cocktail")
 OURS = ("chosen", "plain", "boosting")
 
 
+def table_of(name: str, folder: Path) -> tuple[pd.DataFrame, pd.Series | None]:
+    """Return a table, and the classes that splits are stratified by, if it has classes."""
+    frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
+    if name in REGRESSION:
+        return frame, None
+    frame["target"] = frame["target"].astype(str)
+    return frame, frame["target"]
+
+
 def one(
     rest: pd.DataFrame, test: pd.DataFrame, options: argparse.Namespace, seed: int, *, classes: bool
 ) -> dict[str, float]:
@@ -97,15 +106,8 @@ def main() -> None:
             split, classes = 11 + repeat, name not in REGRESSION
             if (name, split) in known:
                 continue
-            frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
-            if classes:
-                frame["target"] = frame["target"].astype(str)
-            rest, test = train_test_split(
-                frame,
-                test_size=0.2,
-                random_state=split,
-                stratify=frame["target"] if classes else None,
-            )
+            frame, by = table_of(name, options.data)
+            rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
             row: dict[str, Any] = {"set": name, "split": split}
             row |= one(rest, test, options, repeat, classes=classes)
             for other in options.against:

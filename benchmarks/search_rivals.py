@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from commands import add_choices, append
 from contenders import CONTENDERS
 from machine import machine
-from search_large import changed, processor_time
-from search_quality import REGRESSION
-from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import KFold, StratifiedKFold, train_test_split
+from search_answers_ways import area, log_losses
+from search_large import changed, error_of, processor_time, split_of
+from search_quality import REGRESSION, table_of
+from sklearn.model_selection import KFold, StratifiedKFold
 
 import bridle
 
@@ -47,22 +48,14 @@ COLUMNS = [*KEYS, "way", "rows", "test", "classes", *ERRORS, "seconds", "configu
 LEAST = 1e-6  # of a probability
 
 
-def parts_of(
-    name: str, folder: Path, outer: int, split: int
-) -> tuple[pd.DataFrame, pd.DataFrame, bool]:
-    """Return the training and the test rows of a table, and whether it has classes."""
-    frame = pd.read_csv(folder / f"{name}.csv.gz", low_memory=False)
-    classes = name not in REGRESSION
-    if classes:
-        frame["target"] = frame["target"].astype(str)
-    by = frame["target"] if classes else None
-    if outer:
-        folds = (StratifiedKFold if classes else KFold)(outer, shuffle=True, random_state=0)
-        rest, test = list(folds.split(frame, by))[split]
-    else:
-        everything = np.arange(len(frame))
-        rest, test = train_test_split(everything, test_size=0.2, random_state=split, stratify=by)
-    return (*(frame.iloc[each].reset_index(drop=True) for each in (rest, test)), classes)
+def parts_of(name: str, folder: Path, outer: int, split: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the training and the test rows of a table."""
+    if not outer:
+        return split_of(name, folder, split)
+    frame, by = table_of(name, folder)
+    folds = (KFold if by is None else StratifiedKFold)(outer, shuffle=True, random_state=0)
+    parts = list(folds.split(frame, by))[split]
+    return tuple(frame.iloc[each].reset_index(drop=True) for each in parts)
 
 
 def searched(
@@ -83,18 +76,14 @@ def searched(
 def errors_of(truth: pd.Series, said: Any, names: Any) -> dict[str, float]:
     """Return the errors of predictions; ``names`` are the classes in their order, or None."""
     if names is None:
-        return {"RMSE": float(np.sqrt(np.square(truth.to_numpy() - said).mean()))}
+        return {"RMSE": error_of(truth, said)}
     shares = np.clip(np.asarray(said, dtype=float), LEAST, 1.0)
     shares /= shares.sum(1, keepdims=True)
     codes = np.searchsorted(names, truth.to_numpy())
-    several = len(names) > 2
-    area = roc_auc_score(
-        codes, shares if several else shares[:, 1], multi_class="ovr", labels=range(len(names))
-    )
     return {
         "1 - accuracy": float((shares.argmax(1) != codes).mean()),
-        "1 - AUC": 1 - float(area),
-        "log loss": float(-np.log(shares[np.arange(len(codes)), codes]).mean()),
+        "1 - AUC": 1 - area(shares, codes),
+        "log loss": float(log_losses(shares, codes).mean()),
     }
 
 
@@ -140,12 +129,12 @@ def run(options: argparse.Namespace) -> None:
             for way in options.ways:
                 if (name, options.outer, split, way) in there:
                     continue
-                rest, test, classes = parts_of(name, options.data, options.outer, split)
+                rest, test = parts_of(name, options.data, options.outer, split)
                 row = {"set": name, "outer": options.outer, "split": split, "way": way}
-                row |= measure(rest, test, way, options.seconds, split, classes=classes)
-                pd.DataFrame([row], columns=COLUMNS).to_csv(
-                    options.csv, mode="a", header=not options.csv.exists(), index=False
+                row |= measure(
+                    rest, test, way, options.seconds, split, classes=name not in REGRESSION
                 )
+                append(pd.DataFrame([row], columns=COLUMNS), options.csv)
                 print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
 
 
@@ -204,9 +193,7 @@ def main() -> None:
     parser.add_argument("task", choices=["run", "compare"])
     parser.add_argument("--data", type=Path)
     parser.add_argument("--csv", type=Path, required=True)
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--ways", nargs="*", default=WAYS)
-    parser.add_argument("--splits", nargs="*", type=int, default=[51, 52, 53])
+    add_choices(parser, SETS, WAYS, [51, 52, 53])
     parser.add_argument("--outer", type=int, default=0, help="outer folds; 0: test on a fifth")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--again", nargs="*", default=[], help="ways to measure again")

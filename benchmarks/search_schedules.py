@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from commands import parser_of, run
+from commands import add_choices, parser_of, run
 from machine import machine
-from scipy.special import softmax
-from search_answers import FOLDS, Table, joined_states, keep_states
+from search_answers import FOLDS, Table, joined_states, keep_states, shares_of
 from search_answers_ways import errors_of, refined
 from search_quality import REGRESSION
 from search_schedules_ways import WAYS, Scheduled
+from torch import Tensor
 
 from bridle.search.configuration import HIDDEN, Space
 from bridle.search.plan import ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
@@ -64,12 +64,12 @@ class Run:
 
     def train(
         self, ids: list[int], way: str, start: int, stop: int
-    ) -> tuple[dict[int, tuple[float, float]], dict[int, np.ndarray]]:
+    ) -> tuple[dict[int, tuple[float, float]], dict[int, Tensor]]:
         """Train between two steps; return each configuration's best score and its test outputs."""
         data = self.data
         rows = min(len(data.rows_of(v)[0]) for v in range(FOLDS))
         best: dict[int, tuple[float, float]] = {}
-        tested: dict[int, np.ndarray] = {}
+        tested: dict[int, Tensor] = {}
         scoring = "accuracy" if self.classes else "r2"
         lower = {**self.states}
         for bins in data.inputs:
@@ -91,7 +91,7 @@ class Run:
                 known = population.held_out_outputs()
                 losses = mean_losses(known, data.y, classes=self.classes)
                 now = zip(scores_of(known, data.y, scoring).tolist(), losses.tolist(), strict=True)
-                said = self.table.tested(population, bins).numpy()
+                said = self.table.tested(population, bins)
                 for at, (score, loss), outputs in zip(here, now, said, strict=True):
                     if at not in best or (score, -loss) > best[at]:
                         best[at], tested[at] = (score, -loss), outputs
@@ -103,7 +103,7 @@ class Run:
         """Train the finalists in one way; return their test errors, and those of their average."""
         start = 0 if WAYS[way].whole else self.ends[-2]
         best, tested = self.train(self.finalists, way, start, self.ends[-1])
-        shares = {at: self._shares(each) for at, each in tested.items()}
+        shares = {at: shares_of(each, classes=self.classes) for at, each in tested.items()}
         everyone = {str(at): each for at, each in shares.items()}
         everyone["average"] = np.mean([*shares.values()], 0)
         y = self.table.y_test.numpy()
@@ -118,10 +118,6 @@ class Run:
 
     def _refined(self, shares: np.ndarray, y: np.ndarray) -> dict[str, float]:
         return {"log loss at best T": max(refined(shares, y), 1e-4)} if self.classes else {}
-
-    def _shares(self, outputs: np.ndarray) -> np.ndarray:
-        outputs = outputs.astype(float)
-        return (softmax(outputs, -1) if self.classes else outputs).mean(0)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -177,10 +173,8 @@ def compare(options: argparse.Namespace) -> None:
 def main() -> None:
     """Measure, or compare."""
     parser = parser_of(__doc__)
-    parser.add_argument("--sets", nargs="*", default=SETS)
-    parser.add_argument("--splits", type=int, nargs="*", default=[51, 52])
+    add_choices(parser, SETS, list(WAYS), [51, 52])
     parser.add_argument("--steps", type=int, default=MIN_STEPS)
-    parser.add_argument("--ways", nargs="*", default=list(WAYS))
     options = parser.parse_args()
     torch.set_num_threads(1)
     run(parser, options, measure, compare)

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from machine import machine
 from search_draws import Wide
-from search_quality import REGRESSION
+from search_quality import REGRESSION, table_of
 from sklearn.model_selection import train_test_split
 
 import bridle
@@ -137,10 +137,7 @@ def main() -> None:
     for split in options.splits:
         for name in sets:
             classes = name not in REGRESSION
-            frame = pd.read_csv(options.data / f"{name}.csv.gz", low_memory=False)
-            if classes:
-                frame["target"] = frame["target"].astype(str)
-            by = frame["target"] if classes else None
+            frame, by = table_of(name, options.data)
             rest, test = train_test_split(frame, test_size=0.2, random_state=split, stratify=by)
             found = {
                 way: searched(rest, test, way, options.seconds, options.scoring, classes=classes)
