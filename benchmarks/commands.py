@@ -12,7 +12,7 @@ import pandas as pd
 __all__ = ["add_choices", "append", "parser_of", "records_of", "run"]
 
 
-def parser_of(description: str | None, out: str = "--csv") -> argparse.ArgumentParser:
+def parser_of(description: str | None, out: str) -> argparse.ArgumentParser:
     """Return a parser with the commands, the folder of the data and where results are kept."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("command", choices=["measure", "compare"])

@@ -256,7 +256,7 @@ def changed(now: tuple[float, float], before: tuple[float, float]) -> list[float
 
 def main() -> None:
     """Measure, or compare."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "--csv")
     parser.add_argument("--sets", nargs="*", default=[*CLASSIFICATION, *REGRESSION])
     parser.add_argument("--configurations", type=int, default=256)
     parser.add_argument("--device", default="cpu")

@@ -172,7 +172,7 @@ def compare(options: argparse.Namespace) -> None:
 
 def main() -> None:
     """Measure, or compare."""
-    parser = parser_of(__doc__)
+    parser = parser_of(__doc__, "--csv")
     add_choices(parser, SETS, list(WAYS), [51, 52])
     parser.add_argument("--steps", type=int, default=MIN_STEPS)
     options = parser.parse_args()

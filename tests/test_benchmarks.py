@@ -1,5 +1,6 @@
 """The benchmark pages name scripts and options that exist, and the index names all pages."""
 
+import ast
 import re
 import shlex
 
@@ -32,9 +33,14 @@ def _checked(command):
     assert words[0] == "python", command
     script = ROOT / words[1]
     assert script.is_file(), command
-    # scripts take shared options from these
-    sources = [script, *script.parent.glob("tables.py"), *script.parent.glob("commands.py")]
+    # the scripts on MNIST take their shared options from tables.py
+    sources = [script, *script.parent.glob("tables.py")]
     text = "".join(path.read_text(encoding="utf-8") for path in sources)
+    # others from the functions of commands.py that they call
+    shared = (SCRIPTS / "commands.py").read_text(encoding="utf-8")
+    for part in ast.parse(shared).body:
+        if isinstance(part, ast.FunctionDef) and f"{part.name}(" in text:
+            text += ast.get_source_segment(shared, part)
     for word in words[2:]:
         assert not word.startswith("--") or f'"{word}"' in text, f"{command}: {word}"
     return script
