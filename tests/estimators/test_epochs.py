@@ -149,6 +149,14 @@ def test_any_number_of_units(using, sizes, masks):
             torch.testing.assert_close(found, value, **CLOSE[torch.float64])
 
 
+@pytest.mark.parametrize("more", [1, 15])
+def test_more_inputs_of_one_unit_than_move_at_once(using, more):
+    torch.set_num_threads(1)
+    case = ("relu", "identity", "adam", torch.float64, NONE, BARE, False, [(1 << 14) + more, 1])
+    for found, value in zip(trained(True, *case), trained(False, *case), strict=True):
+        torch.testing.assert_close(found, value, **CLOSE[torch.float64])
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("masks", [NONE, ALL], ids=["bare", "masked"])
 def test_the_number_of_threads_changes_nothing(using, dtype, masks):

@@ -6,6 +6,9 @@ import pytest
 import torch
 from test_population import ALL, CONFIGURATIONS, FUSED, SOME, data_of, state_of
 
+from bridle import Network
+from bridle.errors import UsageError
+from bridle.networks import PeriodicEmbedding
 from bridle.search.configuration import Configuration
 from bridle.search.trial_population import TrialPopulation
 
@@ -60,6 +63,14 @@ def test_a_member_has_the_same_bits_whatever_trains_beside_it_and_on_any_threads
                 assert torch.equal(value, together[what][:3]), what
     finally:
         torch.set_num_threads(threads)
+
+
+def test_an_embedding_is_refused(monkeypatch):
+    population = trained(data_of(0), (1,))
+    embedded = Network([21, 4, 1], seeds=[0], embedding=PeriodicEmbedding(2, [0.1]))
+    monkeypatch.setattr(type(population.network), "embedding", embedded.embedding)
+    with pytest.raises(UsageError, match="3 networks share weights and have an embedding"):
+        population.train(1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

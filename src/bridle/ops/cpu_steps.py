@@ -13,6 +13,7 @@ from bridle.ops.cpu_variants import DTYPE_CODES, native, runs_compiled
 __all__ = [
     "adam_step",
     "elastic_prox",
+    "embed_rows",
     "max_norm_step",
     "perceptron_steps",
     "population_outputs",
@@ -161,7 +162,7 @@ def population_outputs(
         len(values[0]),
         folds,
         count,
-        min(batch, count),
+        batch,
         list(sizes),
         [each.data_ptr() for each in values],
         [each.data_ptr() for each in data],

@@ -9,6 +9,7 @@ from itertools import chain
 import torch
 from torch import Tensor
 
+from bridle.errors import UsageError
 from bridle.ops import cpu
 from bridle.ops.encoded import EncodedRows
 from bridle.ops.perceptron import check
@@ -118,13 +119,19 @@ def population_steps(
     encoded : EncodedRows, optional
         ``X`` in its short form. The first layer of a member without a mask of inputs is then
         computed by sums of few rows of its weights, which gives the same results to rounding.
+        Networks that share weights do not use it.
 
     Raises
     ------
     UsageError
-        If a tensor has the wrong dtype, is not on the CPU, or is not contiguous; or if ``encoded``
-        has other rows or inputs than ``X``.
+        If a tensor has the wrong dtype, is not on the CPU, or is not contiguous; if ``encoded`` has
+        other rows or inputs than ``X``; or if networks that share weights have an embedding.
     """
+    if shared > 1 and embedding is not None:
+        raise UsageError(
+            f"{shared} networks share weights and have an embedding {embedding}, which the kernel "
+            "does not train; give shared=1 or no embedding"
+        )
     if encoded is not None:
         encoded.check(X)
     of_y = torch.int64 if classes else torch.float32

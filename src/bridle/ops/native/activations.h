@@ -109,10 +109,6 @@ BRIDLE_INLINE T logistic_of(T x) {
 
 template <class T, class F>
 BRIDLE_INLINE void each_row(int64_t rows, int64_t units, T* x, const T* bias, F apply) {
-  if (bias == nullptr) {
-    for (int64_t i = 0; i < rows * units; ++i) x[i] = apply(x[i]);
-    return;
-  }
   for (int64_t row = 0; row < rows; ++row, x += units) {
     for (int64_t i = 0; i < units; ++i) x[i] = apply(x[i] + bias[i]);
   }
@@ -122,7 +118,7 @@ template <class T>
 void activate(Activation kind, int64_t rows, int64_t units, void* at, const void* added) {
   T* x = static_cast<T*>(at);
   const T* bias = static_cast<const T*>(added);
-  if (kind == kIdentity && bias) each_row(rows, units, x, bias, [](T v) { return v; });
+  if (kind == kIdentity) each_row(rows, units, x, bias, [](T v) { return v; });
   if (kind == kRelu) each_row(rows, units, x, bias, [](T v) { return v < T(0) ? T(0) : v; });
   if (kind == kTanh) each_row(rows, units, x, bias, [](T v) { return tanh_of(v); });
   if (kind == kLogistic) each_row(rows, units, x, bias, [](T v) { return logistic_of(v); });

@@ -1,5 +1,5 @@
-// The embedding stage of a member's training: it writes the last inputs of the first layer, and
-// trains on their gradient.
+// Embeddings of numbers, which write the last inputs of the first layer: at prediction, and as a
+// stage of a member's training, which also trains on the gradient of these inputs.
 #pragma once
 
 #include <algorithm>
@@ -11,14 +11,37 @@
 
 namespace bridle {
 
-// One thread's buffers.
+constexpr int64_t kRowsAtOnce = 128;  // whose cosines stay in the core's first cache
+static_assert(kRowsAtOnce % kWaveRows == 0);
+
+// A member's part of the frequencies, shifts, weights and biases of all, [members, ...] each.
+inline WaveParameters wave_parameters(const Waves& of, const Address* all, int64_t member) {
+  const int64_t waves = of.numbers * of.count;
+  return {at(all[0], member * waves), at(all[1], member * waves),
+          at(all[2], member * waves * of.outputs), at(all[3], member * of.numbers * of.outputs)};
+}
+
+// Elements of the buffer of `predict_waves`.
+inline size_t room_to_predict(int64_t outputs) {
+  return static_cast<size_t>((outputs + 2) * kRowsAtOnce);
+}
+
+// Embeds the numbers in a member's rows at prediction, few rows at once.
+inline void predict_waves(const Kernels& kernels, const Waves& of, const Address* all,
+                          int64_t member, float* x, float* kept) {
+  const WaveParameters by = wave_parameters(of, all, member);
+  for (int64_t first = 0; first < of.rows; first += kRowsAtOnce) {
+    Waves part = of;
+    part.rows = std::min(kRowsAtOnce, of.rows - first);
+    kernels.embed_only(part, x + first * of.stride, by, kept);
+  }
+}
+
+// The stage of training: one thread's buffers.
 class EmbeddingStage {
  public:
   EmbeddingStage(const Kernels& kernels, const Population& of)
-      : kernels_(kernels),
-        of_(of),
-        waves_({of.batch, of.sizes[0], of.embedding.numbers, of.embedding.waves,
-                of.embedding.outputs}) {
+      : kernels_(kernels), of_(of), waves_(of.waves()) {
     if (!of.embeds()) return;
     const int64_t waves = waves_.numbers * waves_.count;
     counts_[0] = counts_[1] = waves;
@@ -35,7 +58,7 @@ class EmbeddingStage {
 
   // Embeds the numbers in rows [batch, inputs of the first layer].
   void forward(int64_t member, float* x) {
-    if (of_.embeds()) kernels_.embed(waves_, x, of_member(of_.values, member), kept_);
+    if (of_.embeds()) kernels_.embed(waves_, x, values(member), kept_);
   }
 
   // Makes the step; `weights` are those of the first layer, `slope` the gradient of its outputs.
@@ -46,11 +69,12 @@ class EmbeddingStage {
     kernels_.multiply({of_.batch, units, all, slope, units, 1, weights + first * units, 1, units,
                        slopes_}, panel);
     if (inputs.drops) mask(inputs, first);
-    kernels_.embed_backward(waves_, slopes_, of_member(of_.values, member), gradients_, kept_);
+    kernels_.embed_backward(waves_, slopes_, values(member), gradients_, kept_);
     const float* gradient = gradients_.frequencies;
     for (int64_t p = 0; p < 4; ++p) {
       const auto own = [&](const std::vector<Address>& of) {
-        return of.empty() ? nullptr : parameter(of, p, member);
+        const auto place = static_cast<size_t>(2 * of_.layers() + p);
+        return of.empty() ? nullptr : at(of[place], member * counts_[p]);
       };
       kernels_.adam[kFloat32](counts_[p], own(of_.values), gradient, own(of_.moments),
                               own(of_.squares), own(of_.averages), by);
@@ -73,13 +97,8 @@ class EmbeddingStage {
     }
   }
 
-  float* parameter(const std::vector<Address>& of, int64_t p, int64_t member) const {
-    const auto at = static_cast<size_t>(2 * of_.layers() + p);
-    return reinterpret_cast<float*>(of[at]) + member * counts_[p];
-  }
-  WaveParameters of_member(const std::vector<Address>& of, int64_t member) const {
-    return {parameter(of, 0, member), parameter(of, 1, member), parameter(of, 2, member),
-            parameter(of, 3, member)};
+  WaveParameters values(int64_t member) const {
+    return wave_parameters(waves_, of_.wave_values(), member);
   }
   WaveParameters placed(float* next) const {
     return {next, next + counts_[0], next + counts_[0] + counts_[1],

@@ -67,7 +67,8 @@ struct Product {
   const T* b;
   int64_t b_term, b_column;
   T* out;
-  bool packed = false;  // whether the panels still have b, of at most kTerms × kPanelColumns
+  // whether the panels still have b, of at most kTerms × kPanelColumns; a single column is not packed
+  bool packed = false;
 };
 
 constexpr int64_t kWaveRows = 16;
@@ -128,7 +129,7 @@ struct Kernels {
   void (*masked_backward[2])(const uint16_t* bits, int64_t offset, const WeightTile&,
                              const void* x, const void* w, const void* grad, void* grad_x,
                              void* grad_w, double scale);
-  // x = f(x + bias) in place, for each of the rows; the bias may be null
+  // x = f(x + bias) in place, for each of the rows
   void (*activate[2])(Activation, int64_t rows, int64_t units, void* x, const void* bias);
   // grad *= f'(x) in place, where y = f(x)
   void (*activate_backward[2])(Activation, int64_t count, void* grad, const void* y);

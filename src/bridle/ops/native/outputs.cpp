@@ -18,9 +18,9 @@ class Predictor {
   Predictor(const Kernels& kernels, const Population& of)
       : kernels_(kernels),
         of_(of),
-        embedding_(kernels, of),
         first_(kernels, of),
-        panel_(static_cast<size_t>(kPanel)) {
+        panel_(static_cast<size_t>(kPanel)),
+        kept_(room_to_predict(of.embedding.outputs)) {
     const int64_t most = *std::max_element(of.sizes.begin(), of.sizes.end());
     for (auto& each : room_) each.resize(static_cast<size_t>(of.batch * most));
   }
@@ -36,8 +36,10 @@ class Predictor {
       float* to = l == last ? out : next;
       const bool encoded = l == 0 && first_.usable();
       if (l == 0 && (!encoded || of_.embeds())) {
-        take_rows(of_, rows, of_.batch, 1.0f, in);
-        embedding_.forward(member, in);
+        take_rows(of_, rows, 1.0f, in);
+        if (of_.embeds()) {
+          predict_waves(kernels_, of_.waves(), of_.wave_values(), member, in, kept_.data());
+        }
       }
       if (encoded) {
         first_.forward(rows, 1.0f, in, w, to, panel_.data());
@@ -55,9 +57,8 @@ class Predictor {
 
   const Kernels& kernels_;
   const Population& of_;
-  EmbeddingStage embedding_;
   FirstLayer first_;
-  std::vector<float> panel_, room_[2];
+  std::vector<float> panel_, kept_, room_[2];
 };
 
 }  // namespace

@@ -225,7 +225,7 @@ class Stepper {
       bool packed = false;
       for (int64_t i = first_input(l, part, parts); i < end; i += at_once) {
         update_inputs(s, l, rows, total, i, std::min(end, i + at_once), panel, packed, sums);
-        packed = rows <= kTerms && units <= kPanelColumns;
+        packed = rows <= kTerms && units > 1 && units <= kPanelColumns;
       }
       sums += 2 * inputs(l);
       const int64_t from = units * part / parts, to = units * (part + 1) / parts;

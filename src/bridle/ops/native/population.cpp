@@ -78,17 +78,12 @@ class Trainer {
     const float share = of_.shares ? read<float>(of_.shares)[s * of_.members + member] : 1.0f;
     const Drawn input = mask(member, 0, 0, s);
     encoded_ = first_.usable() && !input.drops;
-    if (!encoded_ || of_.embeds()) take_rows(of_, rows, of_.batch, share, activations_[0]);
+    if (!encoded_ || of_.embeds()) take_rows(of_, rows, share, activations_[0]);
     embedding_.forward(member, activations_[0]);
-    if (input.drops) drop(kernels_, input, of_.batch, inputs(0), activations_[0], nullptr);
+    drop(kernels_, input, of_.batch, inputs(0), activations_[0], nullptr);
     forward(member, s, rows, share);
-    const float size = static_cast<float>(of_.batch);
-    const float* scores = activations_[index(of_.layers())];
-    if (of_.classes) {
-      class_slopes(of_, member, rows, of_.batch, share, size, scores, slopes_[0]);
-    } else {
-      value_slopes(of_, rows, of_.batch, share, size, scores, slopes_[0]);
-    }
+    loss_slopes(of_, member, rows, share, static_cast<float>(of_.batch),
+                activations_[index(of_.layers())], slopes_[0]);
     backward(member, s, rows, share);
     const double bound = read<double>(of_.bounds)[member];
     if (std::isinf(bound)) return;
@@ -122,9 +117,7 @@ class Trainer {
       if (l < last) {
         drop(kernels_, mask(member, 1, 2 * (l + 1), s), of_.batch, units, out, bias);
       } else {
-        for (int64_t b = 0; b < of_.batch; ++b) {
-          for (int64_t j = 0; j < units; ++j) out[b * units + j] += bias[j];
-        }
+        kernels_.activate[kFloat32](kIdentity, of_.batch, units, out, bias);
       }
     }
   }
@@ -142,10 +135,7 @@ class Trainer {
       } else {
         kernels_.multiply({in, of_.batch, units, below, 1, in, slope, units, 1, gradient_}, panel_);
       }
-      std::fill_n(bias_gradient_, units, 0.0f);
-      for (int64_t b = 0; b < of_.batch; ++b) {
-        for (int64_t j = 0; j < units; ++j) bias_gradient_[j] += slope[b * units + j];
-      }
+      kernels_.add_rows[kFloat32](of_.batch, units, slope, units, bias_gradient_);
       const float* used = weights(of_.values, l, member);
       if (dropped.drops) {
         kernels_.dropout[kFloat32](RowState(dropped.key, 0), 0, count(l), gradient_, nullptr,

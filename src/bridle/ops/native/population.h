@@ -9,6 +9,10 @@
 
 namespace bridle {
 
+inline float* at(Address address, int64_t element) {
+  return reinterpret_cast<float*>(address) + element;
+}
+
 // The shape of an embedding of the first inputs; without numbers there is none.
 struct EmbeddingShape {
   int64_t numbers, waves, outputs;
@@ -44,6 +48,12 @@ struct Population {
   Address codes, parts;
 
   bool embeds() const { return embedding.numbers > 0; }
+  // of the rows of a batch that enter the first layer
+  Waves waves() const {
+    return {batch, sizes[0], embedding.numbers, embedding.waves, embedding.outputs};
+  }
+  // of an embedding, among the values
+  const Address* wave_values() const { return values.data() + 2 * layers(); }
   // of a row of X
   int64_t inputs() const { return sizes[0] - embedding.numbers * embedding.outputs; }
   int64_t layers() const { return static_cast<int64_t>(sizes.size()) - 1; }

@@ -87,24 +87,17 @@ void SharedTrainer::step(int64_t member, int64_t s) {
   const float share = of_.shares ? read<float>(of_.shares)[s * of_.members + member] : 1.0f;
   const int64_t taken = of_.batch * inputs(0), said = of_.batch * outputs(last_);
   float* X = activations_[0];
-  take_rows(of_, rows, of_.batch, share, X);
+  take_rows(of_, rows, share, X);
   for (int64_t j = 1; j < of_.shared; ++j) {
     std::memcpy(X + j * taken, X, sizeof(float) * index(taken));
   }
   for (int64_t j = 0; j < of_.shared; ++j) {
-    const Drawn input = mask(member, j, 0, 0, s);
-    if (input.drops) drop(kernels_, input, of_.batch, inputs(0), X + j * taken, nullptr);
+    drop(kernels_, mask(member, j, 0, 0, s), of_.batch, inputs(0), X + j * taken, nullptr);
   }
   forward(member, s);
   for (int64_t j = 0; j < of_.shared; ++j) {
-    const float size = static_cast<float>(rows_);
-    const float* scores = activations_[index(last_ + 1)] + j * said;
-    float* slope = slopes_[0] + j * said;
-    if (of_.classes) {
-      class_slopes(of_, member, rows, of_.batch, share, size, scores, slope);
-    } else {
-      value_slopes(of_, rows, of_.batch, share, size, scores, slope);
-    }
+    loss_slopes(of_, member, rows, share, static_cast<float>(rows_),
+                activations_[index(last_ + 1)] + j * said, slopes_[0] + j * said);
   }
   backward(member, s);
   const double bound = read<double>(of_.bounds)[member];
@@ -125,16 +118,12 @@ void SharedTrainer::scale(int64_t units, const float* x, const float* factors, f
   }
 }
 
-void SharedTrainer::sum_rows(int64_t units, const float* x, const float* y, float* sums) const {
+void SharedTrainer::sum_products(int64_t units, const float* x, const float* y,
+                                 float* sums) const {
   std::fill_n(sums, of_.shared * units, 0.0f);
   for (int64_t j = 0; j < of_.shared; ++j, sums += units) {
-    for (int64_t b = 0; b < of_.batch; ++b, x += units) {
-      if (y) {
-        for (int64_t i = 0; i < units; ++i) sums[i] += x[i] * y[i];
-        y += units;
-      } else {
-        for (int64_t i = 0; i < units; ++i) sums[i] += x[i];
-      }
+    for (int64_t b = 0; b < of_.batch; ++b, x += units, y += units) {
+      for (int64_t i = 0; i < units; ++i) sums[i] += x[i] * y[i];
     }
   }
 }
@@ -173,10 +162,9 @@ void SharedTrainer::forward(int64_t member, int64_t s) {
     float* out = activations_[index(l + 1)];
     if (l == last_) {
       product(l, member, s, in, out);
-      for (int64_t j = 0; j < of_.shared; ++j, bias += units) {
-        for (int64_t b = 0; b < of_.batch; ++b, out += units) {
-          for (int64_t i = 0; i < units; ++i) out[i] += bias[i];
-        }
+      for (int64_t j = 0; j < of_.shared; ++j) {
+        kernels_.activate[kFloat32](kIdentity, of_.batch, units, out + j * of_.batch * units,
+                                    bias + j * units);
       }
       return;
     }
@@ -248,10 +236,13 @@ void SharedTrainer::backward(int64_t member, int64_t s) {
     float *slope = slopes_[0], *below = slopes_[1];
     const float* input = activations_[index(l)];
     const float* entered = hidden ? scaled_[index(l)] : input;
-    sum_rows(units, slope, nullptr, sums_);
+    for (int64_t j = 0; j < k; ++j) {
+      kernels_.add_rows[kFloat32](of_.batch, units, slope + j * of_.batch * units, units,
+                                  sums_ + j * units);
+    }
     update(k * units, [&](List of) { return biases(of, l, member); }, sums_, bare);
     if (hidden) {
-      sum_rows(units, slope, products_[index(l)], sums_);
+      sum_products(units, slope, products_[index(l)], sums_);
       scale(units, slope, output_scales(of_.values, l, member), slope);
       update(k * units, [&](List of) { return output_scales(of, l, member); }, sums_, bare);
     }
@@ -259,7 +250,7 @@ void SharedTrainer::backward(int64_t member, int64_t s) {
     if (l > 0 || hidden) input_gradient(l, member, slope, below);
     update(copies(l) * count(l), [&](List of) { return weights(of, l, member); }, gradient_, by);
     if (hidden) {
-      sum_rows(in, below, input, sums_);
+      sum_products(in, below, input, sums_);
       if (l > 0) scale(in, below, input_scales(of_.values, l, member), below);
       update(k * in, [&](List of) { return input_scales(of, l, member); }, sums_, bare);
     }

@@ -36,8 +36,8 @@ class SharedTrainer {
   void input_gradient(int64_t layer, int64_t member, const float* slope, float* below);
   // x[j, b] *= factors[j], for each row b of each network j
   void scale(int64_t units, const float* x, const float* factors, float* out) const;
-  // sums[j] = sum over b of x[j, b] * y[j, b]; y may be null
-  void sum_rows(int64_t units, const float* x, const float* y, float* sums) const;
+  // sums[j] = sum over b of x[j, b] * y[j, b]
+  void sum_products(int64_t units, const float* x, const float* y, float* sums) const;
   template <class Part>
   void update(int64_t size, Part part, const float* gradient, const Adam& by);
 

@@ -10,8 +10,8 @@
 
 #include "kernels.h"
 #include "masks.h"
-#include "perceptron.h"
 #include "outputs.h"
+#include "perceptron.h"
 #include "population.h"
 
 namespace nb = nanobind;
@@ -27,6 +27,21 @@ const Kernels& multiplying() {
   return active_kernels();
 }
 
+// The networks of a population; the caller sets the rest.
+Population networks_of(int64_t members, int64_t folds, int64_t batch,
+                       const std::vector<int64_t>& sizes, const std::vector<Address>& values,
+                       const std::vector<int64_t>& embedding,
+                       const std::vector<std::vector<int64_t>>& blocks, int64_t binned,
+                       const std::vector<Address>& codes) {
+  Population of = {};
+  of.members = members, of.folds = folds, of.batch = batch, of.sizes = sizes, of.values = values;
+  of.embedding = {embedding[0], embedding[1], embedding[2]};
+  of.first = blocks[0], of.count = blocks[1], of.plain = blocks[2], of.binned = binned;
+  of.codes = codes[0], of.parts = codes[1];
+  return of;
+}
+
+// `data` are the addresses from X to the keep probabilities, in the order of a Population.
 void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t batch,
                          int64_t first_step, const std::vector<int64_t>& sizes,
                          const std::vector<std::vector<Address>>& states, int64_t classes,
@@ -34,11 +49,13 @@ void population_steps_of(int64_t members, int64_t folds, int64_t steps, int64_t 
                          const std::vector<int64_t>& embedding,
                          const std::vector<std::vector<int64_t>>& blocks, int64_t binned,
                          const std::vector<Address>& codes) {
-  const Population of = {members,   folds,     steps,     batch,     first_step, sizes,   states[0],
-                         states[1], states[2], states[3], classes,   data[0],    data[1], data[2],
-                         data[3],   data[4],   data[5],   data[6],   data[7],    data[8], data[9],
-                         shared,    {embedding[0], embedding[1], embedding[2]},
-                         blocks[0], blocks[1], blocks[2], binned,    codes[0],   codes[1]};
+  Population of =
+      networks_of(members, folds, batch, sizes, states[0], embedding, blocks, binned, codes);
+  of.steps = steps, of.first_step = first_step, of.classes = classes, of.shared = shared;
+  of.moments = states[1], of.squares = states[2], of.averages = states[3];
+  of.X = data[0], of.y = data[1], of.rows = data[2], of.shares = data[3], of.strengths = data[4];
+  of.smoothing = data[5], of.class_weight = data[6], of.bounds = data[7];
+  of.seeds = data[8], of.keeps = data[9];
   population_steps(multiplying(), of, threads);
 }
 
@@ -49,12 +66,9 @@ void population_outputs_of(int64_t members, int64_t folds, int64_t count, int64_
                            const std::vector<int64_t>& embedding,
                            const std::vector<std::vector<int64_t>>& blocks, int64_t binned,
                            const std::vector<Address>& codes) {
-  Population of = {};
-  of.members = members, of.folds = folds, of.batch = batch, of.sizes = sizes, of.values = values;
+  Population of =
+      networks_of(members, folds, batch, sizes, values, embedding, blocks, binned, codes);
   of.X = data[0], of.rows = data[1];
-  of.embedding = {embedding[0], embedding[1], embedding[2]};
-  of.first = blocks[0], of.count = blocks[1], of.plain = blocks[2], of.binned = binned;
-  of.codes = codes[0], of.parts = codes[1];
   population_outputs(multiplying(), of, count, reinterpret_cast<float*>(data[2]), threads);
 }
 

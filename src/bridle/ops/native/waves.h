@@ -23,16 +23,20 @@ BRIDLE_INLINE float sine_of_quarter(float r) {
 
 BRIDLE_INLINE float size_of(float x) { return x < 0.0f ? -x : x; }
 
-// Adds `count` terms of sixteen partial sums each, in a fixed order.
+// Adds sixteen partial sums in a fixed order.
+BRIDLE_INLINE float sum_of_lanes(float* sums) {
+  for (int64_t width = kWaveRows / 2; width; width /= 2) {
+    for (int64_t k = 0; k < width; ++k) sums[k] += sums[k + width];
+  }
+  return sums[0];
+}
+
 inline float sum_of_products(int64_t rows, const float* __restrict a, const float* __restrict b) {
   float sums[kWaveRows] = {};
   for (int64_t i = 0; i < rows; i += kWaveRows) {
     for (int64_t k = 0; k < kWaveRows; ++k) sums[k] += a[i + k] * b[i + k];
   }
-  for (int64_t width = kWaveRows / 2; width; width /= 2) {
-    for (int64_t k = 0; k < width; ++k) sums[k] += sums[k + width];
-  }
-  return sums[0];
+  return sum_of_lanes(sums);
 }
 
 inline float sum_of(int64_t rows, const float* a) {
@@ -40,16 +44,13 @@ inline float sum_of(int64_t rows, const float* a) {
   for (int64_t i = 0; i < rows; i += kWaveRows) {
     for (int64_t k = 0; k < kWaveRows; ++k) sums[k] += a[i + k];
   }
-  for (int64_t width = kWaveRows / 2; width; width /= 2) {
-    for (int64_t k = 0; k < width; ++k) sums[k] += sums[k + width];
-  }
-  return sums[0];
+  return sum_of_lanes(sums);
 }
 
 // The cosines of a wave, and its sines if they are wanted, [rows] each.
 template <bool kSines>
 void find_waves(int64_t rows, float frequency, float shift, const float* __restrict x,
-                       float* __restrict cosines, float* __restrict sines) {
+                float* __restrict cosines, float* __restrict sines) {
   for (int64_t b = 0; b < rows; ++b) {
     const float turns = x[b] * frequency + shift;
     const float r = turns - std::nearbyint(turns), size = size_of(r), rest = 0.5f - size;
