@@ -46,7 +46,7 @@ GRID = {
     "alpha": [1e-4, 1e-2, 1.0, 10.0],
     "learning_rate_init": [1e-3, 3e-3, 1e-2],
 }
-CANDIDATES = 24  # of bridle's search
+CANDIDATES = (24, 12, 6)  # of bridle's searches
 STEPS = 900  # of training, about, in a fit that is timed
 VARIANTS: dict[str, tuple[Any, dict[str, float]]] = {
     "theirs": (neural_network.MLPClassifier, {}),
@@ -190,22 +190,31 @@ def searches(threads: int) -> None:
         "bridle, GridSearchCV": lambda: GridSearchCV(
             bridle.MLPClassifier(random_state=0), GRID, cv=folds
         ),
-        "bridle, MLPClassifierCV": lambda: bridle.MLPClassifierCV(
-            (100,), n_candidates=CANDIDATES, cv=folds, random_state=0
-        ),
     }
+
+    def own(candidates: int) -> Any:
+        return bridle.MLPClassifierCV((100,), n_candidates=candidates, cv=folds, random_state=0)
+
+    for count in CANDIDATES:
+        runs[f"bridle, MLPClassifierCV, {count} candidates"] = partial(own, count)
     print(f"\n{threads} thread{'s' * (threads > 1)}; a search on credit-g with 5 folds, whole\n")
     print("| search | s | times as fast | validation accuracy |\n|---|---:|---:|---:|")
-    found = {}
+    found, scores = {}, {}
     for name, make in runs.items():
         started = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            score = make().fit(X, y).best_score_
+            scores[name] = score = make().fit(X, y).best_score_
         found[name] = time.perf_counter() - started
         faster = found["scikit-learn, GridSearchCV"] / found[name]
         print(f"| {name} | {found[name]:.1f} | {faster:.1f} | {100 * score:.1f} % |", flush=True)
-    print(f"\nTargets: {GRID_TARGET:g} for the grid, {SEARCH_TARGET:g} at the same score.")
+    asked = scores["scikit-learn, GridSearchCV"]
+    enough = [each for each in found if "CV, " in each and scores[each] >= asked]
+    first = min(enough, key=found.__getitem__, default="none")
+    print(
+        f"\nTargets: {GRID_TARGET:g} for the grid, {SEARCH_TARGET:g} for the first search of ours"
+    )
+    print(f"with scikit-learn's score or a better one: {first}.")
 
 
 def memory_of(names: list[str], options: argparse.Namespace) -> None:

@@ -301,9 +301,9 @@ def test_an_interrupt_acts_within_a_long_epoch():
     interrupt = threading.Timer(0.3, signal.pthread_kill, (threading.get_ident(), signal.SIGINT))
 
     class Interrupted(MLPClassifier):
-        def _train_epoch(self, *arguments):  # not before, where the interrupt would end the tests
+        def _train_epochs(self, *arguments):  # not before, where the interrupt would end the tests
             interrupt.start()
-            return super()._train_epoch(*arguments)
+            return super()._train_epochs(*arguments)
 
     model = Interrupted((300, 300), batch_size=50, max_iter=1000)
     with warnings.catch_warnings(record=True) as caught:

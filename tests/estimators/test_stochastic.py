@@ -103,7 +103,7 @@ def test_a_loss_that_is_no_number_is_refused(solver):
 
 def test_an_interrupt_in_the_first_epoch_leaves_a_loss():
     class Interrupted(MLPClassifier):
-        def _train_epoch(self, *arguments):
+        def _train_epochs(self, *arguments):
             raise KeyboardInterrupt
 
     with pytest.warns(UserWarning, match="interrupted"):

@@ -1,7 +1,7 @@
-"""One epoch of mini-batch training, by the compiled steps where they fit, else by torch.
+"""Epochs of mini-batch training, by the compiled steps where they fit, else by torch.
 
 Both take the same steps, with the same numbers to rounding. The compiled ones are one call for the
-whole epoch, or several of a fraction of a second each, so that an interrupt can act.
+whole epoch, for several short ones, or of a fraction of a second, so that an interrupt can act.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.sparse
@@ -24,14 +24,16 @@ from bridle.estimators.prediction import row_loader
 from bridle.estimators.tensors import with_positive_strides
 from bridle.ops import max_norm_step
 from bridle.ops.cpu import multiplies
-from bridle.ops.perceptron import PerceptronState, perceptron_steps
+from bridle.ops.perceptron import PerceptronState, Plateau, perceptron_steps
 from bridle.penalties.sparse_weights import SparseWeights
 
-__all__ = ["Batches", "Penalties", "epoch_losses"]
+__all__ = ["Batches", "Penalties", "epoch_losses", "epochs_at_once", "losses_of_epochs"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # in products of a weight and a row, of which a call makes some 2**33 in a second
 _PER_CALL, _PER_STEP = 2**30, 2**31
+_PER_EPOCHS = 2**28  # of a call that makes several: so little is lost by an interrupt
+_ORDERED = 2**17  # rows in all, so that their order takes 1 MiB at most
 _PER_UNIT = 64  # the activation, the mask and the memory of a unit take as long as so many products
 _MOST_WEIGHTS = 2**19  # with more, torch's libraries are faster
 
@@ -155,16 +157,56 @@ def epoch_losses(
     rows, data = torch.from_numpy(order), batches.X
     more = masks, penalties, first_step
     if isinstance(data, Tensor):
-        yield from _compiled_steps(network, optimizer, batches, data, rows, *more)
+        yield from _compiled_steps(network, optimizer, batches, rows, *more)
     else:
         yield from _torch_steps(network, optimizer, batches, data, rows, *more, sparse)
+
+
+def epochs_at_once(
+    network: Perceptron, optimizer: AdamOptimizer | SGDOptimizer, batches: Batches, most: int
+) -> int:
+    """Return how many epochs, at most ``most``, :func:`losses_of_epochs` may take; at least 1."""
+    compiled = isinstance(batches.X, Tensor) and optimizer.same_rate
+    if not compiled or batches.some_are_zero:  # a batch of no weight is left out
+        return 1
+    rows = len(batches.y)
+    return max(1, min(most, _PER_EPOCHS // _work(network, rows), _ORDERED // rows))
+
+
+def losses_of_epochs(
+    network: Perceptron,
+    optimizer: AdamOptimizer | SGDOptimizer,
+    batches: Batches,
+    orders: Array,
+    masks: Masks,
+    penalties: Penalties,
+    first_step: int,
+    plateau: Plateau,
+) -> Array:
+    """Take epochs until a plateau; return the losses of the steps, ``[epochs taken, steps]``.
+
+    ``orders`` has the row indices of each, ``[epochs, rows]``.
+    """
+    steps = len(batches.counts)
+    losses = _compiled_call(
+        network,
+        optimizer,
+        batches,
+        torch.from_numpy(orders.reshape(-1)),
+        steps * len(orders),
+        masks,
+        penalties,
+        first_step,
+        epochs=len(orders),
+        plateau=plateau,
+    )
+    return losses.numpy().reshape(-1, steps)
 
 
 def _compiled_steps(
     network: Perceptron,
     optimizer: AdamOptimizer | SGDOptimizer,
     batches: Batches,
-    X: Tensor,
     order: Tensor,
     masks: Masks,
     penalties: Penalties,
@@ -176,25 +218,45 @@ def _compiled_steps(
     )
     for start in range(0, end, at_once):
         steps = min(at_once, end - start)
-        yield perceptron_steps(
-            PerceptronState(network.flat, network.gradient, *optimizer.state),
-            sizes=network.sizes,
-            activation=network.activation,
-            out_activation=network.out_activation,
-            solver=optimizer.name,
-            X=X,
-            y=batches.y,
-            weight=batches.weight,
-            order=order[start * batches.size : (start + steps) * batches.size],
-            batch_size=batches.size,
-            strengths=optimizer.strengths(steps, penalties.l1),
-            alpha=penalties.alpha,
-            l1=penalties.l1,
-            max_norm=np.inf if penalties.max_norm is None else penalties.max_norm,
-            keep_probs=(masks.input_keep_prob, masks.keep_prob, masks.drop_connect_keep_prob),
-            seed=masks.seed,
-            first_step=first_step + start,
+        rows = order[start * batches.size : (start + steps) * batches.size]
+        yield _compiled_call(
+            network, optimizer, batches, rows, steps, masks, penalties, first_step + start
         )
+
+
+def _compiled_call(
+    network: Perceptron,
+    optimizer: AdamOptimizer | SGDOptimizer,
+    batches: Batches,
+    order: Tensor,
+    steps: int,
+    masks: Masks,
+    penalties: Penalties,
+    first_step: int,
+    **epochs: Any,
+) -> Tensor:
+    losses = perceptron_steps(
+        PerceptronState(network.flat, network.gradient, *optimizer.state),
+        sizes=network.sizes,
+        activation=network.activation,
+        out_activation=network.out_activation,
+        solver=optimizer.name,
+        X=cast(Tensor, batches.X),
+        y=batches.y,
+        weight=batches.weight,
+        order=order,
+        batch_size=batches.size,
+        strengths=optimizer.strengths(steps, penalties.l1),
+        alpha=penalties.alpha,
+        l1=penalties.l1,
+        max_norm=np.inf if penalties.max_norm is None else penalties.max_norm,
+        keep_probs=(masks.input_keep_prob, masks.keep_prob, masks.drop_connect_keep_prob),
+        seed=masks.seed,
+        first_step=first_step,
+        **epochs,
+    )
+    optimizer.count(len(losses))
+    return losses
 
 
 def _torch_steps(

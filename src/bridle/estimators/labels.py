@@ -59,8 +59,19 @@ class ClassLabels(ClassifierMixin, BaseMLP):
             self.classes_ = self._label_binarizer.classes_
         else:
             self._check_classes(unique_labels(y))
-        targets: Array = self._label_binarizer.transform(y).astype(bool)
-        return X, targets
+        return X, self._flags(y)
+
+    def _flags(self, y: Any) -> Array:
+        """Return known labels as bool ``[rows, outputs]``."""
+        if y.ndim > 1 or self._label_binarizer.y_type_.startswith("multilabel"):
+            flags: Array = self._label_binarizer.transform(y).astype(bool)
+            return flags
+        # a byte for each; the binarizer's integers would be most of the memory of a fit
+        columns = self.classes_ if len(self.classes_) > 2 else self.classes_[1:]
+        flags = np.zeros((len(y), max(1, len(columns))), bool)
+        for column, label in enumerate(columns):
+            flags[:, column] = y == label
+        return flags
 
     def _encode_known_targets(self, y: Any) -> Array:
         self._check_known(unique_labels(y))

@@ -27,6 +27,7 @@ class AdamOptimizer:
     """
 
     name = "adam"
+    same_rate = True  # in each epoch until a plateau
 
     def __init__(
         self, count: int, dtype: Any, rate: float, betas: tuple[float, float], eps: float
@@ -58,7 +59,7 @@ class AdamOptimizer:
         return self._moment, self._square
 
     def strengths(self, steps: int, l1: float) -> Tensor:
-        """Count the next steps; return what Adam's kernels take, float64 ``[steps, 9]``."""
+        """Return what Adam's kernels take for the next steps, float64 ``[steps, 9]``."""
         beta1, beta2 = self.betas
         rows = []
         for t in range(self.t + 1, self.t + 1 + steps):
@@ -68,13 +69,18 @@ class AdamOptimizer:
             rows.append(
                 (self.rate, beta1, beta2, eps, 1 / correction1, 1 / correction2, l1, 0.0, 0.0)
             )
-        self.t += steps
-        self.learning_rate = self.rate * math.sqrt(correction2) / correction1
         return torch.from_numpy(np.array(rows, np.float64))  # much faster than torch.tensor
+
+    def count(self, steps: int) -> None:
+        """Count steps that were taken."""
+        self.t += steps
+        corrections = [1 - beta**self.t for beta in self.betas]
+        self.learning_rate = self.rate * math.sqrt(corrections[1]) / corrections[0]
 
     def step(self, network: Perceptron, l1: float) -> None:
         """Take a gradient step, then apply the prox of ``l1 Σ|w|`` to the weights."""
         strengths = self.strengths(1, l1)
+        self.count(1)
         w, gradient = network.flat[None], network.gradient[None]
         if not l1:
             adam_pass(w, gradient, self._moment, self._square, None, strengths)
@@ -143,6 +149,14 @@ class SGDOptimizer:
     def _threshold(self, l1: float) -> float:
         """Return the length of the proximal step of L1."""
         return l1 * self.learning_rate / (1 - self.momentum if self.momentum < 1 else 1)
+
+    @property
+    def same_rate(self) -> bool:
+        """Whether the rate is the same in each epoch until a plateau."""
+        return self.schedule != "invscaling"
+
+    def count(self, steps: int) -> None:
+        """Do nothing: no step depends on their number."""
 
     def strengths(self, steps: int, l1: float) -> Tensor:
         """Return what the compiled steps take, float64 ``[steps, 9]``."""

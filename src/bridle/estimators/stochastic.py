@@ -14,11 +14,19 @@ from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from bridle.errors import RegularizationWarning, UsageError
-from bridle.estimators.epochs import Batches, Penalties, epoch_losses
+from bridle.estimators.epochs import (
+    Batches,
+    Penalties,
+    epoch_losses,
+    epochs_at_once,
+    losses_of_epochs,
+)
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
+from bridle.estimators.shuffling import Shuffles
 from bridle.estimators.sparse_training import sparse_weights_of
 from bridle.estimators.staged import StagedPrediction
+from bridle.ops.perceptron import Plateau
 from bridle.penalties.sparse_weights import SparseWeights
 
 __all__ = ["StochasticTraining"]
@@ -140,7 +148,7 @@ class StochasticTraining(StagedPrediction):
             compiled=self.sparsity is None,
         )
         sparse = self._sparse_weights(network, len(batches.counts), incremental)
-        best = network.flat.clone()
+        best = network.flat if evaluated is None else network.flat.clone()
         self._optimizer.load_state(network)
         try:
             self._run_epochs(network, batches, evaluated, best, incremental, sparse)
@@ -186,53 +194,75 @@ class StochasticTraining(StagedPrediction):
         ``evaluated`` has the training and validation samples that early stopping scores after each
         epoch. The parameters are copied to ``best`` when the validation score improves.
         """
-        rows = len(batches.y)
-        order = np.arange(rows)
-        self.n_iter_ = 0
+        shuffles = Shuffles(len(batches.y), self._random_state if self.shuffle else None)
+        most, self.n_iter_ = 1 if incremental else self.max_iter, 0
+        each = evaluated is not None or sparse is not None or self.verbose or self.keep_stages
+        at_once = 1 if each else epochs_at_once(network, self._optimizer, batches, most)
         if not self.loss_curve_:
             self.loss_ = float("nan")  # for an interrupt in the first epoch
-        for _ in range(1 if incremental else self.max_iter):
-            if self.shuffle:
-                order = order[self._random_state.permutation(rows)]
+        while self.n_iter_ < most:
             ramping = sparse is not None and sparse.step < sparse.rule.end
-            loss = self._train_epoch(network, batches, order, sparse)
-            self.n_iter_ += 1
-            self.t_ += rows
-            self.loss_ = loss
-            self.loss_curve_.append(loss)
-            if self.verbose:
-                print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
-            if ramping:
-                self._forget_best()  # the weights are not sparse yet
-            self._record_epoch(network, loss, evaluated, best)
-            self._optimizer.update_learning_rate(self.t_)
+            epochs = min(at_once, most - self.n_iter_)
+            for loss in self._train_epochs(network, batches, shuffles, epochs, sparse):
+                self.n_iter_ += 1
+                self.t_ += len(batches.y)
+                self.loss_ = loss
+                self.loss_curve_.append(loss)
+                if self.verbose:
+                    print(f"Iteration {self.n_iter_}, loss = {loss:.8f}")
+                if ramping:
+                    self._forget_best()  # the weights are not sparse yet
+                self._record_epoch(network, loss, evaluated, best)
+                self._optimizer.update_learning_rate(self.t_)
             if self._no_improvement_count > self.n_iter_no_change:
                 if not self._optimizer.continue_after_plateau():
-                    break
+                    return
                 self._no_improvement_count = 0
-        else:
-            if not incremental:
-                warnings.warn(
-                    f"training has not converged after max_iter={self.max_iter} epochs; "
-                    "raise max_iter",
-                    ConvergenceWarning,
-                    stacklevel=5,
-                )
+        if not incremental:
+            warnings.warn(
+                f"training has not converged after max_iter={self.max_iter} epochs; raise max_iter",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
 
-    def _train_epoch(
-        self, network: Perceptron, batches: Batches, order: Array, sparse: SparseWeights | None
-    ) -> float:
-        """Take the steps of one epoch; return the mean loss of the batches, penalties included."""
+    def _train_epochs(
+        self,
+        network: Perceptron,
+        batches: Batches,
+        shuffles: Shuffles,
+        epochs: int,
+        sparse: SparseWeights | None,
+    ) -> list[float]:
+        """Take the steps of epochs, until a plateau if there are several.
+
+        Returns the mean loss of the batches of each, penalties included.
+        """
         penalties = Penalties(self.alpha, self.l1, self.max_norm)
-        order, counts = batches.taken(order)
-        losses = []
+        if epochs > 1:
+            best = np.inf if self.best_loss_ is None else self.best_loss_
+            plateau = Plateau(self._no_improvement_count, self.n_iter_no_change, best, self.tol)
+            orders = shuffles.draw(epochs)
+            losses = losses_of_epochs(
+                network,
+                self._optimizer,
+                batches,
+                orders,
+                self._masks(),
+                penalties,
+                self._steps,
+                plateau,
+            )
+            shuffles.keep(len(losses), epochs)
+            self._steps += losses.size
+            return _means(losses, batches.counts)
+        order, counts = batches.taken(shuffles.next())
+        parts = []
         for taken in epoch_losses(
             network, self._optimizer, batches, order, self._masks(), penalties, self._steps, sparse
         ):
-            losses.append(taken)
+            parts.append(taken)
             self._steps += taken.numel()
-        whole = torch.cat(losses) if len(losses) > 1 else losses[0]
-        return float(whole.double().cpu().numpy() @ counts) / len(order)
+        return _means(torch.cat(parts).double().cpu().numpy()[None], counts)
 
     # ------------------------------------------------------------------------------- evaluation
 
@@ -302,3 +332,10 @@ class StochasticTraining(StagedPrediction):
         if better:
             self.best_validation_score_ = score
         return better
+
+
+def _means(losses: Array, counts: Array) -> list[float]:
+    """Return the mean of each row, added in order, as the compiled steps do to stop."""
+    sums = np.cumsum(losses * counts, axis=1)[:, -1]
+    means: list[float] = (sums / counts.sum()).tolist()
+    return means

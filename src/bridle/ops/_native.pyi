@@ -69,6 +69,7 @@ def perceptron_steps(
     loss: int,
     solver: int,
     flags: bool,
+    epochs: int,
     rows: int,
     batch: int,
     first_step: int,
@@ -77,7 +78,7 @@ def perceptron_steps(
     numbers: list[float],
     threads: int,
     /,
-) -> None: ...
+) -> int: ...
 def keep_bits(
     seed: int, stream: int, step: int, row: int, group: int, groups: int, threshold: int, /
 ) -> list[bool]: ...

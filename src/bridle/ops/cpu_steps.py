@@ -176,12 +176,12 @@ def perceptron_steps(
     dtype: torch.dtype,
     sizes: Sequence[int],
     kinds: tuple[int, int, int, bool],
-    places: tuple[int, int, int, int],
+    places: tuple[int, int, int, int, int],
     data: Sequence[Tensor | None],
     numbers: Sequence[float],
-) -> None:
-    """As :func:`bridle.ops.perceptron.perceptron_steps`, without checks."""
-    native.perceptron_steps(
+) -> int:
+    """As :func:`bridle.ops.perceptron.perceptron_steps`, without checks; return the epochs."""
+    return native.perceptron_steps(
         DTYPE_CODES[dtype],
         list(sizes),
         *kinds,

@@ -5,9 +5,10 @@ one thread each: ReLU, float32, Adam. The one here trains one network by all thr
 float64, each activation, loss and solver of the estimators. Both multiply by the same products and
 draw the same masks.
 
-A call makes the steps of an epoch, or of a part of one, so that neither Python nor torch costs time
-between steps. In a step, each thread takes its rows of the batch through the network and back.
-After all have met, each takes its rows of every layer's weights: their gradient and their update.
+A call makes the steps of some epochs, or of a part of one, so that neither Python nor torch costs
+time between steps. It ends where the loss of an epoch has not fallen for long enough. In a step,
+each thread takes its rows of the batch through the network and back. After all have met, each takes
+its rows of every layer's weights: their gradient and their update.
 Threads meet twice a step. One thread sums an element of a gradient, in the order of the batch, so
 that the result does not depend on the number of threads. Blocks of 256 rows are added in double
 precision, so that rounding does not grow with the batch.
@@ -18,6 +19,7 @@ and the numbers are the same to rounding.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +29,7 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.ops import cpu
 
-__all__ = ["ACTIVATIONS", "LOSSES", "SOLVERS", "PerceptronState", "perceptron_steps"]
+__all__ = ["ACTIVATIONS", "LOSSES", "SOLVERS", "PerceptronState", "Plateau", "perceptron_steps"]
 
 ACTIVATIONS = ("identity", "relu", "tanh", "logistic")
 """The activations, by their numbers in ``native/kernels.h``."""
@@ -62,6 +64,36 @@ class PerceptronState:
         return self.parameters, self.gradient, self.moment, self.square
 
 
+@dataclass(frozen=True)
+class Plateau:
+    """When training stops: after more than ``most`` epochs in a row without improvement.
+
+    Attributes
+    ----------
+    waited : int
+        The epochs without improvement so far.
+    most : float
+        How many there may be.
+    best : float
+        The lowest loss of an epoch so far.
+    tol : float
+        A loss improves if it is not above ``best - tol``.
+    """
+
+    waited: int = 0
+    most: float = math.inf
+    best: float = math.inf
+    tol: float = 0.0
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float]:
+        """The attributes, as the kernel takes them."""
+        return self.waited, self.most, self.best, self.tol
+
+
+_NO_PLATEAU = Plateau()
+
+
 def perceptron_steps(
     state: PerceptronState,
     *,
@@ -81,6 +113,8 @@ def perceptron_steps(
     keep_probs: tuple[float, float, float],
     seed: int,
     first_step: int,
+    epochs: int = 1,
+    plateau: Plateau = _NO_PLATEAU,
 ) -> Tensor:
     """Make the training steps of one network; return the loss of each, float64 ``[steps]``.
 
@@ -105,9 +139,9 @@ def perceptron_steps(
     weight : Tensor, optional
         Weights of the rows, ``[all rows]``.
     order : Tensor
-        int64 ``[rows]``: the rows of the batches, one after another.
+        int64 ``[epochs * rows]``: the rows of the batches, one after another.
     batch_size : int
-        The last batch may be smaller.
+        The last batch of an epoch may be smaller.
     strengths : Tensor
         float64 ``[steps, 9]``: of Adam, see :func:`~bridle.ops.stepping.adam_strengths`; of SGD,
         rate, momentum, threshold of the proximal step of L1, and 1 with Nesterov's momentum.
@@ -122,6 +156,10 @@ def perceptron_steps(
         Keep probabilities of inputs, hidden units and weights.
     seed, first_step : int
         In the addresses of the masks.
+    epochs : int
+        Each has as many rows.
+    plateau : Plateau
+        Where it is reached, no further epoch begins, and there are fewer losses.
 
     Raises
     ------
@@ -136,15 +174,15 @@ def perceptron_steps(
     check(order, torch.int64)
     check(strengths, torch.float64)
     losses = torch.empty(strengths.shape[0], dtype=torch.float64)
-    cpu.perceptron_steps(
+    done = cpu.perceptron_steps(
         dtype,
         sizes,
         (ACTIVATIONS.index(activation), LOSSES.index(out_activation), SOLVERS.index(solver), flags),
-        (order.shape[0], batch_size, first_step, seed),
+        (epochs, order.shape[0] // epochs, batch_size, first_step, seed),
         (X, y, weight, order, *state.all, strengths, losses),
-        (alpha, l1, max_norm, *keep_probs),
+        (alpha, l1, max_norm, *keep_probs, *plateau.numbers),
     )
-    return losses
+    return losses[: len(losses) // epochs * done]
 
 
 def check(tensor: Tensor, dtype: torch.dtype) -> None:

@@ -31,7 +31,7 @@ template <class T>
 class Stepper {
  public:
   Stepper(const Kernels& kernels, const PerceptronSteps& of, int threads)
-      : kernels_(kernels), of_(of), layers_(of.layers()) {
+      : kernels_(kernels), of_(of), layers_(of.layers()), plateau_(of.plateau) {
     int64_t at = 0, inputs_of_all = 0, needed = threads * (kPanel + kApart) + of.batch;
     for (int64_t l = 0; l < layers_; ++l) {
       weights_at_.push_back(at);
@@ -63,8 +63,15 @@ class Stepper {
 
   void run(int part, int parts) {
     const FlushSubnormals flush;
-    for (int64_t s = 0; s < of_.steps(); ++s) step(s, part, parts);
+    for (int64_t epoch = 0; epoch < of_.epochs; ++epoch) {
+      for (int64_t s = 0; s < of_.steps(); ++s) step(epoch, s, part, parts);
+      if (part == 0) end_epoch(epoch);
+      meet(parts);
+      if (stops_) return;
+    }
   }
+
+  int64_t epochs_done() const { return epochs_done_; }
 
  private:
   static constexpr DType kType = sizeof(T) == sizeof(float) ? kFloat32 : kFloat64;
@@ -100,9 +107,14 @@ class Stepper {
     return part + 1 == parts ? inputs(l) : first_input(l, part + 1, parts);
   }
 
-  void step(int64_t s, int part, int parts) {
-    const int64_t* order = read<int64_t>(of_.order) + s * of_.batch;
-    const int64_t rows = std::min(of_.batch, of_.rows - s * of_.batch);
+  int64_t rows_of(int64_t step_of_epoch) const {
+    return std::min(of_.batch, of_.rows - step_of_epoch * of_.batch);
+  }
+
+  void step(int64_t epoch, int64_t step_of_epoch, int part, int parts) {
+    const int64_t s = epoch * of_.steps() + step_of_epoch, rows = rows_of(step_of_epoch);
+    const int64_t* order =
+        read<int64_t>(of_.order) + epoch * of_.rows + step_of_epoch * of_.batch;
     double total = static_cast<double>(rows), loss = 0.0;
     if (of_.weight) {
       total = 0.0;
@@ -286,9 +298,20 @@ class Stepper {
         loss / total + 0.5 * of_.alpha / total * squares + of_.l1 * sizes;
   }
 
+  void end_epoch(int64_t epoch) {
+    const double* losses = reinterpret_cast<double*>(of_.losses) + epoch * of_.steps();
+    double sum = 0.0;
+    for (int64_t s = 0; s < of_.steps(); ++s) sum += losses[s] * static_cast<double>(rows_of(s));
+    epochs_done_ = epoch + 1;
+    stops_ = plateau_.reached_by(sum / static_cast<double>(of_.rows));
+  }
+
   const Kernels& kernels_;
   const PerceptronSteps& of_;
   const int64_t layers_;
+  Plateau plateau_;
+  int64_t epochs_done_ = 0;
+  bool stops_ = false;  // all threads read it after they have met
   bool keeps_active_;  // whether outputs of activations are kept beside the dropped ones
   std::vector<int64_t> weights_at_, biases_at_;
   std::unique_ptr<T[]> room_;
@@ -301,23 +324,21 @@ class Stepper {
 };
 
 template <class T>
-void steps_of(const Kernels& kernels, const PerceptronSteps& of, int threads) {
+int64_t steps_of(const Kernels& kernels, const PerceptronSteps& of, int threads) {
   Stepper<T> stepper(kernels, of, threads);  // allocated here, where bad_alloc can be thrown
   team(threads, [&](int part, int parts) { stepper.run(part, parts); });
+  return stepper.epochs_done();
 }
 
 }  // namespace
 
-void perceptron_steps(const Kernels& kernels, const PerceptronSteps& of, DType dtype, int threads) {
+int64_t perceptron_steps(const Kernels& kernels, const PerceptronSteps& of, DType dtype, int threads) {
   int64_t weights = 0;
   for (int64_t l = 0; l < of.layers(); ++l) weights += of.sizes[l] * of.sizes[l + 1];
   const int64_t worth = std::max<int64_t>(1, weights * of.batch / kWorthOne);
   const int used = static_cast<int>(std::min<int64_t>(usable_threads(threads), worth));
-  if (dtype == kFloat64) {
-    steps_of<double>(kernels, of, used);
-  } else {
-    steps_of<float>(kernels, of, used);
-  }
+  return dtype == kFloat64 ? steps_of<double>(kernels, of, used)
+                           : steps_of<float>(kernels, of, used);
 }
 
 }  // namespace bridle

@@ -78,14 +78,15 @@ void embed_rows_of(int64_t members, const std::vector<int64_t>& shape,
              x, threads);
 }
 
-void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activation, int loss,
-                         int solver, bool flags, int64_t rows, int64_t batch, int64_t first_step,
-                         uint64_t seed, const std::vector<Address>& data, const std::vector<double>& numbers,
-                         int threads) {
+int64_t perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activation, int loss,
+                            int solver, bool flags, int64_t epochs, int64_t rows, int64_t batch,
+                            int64_t first_step, uint64_t seed, const std::vector<Address>& data,
+                            const std::vector<double>& numbers, int threads) {
   const PerceptronSteps of = {sizes,
                               static_cast<Activation>(activation),
                               static_cast<Loss>(loss),
                               static_cast<Solver>(solver),
+                              epochs,
                               rows,
                               batch,
                               first_step,
@@ -104,8 +105,9 @@ void perceptron_steps_of(int dtype, const std::vector<int64_t>& sizes, int activ
                               numbers[1],
                               numbers[2],
                               {numbers[3], numbers[4], numbers[5]},
+                              {numbers[6], numbers[7], numbers[8], numbers[9]},
                               flags};
-  perceptron_steps(multiplying(), of, static_cast<DType>(dtype), threads);
+  return perceptron_steps(multiplying(), of, static_cast<DType>(dtype), threads);
 }
 
 template <class T>
