@@ -1,7 +1,6 @@
 """Fixtures that several test modules share."""
 
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,27 +49,16 @@ def tables(tmp_path_factory):
 
 
 @pytest.fixture
-def torchrun(tmp_path):
-    """Run a script in two processes that know each other; it fails where one of them does.
+def two_processes(tmp_path):
+    """Run a script in two processes that know each other; it fails where one of them does."""
+    from processes import LEAVE, run_script
 
-    A script that came to its end leaves without finalizing the interpreter: torch does not join
-    gloo's threads while a DistributedDataParallel lives, and one that asks for the interpreter's
-    lock by then can abort the process.
-    """
-    leave = "\nimport os, sys\nsys.stdout.flush()\nos._exit(0)\n"
-
-    def run(code, *arguments):
+    def call(code, *arguments):
         script = tmp_path / "script.py"
-        script.write_text(code + leave, encoding="utf-8")
-        command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        command += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", str(script)]
-        ran = subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=180
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
-        return ran.stdout
+        script.write_text(code + LEAVE, encoding="utf-8")
+        return run_script(script, arguments, 2, tmp_path)
 
-    return run
+    return call
 
 
 @dataclass

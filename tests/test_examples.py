@@ -8,6 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from conftest import ROOT
+from processes import LEAVE
 
 
 def run(name):
@@ -42,9 +43,17 @@ def test_callbacks(package, name):
     assert float(said["exact zeros"]) > 0
 
 
-def test_data_parallel(torchrun, tmp_path):
+def test_data_parallel(tmp_path):
+    """With torchrun, as a user starts it."""
+    script = tmp_path / "script.py"
     code = (ROOT / "examples" / "data_parallel.py").read_text(encoding="utf-8")
-    out = torchrun(code, "--checkpoint", tmp_path / "checkpoint.pt")
+    script.write_text(code + LEAVE, encoding="utf-8")
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+    command += ["--local-addr", "127.0.0.1", "--nproc-per-node", "2", script]
+    command += ["--checkpoint", tmp_path / "checkpoint.pt"]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=180)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    out = ran.stdout
     lines = [line for line in out.splitlines() if ": " in line]
     assert [line.rpartition(": ")[0] for line in lines] == [
         "exact zeros",

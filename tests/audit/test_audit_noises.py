@@ -86,8 +86,8 @@ dist.destroy_process_group()
 """
 
 
-def test_masks_that_are_equal_on_every_rank(torchrun):
-    torchrun(RANKS)
+def test_masks_that_are_equal_on_every_rank(two_processes):
+    two_processes(RANKS)
 
 
 def test_members_of_other_rates_are_expected_to_keep_what_they_keep():

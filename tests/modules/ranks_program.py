@@ -1,4 +1,4 @@
-"""Run in each process of torchrun: features of torch.distributed against one process alone.
+"""Run in each of several processes: features of torch.distributed against one process alone.
 
 Each cell compares two or three training steps of a distributed model with the same steps of the
 whole model on the whole batch, in one process: outputs, gradients, weights, exact zeros. The cells'

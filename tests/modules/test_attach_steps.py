@@ -242,8 +242,8 @@ RANK = """
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
 @MODES
-def test_ranks_of_a_parallel_model_stay_equal(mode, torchrun, tmp_path):
-    torchrun(textwrap.dedent(RANK), mode, tmp_path / "weights")
+def test_ranks_of_a_parallel_model_stay_equal(mode, two_processes, tmp_path):
+    two_processes(textwrap.dedent(RANK), mode, tmp_path / "weights")
     first, second = (torch.load(tmp_path / f"weights{rank}.pt") for rank in range(2))
     assert torch.equal(first, second)
     assert bool((first == 0).any()) is (mode == "proximal")

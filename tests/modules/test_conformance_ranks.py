@@ -6,8 +6,6 @@ processes. The others compare with masks and steps by hand.
 
 import copy
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,6 +31,7 @@ from torch import nn
 
 import bridle
 from bridle.errors import UsageError
+from processes import run_script
 
 COLUMNS = ("noise", "penalty", "audit", "resume")
 L1, L2 = bridle.L1(0.5), bridle.L2(0.1)
@@ -53,11 +52,7 @@ def processes(tmp_path_factory):
     def run(count):
         if count not in found:
             out = tmp_path_factory.mktemp(f"ranks{count}")
-            command = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-            command += ["--local-addr", "127.0.0.1", "--nproc-per-node", str(count)]
-            command += [str(PROGRAM), f"{out}/"]
-            ran = subprocess.run(command, capture_output=True, text=True, timeout=600)
-            assert ran.returncode == 0, ran.stdout + ran.stderr
+            run_script(PROGRAM, [f"{out}/"], count, out, timeout=600)
             files = [out / f"{rank}.json" for rank in range(count)]
             found[count] = [json.loads(file.read_text(encoding="utf-8")) for file in files]
         return found[count]

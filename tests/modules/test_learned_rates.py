@@ -174,5 +174,5 @@ dist.destroy_process_group()
 """
 
 
-def test_processes_learn_one_rate(torchrun):
-    torchrun(RANKS)
+def test_processes_learn_one_rate(two_processes):
+    two_processes(RANKS)
