@@ -19,12 +19,14 @@ from bridle.tables.dates import (
 )
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
 
-__all__ = ["MAX_CATEGORIES", "Column", "as_dates", "as_levels", "as_numbers", "as_strings"]
-__all__ += ["column_of", "level_of", "restricted", "text_of"]
+__all__ = ["MAX_CATEGORIES", "MOST_LEVELS", "Column", "as_dates", "as_levels", "as_numbers"]
+__all__ += ["as_strings", "column_of", "level_of", "restricted", "text_of"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
 """A string column with more distinct values, or more than half of the rows, is free text."""
+MOST_LEVELS = 512
+"""A column of pandas categories with more distinct values is free text too."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class Column:
     has_missing : bool
         Whether a value was missing. Missing values then have a feature of their own.
     categories : tuple of str
-        The distinct values of a categorical column, sorted.
+        The distinct values of a categorical column, sorted; the frequent ones of a text column
+        (:func:`bridle.tables.frequent.with_frequent`).
     date_format : str, optional
         The format of dates that are strings.
     has_time : bool
@@ -123,23 +126,25 @@ def _column_of_strings(
     date_format: str | None = None,
 ) -> Column:
     present = texts[texts.notna()]
+    distinct = present.unique()
     if found_kind is None:
-        numbers = present[~present.isin(USUAL)]
+        numbers = pd.Series([text for text in distinct if text not in USUAL], dtype=object)
         dated = fits_compact(numbers, date_format)
         if len(numbers) and not dated and _are_numbers(numbers):
-            return _or_constant(Column(name, "number", len(numbers) < len(texts)), numbers)
+            kept = present[~present.isin(USUAL)]
+            return _or_constant(Column(name, "number", len(kept) < len(texts)), kept)
     missing = len(present) < len(texts)
-    distinct = present.unique()
     if found_kind is None and set(distinct) <= set(USUAL):
         return Column(name, "constant", has_missing=True)
-    written = None if found_kind else date_format_of(present, date_format)
+    written = None if found_kind else date_format_of(pd.Series(distinct, dtype=object), date_format)
     if written is not None:
         dates = pd.to_datetime(present, format=written, utc=True).dt.tz_localize(None)
         column = Column(name, "date", missing, date_format=written, has_time=_has_time(dates))
         return _or_constant(column, dates)
     if len(distinct) == 1 and not missing:
         return Column(name, "constant")
-    if found_kind or len(distinct) <= min(MAX_CATEGORIES, len(texts) / 2):
+    most = MOST_LEVELS if found_kind else min(MAX_CATEGORIES, len(texts) / 2)
+    if len(distinct) <= most:
         # what may also mean a missing value is last, where missing values are
         levels = sorted(distinct, key=lambda level: (level in USUAL, level))
         return Column(name, "category", missing, categories=tuple(levels))
@@ -198,12 +203,22 @@ def as_strings(values: pd.Series[Any]) -> pd.Series[Any]:
     A whole number gives the same string as 1, 1.0 and "1", since pandas turns whole numbers to
     floats if a value of the column is missing.
     """
+    if isinstance(values.dtype, pd.CategoricalDtype) or _has_strings_only(values):
+        places, distinct = pd.factorize(values)  # each string once, and -1 for missing values
+        found = np.array([*map(text_of, distinct), None], dtype=object)[places]
+        return pd.Series(found, index=values.index, name=values.name, dtype=object)
     missing = values.isna().to_numpy()
     texts = [
         None if absent else text_of(value)
         for value, absent in zip(values.tolist(), missing, strict=True)
     ]
     return pd.Series(texts, index=values.index, name=values.name, dtype=object)
+
+
+def _has_strings_only(values: pd.Series[Any]) -> bool:
+    """Return whether there are only strings and missing values."""
+    strings = values.dtype == object or isinstance(values.dtype, pd.StringDtype)
+    return strings and pd.api.types.infer_dtype(values, skipna=True) == "string"
 
 
 def text_of(value: Any) -> str | None:
@@ -222,8 +237,11 @@ def as_levels(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
     texts = as_strings(values)
     known = set(column.categories)
     gone = {*USUAL, *column.missing} - known
-    replaced = {text: level_of(text, known, gone) for text in texts[texts.notna()].unique()}
-    return texts.map(lambda text: None if text is None else replaced[text]).astype(object)
+    places, distinct = pd.factorize(texts)
+    found = [*(level_of(text, known, gone) for text in distinct), None]
+    return pd.Series(
+        np.array(found, dtype=object)[places], index=texts.index, name=texts.name, dtype=object
+    )
 
 
 def level_of(text: str, known: set[str], gone: set[str]) -> str | None:
@@ -241,11 +259,11 @@ def level_of(text: str, known: set[str], gone: set[str]) -> str | None:
         return text
     if text in gone:
         return None
-    flags = {level.lower(): level for level in known}
-    if set(flags) <= {"true", "false"}:
+    if all(level.lower() in ("true", "false") for level in known):
+        flags = {level.lower(): level for level in known}
         number = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
         return flags.get(number.get(text, text.lower()), text)
-    if known and all(_WHOLE.fullmatch(level) for level in known) and _ZEROS.fullmatch(text):
+    if _ZEROS.fullmatch(text) and known and all(_WHOLE.fullmatch(level) for level in known):
         return str(int(float(text)))  # 1.0 among 1, 2, 3
     return text
 

@@ -16,11 +16,14 @@ from bridle.tables.date_features import date_features
 from bridle.tables.encoders import (
     FloatArray,
     center_of,
+    hot_columns,
     listed,
     names_of,
+    notes_on,
     read_columns,
     safe_scale,
 )
+from bridle.tables.frequent import with_frequent
 from bridle.tables.levels import LevelsReader
 from bridle.tables.remarks import remarks_on
 from bridle.tables.text import TextFeatures
@@ -44,8 +47,9 @@ class TableEncoder:
       unseen category is all zeros.
     - *Dates* become year, total seconds, and circular month, day, weekday and hour. These are then
       treated as numerical.
-    - *Text* columns (strings with more distinct values) become 30 latent components of their
-      character n-grams.
+    - *Text* columns (strings with more distinct values, and pandas categories with more than 512)
+      become 30 latent components of their character n-grams. Values of three rows or more are
+      one-hot encoded as well, at most 512 in a table: the most frequent ones.
     - *Constant* columns and columns without values are left out.
     - With :meth:`binned`, numerical features are also encoded in bins.
 
@@ -80,7 +84,7 @@ class TableEncoder:
         self._all: tuple[Column, ...] = ()
         self._center: FloatArray = np.zeros(0)
         self._scale: FloatArray = np.zeros(0)
-        self.levels: dict[str, LevelsReader] = {}  # of the categorical columns
+        self.levels: dict[str, LevelsReader] = {}  # of categories, and of frequent texts
         self._texts: dict[str, TextFeatures] = {}
         self._bins: PiecewiseLinear | None = None
         self._ranges: dict[str, tuple[float, float]] = {}
@@ -95,17 +99,7 @@ class TableEncoder:
     @property
     def notes(self) -> tuple[str, ...]:
         """Remarks on how columns were interpreted."""
-        empty = [column.name for column in self._all if column.is_empty]
-        constant = [c.name for c in self._all if c.kind == "constant" and not c.is_empty]
-        texts = [column.name for column in self._all if column.kind == "text"]
-        found = []
-        if empty:
-            found.append(f"left out, because they have no values: {listed(empty)}")
-        if constant:
-            found.append(f"left out, because they are constant: {listed(constant)}")
-        if texts:
-            found.append(f"read as free text: {listed(texts)}")
-        return tuple(found)
+        return notes_on(self._all)
 
     def summary(self) -> dict[str, int]:
         """Return the number of columns of each kind."""
@@ -142,6 +136,7 @@ class TableEncoder:
             self._all = tuple(restricted(column, frame[column.name]) for column in columns)
         if not self.columns:
             raise DataError(f"all {len(self._all)} columns are constant; give columns that vary")
+        self._all = with_frequent(self._all, frame)
         self._texts = {
             column.name: TextFeatures.fit(frame[column.name])[0] for column in self._of("text")
         }
@@ -150,7 +145,7 @@ class TableEncoder:
         names = [column.name for column in self._of("number")]
         self._ranges = {n: (float(np.nanmin(read[n])), float(np.nanmax(read[n]))) for n in names}
         self._center, self._scale = center_of(numbers), safe_scale(numbers)
-        self.levels = {column.name: LevelsReader(column) for column in self._of("category")}
+        self.levels = self._levels_readers()
         self._name_features()
         return self
 
@@ -227,11 +222,13 @@ class TableEncoder:
         read = read_columns(frame, self._all, self.levels)
         if notes is not None:
             notes += remarks_on(self._all, read, self._ranges, frame)
-        read |= {name: text.transform(frame[name]) for name, text in self._texts.items()}
-        return self.encoded(read, len(frame))
+        texts = {name: text.transform(frame[name]) for name, text in self._texts.items()}
+        return self.encoded(read, len(frame), texts)
 
-    def encoded(self, read: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-        """Encode columns that are read: float64, dates, :class:`Levels`, or features of texts."""
+    def encoded(
+        self, read: Mapping[str, Any], rows: int, texts: Mapping[str, FloatArray] | None = None
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:
+        """Encode columns that are read (float64, dates, :class:`Levels`), and features of texts."""
         out = np.zeros((rows, len(self.feature_names)), dtype=np.float32)
         numbers = self.scaled(self._numbers(read, rows))
         out[:, : numbers.shape[1]] = numbers
@@ -246,7 +243,7 @@ class TableEncoder:
             out[known, at + codes[known]] = 1
             at += reader.count
         for name, text in self._texts.items():
-            out[:, at : at + text.count] = read[name]
+            out[:, at : at + text.count] = (texts or {})[name]
             at += text.count
         self.fill_bins(out, numbers)
         return out
@@ -266,6 +263,9 @@ class TableEncoder:
         found /= np.sqrt(1 + np.square(found / CLIP))
         found[np.isnan(found)] = 0.0
         return found
+
+    def _levels_readers(self) -> dict[str, LevelsReader]:
+        return {column.name: LevelsReader(column) for column in hot_columns(self._all)}
 
     def _of(self, *kinds: str) -> list[Column]:
         return [column for column in self._all if column.kind in kinds]
@@ -321,7 +321,7 @@ class TableEncoder:
             raise ModelFileError("the state of the table's columns is missing; fit the model again")
         encoder = cls()
         encoder._all = tuple(Column.from_state(column) for column in state["columns"])
-        encoder.levels = {column.name: LevelsReader(column) for column in encoder._of("category")}
+        encoder.levels = encoder._levels_readers()
         for index, column in enumerate(encoder._of("text")):
             encoder._texts[column.name] = TextFeatures(
                 **{

@@ -16,9 +16,11 @@ __all__ = [
     "MISSING",
     "FloatArray",
     "center_of",
+    "hot_columns",
     "levels_of",
     "listed",
     "names_of",
+    "notes_on",
     "read_columns",
     "safe_scale",
 ]
@@ -73,6 +75,13 @@ def levels_of(column: Column) -> list[str]:
     return [*column.categories, MISSING] if column.has_missing else list(column.categories)
 
 
+def hot_columns(columns: Iterable[Column]) -> list[Column]:
+    """Return the columns with an input for each category: categorical ones, then frequent texts."""
+    columns = tuple(columns)
+    texts = [column for column in columns if column.kind == "text" and column.categories]
+    return [*(column for column in columns if column.kind == "category"), *texts]
+
+
 def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[Name], list[Name]]:
     """Return the names of the numerical features, and of the others but the bins, in their order.
 
@@ -94,11 +103,31 @@ def names_of(columns: Iterable[Column], texts: Mapping[str, int]) -> tuple[list[
         numbers += [(column.name, name) for name in names]
     measured = [column for column in columns if column.kind in ("number", "date")]
     others = [(c.name, f"{c.name}={MISSING}") for c in measured if c.has_missing]
-    for column in (column for column in columns if column.kind == "category"):
+    for column in hot_columns(columns):
         others += [(column.name, f"{column.name}={level}") for level in levels_of(column)]
     for name, count in texts.items():
         others += [(name, f"{name}~{i}") for i in range(count)]
     return numbers, others
+
+
+def notes_on(columns: Iterable[Column]) -> tuple[str, ...]:
+    """Return remarks on how columns were interpreted."""
+    columns = tuple(columns)
+    constant = [column for column in columns if column.kind == "constant"]
+    texts = [column for column in columns if column.kind == "text"]
+    found = []
+    for reason, of in (
+        ("left out, because they have no values", [c for c in constant if c.is_empty]),
+        ("left out, because they are constant", [c for c in constant if not c.is_empty]),
+        ("read as free text", texts),
+    ):
+        if of:
+            found.append(f"{reason}: {listed([column.name for column in of])}")
+    frequent = {column.name: len(column.categories) for column in texts if column.categories}
+    if frequent:
+        count, names = sum(frequent.values()), listed(list(frequent))
+        found.append(f"frequent values with inputs of their own: {count} of {names}")
+    return tuple(found)
 
 
 def listed(names: list[str]) -> str:

@@ -43,7 +43,11 @@ def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
     >>> same, fingerprint(frame[["x"]], frame["y"]) == fingerprint(frame[["x"]], 1 - frame["y"])
     (True, False)
     """
-    return hashlib.sha256(row_hashes(frame, target).tobytes()).hexdigest()[:16]
+    return _of_hashes(row_hashes(frame, target))
+
+
+def _of_hashes(hashes: Array) -> str:
+    return hashlib.sha256(hashes.tobytes()).hexdigest()[:16]
 
 
 def row_hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
@@ -104,11 +108,12 @@ def facts_of_table(
     >>> facts["rows"], facts["trained_on"], len(facts["sample"])
     (9, 6, 6)
     """
-    own = np.unique(row_hashes(frame.iloc[trained], target.iloc[trained]))[:_SAMPLE_SIZE]
+    hashes = row_hashes(frame, target)
+    own = np.unique(hashes[trained])[:_SAMPLE_SIZE]
     return {
         "rows": len(frame),
         "trained_on": len(trained),
-        "fingerprint": fingerprint(frame, target),
+        "fingerprint": _of_hashes(hashes),
         "split": split,
         "sample": [f"{each:016x}" for each in own],
     }

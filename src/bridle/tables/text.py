@@ -96,4 +96,5 @@ def _hashed(texts: pd.Series[Any]) -> Any:
     hashing = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
     )
-    return hashing.transform(as_strings(texts).fillna("").tolist())
+    places, distinct = pd.factorize(as_strings(texts).fillna(""))
+    return hashing.transform(distinct.tolist())[places]

@@ -15,7 +15,7 @@ from bridle.tables.bins import PiecewiseLinear
 from bridle.tables.columns import Column
 from bridle.tables.date_features import date_feature_names, date_features
 from bridle.tables.encoder import CLIP, TableEncoder
-from bridle.tables.encoders import levels_of
+from bridle.tables.encoders import hot_columns, levels_of
 from bridle.tables.levels import LevelsReader
 from bridle.tables.missing import ALWAYS, USUAL
 
@@ -71,7 +71,7 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
         gaps = [at for at, column in enumerate(numeric) if column.has_missing]
         if gaps:
             blocks.append(graph.node("IsNaN", graph.columns(table, gaps, len(numeric))))
-    blocks += [_one_hot(graph, texts[c.name], c) for c in columns if c.kind == "category"]
+    blocks += [_one_hot(graph, texts[c.name], c) for c in hot_columns(columns)]
     for index, column in enumerate(c for c in columns if c.kind == "text"):
         learned = {
             name.removeprefix(f"text.{index}."): array
