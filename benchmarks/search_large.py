@@ -39,7 +39,7 @@ import torch
 from commands import add_choices, records_of
 from machine import machine
 from pandas.api.types import is_numeric_dtype
-from search_answers_ways import errors_of
+from search_answers_ways import errors_of, log_losses
 from search_quality import table_of
 from search_schedules_ways import falling_noise
 from sklearn.model_selection import train_test_split
@@ -51,6 +51,7 @@ from bridle.search.data import fold_of_rows
 
 ROWS, COLUMNS, TREES, LEAVES, WRONG = 50_000, 8, 4, 128, 0.05
 FIRST_SPLIT = 70
+CLASS_ERRORS = ("log loss", "1 − AUC", "share of the worst row")
 
 
 def boundaries() -> pd.DataFrame:
@@ -146,8 +147,11 @@ def searched(
         labels = [str(name).removeprefix("probability_") for name in shares]
         codes = np.array([labels.index(each) for each in test["target"]])
         errors = errors_of(shares.to_numpy(dtype=float), codes)
+        losses = np.sort(log_losses(shares.to_numpy(dtype=float), codes))
+        errors["share of the worst row"] = losses[-1] / losses.sum()
     return said, {
-        **{name: errors.get(name, np.nan) for name in ("log loss", "1 − AUC")},
+        **{name: errors.get(name, np.nan) for name in CLASS_ERRORS},
+        "temperature": np.nan if found.temperature is None else found.temperature.value,
         "validation": found.validation_score,
         "configurations": found.considered,
         "networks": found.model.network.members,

@@ -31,8 +31,17 @@ from search_schedules_ways import WAYS, Scheduled
 from torch import Tensor
 
 from bridle.search.configuration import HIDDEN, Space
-from bridle.search.plan import ETA, EVALUATIONS, MIN_STEPS, RUNGS, batch_size_for
+from bridle.search.plan import (
+    EPOCHS,
+    ETA,
+    EVALUATIONS,
+    MAX_STEPS,
+    MIN_STEPS,
+    RUNGS,
+    batch_size_for,
+)
 from bridle.search.scoring import mean_losses, scores_of
+from bridle.search.temperature import fit_temperature
 
 SETS = (
     *("vehicle", "credit-g", "australian", "ilpd", "diabetes", "vowel", "car", "ionosphere"),
@@ -54,22 +63,27 @@ class Run:
         random = np.random.default_rng(split)
         space = Space((HIDDEN,), tuple(self.data.inputs), classes=self.classes)
         self.configurations = [space.sample(random) for _ in range(SAMPLED)]
+        if not steps:
+            rows = min(len(self.data.rows_of(v)[0]) for v in range(FOLDS))
+            epochs = EPOCHS * rows / batch_size_for(rows)
+            steps = int(min(MAX_STEPS, max(MIN_STEPS, epochs)))
         self.ends = [steps // ETA ** (RUNGS - 1 - rung) for rung in range(RUNGS)]
         self.states: dict[int, Any] = {}
         left = list(range(SAMPLED))
         for start, stop in pairwise([0, *self.ends[:-1]]):
-            best, _ = self.train(left, "constant", start, stop)
+            best, *_ = self.train(left, "constant", start, stop, keep=True)
             left = sorted(sorted(left, key=lambda at: best[at], reverse=True)[:FINALISTS])
         self.finalists = left
 
     def train(
-        self, ids: list[int], way: str, start: int, stop: int
-    ) -> tuple[dict[int, tuple[float, float]], dict[int, Tensor]]:
-        """Train between two steps; return each configuration's best score and its test outputs."""
+        self, ids: list[int], way: str, start: int, stop: int, *, keep: bool = False
+    ) -> tuple[dict[int, tuple[float, float]], dict[int, Tensor], dict[int, Tensor]]:
+        """Train between two steps; return best scores, and then test and held-out outputs."""
         data = self.data
         rows = min(len(data.rows_of(v)[0]) for v in range(FOLDS))
         best: dict[int, tuple[float, float]] = {}
         tested: dict[int, Tensor] = {}
+        held_out: dict[int, Tensor] = {}
         scoring = "accuracy" if self.classes else "r2"
         lower = {**self.states}
         for bins in data.inputs:
@@ -92,29 +106,47 @@ class Run:
                 losses = mean_losses(known, data.y, classes=self.classes)
                 now = zip(scores_of(known, data.y, scoring).tolist(), losses.tolist(), strict=True)
                 said = self.table.tested(population, bins)
-                for at, (score, loss), outputs in zip(here, now, said, strict=True):
+                for at, (score, loss), *outputs in zip(here, now, said, known, strict=True):
                     if at not in best or (score, -loss) > best[at]:
-                        best[at], tested[at] = (score, -loss), outputs
-            if stop < self.ends[-1]:
+                        best[at] = (score, -loss)
+                        tested[at], held_out[at] = outputs
+            if keep:
                 keep_states(population, here, self.states)
-        return best, tested
+        return best, tested, held_out
 
     def errors(self, way: str) -> list[dict[str, Any]]:
         """Train the finalists in one way; return their test errors, and those of their average."""
+        began = time.process_time()
         start = 0 if WAYS[way].whole else self.ends[-2]
-        best, tested = self.train(self.finalists, way, start, self.ends[-1])
+        stop = start + round(WAYS[way].steps * (self.ends[-1] - start))
+        best, tested, held_out = self.train(self.finalists, way, start, stop)
+        seconds = (time.process_time() - began) / (stop - start)
         shares = {at: shares_of(each, classes=self.classes) for at, each in tested.items()}
         everyone = {str(at): each for at, each in shares.items()}
         everyone["average"] = np.mean([*shares.values()], 0)
         y = self.table.y_test.numpy()
+        found = {of: errors_of(each, y) | self._refined(each, y) for of, each in everyone.items()}
+        found["average"] |= {"seconds a step": seconds}
+        found["average"] |= self._tempered(everyone["average"], held_out)
         return [
             {"way": way, "of": of, "error": error, "value": value}
-            for of, each in everyone.items()
-            for error, value in {**errors_of(each, y), **self._refined(each, y)}.items()
+            for of, each in found.items()
+            for error, value in each.items()
         ] + [
             {"way": way, "of": str(at), "error": "validation", "value": -score[1]}
             for at, score in best.items()
         ]
+
+    def _tempered(self, shares: np.ndarray, held_out: dict[int, Tensor]) -> dict[str, float]:
+        """Return the temperature as the search fits it, and the log loss with it."""
+        if not self.classes:
+            return {}
+        outputs = torch.stack([*held_out.values()])
+        found = fit_temperature(outputs, self.data.y, averages_more=True).value
+        powers = np.clip(shares, 1e-12, None) ** (1 / found)
+        y = self.table.y_test.numpy()
+        loss = errors_of(powers / powers.sum(1, keepdims=True), y)["log loss"]
+        return {"temperature": found, "log loss at fitted T": loss}
 
     def _refined(self, shares: np.ndarray, y: np.ndarray) -> dict[str, float]:
         return {"log loss at best T": max(refined(shares, y), 1e-4)} if self.classes else {}
@@ -174,7 +206,9 @@ def main() -> None:
     """Measure, or compare."""
     parser = parser_of(__doc__, "--csv")
     add_choices(parser, SETS, list(WAYS), [51, 52])
-    parser.add_argument("--steps", type=int, default=MIN_STEPS)
+    parser.add_argument(
+        "--steps", type=int, default=MIN_STEPS, help="0: those of a search with enough time"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     run(parser, options, measure, compare)

@@ -10,8 +10,10 @@ from unittest import mock
 
 import numpy as np
 import torch
+from muon import Muon
 from torch import Tensor
 
+from bridle.ops.stepping import max_norm_pass
 from bridle.search import engine, job
 from bridle.search.plan import RUNGS
 from bridle.search.trial_population import BETAS, TrialPopulation
@@ -38,6 +40,11 @@ def linear(share: np.ndarray) -> np.ndarray:
 def late_cosine(share: np.ndarray) -> np.ndarray:
     """Stay for the first half, then fall as a half cosine."""
     return cosine(np.maximum(0, 2 * share - 1))
+
+
+def last_quarter(share: np.ndarray) -> np.ndarray:
+    """Stay for three quarters, then fall as a half cosine."""
+    return cosine(np.maximum(0, 4 * share - 3))
 
 
 def cosine_to_tenth(share: np.ndarray) -> np.ndarray:
@@ -89,6 +96,13 @@ class Way:
         Whether Adam is schedule-free (Defazio et al. 2024), with its own average.
     whole : bool
         Whether the share is that of the whole run.
+    muon : float
+        The learning rate of Muon over that of Adam; 0 is Adam alone. Muon trains the matrices
+        between hidden layers, where L1 and L2 enter the gradient. Adam trains the rest.
+    steps : float
+        The steps that are made, as a multiple of those of the last rung or of the whole run.
+    noises : tuple of int
+        The noises that ``noise`` acts on: 0 on inputs, 1 on units, 2 on weights.
     """
 
     rate: Curve = one
@@ -101,6 +115,9 @@ class Way:
     factor: float = 1.0
     free: bool = False
     whole: bool = False
+    muon: float = 0.0
+    steps: float = 1.0
+    noises: tuple[int, ...] = (0, 1, 2)
 
 
 WAYS = {
@@ -116,6 +133,8 @@ WAYS = {
     "noise falls": Way(noise=cosine),
     "label smoothing falls": Way(smoothing=cosine),
     "noise and label smoothing fall": Way(noise=cosine, smoothing=cosine),
+    "noise falls in the last quarter": Way(noise=last_quarter),
+    "dropout falls in the last quarter": Way(noise=last_quarter, noises=(1,)),
     "noise falls, cosine": Way(rate=cosine, noise=cosine),
     "half of the noise": Way(noise=half),
     "no noise": Way(noise=none),
@@ -129,6 +148,11 @@ WAYS = {
     "2x rate": Way(factor=2.0),
     "schedule-free": Way(free=True, whole=True),
     "schedule-free, 3x rate": Way(free=True, factor=3.0, whole=True),
+    "Muon": Way(muon=1.0, whole=True),
+    "Muon, 3x rate": Way(muon=3.0, whole=True),
+    "Muon, 1/8 of the steps": Way(muon=1.0, steps=1 / 8, whole=True),
+    "1/8 of the steps": Way(steps=1 / 8, whole=True),
+    "3x steps": Way(steps=3.0),
 }
 
 
@@ -142,6 +166,8 @@ class Scheduled(TrialPopulation):
         self.decay = self.l2 * DECOUPLED
         if way.decoupled:
             self.l2 = torch.zeros_like(self.l2)
+        inner = range(1, len(self.network.weights) - 1)
+        self.muons = {at: Muon(self.parameters[at].data) for at in inner}
 
     def _factors(self, curve: Curve, steps: int) -> np.ndarray:
         done = np.arange(self.step, self.step + steps) - self.start
@@ -175,11 +201,33 @@ class Scheduled(TrialPopulation):
                 x.lerp_(z, 1 / self.step)
                 torch.lerp(z, x, BETAS[0], out=y.data)
 
+    def _train_muon(self, steps: int) -> None:
+        """Step with Adam, and take back what it did to the matrices that Muon trains."""
+        for _ in range(steps):
+            rate, l1, l2, decay = self._strengths(1)[0][:, [0, 6, 7, 8]].float().T[..., None, None]
+            before = {
+                at: [each[at].detach().clone() for each in (self.parameters, self.moments)]
+                for at in self.muons
+            }
+            averages = {at: self.average[at].clone() for at in self.muons}
+            super()._train(1)
+            for at, muon in self.muons.items():
+                weight, moment = before[at]
+                gradient = (self.moments[at] - BETAS[0] * moment) / (1 - BETAS[0])
+                gradient += l2 * weight + l1 * weight.sign()
+                weight -= self.way.muon * rate * muon.step(gradient)
+                max_norm_pass(weight, self.max_norm)
+                self.parameters[at].data.copy_(weight)
+                self.average[at].copy_(torch.lerp(weight, averages[at], decay))
+
     def _train(self, steps: int) -> None:
         """Train; the noise stays the same for all steps of a call."""
         way = self.way
         if way.free:
             self._train_free(steps)
+            return
+        if way.muon:
+            self._train_muon(steps)
             return
         if way.decoupled:
             for _ in range(steps):
@@ -192,7 +240,9 @@ class Scheduled(TrialPopulation):
         noise, smoothing = (
             float(self._factors(curve, steps).mean()) for curve in (way.noise, way.smoothing)
         )
-        self.keep_probs = 1 - noise * (1 - self.full_keep_probs)
+        falls = torch.isin(torch.arange(3), torch.tensor(way.noises))[:, None]
+        share = torch.where(falls, noise, 1.0)
+        self.keep_probs = 1 - share * (1 - self.full_keep_probs)
         self.smoothing = smoothing * self.full_smoothing
         super()._train(steps)
 
