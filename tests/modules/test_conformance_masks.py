@@ -4,7 +4,6 @@ The conformance page is made from the ids of these tests: ``<feature>-<noise>``.
 gradients are compared with those of a plain net that is multiplied by the masks of the steps.
 """
 
-import functools
 import shutil
 
 import pytest
@@ -224,12 +223,8 @@ def test_masks_in_compiled_programs(program, wrap):
 
 @needs_compiler
 @pytest.mark.parametrize(("feature", "noise"), table(COMPILED, SOME))
-def test_masks_in_compiled_models(feature, noise, monkeypatch):
-    """By torch's default compiler for one noise, by the graphs that it gets for the others."""
+def test_masks_in_compiled_models(feature, noise):
     torch._dynamo.reset()
-    if noise != SOME[0] and feature != "compile-default":
-        by_graphs = functools.partial(torch.compile, backend="aot_eager_decomp_partition")
-        monkeypatch.setattr(torch, "compile", by_graphs)
     check(train, COMPILED[feature], noise, tolerance=1e-5)
 
 
