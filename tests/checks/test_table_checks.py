@@ -108,9 +108,17 @@ def test_copies_are_rows_that_do_not_repeat_by_chance(table, random_parts, rng):
     same = pd.concat([truth[: ROWS // 2]] * 2, ignore_index=True)
     assert _failed(twice, same, random_parts) == {"BR011"}
     assert _failed(twice, same, Parts(np.arange(100), np.arange(100, 120))) == set()
+    for copies in (twice + 1e-10 * rng.normal(size=twice.shape), twice.round(12)):
+        again = pd.concat([twice[: ROWS // 2], copies[ROWS // 2 :]], ignore_index=True)
+        assert not again.duplicated().any()
+        assert _failed(again, same, random_parts) == {"BR011"}
+        values = again["a"] * 3 + again["b"]  # a numerical target is rounded, too
+        assert "BR011" in _failed(again, values.rename("y"), random_parts)
     two = frame.copy()
     two.iloc[[180, 181]] = two.iloc[[0, 1]].to_numpy()
     assert _failed(two, truth, LAST) == set()
+    one = pd.DataFrame({"a": 1e-9 * frame["a"] + 1, "b": frame["b"], "c": truth == "yes"})
+    assert _failed(one, truth, random_parts) - {"BR010"} == set()  # small differences are numbers
     answers = pd.DataFrame(rng.integers(0, 3, (ROWS, 3)), columns=["a", "b", "c"])
     assert _failed(answers, truth, random_parts) == set()
 

@@ -124,3 +124,16 @@ def test_table_for_regression():
     model = MLPRegressor(solver="lbfgs", random_state=0, max_iter=500).fit(table, y)
     assert model.score(table, y) > 0.99
     assert model.predict(table[:3]).dtype == np.float32
+
+
+def test_labels_that_would_be_rounded_are_refused(rng):
+    """scikit-learn makes pandas' nullable integers floats, beyond 2⁵³ with fewer classes."""
+    X, codes = rng.normal(size=(20, 2)), np.array([0, 1] * 10) + 2**60
+    labels = pd.array(codes, dtype="Int64")
+    model = MLPClassifier(max_iter=1, random_state=0)
+    with pytest.raises(UsageError, match=r"Int64 .*pass y\.astype\('int64'\)"):
+        model.fit(X, labels)
+    with pytest.raises(UsageError, match="rounds to floats"):
+        model.partial_fit(X, codes, classes=labels)
+    assert model.fit(X, labels.astype("int64")).classes_.tolist() == [2**60, 2**60 + 1]
+    assert len(model.fit(X, pd.array(codes - 2**60, dtype="Int64")).classes_) == 2

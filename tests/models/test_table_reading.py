@@ -214,6 +214,31 @@ def test_what_is_new_is_noted_at_prediction(rng):
     assert category == "'town' has 1 new category in 1 row: 'Rom'"
 
 
+def test_missing_values_that_training_had_not_are_noted(rng):
+    """A column that another program left empty would be the median in every row, without a word."""
+    x = rng.uniform(20, 60, 100)
+    days = pd.date_range("2024-01-05", periods=100).strftime("%d.%m.%Y")
+    table = pd.DataFrame({"age": x, "gap": x, "town": ["Ulm", "Bonn"] * 50, "day": days})
+    table = table.assign(gap=table["gap"].where(table.index > 9), y=np.where(x > 40, "p", "q"))
+    model = bridle.fit(table, "y", recipe=SHORT).model
+    said = "is missing in 2 rows, but was never missing in training; it is taken as"
+    right = {f"'{name}' {said} the median of training" for name in ("age", "day")}
+    right.add(f"'town' {said} no category")
+    rows = table[:2].assign(age=np.nan, gap=np.nan, town=None, day=None)
+    assert set(model.predict(rows).attrs["notes"]) == right
+    assert set(model.predict(rows.astype(object)).attrs["notes"]) == right
+    alone = bridle.fit(table.drop(columns="day"), "y", recipe=SHORT).model
+    row = {"age": None, "gap": None, "town": "Ulm"}  # by the quick way for one row
+    assert alone.predict(row).attrs["notes"] == [
+        "'age' is missing in 1 row, but was never missing in training; it is taken as the median "
+        "of training"
+    ]
+    assert alone.predict({**row, "age": 30.0}).attrs["notes"] == []
+    assert (
+        "'town' is missing" in alone.predict({**row, "age": 30.0, "town": None}).attrs["notes"][0]
+    )
+
+
 def test_files_of_before_are_read(rng, tmp_path):
     """Earlier files have no ranges, no limits of texts and no marks of missing values."""
     from bridle.models.file import from_state, state_of

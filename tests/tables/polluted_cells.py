@@ -112,6 +112,16 @@ numbers(
     [90071992547409931 + v for v in range(8)],
 )
 numbers(
+    "numbers: 17 digits beside missing cells",
+    ["", *(str(90071992547409931 + v) for v in range(7))],
+    [None, *(90071992547409931 + v for v in range(7))],
+)
+numbers(
+    "numbers: 19 digits beside missing cells",
+    ["", *(str(10**18 + v) for v in range(7))],
+    [None, *(str(10**18 + v) for v in range(7))],
+)
+numbers(
     "numbers: whole and with .0",
     ["1", "2.0", "3", "4.0", "5", "6", "7", "8"],
     [1, 2, 3, 4, 5, 6, 7, 8],

@@ -50,6 +50,13 @@ add("encoding: UTF-16 big endian", b"\xfe\xff" + text(TABLE).encode("utf-16-be")
 add("encoding: Latin-1", text(TABLE, ";", decimal=",").encode("latin-1"))
 _euro = {"Größe": COUNT, "Währung": ["€", "£", "€", "$", "£", "€", "$", "€"]}
 add("encoding: Windows-1252", text(_euro, ";").encode("cp1252"), _euro)
+add("encoding: UTF-8 with two BOMs", b"\xef\xbb\xbf" + text(TABLE).encode("utf-8-sig"))
+_cities = {"имя": ["Москва", "Киев", "Минск", "Рига"] * 2, "n": COUNT}
+add("encoding: Windows-1251", text(_cities).encode("cp1251"), None)
+_cities = {"名字": ["北京", "上海", "广州", "深圳"] * 2, "n": COUNT}
+add("encoding: GBK", text(_cities).encode("gbk"), None)
+_finnish = {"sää": ["hää", "yö", "työ", "äänestää"] * 2, "n": COUNT}
+add("encoding: Latin-1, Finnish", text(_finnish).encode("latin-1"), _finnish)
 add("encoding: UTF-16 without BOM", text(TABLE).encode("utf-16-le"), None)
 add("encoding: NUL bytes", text(TABLE).encode().replace(b"Kiel", b"K\x00el"), None)
 

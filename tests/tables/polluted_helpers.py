@@ -57,7 +57,9 @@ def same(right: Columns, found: Mapping[str, Sequence[Any]]) -> bool:
 def _same_cell(right: Any, found: Any) -> bool:
     if right is None:
         return (
-            found is None or (isinstance(found, float) and math.isnan(found)) or str(found) == "NaT"
+            found is None
+            or (isinstance(found, float) and math.isnan(found))
+            or str(found) in ("NaT", "<NA>")
         )
     if isinstance(right, bool):
         return str(found).lower() == str(right).lower()

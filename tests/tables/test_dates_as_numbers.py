@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import bridle
-from bridle.models.reading import read_for_model
+from bridle.models.reading import read_for_fit, read_for_model
 from bridle.tables import ReadOptions, infer_task
 from bridle.tables.target_checks import MAX_CLASSES
 
@@ -139,3 +139,60 @@ def test_a_column_of_another_form_is_refused_and_one_cell_is_missing(american):
         "'31/01/2024' in 'day' is not a date of the form %m/%d/%Y; 1 of 60 cells are taken as "
         "missing"
     ]
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%y", "%m/%d/%Y %I:%M %p", "%d-%b-%y", "%b %d, %Y", "%d/%b/%Y:%H:%M:%S +0000"]
+)
+def test_dates_of_a_form_that_is_not_found_out_are_noted(table, tmp_path, form):
+    """Otherwise nothing tells that the rows are in order of time."""
+    path, days = tmp_path / "t.csv", pd.date_range("2023-01-05 08:00", periods=ROWS, freq="31h")
+    table.assign(when=days.strftime(form)).to_csv(path, index=False)
+    notes = read_for_fit(path, "y", ()).notes
+    (note,) = (note for note in notes if "look like dates" in note)
+    asked = form.replace("+0000", "%z")
+    assert note.startswith("the cells of 'when' look like dates, such as")
+    assert f"--date-format '{asked}'" in note  # 05/01/23 may begin with the year, too
+    given = read_for_fit(path, "y", (), ReadOptions(date_format=asked))
+    assert not any("look like dates" in note for note in given.notes)
+    assert any("in order of time ('when')" in note for note in given.notes)
+
+
+@pytest.mark.parametrize(
+    "cells", [["1/2", "3/4", "2/5"], ["120/80", "90/60", "110/70"], ["3:1", "2:0", "1:1"]]
+)
+def test_words_that_are_no_dates_are_not_noted(table, cells):
+    frame = table.assign(x=cells * (ROWS // 3))
+    assert not any("look like dates" in note for note in read_for_fit(frame, "y", ()).notes)
+
+
+def test_a_form_that_no_column_has_is_refused(table):
+    days = pd.Series(pd.date_range("2023-01-05", periods=ROWS).strftime("%d/%m/%y"))
+    frame, form = table.assign(when=days.where(days.index != 4, "31/02/23")), "%d/%m/%y"
+    with pytest.raises(bridle.UsageError, match=r"fits no column: 'when' has '31/02/23', which"):
+        read_for_fit(frame, "y", (), ReadOptions(date_format=form))
+    given = ReadOptions(date_format=form, missing=("31/02/23",))
+    assert read_for_fit(frame, "y", (), given).columns[-1].kind == "date"
+    with pytest.raises(bridle.UsageError, match="fits no column; leave it out"):
+        read_for_fit(table, "y", (), ReadOptions(date_format=form))
+    same = table.assign(when="05/01/23", day=DAYS)  # one date in all rows, and typed dates
+    assert read_for_fit(same.drop(columns="day"), "y", (), ReadOptions(date_format=form)).columns
+    assert read_for_fit(same.drop(columns="when"), "y", (), ReadOptions(date_format=form)).columns
+
+
+def test_periods_are_dates(table):
+    months = pd.period_range("2000-01", periods=ROWS, freq="M")
+    read = read_for_fit(table.assign(when=months), "y", ())
+    assert read.frame["when"].tolist() == months.to_timestamp().tolist()
+    assert any("in order of time ('when')" in note for note in read.notes)
+    with pytest.raises(bridle.DataError, match="'y' has dates or times"):
+        bridle.fit(table.assign(y=months), "y", **QUICK)
+
+
+def test_times_with_and_without_a_zone_are_noted(table):
+    hours = pd.Series(pd.date_range("2024-01-05", periods=ROWS, freq="h").strftime("%FT%T"))
+    for zoned, noted in ((hours.index % 2 == 0, True), (hours.index >= 0, False)):
+        mixed = hours.where(~zoned, hours + "+05:00")
+        notes = read_for_fit(table.assign(when=mixed), "y", ()).notes
+        said = "some times of 'when' have a time zone and others, such as '2024-01-05T01:00:00'"
+        assert any(note.startswith(said) for note in notes) is noted

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
+import pyarrow.parquet
 import pytest
 
 from bridle.errors import DataError, UsageError
@@ -190,3 +191,29 @@ def test_a_package_that_is_not_installed(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "openpyxl", None)
     with pytest.raises(UsageError, match=r"pip install 'bridle\[excel\]'"):
         read_table(tmp_path / "t.xlsx")
+
+
+LARGE = [2**60 + 1, None, 2**60, 5, -(2**53) - 1]
+
+
+def _in_sqlite(path):
+    base = sqlite3.connect(path)
+    base.execute("CREATE TABLE t (id INTEGER)")
+    base.executemany("INSERT INTO t VALUES (?)", [(each,) for each in LARGE])
+    base.commit()
+    base.close()
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "t.jsonl", "t.sqlite", "memory"])
+def test_large_whole_numbers_are_exact_beside_missing_ones(tmp_path, name):
+    table, path = pa.table({"id": LARGE}), tmp_path / name
+    writers = {
+        "t.parquet": lambda: pyarrow.parquet.write_table(table, path),
+        "t.arrow": lambda: pyarrow.feather.write_feather(table, path),
+        "t.jsonl": lambda: path.write_text("\n".join(json.dumps({"id": each}) for each in LARGE)),
+        "t.sqlite": lambda: _in_sqlite(path),
+        "memory": lambda: None,
+    }
+    writers[name]()
+    found = read_table(table if name == "memory" else path)["id"]
+    assert [None if pd.isna(each) else int(each) for each in found] == LARGE

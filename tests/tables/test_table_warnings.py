@@ -57,6 +57,10 @@ def _case(frame, rng):
     return frame.assign(churned=frame["churned"].where(~upper, frame["churned"].str.upper()))
 
 
+def _copies_of_fewer_digits(frame, rng):
+    return pd.concat([frame[:300], frame[:300].round(9)], ignore_index=True)
+
+
 def _far_code(frame, rng):
     return frame.assign(score=frame["score"].where(rng.random(ROWS) < 0.9, -999.0))
 
@@ -78,6 +82,7 @@ KINDS = {
     _position: "'customer' is the position of the row; leave it out with --drop customer",
     _sorted: "'number' gives the target away: sorted by it, each class is one block",
     _duplicates: "450 of 600 rows repeat another row",
+    _copies_of_fewer_digits: "of 600 rows repeat another row, up to the last digits",
     _case: "the classes 'YES', 'yes' of 'churned' differ in case or blanks only",
     _far_code: "rows, far from all other values; if it means a missing value, give --missing -999",
     _time: "the rows are in order of time ('day')",

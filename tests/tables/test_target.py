@@ -103,3 +103,9 @@ def test_damaged_states(state):
     for kind in (ClassTarget, ValueTarget):
         with pytest.raises(ModelFileError):
             kind.from_state(state)
+
+
+@pytest.mark.parametrize(("unit", "size"), [(1e-200, "small"), (1e200, "large")])
+def test_values_whose_squares_are_no_numbers_are_refused(unit, size):
+    with pytest.raises(DataError, match=rf"so {size} that .* give them in another unit"):
+        ValueTarget.fit(pd.Series([1.0, 2.0, 4.0], name="y") * unit)

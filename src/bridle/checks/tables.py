@@ -12,7 +12,7 @@ import pandas as pd
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.shares import exact
 from bridle.tables.columns import Column
-from bridle.tables.fingerprint import row_hashes
+from bridle.tables.fingerprint import rounded, row_hashes, without_noise
 from bridle.tables.structure import GroupColumn, group_columns, is_wide, time_column
 from bridle.tables.warnings import MIN_ROWS, TableWarning
 
@@ -134,9 +134,17 @@ def repeated_rows(frame: pd.DataFrame, truth: pd.Series[Any], parts: Parts) -> C
         return not_run("BR011")
     if not is_wide(frame):
         return not_run("BR011", "the columns have few distinct values: rows repeat by chance")
+    exact = copied_rows(_copies(frame, truth, parts), len(parts.new))
+    if exact.outcome == "failed" or (coarse := without_noise(frame)) is None:
+        return exact
+    copies = _copies(coarse, rounded(truth), parts)
+    return copied_rows(copies, len(parts.new), how=", up to the last digits")
+
+
+def _copies(frame: pd.DataFrame, truth: pd.Series[Any], parts: Parts) -> int:
+    """Return how many new rows are training rows too."""
     hashes = row_hashes(frame, truth)
-    copies = int(np.isin(hashes[parts.new], hashes[parts.training]).sum())
-    return copied_rows(copies, len(parts.new))
+    return int(np.isin(hashes[parts.new], hashes[parts.training]).sum())
 
 
 def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
@@ -158,13 +166,13 @@ def known_rows(found: int, sampled: int, trained: int, new: int) -> CheckResult:
     return failed("BR011", message, "give rows that it was not trained on", **numbers)
 
 
-def copied_rows(copies: int, new: int) -> CheckResult:
-    """Return BR011 from the number of new rows that are training rows too."""
+def copied_rows(copies: int, new: int, how: str = "") -> CheckResult:
+    """Return BR011 from the number of new rows that are training rows too; ``how`` exactly."""
     low = exact(copies, new)[0]
     numbers = {"copies": copies, "rows": new, "share": copies / new, "low": low}
     if low <= _TOLERANCE:
         return passed("BR011", **numbers)
-    return failed("BR011", f"{copies} of {new} new rows repeat a training row", **numbers)
+    return failed("BR011", f"{copies} of {new} new rows repeat a training row{how}", **numbers)
 
 
 def _groups(frame: pd.DataFrame, groups: Sequence[GroupColumn], parts: Parts) -> list[CheckResult]:

@@ -34,6 +34,8 @@ class ClassLabels(ClassifierMixin, BaseMLP):
                 "class_weight is 'balanced', which needs all rows, and partial_fit has a part of "
                 "them; pass a dict with the weight of each class"
             )
+        _check_exact(y)
+        _check_exact(classes)
         known = getattr(self, "classes_", None)
         if known is None and classes is None:
             raise UsageError("classes must be passed on the first call to partial_fit")
@@ -51,6 +53,7 @@ class ClassLabels(ClassifierMixin, BaseMLP):
             self.classes_ = labels
 
     def _encode_targets(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, Array]:
+        _check_exact(y)
         X, y = self._validate_for_fit(X, y, reset, multi_output=True)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -146,3 +149,21 @@ class ClassLabels(ClassifierMixin, BaseMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_exact(y: Any) -> None:
+    """Refuse labels that scikit-learn would round: it makes pandas' nullable integers floats."""
+    dtype: Any = getattr(y, "dtype", None)
+    if (
+        isinstance(dtype, np.dtype)
+        or getattr(dtype, "kind", None) not in ("i", "u")
+        or y.isna().all()
+    ):
+        return
+    largest = max(abs(int(y.min())), abs(int(y.max())))
+    if largest >= 2**53:
+        name = "int64" if dtype.kind == "i" else "uint64"
+        raise UsageError(
+            f"y has the dtype {dtype} and labels such as {largest}, which scikit-learn rounds to "
+            f"floats, so that classes become one; pass y.astype({name!r})"
+        )

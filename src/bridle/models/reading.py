@@ -20,7 +20,7 @@ from bridle.tables.encoder import TableEncoder
 from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
 from bridle.tables.read import ReadTable, Table, read_with_notes
-from bridle.tables.schema import columns_of, has_target, with_target
+from bridle.tables.schema import check_date_format, columns_of, has_target, with_target
 from bridle.tables.target import ClassTarget, ValueTarget, target_column
 from bridle.tables.warnings import TableWarning, warnings_on
 
@@ -138,10 +138,12 @@ def read_for_fit(
     features, truth = target_column(frame, target)
     if notes and truth.nunique() < 2:
         raise DataError(
-            f"the target {target!r} is {truth.iloc[0]!r} in every row that has one ({notes[0]}); "
-            "give rows of two or more classes or values"
+            f"the target {target!r} is {truth.tolist()[0]!r} in every row that has one "
+            f"({notes[0]}); give rows of two or more classes or values"
         )
     columns, doubts = columns_of(features, read.missing, read.options.date_format)
+    if read.options.date_format is not None and groups is None and time is None:
+        check_date_format(features, columns, read.options.date_format)
     told = [note for note in read.notes if not any(f" {name!r}" in note for name in drop)]
     warned = warnings_on(
         features, truth, columns, grouped=groups is not None, ordered=time is not None

@@ -28,6 +28,7 @@ _CODE = re.compile(r"[+-]?0\d+")
 _GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}\.\d{3}$")  # what may have a mark of thousands
 _WHOLE = re.compile(r"[+-]?\d+")
 _MAX_DIGITS = 18  # that int64 holds for certain
+_ZONE = r"\d\d:\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
 ISO_DATE = r"^\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?$"
 
 
@@ -56,7 +57,7 @@ class Cells:
         """Return in how many rows the chosen distinct cells are."""
         return int(self.rows[chosen[:-1]].sum())
 
-    def spread(self, by_distinct: np.ndarray[Any, Any], **options: Any) -> pd.Series[Any]:
+    def spread(self, by_distinct: Any, **options: Any) -> pd.Series[Any]:
         """Return a column from a value for each distinct cell."""
         return pd.Series(by_distinct[self.codes], index=self.index, name=self.name, **options)
 
@@ -146,13 +147,12 @@ class Cells:
         """Return numbers as whole ones if they are all written so, or None if they are too long."""
         used = np.unique(self.codes)
         present = numbers[used]
-        if (
-            len(used)
-            and used[0] >= 0
-            and np.isfinite(present).all()
-            and (present == np.floor(present)).all()
-        ):
-            cells = self.written[used]
+        gaps = np.isnan(present)
+        whole_only = not gaps.all() and bool((present == np.floor(present))[~gaps].all())
+        # beside a missing value they are floats, which are exact up to here
+        large = whole_only and bool((np.abs(present[~gaps]) >= 2**53).any())
+        if whole_only and np.isfinite(present[~gaps]).all() and (large or not gaps.any()):
+            cells = self.written[used[~gaps]]
             digits = [
                 cell if _WHOLE.fullmatch(cell) else (parse([cell], marks)[0] or ("", ""))[0]
                 for cell in cells
@@ -161,7 +161,9 @@ class Cells:
                 if max(len(each.lstrip("+-")) for each in digits) > _MAX_DIGITS:
                     return None  # too long for a number: a name made of digits
                 whole = np.zeros(len(numbers), dtype=np.int64)
-                whole[used] = [int(each) for each in digits]
+                whole[used[~gaps]] = [int(each) for each in digits]
+                if gaps.any():
+                    return self.spread(pd.arrays.IntegerArray(whole, np.isnan(numbers)))
                 return self.spread(whole)
         return self.spread(numbers)
 
@@ -219,6 +221,12 @@ class Cells:
         if iso:
             dates = pd.to_datetime(cells, format="ISO8601", errors="coerce", utc=True)
             if not dates[dated].isna().any():
+                zoned = series[dated].str.contains(_ZONE)
+                if zoned.any() and not zoned.all():
+                    notes.append(
+                        f"some times of {self.name!r} have a time zone and others, such as "
+                        f"{series[dated][~zoned].iloc[0]!r}, have none; these are taken as UTC"
+                    )
                 return self.spread(dates.dt.tz_localize(None).to_numpy())
         return self.spread(cells.where(dated, None).to_numpy(), dtype=object) if words else None
 

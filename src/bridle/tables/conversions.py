@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from bridle.errors import DataError, UsageError
 
-__all__ = ["from_arrow", "json_column", "line_of", "needs"]
+__all__ = ["exact_integers", "from_arrow", "json_column", "line_of", "needs"]
+
+_EXACT = 2**53  # the whole numbers up to here are floats without rounding
 
 
 def needs(module: str, extra: str, what: str) -> Any:
@@ -37,9 +41,31 @@ def from_arrow(table: Any) -> pd.DataFrame:
                 f"column {item.name!r} has nested values ({item.type}); give one value per cell, "
                 f"or write the table without it"
             )
-    frame = table.to_pandas()
+    frame = exact_integers(table.to_pandas(), lambda name: table.column(name).to_pylist())
     index = [name for name in frame.index.names if name is not None]
     return frame.reset_index() if index else frame
+
+
+def exact_integers(frame: pd.DataFrame, cells_of: Callable[[str], list[Any]]) -> pd.DataFrame:
+    """Return a frame whose large whole numbers are exact in columns with missing values.
+
+    Beside a missing value, pandas makes whole numbers floats, which rounds those beyond 2⁵³: two
+    identifiers can become one.
+
+    Parameters
+    ----------
+    frame : DataFrame
+    cells_of : callable
+        From a column's name to its cells, None for missing ones.
+    """
+    exact: dict[str, pd.Series[Any]] = {}
+    for name, values in frame.items() if frame.columns.is_unique else ():
+        if values.dtype != np.float64 or not (values.abs() >= _EXACT).any():
+            continue
+        cells = cells_of(str(name))
+        if all(cell is None or isinstance(cell, int) for cell in cells):
+            exact[str(name)] = pd.Series(cells, dtype="Int64", index=frame.index)
+    return frame.assign(**exact) if exact else frame
 
 
 def json_column(values: list[Any]) -> Any:
@@ -47,5 +73,9 @@ def json_column(values: list[Any]) -> Any:
     kinds = {type(value) for value in values if value is not None}
     if kinds <= {int, float} or (kinds == {bool} and None not in values):
         fits = all(abs(value) < 2**63 for value in values if isinstance(value, int))
-        return values if fits else [None if v is None else str(v) for v in values]
+        if not fits:
+            return [None if v is None else str(v) for v in values]
+        if None in values and kinds == {int} and any(abs(v or 0) >= _EXACT for v in values):
+            return pd.array(values, dtype="Int64")
+        return values
     return pd.Series(values, dtype=object)

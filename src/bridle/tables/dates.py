@@ -10,12 +10,20 @@ import numpy as np
 import pandas as pd
 
 __all__ = ["are_months", "compact_form", "date_format_of", "digits_as", "exchanged_form"]
-__all__ += ["fits_compact", "is_compact", "looks_dated", "other_reading", "parse_dates"]
+__all__ += ["fits_compact", "forms_of_words", "is_compact", "looks_dated", "other_reading"]
+__all__ += ["parse_dates"]
 
 _MONTH = re.compile(
     r"(?:0[1-9]|1[0-2])\.(?:19|20)\d\d$|(?:0[1-9]|[12]\d|3[01])\.(?:0[1-9]|1[0-2])$"
 )
 _TIMES = ("%H:%M", "%H:%M:%S", "%H:%M:%S.%f")
+_WRITTEN = (  # by spreadsheets and logs, and not found out without help
+    *("%d/%m/%y", "%m/%d/%y", "%y/%m/%d", "%d.%m.%y", "%d-%m-%y", "%m-%d-%y", "%d-%b-%y", "%Y-%m"),
+    *("%d-%b-%Y", "%d %b %y", "%d %b %Y", "%b %d, %Y", "%B %d, %Y", "%d/%b/%Y:%H:%M:%S %z"),
+    *("%d/%m/%y %H:%M", "%m/%d/%y %H:%M", "%d.%m.%y %H:%M", "%d/%m/%Y %I:%M %p", "%I:%M %p"),
+    *("%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S %p", "%I:%M:%S %p"),
+)
+_FEW, _SAMPLE = 3, 200  # distinct words that may be dates, and how many are looked at first
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _YEARS = (1900, 2100)  # of numbers that are taken for dates
 _NAME = r"(?:jan|feb|mar|mär|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-z]*\.?"
@@ -191,6 +199,30 @@ def _exchanged(written: str | None) -> str | None:
     if written.startswith("%Y"):
         return None  # year, month, day is the only order in use
     return written.replace("%d", "%\0").replace("%m", "%d").replace("%\0", "%m")
+
+
+def forms_of_words(texts: pd.Series[Any]) -> tuple[str, ...] | None:
+    """Return the forms of dates that a column of words has; None if the words are no dates.
+
+    There may be no form that is known. Fewer than three distinct words tell nothing.
+
+    Examples
+    --------
+    >>> forms_of_words(pd.Series(["13-Jan-24", "3-Feb-24", "28-Feb-24"]))
+    ('%d-%b-%y',)
+    >>> forms_of_words(pd.Series(["3. Mai 2024", "5. Mai 2024", "7. Mai 2024"]))
+    ()
+    >>> forms_of_words(pd.Series(["1/2", "3/4", "2/5"])) is None
+    True
+    """
+    distinct = pd.Series(texts.dropna().astype(str).unique(), dtype=object)
+    sample = distinct[:_SAMPLE]
+    if len(sample) < _FEW or not sample.str.contains(r"\d").all():
+        return None
+    forms = [form for form in _WRITTEN if _all_fit(sample, form)]
+    if not forms:
+        return () if sample.map(looks_dated).all() else None
+    return tuple(form for form in forms if _all_fit(distinct, form)) or None
 
 
 def digits_as(values: pd.Series[Any]) -> pd.Series[Any]:

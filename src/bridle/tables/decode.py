@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import re
 import zlib
 
 from bridle.errors import DataError
@@ -15,6 +16,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
+_FOREIGN = re.compile(r"[\x80-\uffff]{3,}")
 _OTHER_FILES = (
     (b"PK\x03\x04", "an Excel or zip file", "name it .xlsx, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "an old Excel file", "save it as .xlsx or .csv"),
@@ -44,6 +46,7 @@ def decode(raw: bytes, name: str, *, packed: bool, encoding: str | None) -> tupl
         if raw.startswith(mark):
             raise DataError(f"{name} is {kind}, not a text; {advice}")
     text, called = _text(raw, name, encoding)
+    text = text.lstrip("\ufeff")  # a file that was put together from two has two marks
     if not text.strip():
         raise DataError(f"{name} is empty; give a file with a header line and rows")
     if "\x00" in text:
@@ -82,7 +85,22 @@ def _text(raw: bytes, name: str, encoding: str | None) -> tuple[str, str]:
             raise DataError(
                 f"{name} is not a text (line {line}, byte {raw[error.start]:#04x}); give a table"
             ) from error
+        _check_western(text, name)
         return text, "Windows-1252"
+
+
+def _check_western(text: str, name: str) -> None:
+    """Refuse a text whose letters beyond ASCII are whole words, as no Western language has."""
+    runs = _FOREIGN.findall(text)
+    if len(set(runs)) < 2 or 2 * sum(map(len, runs)) <= sum(
+        character > "\x7f" for character in text
+    ):
+        return
+    raise DataError(
+        f"{name} is not in UTF-8, and as Windows-1252 it has words such as {runs[0]!r}; give its "
+        "--encoding, such as cp1251, gbk or shift_jis (or cp1252, if that is right), or save it as "
+        "UTF-8"
+    )
 
 
 def _with(raw: bytes, codec: str, name: str) -> str:

@@ -12,11 +12,14 @@ import pandas as pd
 from bridle.tables.columns import as_strings
 from bridle.tables.missing import USUAL
 
-__all__ = ["facts_of_table", "fingerprint", "row_hashes", "share_of_known_rows"]
+__all__ = ["facts_of_table", "fingerprint", "rounded", "row_hashes"]
+__all__ += ["share_of_known_rows", "without_noise"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _SAMPLE_SIZE = 64
+_BITS = 20  # of a number and of its column's spread: a millionth
+_MEASURED = 2  # columns that must agree in so many bits: one alone does by chance
 
 
 def fingerprint(frame: pd.DataFrame, target: pd.Series[Any]) -> str:
@@ -55,6 +58,50 @@ def row_hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
     columns = {name: frame[name] for name in frame.columns} | {str(target.name): target}
     plain = {name: _plain(columns[name]) for name in sorted(columns)}
     return pd.util.hash_pandas_object(pd.DataFrame(plain), index=False).to_numpy()
+
+
+def without_noise(frame: pd.DataFrame) -> pd.DataFrame | None:
+    """Return a table whose decimal numbers have 20 bits; None if there are too few to compare rows.
+
+    Copies of rows that were written with fewer digits, or computed anew, are equal then. No network
+    tells them apart. A number keeps 20 bits of its own size or of the column's interquartile range,
+    whichever are finer.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> frame = pd.DataFrame({"x": [1.7, 1.7 + 1e-10, 2.5], "y": [0.3, 0.3, 0.3]})
+    >>> without_noise(frame).duplicated().tolist()
+    [False, True, False]
+    """
+    floats = [name for name in frame if pd.api.types.is_float_dtype(frame[name].dtype)]
+    numbers = frame[floats].to_numpy(dtype=np.float64, na_value=np.nan)
+    measured = ~((numbers == np.floor(numbers)) | ~np.isfinite(numbers)).all(axis=0)
+    if measured.sum() < _MEASURED:
+        return None
+    names = [name for name, each in zip(floats, measured, strict=True) if each]
+    fine = pd.DataFrame(_rounded(numbers[:, measured]), index=frame.index, columns=pd.Index(names))
+    return pd.concat([frame.drop(columns=names), fine], axis=1)
+
+
+def rounded(values: pd.Series[Any]) -> pd.Series[Any]:
+    """Return decimal numbers with 20 bits, as :func:`without_noise` does; others as they are."""
+    if not pd.api.types.is_float_dtype(values.dtype):
+        return values
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
+    return pd.Series(_rounded(numbers)[:, 0], index=values.index, name=values.name)
+
+
+def _rounded(numbers: Array) -> Array:
+    """Return the numbers of columns ``[rows, columns]`` with 20 bits."""
+    # nanpercentile works column by column, which is slow
+    percentile = np.nanpercentile if np.isnan(numbers).any() else np.percentile
+    low, high = percentile(numbers, [25, 75], axis=0)
+    size = np.abs(numbers)
+    size = np.where(high > low, np.minimum(size, high - low), size)
+    step = np.frexp(size)[1] - _BITS
+    with np.errstate(over="ignore"):
+        return np.ldexp(np.rint(np.ldexp(numbers, -step)), step) + 0.0  # no negative zero
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:

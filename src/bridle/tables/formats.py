@@ -18,7 +18,7 @@ import pyarrow.feather
 import pyarrow.parquet
 
 from bridle.errors import DataError, UsageError
-from bridle.tables.conversions import from_arrow, json_column, line_of, needs
+from bridle.tables.conversions import exact_integers, from_arrow, json_column, line_of, needs
 from bridle.tables.databases import read_duckdb, read_sqlite
 from bridle.tables.options import ReadOptions
 
@@ -114,13 +114,22 @@ def from_frame_like(source: Any) -> pd.DataFrame:
         if hasattr(source, method):
             found = getattr(source, method)()
             if isinstance(found, pd.DataFrame):
-                return found
+                return exact_integers(found, lambda name: _cells_of(source, name))
     if source is None:
         raise DataError("there is no table, but None; give a path, a DataFrame or an array")
     raise DataError(
         f"a table is a path or a DataFrame, not a {type(source).__name__}; "
         "wrap an array as pandas.DataFrame(array)"
     )
+
+
+def _cells_of(source: Any, name: str) -> list[Any]:
+    """Return the cells of a column of polars, Arrow or DuckDB; of others nothing is known."""
+    if hasattr(source, "get_column"):
+        return list(source.get_column(name).to_list())
+    if hasattr(source, "to_arrow_table"):
+        source = source.to_arrow_table()
+    return source.column(name).to_pylist() if isinstance(source, pa.Table) else [0.0]
 
 
 def _parquet(path: Path, _: ReadOptions) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from bridle.tables.options import ReadOptions
 from bridle.tables.plain_arrays import is_native
 from bridle.tables.settle import settle
 from bridle.tables.text_table import TextTable, read_text_table
+from bridle.tables.totals import total_notes
 
 __all__ = ["ReadTable", "Table", "read_table", "read_with_notes"]
 
@@ -156,6 +157,7 @@ def read_with_notes(
     sep = ""
     signs: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    file = isinstance(source, (str, os.PathLike))
     if isinstance(source, (str, os.PathLike)):
         name = "standard input" if str(source) == "-" else str(source)
         found = _from_file(source, options, names)
@@ -177,12 +179,12 @@ def read_with_notes(
         typed=not signs,
         trained=units,
     )
-    if isinstance(source, (str, os.PathLike)) and signs:
+    if file and signs:
         marks = [] if done.marks.decimal == "." else ["decimal comma"]
         if done.marks.thousands:
             marks.append(f"thousands {done.marks.thousands!r}")
         signs = (signs[0], *marks, *signs[1:])
-    told = (*notes, *done.notes)
+    told = (*notes, *(total_notes(done.frame) if file else ()), *done.notes)
     written = checked if known is not None else None
     if known is not None:  # dates are in the form of the model now, and may be read again
         options = replace(options, date_format=None)
@@ -265,6 +267,8 @@ def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
         return values
     if isinstance(values.dtype, pd.DatetimeTZDtype):
         return values.dt.tz_convert("UTC").dt.tz_localize(None)
+    if isinstance(values.dtype, pd.PeriodDtype):
+        return values.dt.to_timestamp()
     if pd.api.types.is_timedelta64_dtype(values.dtype):
         return values.dt.total_seconds()
     if values.dtype != object:

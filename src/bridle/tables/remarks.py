@@ -34,13 +34,34 @@ def remarks_on(
     """
     found: list[str] = []
     for column in columns:
+        told: list[str] = []
         if column.kind == "category":
             found += _new_categories(column.name, read[column.name].new)
         elif frame is not None and column.kind in ("number", "date"):
-            found += _unread(column, frame[column.name], read[column.name])
+            told = _unread(column, frame[column.name], read[column.name])
+        if not told and not column.has_missing and column.name in read:
+            told = _absent(column, read[column.name])
+        found += told
         if column.name in ranges and column.kind == "number":
             found += _far(column.name, read[column.name], *ranges[column.name])
     return found
+
+
+def _absent(column: Column, read: Any) -> list[str]:
+    """Return a remark on missing values of a column that had none in training."""
+    if column.kind == "category":
+        count = int((read.codes < 0).sum()) - sum(read.new.values())
+        taken = "no category"
+    elif column.kind in ("number", "date"):
+        count, taken = int(np.asarray(pd.isna(read)).sum()), "the median of training"
+    else:
+        return []
+    if not count:
+        return []
+    return [
+        f"{column.name!r} is missing in {_rows(count)}, but was never missing in training; it is "
+        f"taken as {taken}"
+    ]
 
 
 def _new_categories(name: str, new: Mapping[str, int]) -> list[str]:

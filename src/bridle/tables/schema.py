@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bridle.errors import DataError
+from bridle.errors import DataError, UsageError
 from bridle.tables.columns import Column, as_strings, column_of
-from bridle.tables.dates import compact_form, other_reading
+from bridle.tables.dates import compact_form, forms_of_words, other_reading
 from bridle.tables.missing import ALWAYS
 
-__all__ = ["columns_of", "has_target", "with_target"]
+__all__ = ["check_date_format", "columns_of", "has_target", "with_target"]
 
 
 def columns_of(
@@ -49,6 +49,8 @@ def columns_of(
                     f"the dates of {column.name!r} are read as {column.date_format}, but can also "
                     f"be {other}; give --date-format to settle it"
                 )
+        elif column.kind in ("text", "category") and frame[name].dtype == object:
+            notes += _dates_among_words(column, frame[name])
         elif column.kind == "number" and pd.api.types.is_numeric_dtype(frame[name].dtype):
             form = compact_form(frame[name])
             if form is not None:
@@ -59,6 +61,47 @@ def columns_of(
                     "as dates"
                 )
     return tuple(found), notes
+
+
+def check_date_format(frame: pd.DataFrame, columns: Iterable[Column], date_format: str) -> None:
+    """Refuse a form of dates that no column has, instead of reading the dates as words.
+
+    Raises
+    ------
+    UsageError
+        With the cell that does not fit, if most of a column's cells do.
+    """
+    if any(each.kind == "date" and each.date_format in (date_format, None) for each in columns):
+        return
+    said = f"--date-format {date_format} (in Python: date_format) fits no column"
+    for name in frame.columns:
+        texts = as_strings(frame[name]).dropna()
+        if frame[name].dtype != object or texts.empty:
+            continue
+        other = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()
+        if not other.any():
+            return
+        if other.mean() < 0.5:
+            raise UsageError(
+                f"{said}: {name!r} has {texts[other].iloc[0]!r}, "
+                "which has another form or is no date; correct it, or give it with --missing"
+            )
+    raise UsageError(f"{said}; leave it out, or give the form in which a column has its dates")
+
+
+def _dates_among_words(column: Column, values: pd.Series[Any]) -> list[str]:
+    """Tell of words that are dates: their order in time is not seen otherwise."""
+    texts = as_strings(values)
+    forms = forms_of_words(texts)
+    if forms is None:
+        return []
+    given = " or ".join(f"--date-format '{form}'" for form in forms)
+    way = f"give {given}" if forms else "give their form with --date-format, or write 2024-01-31"
+    example = texts.dropna().iloc[0]
+    return [
+        f"the cells of {column.name!r} look like dates, such as {example!r}, but are read as "
+        f"words; {way} to read them as dates"
+    ]
 
 
 def _with_missing(column: Column, missing: tuple[str, ...]) -> Column:

@@ -241,7 +241,14 @@ class ValueTarget:
             If the target is not numerical, not finite, or constant.
         """
         numbers = _numeric(target)
-        scale = float(numbers.std())
+        with np.errstate(over="ignore"):
+            scale = float(numbers.std())
+        if not 0 < scale < np.inf and np.ptp(numbers):
+            size = "small" if scale == 0 else "large"
+            raise DataError(
+                f"the values of the target {target.name!r}, such as {numbers[0]:g}, are so {size} "
+                "that their squares are no numbers; give them in another unit"
+            )
         if scale == 0:
             raise DataError(
                 f"the target {target.name!r} is {numbers[0]:g} in every row; "

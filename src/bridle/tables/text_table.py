@@ -21,7 +21,6 @@ from bridle.tables.options import ReadOptions
 __all__ = ["TextTable", "read_text_table"]
 
 _MAX_FOOTER = 5
-_TOTALS = frozenset(("total", "totals", "sum", "grand total", "summe", "gesamt", "all", "mean"))
 
 
 @dataclass(frozen=True)
@@ -77,7 +76,7 @@ def read_text_table(
     signs = [f"separator {SEPARATORS.get(dialect.sep, repr(dialect.sep))}", encoding]
     if not layout.has_header:
         signs.append("no header line: the columns are column1, column2 …")
-    notes = [*comments, *dashes, *layout.notes, *footer, *_total(frame)]
+    notes = [*comments, *dashes, *layout.notes, *footer]
     return TextTable(frame, dialect.sep, tuple(signs), tuple(notes))
 
 
@@ -118,14 +117,6 @@ def _rows(text: str, dialect: Dialect, layout: Layout, name: str) -> tuple[pd.Da
     frame = table.to_pandas()
     frame.columns = pd.Index(layout.names)
     return _named(frame, layout, name), notes
-
-
-def _total(frame: pd.DataFrame) -> list[str]:
-    """Return a note on a last row that looks like a sum."""
-    last = str(frame.iloc[-1, 0]).strip() if frame.size else ""
-    if last.casefold().rstrip(":") not in _TOTALS or (frame.iloc[:-1, 0] == last).any():
-        return []
-    return [f"the last row begins with {last!r}; if it is a sum, delete it"]
 
 
 def _by_python(

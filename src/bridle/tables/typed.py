@@ -120,7 +120,11 @@ class TypedReader:
             new = new or level is not None
         self._encoder.fill_bins(out, scaled)
         away = np.maximum(self._low - numbers[0], numbers[0] - self._high)
-        if new or (away > self._high - self._low).any():
+        gaps = np.isnan(numbers[0])
+        absent = gaps.sum() > sum(gaps[place] for place, _ in self._flags) or any(
+            code < 0 and level is None for _, _, code, level in places
+        )
+        if new or absent or (away > self._high - self._low).any():
             read: dict[str, Any] = dict(zip(self._numbers, numbers.T, strict=True))
             for name, _, code, level in places:
                 read[name] = Levels(np.array([code]), {} if level is None else {level: 1})

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.tables.columns import Column, as_strings
+from bridle.tables.fingerprint import without_noise
 from bridle.tables.labels import blanks_note
 from bridle.tables.structure import (
     GroupColumn,
@@ -186,7 +187,7 @@ def _gives_target_away(
     if (gaps := _told_by_missing(codes, classes)) is not None:
         right, row, missing = gaps
         exactly = "exactly" if right == len(codes) else "nearly exactly"
-        where = f"{truth.name!r} is {truth.iloc[row]!r}"
+        where = f"{truth.name!r} is {truth.iloc[row : row + 1].tolist()[0]!r}"
         how = f": it is {'missing' if missing else 'present'} {exactly} where {where}"
         return leak(how, *_sure(right, len(codes)), told=right / len(codes))
     distinct = int(codes.max()) + 1
@@ -301,13 +302,17 @@ def _duplicates(frame: pd.DataFrame, columns: Sequence[Column]) -> list[TableWar
     plain = frame[used]
     if not is_wide(plain):
         return []
-    twice = int(plain.duplicated().sum())
+    twice, how = int(plain.duplicated().sum()), ""
+    coarse = without_noise(plain) if twice < _DUPLICATES * len(plain) else None
+    if coarse is not None:
+        twice, how = int(coarse.duplicated().sum()), ", up to the last digits"
     if twice < _DUPLICATES * len(plain):
         return []
     return [
         TableWarning(
-            f"{twice} of {len(plain)} rows repeat another row; a repeated row can be in training "
-            "and in the test set, so scores look too good. If they are copies, leave them out",
+            f"{twice} of {len(plain)} rows repeat another row{how}; a repeated row can be in "
+            "training and in the test set, so scores look too good. If they are copies, leave "
+            "them out",
             "BR011",
             evidence={"rows": twice},
         )
