@@ -130,3 +130,23 @@ def test_layers_with_other_shares_of_zeros_count_as_much_as_they_have_entries():
     (seen,) = audited.noises
     counted = [4000 + 400 + 60, 120 + 400 + 60]
     assert seen.keep_prob == pytest.approx((counted[0] + 0.5 * counted[1]) / sum(counted))
+
+
+@pytest.mark.parametrize("acts", [True, False])
+def test_noise_on_weights_under_autocast(acts):
+    model = mlp(nn.Identity())
+    bridle.regularize(model, {"0": bridle.DropConnect(keep_prob=0.5)})
+    if not acts:  # a later hook that takes the masked weight away
+
+        def bring_back(module, args):
+            object.__setattr__(module, "weight", module._parameters["weight"])
+
+        model[0].register_forward_pre_hook(bring_back)
+
+    def loss(net, batch):
+        with torch.autocast("cpu", torch.bfloat16):
+            return cross_entropy(net, batch)
+
+    audited = bridle.audit(model, sgd(model), (X.bfloat16(), Y), loss=loss)
+    expected = set() if acts else {("noise inactive in training", "0.weight")}
+    assert kinds(audited) == expected

@@ -167,3 +167,21 @@ def test_decayed_biases_and_norms_and_l2_inside_adam_are_warned_of():
         assert ("decayed bias or norm", name) in warned
     assert ("L2 inside Adam", "0.weight") in warned
     assert ("decayed bias or norm", "0.weight") not in warned
+
+
+def test_a_model_with_two_optimizers():
+    model = mlp()
+    weights = [model[0].weight, model[2].weight]
+    first = torch.optim.SGD(weights, lr=0.1)
+    second = torch.optim.Adam([model[0].bias, model[2].bias], lr=0.01)
+    bridle.attach(first, {"*": bridle.L1(0.1)}, model=model)
+    alone = bridle.audit(model, first, (X, Y))
+    assert kinds(alone) == {("not optimized", "0.bias"), ("not optimized", "2.bias")}
+    assert "others=[...]" in alone.findings[0].message
+    audited = bridle.audit(model, first, (X, Y), others=[second])
+    assert audited.passed
+    assert [each.parameter for each in audited.effects] == ["0.weight", "2.weight"]
+    assert bridle.audit(model, second, (X, Y), others=[first]).passed
+    second.param_groups[0]["params"].pop()
+    left = bridle.audit(model, first, (X, Y), others=[second])
+    assert kinds(left) == {("not optimized", "2.bias")}

@@ -2,6 +2,8 @@
 
 import copy
 import io
+from collections import OrderedDict, defaultdict
+from functools import partial
 
 import pytest
 import torch
@@ -171,7 +173,7 @@ def test_masks_are_those_of_the_address():
     weight = CONNECT.train(model[2].weight, bridle.address_of(seed=5, stream=1, step=1))
     expected = model[4](model[3](nn.functional.linear(dropped, weight, model[2].bias)))
     assert torch.equal(model(x), expected)
-    assert receipt.state_dict() == {"after 1": 2, "on 2.weight": 2}
+    assert receipt.state_dict() == {"after 1": 2, "on 2.weight": 2, "seed": 5}
 
 
 def test_classic_scaling_multiplies_at_prediction():
@@ -210,6 +212,39 @@ def test_a_checkpoint_of_other_rules_is_refused():
     receipt = bridle.regularize(model, {nn.ReLU: DROP})
     with pytest.raises(UsageError, match="'after 9'"):
         receipt.load_state_dict({"after 9": 1})
+
+
+@pytest.mark.parametrize("put", [
+    lambda model, seed: bridle.regularize(model, {nn.Dropout: DROP}, seed=seed),
+    lambda model, seed: bridle.replace_dropout(model, seed=seed),
+], ids=["regularize", "replace_dropout"])  # fmt: skip
+def test_a_checkpoint_of_another_seed_is_refused(put):
+    """Its masks would not be those of the run that was saved."""
+
+    def of(seed):
+        return put(nn.Sequential(nn.Linear(5, 4), nn.Dropout(0.5)), seed)
+
+    of(7).load_state_dict(of(7).state_dict())
+    for saved, now in ((0, 7), (7, 0), (7, 8)):
+        with pytest.raises(UsageError, match=rf"saved with seed={saved}, .* give seed={saved}"):
+            of(now).load_state_dict(of(saved).state_dict())
+
+
+@pytest.mark.parametrize(("kind", "keys"), [(dict, [0, "b"]), (OrderedDict, [1]),
+                                        (partial(defaultdict, list), ["a"])])  # fmt: skip
+def test_mappings_keep_their_type_and_keys_of_any_kind(kind, keys):
+    class Named(nn.Module):
+        def forward(self, x):
+            return kind(dict.fromkeys(keys, x))
+
+    named = Named()
+    bridle.regularize(named, {Named: DROP})
+    out = named(torch.ones(4, 9))
+    assert list(out) == keys
+    assert type(out) is type(kind())
+    assert (out[keys[0]] == 0).any()
+    if isinstance(out, defaultdict):
+        assert out["other"] == []
 
 
 def test_packed_sequences_and_dictionaries():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,7 +26,12 @@ __all__ = ["audit"]
 
 
 def audit(
-    model: nn.Module, optimizer: torch.optim.Optimizer, batch: Any, *, loss: Loss | None = None
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batch: Any,
+    *,
+    loss: Loss | None = None,
+    others: Sequence[torch.optim.Optimizer] = (),
 ) -> Audit:
     """Check that each regularizer acts, by real steps on copies of a model and its optimizer.
 
@@ -48,6 +53,9 @@ def audit(
         ``loss(model, batch) -> scalar``: the whole training loss, with any penalties that you add
         to it. It must use the model that it is given. Default: the cross-entropy for integer
         ``y``, else the mean squared error.
+    others : sequence of torch.optim.Optimizer
+        The optimizers of the parameters that ``optimizer`` does not have. Audit each of them, too:
+        an audit makes the steps of one optimizer.
 
     Returns
     -------
@@ -56,8 +64,8 @@ def audit(
         penalty has no effect or an effect that differs from its formula, if a parameter has two L2
         penalties, if a target sparsity misses the share that is due, if noise is off in training or
         on in evaluation, if masks are equal across steps or ranks, if a gradient is not the
-        derivative of the loss with the same random numbers, or if a parameter is not in the
-        optimizer. It warns if biases or normalization layers are decayed, and if L2 passes through
+        derivative of the loss with the same random numbers, or if a parameter is in none of the
+        optimizers. It warns if biases or normalization layers are decayed, and if L2 passes through
         Adam's scaling. ``checks`` lists the checks that could not be made, with the reason, and
         ``settings`` what other libraries' settings really do.
 
@@ -81,6 +89,7 @@ def audit(
     optimizer = optimizer_for(optimizer, "coupled")
     with _unchanged(model, loss) as original, torch.enable_grad():
         sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)
+        sandbox.others = [optimizer_for(other, "coupled") for other in others]
         sandbox.check_loss()
         whole = audit_penalties(sandbox)
         settings = settings_of(sandbox.model, sandbox.optimizer)

@@ -11,6 +11,7 @@ from bridle.audit.records import Check, Finding
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.sparsity_targets import sparsity_targets
 from bridle.modules.noise_hooks import parameters_of
+from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import requested_penalties
 
 __all__ = ["audit_penalties"]
@@ -58,10 +59,14 @@ def _check_parameters(sandbox: Sandbox) -> Part:
     """Compare the model's parameters with the optimizer's."""
     mine = parameters_of(sandbox.model)
     held = {id(value) for group in sandbox.optimizer.param_groups for value in group["params"]}
+    elsewhere = {key for other in sandbox.others for key in groups_of(other)}
     part = Part()
     for name, value in mine.items():
-        if value.requires_grad and id(value) not in held:
-            message = "is not in the optimizer, so it never changes: build the optimizer anew"
+        if value.requires_grad and id(value) not in held | elsewhere:
+            message = (
+                "is not in the optimizer, so it never changes: build the optimizer anew, or, if "
+                "another optimizer has it, name that one by others=[...]"
+            )
             if name.startswith("rate "):
                 message = "is not learned by an optimizer: call receipt.attach(optimizer)"
             part.findings.append(Finding("not optimized", "fail", name, message))

@@ -81,6 +81,8 @@ class Sandbox:
         self.attached = attachments_of(optimizer)
         self.roots = [given, *([model] if model is not given else [])]
         self.start = Snapshot(loss)
+        self.others: list[torch.optim.Optimizer] = []
+        """The optimizers of the model's other parameters, which make no steps here."""
         self.originals = [*parameters_of(model).values(), *model.buffers()]
         """What a hook of a copy may reach, as hooks are not copied."""
         self.resting = [

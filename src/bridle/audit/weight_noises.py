@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 import torch
@@ -28,12 +29,14 @@ def check_weight_noises(sandbox: Sandbox) -> list[Finding]:
         return []
     readers: dict[int, nn.Module] = {}
     inputs: dict[int, tuple[Any, Any]] = {}
+    casts: dict[int, list[torch.autocast]] = {}
 
     def keep(module: nn.Module, args: Any, kwargs: Any) -> None:
         copied = tree_map(
             lambda x: x.detach().clone() if isinstance(x, Tensor) else x, (args, kwargs)
         )
         inputs.setdefault(id(module), copied)
+        casts.setdefault(id(module), _autocasts(module))
 
     handles = []
     for module in model.modules():
@@ -59,7 +62,9 @@ def check_weight_noises(sandbox: Sandbox) -> list[Finding]:
         for further in (0, 1, 2, 3):
             state.restore()
             noise.counter.step = noise.counter.step + further
-            with torch.no_grad():
+            with torch.no_grad(), ExitStack() as stack:
+                for cast in casts[id(module)]:
+                    stack.enter_context(cast)
                 outputs.append(tree_flatten(module(*args, **kwargs))[0])
         state.restore()
         if all(_equal(outputs[0], each) for each in outputs[1:]):
@@ -70,6 +75,16 @@ def check_weight_noises(sandbox: Sandbox) -> list[Finding]:
             )
             findings.append(Finding("noise inactive in training", "fail", noise.name, message))
     return findings
+
+
+def _autocasts(module: nn.Module) -> list[torch.autocast]:
+    """Return the automatic casts under which a module runs, of the devices that it is on."""
+    kinds = {"cpu"} | {parameter.device.type for parameter in module.parameters()}
+    return [
+        torch.autocast(kind, torch.get_autocast_dtype(kind))
+        for kind in sorted(kinds - {"meta"})
+        if torch.is_autocast_enabled(kind)
+    ]
 
 
 def _equal(one: list[Any], two: list[Any]) -> bool:

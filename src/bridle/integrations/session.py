@@ -55,7 +55,7 @@ class Session:
             if receipt.penalties or receipt.learns:
                 _attach(receipt, model, optimizers, mode=mode, metric=metric)
             known = self._model is not None and self._model() is model
-            if steps is None and known and set(self._steps) == set(receipt.state_dict()):
+            if steps is None and known and self._fits(receipt.state_dict()):
                 steps = self._steps
             if steps is not None:
                 receipt.load_state_dict(steps)
@@ -64,6 +64,11 @@ class Session:
             raise
         self.receipt, self._model = receipt, weakref.ref(model)
         return receipt
+
+    def _fits(self, state: Mapping[str, int | float]) -> bool:
+        """Whether the masks of the previous run are those of this one."""
+        same_seed = state.get("seed") == self._steps.get("seed")
+        return same_seed and set(self._steps) == set(state)
 
     def end(self) -> None:
         """Remove all noises and penalties from the model."""

@@ -23,6 +23,7 @@ from bridle.modules.earlier import refuse_later, rules_before
 from bridle.modules.joint_penalty import JointPenalty
 from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.overlaps import refuse_overlaps
+from bridle.modules.ranks import refuse_flattened
 from bridle.modules.requests import requests_of
 from bridle.modules.rules import check_rules, plain
 from bridle.modules.select import Selector, kind_of
@@ -87,7 +88,8 @@ def attach(
     ------
     UsageError
         If a selector matches nothing, if the optimizer updates none of the selected parameters, or
-        if a penalty does not support the mode, the metric, the optimizer or the weight; if a
+        if a penalty does not support the mode, the metric, the optimizer or the weight; if
+        ``FullyShardedDataParallel`` has flattened the weights; if a
         parameter with a ``WeightDecay`` has another decay; if an earlier attachment gave one a
         target sparsity or a constraint that this one would undo. The optimizer's step raises it if
         a penalized parameter has been replaced.
@@ -109,6 +111,7 @@ def attach(
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
+    refuse_flattened(model)
     found = chosen_rules(model, penalties, mode=mode, metric=metric)
     chosen, joint, targets = found.single, found.joint, found.targets
     check_rules(chosen, mode, metric)

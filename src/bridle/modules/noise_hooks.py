@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -134,12 +135,19 @@ class UnitNoise(_HookNoise):
             return act(value)
         if isinstance(value, PackedSequence):
             return value._replace(data=act(value))
+        if isinstance(value, torch.fx.Proxy):  # what torch.fx traces, which needs evaluation mode
+            return act(value)  # type: ignore[arg-type]
         if isinstance(value, tuple) and value:
             parts = [self._on_first(value[0], act), *value[1:]]
             return value._make(parts) if hasattr(value, "_make") else tuple(parts)
         if isinstance(value, Mapping) and value:
             name = next(iter(value))
-            return type(value)(**{**value, name: self._on_first(value[name], act)})
+            changed = {**value, name: self._on_first(value[name], act)}
+            if isinstance(value, defaultdict):
+                return defaultdict(value.default_factory, changed)
+            if type(value) in (dict, OrderedDict):  # with keys of any kind
+                return OrderedDict(changed) if isinstance(value, OrderedDict) else changed
+            return type(value)(**changed)
         raise UsageError(
             f"dropout {self.where} {self.name!r} got a {type(value).__name__}; it needs a "
             "floating-point tensor, or a tuple or mapping whose first value is one"
@@ -199,6 +207,11 @@ class WeightNoise(_HookNoise):
             masked = self.noise.predict(weight)
         if masked is weight:
             return
+        if torch.fx._symbolic_trace.is_fx_symbolic_tracing():
+            raise UsageError(
+                f"{self}: torch.fx would record the scaled weight as a constant: trace the model "
+                "before it is regularized, or use scaling='inverted'"
+            )
         if isinstance(self.host, nn.RNNBase):  # which reads its weights from a list
             place = self.host._flat_weights_names.index(self.attribute)
             weights = list(self.host._flat_weights)

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, distributed as dist, nn
+from torch.fx._symbolic_trace import is_fx_symbolic_tracing
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 
 from bridle.errors import UsageError
 from bridle.modules.ranks import ALONE, Layout, Ranks
@@ -39,9 +41,9 @@ class Placed(Addressed):
         Raises
         ------
         UsageError
-            If the pass is exported or traced by ``torch.jit``, which would keep one mask for good.
+            If the pass is exported or traced, which would keep one mask for good.
         """
-        if torch.compiler.is_exporting() or torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        if torch.compiler.is_exporting() or _is_traced():
             raise UsageError(
                 f"{self}: a model in training mode cannot be exported or traced, since the result "
                 "would have one mask for good: call model.eval() first"
@@ -169,6 +171,15 @@ class Placed(Addressed):
             f"{self} acts on a tensor of which each process holds a part, and it {why}: put it "
             "where every process holds the whole"
         )
+
+
+def _is_traced() -> bool:
+    """Whether ``torch.jit`` or ``torch.fx`` records the pass, with the mask as a constant."""
+    if torch.jit.is_tracing():  # type: ignore[attr-defined, no-untyped-call]
+        return True
+    if torch.compiler.is_compiling():  # its masks are computed anew in each pass
+        return False
+    return get_proxy_mode() is not None or is_fx_symbolic_tracing()
 
 
 def layout_of(model: nn.Module) -> Layout:

@@ -18,7 +18,7 @@ from torch import Tensor, distributed as dist, nn
 from bridle.errors import UsageError
 from bridle.ops.sharding import is_sharded
 
-__all__ = ["ALONE", "Layout", "Ranks", "refuse_fully_sharded"]
+__all__ = ["ALONE", "Layout", "Ranks", "refuse_flattened", "refuse_fully_sharded"]
 
 _DATA = {"data", "ddp", "dp", "fsdp", "hsdp", "batch", "replicate", "shard", "pp", "pipeline"}
 _SHARED = {"tp", "tensor", "sp", "mp", "model"}
@@ -99,6 +99,17 @@ def refuse_fully_sharded(model: nn.Module) -> None:
         raise UsageError(
             "a model of fully_shard cannot be copied, and an audit makes its steps with copies: "
             "audit the model and its optimizer before fully_shard"
+        )
+
+
+def refuse_flattened(model: nn.Module) -> None:
+    """Raise a UsageError if ``FullyShardedDataParallel`` has flattened the weights of a model."""
+    managed = any(getattr(module, "_is_fsdp_managed_module", False) for module in model.modules())
+    if managed and not any(is_sharded(parameter) for parameter in model.parameters()):
+        raise UsageError(
+            "FullyShardedDataParallel flattens weights and cuts them without regard to their rows, "
+            "so that penalties cannot see them: shard the model with fully_shard (FSDP2), or use "
+            "DistributedDataParallel"
         )
 
 

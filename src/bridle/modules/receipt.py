@@ -18,6 +18,7 @@ from bridle.modules.noise_hooks import UnitNoise, WeightNoise
 from bridle.modules.optimizers import optimizer_for
 from bridle.modules.requests import requests_of
 from bridle.modules.select import Selector
+from bridle.modules.streams import check_seed, seed_of
 from bridle.penalties import Annealed, Sparsity, at_step
 from bridle.penalties.sharded import value_of
 
@@ -153,8 +154,8 @@ class Receipt:
         """Return the state for a checkpoint, so that a resumed run equals an uninterrupted one.
 
         It has the step of each noise, its stream where that differs from its place in the receipt,
-        the learned rates (as logits), and the steps of annealed penalties. All values are JSON
-        numbers.
+        the seed if it is not 0, the learned rates (as logits), and the steps of annealed penalties.
+        All values are JSON numbers.
         """
         state: dict[str, int | float] = {
             f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
@@ -164,6 +165,7 @@ class Receipt:
             for place, noise in enumerate(self.noises)
             if noise.key[1] != place
         }
+        state |= seed_of(self.noises)
         state |= rates_of(self.noises)
         state |= {name: each.step for name, each in self._annealed().items()}
         return state
@@ -174,15 +176,16 @@ class Receipt:
         Raises
         ------
         UsageError
-            If the checkpoint was saved with other rules.
+            If the checkpoint was saved with other rules, or with another seed.
         """
-        streams = {_stream_of(noise) for noise in self.noises}
-        other = sorted((set(self.state_dict()) ^ set(state)) - streams)
+        optional = {_stream_of(noise) for noise in self.noises} | {"seed"}
+        other = sorted((set(self.state_dict()) ^ set(state)) - optional)
         if other:
             raise UsageError(
                 "the checkpoint was saved with other rules: they differ in "
                 f"{', '.join(map(repr, other))}; regularize with the rules of the checkpoint"
             )
+        check_seed(self.noises, state)
         for place, noise in enumerate(self.noises):
             noise.counter.step = int(state[f"{noise.where} {noise.name}"])
             noise.move_to(int(state.get(_stream_of(noise), place)))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.attention_dropout import AttentionForward
 from bridle.modules.noise_hooks import UnitNoise, let_compilers_see_hooks
-from bridle.modules.streams import free_streams, noises_in
+from bridle.modules.streams import check_seed, free_streams, noises_in, seed_of
 from bridle.modules.torch_dropout import KINDS, addressed_dropout, make_noise
 from bridle.noise import Multiplier
 
@@ -115,7 +115,7 @@ class Replacement:
     >>> replaced = bridle.replace_dropout(model, seed=1)
     >>> y = model(torch.ones(2, 4))
     >>> replaced.state_dict()
-    {'after 1': 1}
+    {'after 1': 1, 'seed': 1}
     >>> replaced.undo()
     """
 
@@ -144,8 +144,12 @@ class Replacement:
         self.noises, self._modules, self._handles, self.left = [], [], [], {}
 
     def state_dict(self) -> dict[str, int]:
-        """Return the step of each noise, so that a resumed run equals an uninterrupted one."""
-        return {f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises}
+        """Return the step of each noise, so that a resumed run equals an uninterrupted one.
+
+        It has the seed, too, if that is not 0.
+        """
+        steps = {f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises}
+        return steps | seed_of(self.noises)
 
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Restore the steps from a checkpoint.
@@ -153,14 +157,15 @@ class Replacement:
         Raises
         ------
         UsageError
-            If the checkpoint is of a model with other dropout.
+            If the checkpoint is of a model with other dropout, or was saved with another seed.
         """
-        other = sorted(set(state) ^ set(self.state_dict()))
+        other = sorted((set(state) ^ set(self.state_dict())) - {"seed"})
         if other:
             raise UsageError(
                 f"the checkpoint is of other dropout modules: they differ in {', '.join(other)}; "
                 "replace the dropout of the same model"
             )
+        check_seed(self.noises, state)
         for noise in self.noises:
             noise.counter.step = int(state[f"{noise.where} {noise.name}"])
 

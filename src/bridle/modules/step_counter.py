@@ -31,14 +31,15 @@ class StepCounter:
 
     def __init__(self, name: str, seed: int, stream: int) -> None:
         self.name = name
-        self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64)
+        # on the CPU also where a device is set for new tensors, such as "meta"
+        self.next_address = torch.tensor([seed, stream, 0], dtype=torch.int64, device="cpu")
         self._number()
 
     def _number(self) -> None:
         """Take a number of its own, by which regions that are recomputed know this counter."""
         self._key = next(_numbers)
         # an input of compiled code, so that models of one structure can share the code
-        self._serial = torch.tensor([self._key, 0])
+        self._serial = torch.tensor([self._key, 0], device="cpu")
         _counters[self._key] = self
 
     def __getstate__(self) -> dict[str, Any]:
@@ -71,6 +72,8 @@ class StepCounter:
             address, self.next_address, self._serial = taken
             return address
         fresh = self.next_address
+        if device.type == "meta":  # a pass for shapes alone draws nothing, and is not counted
+            return torch.empty_like(fresh, device=device)
         if fresh.device != device:
             with _unseen():
                 fresh = self.next_address = fresh.to(device)
@@ -102,7 +105,7 @@ def _following(address: Tensor) -> Tensor:
 
 
 _steps: dict[torch.device, Tensor] = {}
-_ONE_REPLAY = torch.tensor([0, 1])
+_ONE_REPLAY = torch.tensor([0, 1], device="cpu")
 
 
 def _name_of(key: int) -> str:

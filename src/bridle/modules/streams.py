@@ -9,7 +9,7 @@ that only meet in a loss are refused in its backward pass.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import count
 from types import FrameType
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.ops.custom_op import is_eager
 
-__all__ = ["Addressed", "free_streams", "noises_in"]
+__all__ = ["Addressed", "check_seed", "free_streams", "noises_in", "seed_of"]
 
 _NOT_COPIED = {"_rivals", "_layout"}
 _trained: WeakValueDictionary[tuple[int, int], WeakSet[Addressed]] = WeakValueDictionary()
@@ -139,6 +139,21 @@ def free_streams(seed: int, noises: Iterable[Addressed]) -> Iterator[int]:
     """Yield the streams of a seed that none of the noises has, from the lowest."""
     taken = {noise.key for noise in noises}
     return (stream for stream in count() if (seed, stream) not in taken)
+
+
+def seed_of(noises: Sequence[Addressed]) -> dict[str, int]:
+    """Return the seed of noises for a checkpoint, unless it is 0."""
+    return {"seed": noises[0].key[0]} if noises and noises[0].key[0] else {}
+
+
+def check_seed(noises: Sequence[Addressed], state: Mapping[str, int | float]) -> None:
+    """Raise a UsageError if a checkpoint was saved with another seed, and so with other masks."""
+    saved = int(state.get("seed", 0))
+    if noises and saved != noises[0].key[0]:
+        raise UsageError(
+            f"the checkpoint was saved with seed={saved}, and these masks have "
+            f"seed={noises[0].key[0]}: give seed={saved}, so that the run goes on as it was"
+        )
 
 
 def outermost_module() -> nn.Module | None:

@@ -16,6 +16,7 @@ from bridle.ops import dropout
 __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 
 _SATURATION = -1.7580993408473766
+_SQUARED = _SATURATION**2  # a compiler with dynamic shapes takes no power of a negative number
 """SELU's lower limit, -λα of Klambauer et al. (2017)."""
 
 _TOLERANCE = 1e-4  # an audit takes values this close to the lowest value for it
@@ -34,7 +35,7 @@ class _Alpha(Multiplier):
     def _affine(self, x: Tensor, leading: int) -> tuple[Tensor, Tensor]:
         """Return scale and shift, as tensors that broadcast with ``x``."""
         q = torch.as_tensor(self.drawn_keep_prob, dtype=torch.float64)
-        scale = (q + _SATURATION**2 * q * (1 - q)).rsqrt()
+        scale = (q + _SQUARED * q * (1 - q)).rsqrt()
         shift = -scale * (1 - q) * _SATURATION
         shape = [-1, *[1] * (x.ndim - 1)] if leading and q.ndim else q.shape
         dtype = torch.promote_types(x.dtype, torch.float32)

@@ -252,7 +252,7 @@ def _numbers(
     )
     for part, words in source(address, rows, groups):
         found[part] = numbers_of((words.long() & _WORD).double()).flatten(1).to(dtype)
-    return found.view(address.shape[0], rows.shape[1], -1)[..., :units]
+    return found.view(address.shape[0], rows.shape[1], groups * NUMBERS)[..., :units]
 
 
 def uniforms(
