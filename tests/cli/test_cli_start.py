@@ -47,3 +47,20 @@ def test_fit_leaves_scikit_learn_to_a_second_process(tmp_path):
     assert imported == "[]"
     result = bridle.fit(table, "y", hidden=(4,), epochs=2)
     assert json.loads(printed) == json.loads(json.dumps(result.to_dict()))
+
+
+def test_a_search_leaves_boosting_and_the_forest_to_a_second_process(tmp_path):
+    import bridle
+
+    rows = [f"{i % 7},{i * 37 % 101},{'yes' if i * 37 % 101 > 50 else 'no'}" for i in range(120)]
+    table = tmp_path / "rows.csv"
+    table.write_text("\n".join(["a,b,y", *rows]))
+    names = (*NEVER, *(("sklearn",) if TWO_CORES else ()))
+    options = ("--configurations", 21, "--hidden", 4, "--epochs", 1, "--folds", 2)
+    printed, imported = _bridle(names, "fit", table, "--target", "y", *options, "--json")
+    assert imported == "[]"
+    result = bridle.search(table, "y", configurations=21, hidden=[(4,)], epochs=1, folds=2)
+    assert result.importance
+    mine, its = json.loads(printed), json.loads(json.dumps(result.to_dict()))
+    assert mine["scores"] == its["scores"]
+    assert mine["importance"] == its["importance"]

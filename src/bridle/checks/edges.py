@@ -3,40 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bridle.checks.ranges import Range
 from bridle.checks.results import CheckResult, failed, not_run, passed
 from bridle.statistics.shares import at_least
 
-__all__ = ["Range", "edges_check", "recorded_edges"]
+__all__ = ["edges_check", "recorded_edges"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
 _OUTER = 0.1
 _LEVEL = 0.025
-
-
-@dataclass(frozen=True)
-class Range:
-    """The range that a strength is sampled from, and the ends beyond which others lie.
-
-    Attributes
-    ----------
-    low, high : float
-    log : bool
-        Whether it is sampled uniformly in its logarithm.
-    edges : tuple of {"low", "high"}
-        The ends that are edges. At the other end, the regularizer is nearly off.
-    """
-
-    low: float
-    high: float
-    log: bool
-    edges: tuple[str, ...]
 
 
 def edges_check(configurations: pd.DataFrame, ranges: Mapping[str, Range]) -> list[CheckResult]:

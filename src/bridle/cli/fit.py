@@ -140,14 +140,16 @@ def fit(
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
     common |= {"groups": groups, "time": time, "as_json": as_json, "quiet": quiet}
     common["checking"] = Checking.of(fail_on, ignore)
-    if _is_search(list(searching), fixed, any_shape=bool(shape or epochs)):
+    is_search = _is_search(list(searching), fixed, any_shape=bool(shape or epochs))
+    if is_search:
         _check_run(run, resume=resume)
+    start_second_process()  # before numpy and torch are imported
+    if is_search:
         common |= {} if shape is None else {"hidden": (shape,)}
         searching |= {"directory": searching.pop("run", None), "epochs": epochs}
         common |= searching
         search_and_print(*where, **common)
         return
-    start_second_process()  # before numpy and torch are imported
     with quick_imports():
         from bridle.models.words import settings_of
 

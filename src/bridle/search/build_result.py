@@ -82,8 +82,9 @@ def build_result(
         "chosen": _test_outputs(table, network, bins, found.temperature),
         "plain": _test_outputs(table, plain_networks, plain_bins),
     }
-    if table.boosting is not None:
-        outputs["boosting"] = table.boosting
+    boosting = table.begin_boosting()()
+    if boosting is not None:
+        outputs["boosting"] = boosting
     others = {name: each for name, each in outputs.items() if name != "chosen"}
     test_score, comparisons = compare_outputs(
         outputs["chosen"],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,6 @@ import torch
 from torch import Tensor
 
 from bridle.search.scoring import scores_of
-from bridle.statistics.boosting import boosting_predictions
 from bridle.statistics.grouped import FEWEST_GROUPS, widening
 from bridle.statistics.scores import (
     SAME,
@@ -23,8 +23,9 @@ from bridle.statistics.scores import (
     judge_values,
     undefined_values,
 )
+from bridle.statistics.second_process import begin_call
 
-__all__ = ["RESAMPLES", "boosting_outputs", "compare_outputs", "judge_outputs"]
+__all__ = ["RESAMPLES", "begin_boosting", "boosting_outputs", "compare_outputs", "judge_outputs"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[Any]]
@@ -32,6 +33,30 @@ IntArray = np.ndarray[Any, np.dtype[Any]]
 _TREES, _SPLITS, _LEAF = 100, 30, 20  # scikit-learn's defaults
 _MAX_SECONDS = 60.0
 RESAMPLES = 500
+
+
+def begin_boosting(
+    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
+) -> Callable[[], Tensor | None]:
+    """Begin to fit gradient boosting; return a function that waits for :func:`boosting_outputs`."""
+    limit = _MAX_SECONDS if seconds is None else seconds / 10
+    if boosting_seconds(X.shape[0], X.shape[1], classes) > limit:
+        return lambda: None
+    call = begin_call(
+        "bridle.statistics.boosting:boosting_predictions",
+        X.numpy(),
+        y.numpy(),
+        X_test.numpy(),
+        classes=classes,
+        seed=seed,
+        early_stopping=False,
+    )
+
+    def outputs() -> Tensor:
+        predicted = torch.from_numpy(call())
+        return predicted.clamp(min=1e-12).log() if classes else predicted[:, None]
+
+    return cache(outputs)
 
 
 def boosting_outputs(
@@ -43,14 +68,7 @@ def boosting_outputs(
     minute if there is no budget. The time comes from :func:`boosting_seconds` and not from a
     clock, so that a resumed search decides the same.
     """
-    limit = _MAX_SECONDS if seconds is None else seconds / 10
-    if boosting_seconds(X.shape[0], X.shape[1], classes) > limit:
-        return None
-    rows = X.numpy(), y.numpy(), X_test.numpy()
-    predicted = torch.from_numpy(
-        boosting_predictions(*rows, classes=classes, seed=seed, early_stopping=False)
-    )
-    return predicted.clamp(min=1e-12).log() if classes else predicted[:, None]
+    return begin_boosting(X, y, X_test, classes=classes, seed=seed, seconds=seconds)()
 
 
 def boosting_seconds(rows: int, columns: int, classes: int) -> float:

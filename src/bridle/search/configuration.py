@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bridle.checks.edges import Range
+from bridle.checks.ranges import Range
 from bridle.errors import UsageError
 
 __all__ = [

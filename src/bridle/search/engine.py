@@ -12,11 +12,11 @@ import torch
 from bridle.errors import TrainingError, UsageError
 from bridle.search.data import SearchData
 from bridle.search.job import Job, TrialResult, run_job
+from bridle.search.workers import TRIES, LocalWorkers
 
 __all__ = ["ENGINES", "check_engine", "runner_of"]
 
 ENGINES = ("local", "dask", "ray", "joblib")
-TRIES = 3
 
 
 def check_engine(engine: str, workers: int) -> None:
@@ -33,8 +33,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     Parameters
     ----------
     engine : {"local", "dask", "ray", "joblib"}
-        "local" uses this process, or ``workers`` processes of one thread each. "dask" and "ray"
-        use the cluster that is connected. "joblib" uses the backend that
+        "local" uses this process, or ``workers`` processes of one thread each, this one among them.
+        "dask" and "ray" use the cluster that is connected. "joblib" uses the backend that
         ``joblib.parallel_config`` sets. If a worker process dies, its job runs
         again; there are at most three attempts.
     data : SearchData
@@ -53,6 +53,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     """
     if engine == "local" and workers == 1:
         return lambda jobs: (run_job(data, job) for job in jobs)
+    if engine == "local":
+        return LocalWorkers(data, workers)
     backend = _backend(engine)
 
     def run(jobs: Iterator[Job]) -> Iterator[tuple[list[TrialResult], float]]:
@@ -67,11 +69,7 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
         for left in reversed(range(TRIES)):
             try:
                 with joblib.parallel_config(**backend):
-                    parallel = joblib.Parallel(
-                        n_jobs=workers if engine == "local" else None,
-                        return_as="generator_unordered" if engine == "local" else "list",
-                        pre_dispatch="2 * n_jobs" if engine == "local" else "all",
-                    )
+                    parallel = joblib.Parallel(n_jobs=None, pre_dispatch="all")
                     for results, seconds in parallel(sent(source)):
                         waiting.pop(tuple(each.id for each in results))
                         yield results, seconds
@@ -92,8 +90,6 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
 def _backend(engine: str) -> dict[str, Any]:
     if engine == "joblib":
         return {}
-    if engine == "local":
-        return {"backend": "loky", "inner_max_num_threads": 1}
     try:
         if engine == "dask":
             import distributed  # noqa: F401

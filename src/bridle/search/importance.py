@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.ensemble import RandomForestRegressor
 
 from bridle.search.configuration import PLAIN, Configuration
 from bridle.search.trial import Trial
+from bridle.statistics.second_process import begin_call
 
 __all__ = ["MIN_TRIALS", "importance_and_response", "usage_of_regularizers"]
 
@@ -30,7 +31,6 @@ HYPERPARAMETERS = (
     "embedding",
 )
 MIN_TRIALS = 20
-_TREES = 200
 _SHUFFLES = 5
 _POINTS = 7
 _INFINITE = 1e3  # stands for infinity in the forest
@@ -64,32 +64,36 @@ def importance_and_response(
         return {}, empty
     X = _columns([each.configuration for each in trials])
     y = np.array([each.first_score for each in trials])
-    forest = RandomForestRegressor(_TREES, min_samples_leaf=3, random_state=seed).fit(X, y)
-    # one prediction for all shuffled copies; sklearn.inspection predicts each separately
-    random, count = np.random.default_rng([seed, 0x5F]), len(HYPERPARAMETERS)
-    shuffled = np.tile(X, (count, _SHUFFLES, 1, 1))
-    for at in range(count):
-        for copy in range(_SHUFFLES):
-            shuffled[at, copy, :, at] = random.permutation(X[:, at])
-    predicted = forest.predict(shuffled.reshape(-1, X.shape[1])).reshape(count, -1, len(y))
+    random = np.random.default_rng([seed, 0x5F])
+    copies, values = [X], []
+    for at in range(X.shape[1]):
+        shuffled = np.tile(X, (_SHUFFLES, 1, 1))
+        for copy in shuffled:
+            copy[:, at] = random.permutation(X[:, at])
+        grid = np.quantile(X[:, at], np.linspace(0, 1, _POINTS), method="nearest")
+        values.append(np.unique(grid))
+        moved = np.tile(X, (len(values[-1]), 1, 1))
+        moved[:, :, at] = values[-1][:, None]
+        copies += [*shuffled, *moved]
+    # one prediction for all copies; sklearn.inspection predicts each separately, 200 trees each
+    call = begin_call("bridle.search.forest:forest_predictions", X, y, np.concatenate(copies), seed)
+    predicted = iter(call().reshape(-1, len(y)))
     spread = max(float(y.var()), np.finfo(float).tiny)
-    error = np.square(forest.predict(X) - y).mean()
-    drops = (np.square(predicted - y).mean((1, 2)) - error) / spread
-    pairs = zip(HYPERPARAMETERS, drops, X.T, strict=True)
-    varied = {name: float(drop) for name, drop, column in pairs if np.ptp(column)}
-    importance = dict(sorted(varied.items(), key=lambda pair: -pair[1]))
-    rows = []
-    for name in importance:
-        at = HYPERPARAMETERS.index(name)
-        values = np.unique(np.quantile(X[:, at], np.linspace(0, 1, _POINTS), method="nearest"))
-        moved = np.repeat(X[None], len(values), axis=0)
-        moved[:, :, at] = values[:, None]
-        scores = forest.predict(moved.reshape(-1, X.shape[1])).reshape(len(values), -1).mean(1)
-        rows += [
+    error = np.square(next(predicted) - y).mean()
+    importance, rows = {}, {}
+    for name, points, column in zip(HYPERPARAMETERS, values, X.T, strict=True):
+        parts = np.stack(list(islice(predicted, _SHUFFLES)))
+        scores = [float(each.mean()) for each in islice(predicted, len(points))]
+        if not np.ptp(column):
+            continue
+        importance[name] = float((np.square(parts - y).mean() - error) / spread)
+        rows[name] = [
             {"strength": name, "value": np.inf if value == _INFINITE else value, "score": score}
-            for value, score in zip(values.tolist(), scores.tolist(), strict=True)
+            for value, score in zip(points.tolist(), scores, strict=True)
         ]
-    return importance, pd.DataFrame(rows)
+    order = sorted(importance, key=lambda name: -importance[name])
+    response = pd.DataFrame([row for name in order for row in rows[name]])
+    return {name: importance[name] for name in order}, response
 
 
 def usage_of_regularizers(finalists: Sequence[Trial]) -> dict[str, float]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from os import PathLike
 from typing import Any
 
@@ -20,7 +22,7 @@ from bridle.models.reading import FitTable, values_target
 from bridle.models.row_forms import By, is_column
 from bridle.models.split import split_rows
 from bridle.models.split_notes import absent_classes
-from bridle.search.comparison import boosting_outputs
+from bridle.search.comparison import begin_boosting
 from bridle.search.data import FOLDS, SearchData, enough_folds, fold_of_rows
 from bridle.search.encoding import encode, encoded_rows, fit_encoders
 from bridle.tables import (
@@ -58,8 +60,9 @@ class PreparedTable:
     X_test : dict of int to Tensor
         The test set in each encoding.
     y_test : Tensor
-    boosting : Tensor, optional
-        The outputs of gradient boosting for the test set.
+    begin_boosting : callable
+        Begins to fit gradient boosting, and returns a function that waits for its outputs for the
+        test set, or None.
     places : dict of str to int64 array
         The positions of the "searched" and the "test" rows in their tables.
     facts : dict
@@ -80,7 +83,7 @@ class PreparedTable:
     target: str
     X_test: dict[int, Tensor]
     y_test: Tensor
-    boosting: Tensor | None
+    begin_boosting: Callable[[], Callable[[], Tensor | None]]
     places: dict[str, np.ndarray[Any, np.dtype[np.int64]]]
     facts: dict[str, Any]
     notes: tuple[str, ...] = ()
@@ -152,6 +155,9 @@ def prepare_table(
     places = {"searched": searched[0].index.to_numpy(), "test": tested[0].index.to_numpy()}
     split = {"training": places["searched"]} | ({} if test is not None else places)
     checked = _checks(given, searched, tested, None if test is None else target)
+    boosting = partial(
+        begin_boosting, X[0], y, X_test[0], classes=classes, seed=seed, seconds=seconds
+    )
     return PreparedTable(
         data=SearchData(
             X,
@@ -168,7 +174,7 @@ def prepare_table(
         target=target,
         X_test=X_test,
         y_test=torch.from_numpy(coding.transform(tested[1])),
-        boosting=boosting_outputs(X[0], y, X_test[0], classes=classes, seed=seed, seconds=seconds),
+        begin_boosting=cache(boosting),
         places=places,
         facts={
             **facts_of_table(

@@ -14,7 +14,7 @@ from bridle.search.scoring import scores_of
 
 __all__ = ["MOST_SHARE", "evidence_seconds", "measured_load"]
 
-_FIXED, _FOREST, _TRIAL = 0.4, 0.8, 0.002
+_FIXED, _FOREST, _TRIAL = 0.4, 0.4, 0.002
 """Seconds of one core: to print and exit, for the importance of strengths, and for each trial."""
 _MOST_LOAD = 10.0
 MOST_SHARE = 0.15

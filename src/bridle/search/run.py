@@ -98,6 +98,7 @@ def run_search(
     test_rows: int = 0,
     directory: RunDirectory | None = None,
     on_progress: Callable[[Progress], None] | None = None,
+    on_plan: Callable[[], object] = lambda: None,
 ) -> SuccessiveHalving:
     """Run a search to its end, or until it is interrupted.
 
@@ -114,6 +115,8 @@ def run_search(
     directory : RunDirectory, optional
         Where everything is stored. If it holds a search already, that search is resumed.
     on_progress : callable, optional
+    on_plan : callable, optional
+        Called when what a step costs has been measured.
 
     Returns
     -------
@@ -157,6 +160,7 @@ def run_search(
                 bins=max(data.inputs),
             )
         spent = time.monotonic() - began
+    on_plan()
     runner = runner_of(settings.engine, data, settings.workers)
     halving = SuccessiveHalving(
         plan,

@@ -25,6 +25,8 @@ from bridle.search.run_directory import RunDirectory
 from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress
 from bridle.search.trial import PLAIN_ID
+from bridle.search.workers import start_workers
+from bridle.statistics.second_process import is_running as second_process_runs
 from bridle.tables import ReadOptions, infer_task
 from bridle.tables.arrays import Features, Target, table_of
 
@@ -124,8 +126,8 @@ def search(
     engine : {"local", "dask", "ray", "joblib"}
         Where jobs run; see :func:`bridle.search.engine.runner_of`.
     workers : int
-        The number of processes of the local engine, with one thread each. 1 is this process with
-        all its threads.
+        The number of processes of the local engine, with this one and with one thread each. The
+        others stay five minutes for the next search. 1 is this process with all its threads.
     memory : str, optional
         Maximum memory for the networks and the encoded rows, such as "500MB". The search is split
         into jobs that fit, and numbers get fewer bins if many rows would take too much. Default:
@@ -208,6 +210,8 @@ def search(
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
+    if engine == "local":
+        start_workers(workers)  # they import while this process prepares the table
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
@@ -241,6 +245,8 @@ def search(
             shared_members=run_directory.asked["shared_members"],
             embeddings=run_directory.asked["embeddings"],
         )
+    if not second_process_runs():
+        prepared.begin_boosting()()  # it takes its part of the budget here
     halving = run_search(
         prepared.data,
         tuple(map(tuple, hidden)),
@@ -249,6 +255,7 @@ def search(
         test_rows=len(prepared.y_test),
         directory=run_directory,
         on_progress=on_progress,
+        on_plan=prepared.begin_boosting,
     )
     best = best_trials(halving, answer)
     try:

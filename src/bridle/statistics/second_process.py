@@ -15,7 +15,7 @@ from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
-__all__ = ["begin_call", "can_start", "start"]
+__all__ = ["begin_call", "can_start", "is_running", "start"]
 
 _IMPORTED = ("sklearn.model_selection", "sklearn.ensemble")
 _UNSAFE = ("numpy", "torch")  # they may have threads and locks, which a forked process lacks
@@ -46,6 +46,11 @@ def start() -> None:
     context.Process(target=_serve, args=(other, own, os.getpid()), daemon=True).start()
     other.close()
     _pipes.append(own)
+
+
+def is_running() -> bool:
+    """Return whether there is a second process, so that what it is asked costs no time here."""
+    return bool(_pipes)
 
 
 def begin_call(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
