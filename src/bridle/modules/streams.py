@@ -149,11 +149,19 @@ def seed_of(noises: Sequence[Addressed]) -> dict[str, int]:
 def check_seed(noises: Sequence[Addressed], state: Mapping[str, int | float]) -> None:
     """Raise a UsageError if a checkpoint was saved with another seed, and so with other masks."""
     saved = int(state.get("seed", 0))
-    if noises and saved != noises[0].key[0]:
+    if not noises or saved == noises[0].key[0]:
+        return
+    own = noises[0].key[0]
+    if "seed" not in state:
         raise UsageError(
-            f"the checkpoint was saved with seed={saved}, and these masks have "
-            f"seed={noises[0].key[0]}: give seed={saved}, so that the run goes on as it was"
+            f"the checkpoint has no seed, so it was saved with seed=0, and these masks have "
+            f"seed={own}: give seed=0, so that the run goes on as it was. If it was saved with "
+            f"seed={own} by a version of bridle that saved no seeds, add {{'seed': {own}}} to it"
         )
+    raise UsageError(
+        f"the checkpoint was saved with seed={saved}, and these masks have seed={own}: give "
+        f"seed={saved}, so that the run goes on as it was"
+    )
 
 
 def outermost_module() -> nn.Module | None:

@@ -16,8 +16,8 @@ from bridle.ops import dropout
 __all__ = ["AlphaDropout", "FeatureAlphaDropout"]
 
 _SATURATION = -1.7580993408473766
-_SQUARED = _SATURATION**2  # a compiler with dynamic shapes takes no power of a negative number
 """SELU's lower limit, -λα of Klambauer et al. (2017)."""
+_SQUARED = _SATURATION**2  # a compiler with dynamic shapes takes no power of a negative number
 
 _TOLERANCE = 1e-4  # an audit takes values this close to the lowest value for it
 
