@@ -14,6 +14,8 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``finalists``: the fewest configurations of the last rung, 3 in the search;
 - ``noise``: 0 for noise that falls to nothing over the last rung, 1 in the search;
 - ``width``: the units of a hidden layer;
+- ``refit``: 1 to train the best configurations again on all rows, 0 to average the folds' networks;
+- ``batch``: the rows of a batch;
 - ``embedded``: how often numbers are embedded, in per cent of the configurations; never without.
 
 The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
@@ -94,6 +96,10 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
         value = int(text)
         if name == "width":
             options["hidden"] = [(value, value)]
+        elif name == "refit":
+            options["answer"] = "refit" if value else "ensemble"
+        elif name == "batch":
+            stack.enter_context(mock.patch.object(plan, "batch_size_for", return_value=value))
         elif name == "embedded":
             options["embeddings"] = True
             stack.enter_context(mock.patch.object(configuration, "EMBEDDED", value / 100))
@@ -137,7 +143,8 @@ def searched(
     rest: pd.DataFrame, test: pd.DataFrame, seconds: float, seed: int, way: str
 ) -> tuple[Any, dict[str, Any]]:
     """Search in one way; return the predictions and figures of the search."""
-    options: dict[str, Any] = {}
+    kind = "regression" if is_numeric_dtype(rest["target"]) else "classification"
+    options: dict[str, Any] = {"task": kind}
     with changed(way, options):
         found = bridle.search(rest, "target", test=test, budget=seconds, seed=seed, **options)
     predicted = found.model.predict(test.drop(columns="target"))

@@ -76,7 +76,7 @@ def test_a_refit_shares_weights_too():
         scoring="accuracy",
         workers=1,
     )
-    network = refit(data, a_trial(data, shared_members=K), plan)
+    network = refit(data, [a_trial(data, shared_members=K)], plan)
     assert type(network) is Network
     assert network.members == 5 * K
 

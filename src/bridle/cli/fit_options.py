@@ -132,7 +132,7 @@ Answer = Annotated[
     str | None,
     _search(
         "Final model: ensemble (of the best configurations), best (the best configuration), or "
-        "refit (the best configuration, refitted on all rows). Default: ensemble; by --time refit."
+        "refit (the best configurations, trained on all rows). Default: ensemble; by --time refit."
     ),
 ]
 Folds = Annotated[

@@ -46,9 +46,9 @@ class MLPRegressorCV(ScoringMixin, RegressorMixin, BaseMLPCV):
     answer : {"auto", "ensemble", "best", "refit"}, default="auto"
         Networks that predict. "ensemble" averages the fold networks of the best candidates, at
         most eight of them. "best" averages the fold networks of the best candidate. "refit"
-        averages five networks with the best candidate's parameters, trained on all rows. "auto" is
-        "ensemble", or "refit" if a fold does not train on all rows that it does not hold out, as
-        with ``TimeSeriesSplit``.
+        averages five or more networks with the best candidates' parameters, trained on all rows.
+        "auto" is "ensemble", or "refit" if a fold does not train on all rows that it does not hold
+        out, as with ``TimeSeriesSplit``.
     n_jobs : int or None, default=None
         Number of processes, one thread each. None or 1 trains in this process with all its
         threads. Another joblib backend (Dask, Ray) is used if ``joblib.parallel_config`` sets one.

@@ -76,7 +76,7 @@ def build_result(
     plain_bins = plain[0].configuration.bins
     plain_folds = network_of(data, plain, plain_bins)
     # folds that train on a part of the other rows would lag behind a refit
-    plain_networks = plain_folds if data.trained is None else refit(data, plain[0], plan)
+    plain_networks = plain_folds if data.trained is None else refit(data, plain, plan)
 
     outputs = {
         "chosen": _test_outputs(table, network, bins, found.temperature),

@@ -16,7 +16,7 @@ from bridle.noise import DropConnect, Dropout
 from bridle.search.configuration import Configuration
 from bridle.search.data import SearchData
 from bridle.search.embedded import embedding_of, same_shape
-from bridle.search.plan import ENSEMBLE_SIZE, REFITS, Plan
+from bridle.search.plan import ENSEMBLE_SIZE, Plan, refits_of_each
 from bridle.search.successive_halving import SuccessiveHalving
 from bridle.search.temperature import Temperature, fit_temperature
 from bridle.search.trial import PLAIN_ID, Trial
@@ -41,12 +41,12 @@ _FIRST_REFIT_ID = 10**9
 def best_trials(halving: SuccessiveHalving, answer: str) -> list[Trial]:
     """Return the trials that the model consists of, best first.
 
-    For an ensemble these are at most the first eight of those that the plan promoted to the last
-    rung, and only those with the hidden layers and shared members of the best one. Otherwise it is
-    the best trial.
+    For an ensemble or a refit these are at most the first eight of those that the plan promoted to
+    the last rung, and only those with the hidden layers and shared members of the best one.
+    Otherwise it is the best trial.
     """
     best, *others = halving.finalists
-    if answer != "ensemble":
+    if answer == "best":
         return [best]
     promoted = halving.plan.promoted(len(halving.plan.steps) - 1, len(halving.trials))
     same = [
@@ -67,17 +67,34 @@ def network_of(data: SearchData, trials: Sequence[Trial], bins: int) -> Network:
     the encoding with ``bins``, and embed numbers if one of the trials does. The weights of inputs
     that a configuration does not have are zero, and so is an embedding that it does not have.
     """
-    inputs, folds = data.inputs[bins].shape[1], data.folds
-    layers = len(trials[0].configuration.hidden) + 1
-    parameters = same_shape([_parameters(trial) for trial in trials], layers, inputs)
-    joined = [torch.cat(each) for each in zip(*parameters, strict=True)]
+    return _joined(
+        data,
+        data.inputs[bins].shape[1],
+        trials,
+        [_parameters(trial) for trial in trials],
+        data.folds,
+        [each.best_step for each in trials],
+    )
+
+
+def _joined(
+    data: SearchData,
+    inputs: int,
+    trials: Sequence[Trial],
+    parameters: Sequence[list[Tensor]],
+    networks: int,
+    steps: Sequence[int],
+) -> Network:
+    """Return the networks of trials, so many of each, as one population."""
+    first = trials[0].configuration
+    same = same_shape(parameters, len(first.hidden) + 1, inputs)
     return _network(
         data,
         inputs,
         [each.configuration for each in trials],
-        members=folds * trials[0].configuration.shared_members,
-        steps=[each.best_step for each in trials],
-        parameters=joined,
+        members=networks * first.shared_members,
+        steps=steps,
+        parameters=[torch.cat(each) for each in zip(*same, strict=True)],
     )
 
 
@@ -143,31 +160,30 @@ def _network(
     return network.eval()
 
 
-def refit(data: SearchData, trial: Trial, plan: Plan) -> Network:
-    """Train a trial's configuration on all rows, from five seeds.
+def refit(data: SearchData, trials: Sequence[Trial], plan: Plan) -> Network:
+    """Train the configurations of trials on all rows, at least five networks together.
 
-    It is trained to the trial's best step, scaled up by the number of rows: each row is seen as
+    Each is trained to the trial's best step, scaled up by the number of rows: each row is seen as
     often as in a fold.
     """
     all_rows = data.without_folds()
     rows = sum(len(data.rows_of(v)[0]) for v in range(data.folds)) / data.folds
-    population = TrialPopulation(
-        all_rows,
-        [trial.configuration] * REFITS,
-        range(_FIRST_REFIT_ID, _FIRST_REFIT_ID + REFITS),
-        seed=plan.seed,
-        batch_size=plan.batch_size,
-    )
-    population.train(max(1, round(trial.best_step * len(data.y) / rows)))
-    inputs = data.inputs[trial.configuration.bins].shape[1]
-    return _network(
-        data,
-        inputs,
-        [trial.configuration],
-        members=REFITS * trial.configuration.shared_members,
-        steps=[population.step],
-        parameters=_plain([each.cpu() for each in population.average], trial.configuration),
-    )
+    networks = refits_of_each(len(trials))
+    trained, steps = [], []
+    for at, trial in enumerate(trials):
+        first = _FIRST_REFIT_ID + at * networks
+        population = TrialPopulation(
+            all_rows,
+            [trial.configuration] * networks,
+            range(first, first + networks),
+            seed=plan.seed,
+            batch_size=plan.batch_size,
+        )
+        population.train(max(1, round(trial.best_step * len(data.y) / rows)))
+        trained.append(_plain([each.cpu() for each in population.average], trial.configuration))
+        steps.append(population.step)
+    inputs = data.inputs[max(each.configuration.bins for each in trials)].shape[1]
+    return _joined(data, inputs, trials, trained, networks, steps)
 
 
 def average_outputs(
@@ -242,7 +258,7 @@ def answer_of(
     """
     bins = max(each.configuration.bins for each in trials)
     folds = network_of(data, trials, bins)
-    network = refit(data, trials[0], plan) if answer == "refit" else folds
+    network = refit(data, trials, plan) if answer == "refit" else folds
     held_out = held_out_outputs(data, folds, bins, trials[0].configuration.shared_members)
     if not data.classes:
         return Answer(network, bins, held_out, None)

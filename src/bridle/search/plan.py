@@ -17,7 +17,15 @@ from bridle.search.job import Job
 from bridle.search.reserve import MOST_SHARE, evidence_seconds, measured_load
 from bridle.search.step_timing import Costs, measure_costs
 
-__all__ = ["ENSEMBLE_SIZE", "ETA", "REFITS", "Plan", "batch_size_for", "plan_search"]
+__all__ = [
+    "ENSEMBLE_SIZE",
+    "ETA",
+    "REFITS",
+    "Plan",
+    "batch_size_for",
+    "plan_search",
+    "refits_of_each",
+]
 
 ETA = 3
 """The reciprocal of the share of trials that is promoted to the next rung."""
@@ -27,7 +35,7 @@ EVALUATIONS = 4
 ENSEMBLE_SIZE = 8
 """Maximum number of trials whose networks are averaged into the final model."""
 REFITS = 5
-"""The number of networks that a refit trains."""
+"""The fewest networks that a refit trains."""
 
 EPOCHS = 120
 MIN_STEPS, MAX_STEPS = 900, 12_000
@@ -83,6 +91,11 @@ class Plan:
         return max(1, math.ceil(begun / ETA**rung))
 
 
+def refits_of_each(trials: int) -> int:
+    """Return how many networks a refit trains of each of its configurations."""
+    return math.ceil(REFITS / trials)
+
+
 def batch_size_for(rows: int) -> int:
     """Return the batch size for a number of training rows: 128, or less for fewer rows."""
     return min(128, max(16, 2 ** int(rows / 12).bit_length() // 2))
@@ -126,7 +139,7 @@ def plan_search(
     test_rows : int
         The number of other rows that the final model will predict.
     refits : int
-        How many configurations are trained again on all rows after the last rung.
+        How many models are trained again on all rows after the last rung.
     clocked : bool
         Whether jobs are created one by one, so that the first rung can end when its time is up.
     budget, share : float
@@ -185,7 +198,9 @@ def plan_search(
             enough *= SPARE_TRIALS
         count = int(min(MAX_TRIALS, most_trials, max(MIN_TRIALS, enough)))
         more = len(data.y) / rows  # each row is seen as often as in a fold
-        final_seconds += refits * longest * more * (costs.step * REFITS / data.folds + costs.fixed)
+        again = min(ENSEMBLE_SIZE, math.ceil(count / ETA ** (RUNGS - 1)))
+        each = costs.step * refits_of_each(again) / data.folds + costs.fixed
+        final_seconds += refits * longest * more * again * each
     plan = Plan(
         steps=tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS)),
         configurations=count,

@@ -224,7 +224,7 @@ class SearchResult(HasCard):
         model = f"best of {self.considered} configurations"
         if len(self.together) > 1:
             model = f"average of the {len(self.together)} {model}"
-        elif self.answer == "refit":
+        if self.answer == "refit":
             model += ", refitted on all rows,"
         return f"The {model} is {' and '.join(parts)}, by {score} on the test set."
 

@@ -100,8 +100,8 @@ def search(
         of equal ones that with the lowest log loss, or R².
     answer : {"auto", "ensemble", "best", "refit"}
         The networks that are averaged into the model: those of the best configurations (at most
-        eight, with all folds), those of the best configuration, or five networks with the best
-        configuration that are trained on all rows. "auto" is "ensemble"; with ``time`` it is
+        eight, with all folds), those of the best configuration, or at least five networks with the
+        best configurations that are trained on all rows. "auto" is "ensemble"; with ``time`` it is
         "refit", because the networks of the folds were trained on the earlier rows only.
     folds : int, optional
         The number of cross-validation folds. Default: 5. From 10,000 rows on, without ``groups``
