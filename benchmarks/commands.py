@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-__all__ = ["add_choices", "append", "parser_of", "records_of", "run"]
+__all__ = ["add_choices", "append", "measured", "parser_of", "records_of", "run"]
 
 
 def parser_of(description: str | None, out: str) -> argparse.ArgumentParser:
@@ -33,6 +33,26 @@ def add_choices(
 def records_of(file: Path) -> list[dict[Any, Any]]:
     """Return the rows of a file; none if there is no file yet."""
     return pd.read_csv(file).to_dict("records") if file.exists() else []
+
+
+def measured(
+    options: argparse.Namespace, measure: Callable[[str, int, str], dict[str, Any]]
+) -> pd.DataFrame:
+    """Measure each table, split and way that the file does not have; print and keep each row.
+
+    ``measure`` takes a table's name, a split and a way.
+    """
+    rows = records_of(options.csv)
+    known = {(row["set"], row["split"], row["way"]) for row in rows}
+    for split in options.splits:
+        for name in options.sets:
+            for way in options.ways:
+                if (name, split, way) in known:
+                    continue
+                rows.append({"set": name, "split": split, "way": way, **measure(name, split, way)})
+                pd.DataFrame(rows).to_csv(options.csv, index=False)
+                print("  ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
+    return pd.DataFrame(rows)
 
 
 def append(rows: pd.DataFrame, file: Path) -> None:

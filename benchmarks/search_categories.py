@@ -35,11 +35,11 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from commands import add_choices, records_of
+from commands import add_choices, measured
 from machine import machine
+from other_networks import begin_with
 from search_answers_ways import errors_of
 from search_large import split_of
-from search_quality import REGRESSION
 from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
@@ -250,10 +250,7 @@ def replace_network(population: TrialPopulation, of: Encoded, way: str) -> None:
         hidden_noise=old.hidden_noise,
         weight_noise=old.weight_noise,
     )
-    population.network, population.parameters = network, list(network.parameters())
-    population.moments = [torch.zeros_like(p) for p in population.parameters]
-    population.squares = [torch.zeros_like(p) for p in population.parameters]
-    population.average = [p.detach().clone() for p in population.parameters]
+    begin_with(population, network)
 
 
 def main() -> None:
@@ -266,18 +263,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine('cpu')}; {options.steps} steps\n")
-    rows = records_of(options.csv)
-    known = {(row["set"], row["split"], row["way"]) for row in rows}
-    for split in options.splits:
-        for name in options.sets:
-            for way in options.ways:
-                if (name, split, way) in known or name in REGRESSION:
-                    continue
-                found = trained(name, options.data, split, way, options.steps)
-                rows.append({"set": name, "split": split, "way": way, **found})
-                pd.DataFrame(rows).to_csv(options.csv, index=False)
-                print("  ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
-    table = pd.DataFrame(rows)
+    table = measured(options, lambda *of: trained(of[0], options.data, of[1], of[2], options.steps))
     for figure in ("log loss", "log loss of each", "1 − accuracy", "1 − AUC", "ms"):
         wide = table.pivot_table(index="set", columns="way", values=figure)
         print(f"\n{figure}\n{wide.round(4).to_string()}")

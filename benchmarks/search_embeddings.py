@@ -28,10 +28,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
-import pandas as pd
 import torch
-from commands import add_choices, records_of
+from commands import add_choices, measured
 from machine import machine
+from other_networks import begin_with
 from search_large import split_of
 from search_quality import REGRESSION
 from torch import Tensor, nn
@@ -186,10 +186,7 @@ def replace_network(population: TrialPopulation, deviation: float, numbers: int)
         input_noise=old.input_noise,
         weight_noise=old.weight_noise,
     )
-    population.network, population.parameters = network, list(network.parameters())
-    population.moments = [torch.zeros_like(p) for p in population.parameters]
-    population.squares = [torch.zeros_like(p) for p in population.parameters]
-    population.average = [p.detach().clone() for p in population.parameters]
+    begin_with(population, network)
 
 
 def main() -> None:
@@ -202,18 +199,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine('cpu')}; {options.steps} steps\n")
-    rows = records_of(options.csv)
-    known = {(row["set"], row["split"], row["way"]) for row in rows}
-    for split in options.splits:
-        for name in options.sets:
-            for way in options.ways:
-                if (name, split, way) in known:
-                    continue
-                found = trained(name, options.data, split, way, options.steps)
-                rows.append({"set": name, "split": split, "way": way, **found})
-                pd.DataFrame(rows).to_csv(options.csv, index=False)
-                print("  ".join(f"{k} {v}" for k, v in rows[-1].items()), flush=True)
-    table = pd.DataFrame(rows)
+    table = measured(options, lambda *of: trained(of[0], options.data, of[1], of[2], options.steps))
     for figure in ("mean", "best", "held out", "ms"):
         wide = table.pivot_table(index="set", columns="way", values=figure)
         print(f"\n{figure}\n{wide.round(4).to_string()}")

@@ -36,7 +36,7 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import torch
-from commands import add_choices, append, records_of
+from commands import add_choices, measured
 from machine import machine
 from search_large import split_of
 from torch import Tensor
@@ -175,9 +175,8 @@ def trained(name: str, folder: Path, split: int, way: str) -> dict[str, Any]:
     }
 
 
-def compare(rows: list[dict[Any, Any]]) -> None:
+def compare(table: pd.DataFrame) -> None:
     """Print the change of each error in per cent of that of the plain model."""
-    table = pd.DataFrame(rows)
     plain = table[table["way"] == "plain"].set_index(["set", "split"])
     for figure in (*FIGURES, "both"):
         base = plain[figure if figure in FIGURES[:3] else "model"]
@@ -198,17 +197,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     print(f"{machine('cpu')}\n")
-    known = {(row["set"], row["split"], row["way"]) for row in records_of(options.csv)}
-    for split in options.splits:
-        for name in options.sets:
-            for way in options.ways:
-                if (name, split, way) in known:
-                    continue
-                found = trained(name, options.data, split, way)
-                row = {"set": name, "split": split, "way": way, **found}
-                append(pd.DataFrame([row]), options.csv)
-                print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)
-    compare(records_of(options.csv))
+    compare(measured(options, lambda *of: trained(of[0], options.data, *of[1:])))
 
 
 if __name__ == "__main__":
