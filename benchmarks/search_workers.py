@@ -1,9 +1,7 @@
 """Seconds of the same search with two workers and with one, each of one thread.
 
 Run ``OMP_NUM_THREADS=1 python benchmarks/search_workers.py``: 96 configurations on a table of
-20,000 rows, in turn. This process has finished its imports before the clock starts. The other one
-starts in the first search of two workers, whose seconds include its imports, and serves the later
-ones too; ``--cold`` starts a new one each time.
+20,000 rows, in turn. All processes have started and finished their imports before the clock starts.
 """
 
 from __future__ import annotations
@@ -13,13 +11,19 @@ import statistics
 import time
 from importlib import import_module
 
+import joblib
 import numpy as np
 import pandas as pd
 import torch
 from machine import machine
 
 import bridle
-from bridle.search.workers import end_idle_workers
+
+
+def _imported() -> None:
+    """Load what a worker needs: joblib replaces one that grows after its first call."""
+    import_module("bridle.search.search")
+    time.sleep(1)  # so that each process has a call
 
 
 def main() -> None:
@@ -29,7 +33,6 @@ def main() -> None:
     parser.add_argument("--configurations", type=int, default=96)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--epochs", type=int, default=100)
-    parser.add_argument("--cold", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
     random = np.random.default_rng(0)
@@ -39,12 +42,13 @@ def main() -> None:
     noise = random.normal(size=options.rows)
     table["y"] = np.where(table.x0 * table.x1 + table.x2 + noise > 0, "a", "b")
     print(machine())
-    import_module("bridle.search.search")
+    _imported()
     times: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(options.rounds):
         for workers, spent in times.items():
-            if options.cold:
-                end_idle_workers()
+            if workers == 2:
+                with joblib.parallel_config("loky", inner_max_num_threads=1):
+                    joblib.Parallel(2)(joblib.delayed(_imported)() for _ in range(2))
             began = time.perf_counter()
             bridle.search(
                 table,

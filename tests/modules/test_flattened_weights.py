@@ -33,3 +33,20 @@ def test_penalties_of_flattened_weights_are_refused(alone, use_orig_params, rule
             attach()
     x = torch.randn(3, 4)
     assert not torch.equal(sharded(x), sharded(x))  # the noise acts
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("use_orig_params", [True, False])
+def test_a_weight_beside_flattened_ones_is_penalized(alone, use_orig_params):
+    body = FullyShardedDataParallel(
+        nn.Linear(4, 8), use_orig_params=use_orig_params, device_id=torch.device("cpu")
+    )
+    model = nn.Sequential(body, nn.Linear(8, 1))
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+    bridle.regularize(model, {"1.weight": bridle.L1(0.1)}, optimizer=optimizer)
+    before = model[1].weight.detach().clone()
+    model[1].weight.grad = torch.zeros_like(before)
+    optimizer.step()
+    torch.testing.assert_close(
+        model[1].weight.detach(), before.sign() * (before.abs() - 0.01).clamp(min=0)
+    )

@@ -86,6 +86,8 @@ def audit(
     (True, [('0.weight', 'prox'), ('2.weight', 'prox')])
     """
     refuse_fully_sharded(model)
+    if not isinstance(others, Sequence):
+        raise UsageError(f"others is a {type(others).__name__}; give a list of optimizers")
     optimizer = optimizer_for(optimizer, "coupled")
     with _unchanged(model, loss) as original, torch.enable_grad():
         sandbox = Sandbox(model, optimizer, batch, loss or _default_loss)

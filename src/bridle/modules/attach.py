@@ -111,8 +111,12 @@ def attach(
     0.weight  L1(0.001)  (proximal, euclidean)
     2.weight  L1(0.001), L2(0.1)  (proximal, euclidean)
     """
-    refuse_flattened(model)
-    found = chosen_rules(model, penalties, mode=mode, metric=metric)
+    try:
+        found = chosen_rules(model, penalties, mode=mode, metric=metric)
+    except UsageError:  # there may be no weights to select
+        refuse_flattened(model)
+        raise
+    refuse_flattened(model, found.by_name())
     chosen, joint, targets = found.single, found.joint, found.targets
     check_rules(chosen, mode, metric)
     # exact zeros need the optimizer's step to be the last change of a weight

@@ -9,7 +9,7 @@ mask of its own part of an activation that is divided over them.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,10 +102,20 @@ def refuse_fully_sharded(model: nn.Module) -> None:
         )
 
 
-def refuse_flattened(model: nn.Module) -> None:
-    """Raise a UsageError if ``FullyShardedDataParallel`` has flattened the weights of a model."""
-    managed = any(getattr(module, "_is_fsdp_managed_module", False) for module in model.modules())
-    if managed and not any(is_sharded(parameter) for parameter in model.parameters()):
+def refuse_flattened(model: nn.Module, names: Iterable[str] | None = None) -> None:
+    """Raise a UsageError if ``FullyShardedDataParallel`` has flattened one of these weights.
+
+    Without names, if it has flattened any weights of the model.
+    """
+    if names is None:
+        modules = list(model.modules())
+        flattened = any(getattr(module, "_is_fsdp_managed_module", False) for module in modules)
+        flattened &= not any(is_sharded(parameter) for parameter in model.parameters())
+    else:
+        flattened = any(
+            getattr(model.get_parameter(name), "_fsdp_flattened", False) for name in names
+        )
+    if flattened:
         raise UsageError(
             "FullyShardedDataParallel flattens weights and cuts them without regard to their rows, "
             "so that penalties cannot see them: shard the model with fully_shard (FSDP2), or use "

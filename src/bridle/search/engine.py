@@ -7,16 +7,15 @@ from itertools import chain
 from typing import Any
 
 import joblib
-import torch
 
 from bridle.errors import TrainingError, UsageError
 from bridle.search.data import SearchData
-from bridle.search.job import Job, TrialResult, run_job
-from bridle.search.workers import TRIES, LocalWorkers
+from bridle.search.job import Job, TrialResult, run_job, run_on_one_thread
 
 __all__ = ["ENGINES", "check_engine", "runner_of"]
 
 ENGINES = ("local", "dask", "ray", "joblib")
+TRIES = 3
 
 
 def check_engine(engine: str, workers: int) -> None:
@@ -33,8 +32,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     Parameters
     ----------
     engine : {"local", "dask", "ray", "joblib"}
-        "local" uses this process, or ``workers`` processes of one thread each, this one among them.
-        "dask" and "ray" use the cluster that is connected. "joblib" uses the backend that
+        "local" uses this process, or ``workers`` processes of one thread each. "dask" and "ray"
+        use the cluster that is connected. "joblib" uses the backend that
         ``joblib.parallel_config`` sets. If a worker process dies, its job runs
         again; there are at most three attempts.
     data : SearchData
@@ -53,8 +52,6 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     """
     if engine == "local" and workers == 1:
         return lambda jobs: (run_job(data, job) for job in jobs)
-    if engine == "local":
-        return LocalWorkers(data, workers)
     backend = _backend(engine)
 
     def run(jobs: Iterator[Job]) -> Iterator[tuple[list[TrialResult], float]]:
@@ -63,13 +60,17 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
         def sent(source: Iterator[Job]) -> Iterator[Any]:
             for job in source:
                 waiting[job.ids] = job
-                yield joblib.delayed(_on_one_thread)(data, job)
+                yield joblib.delayed(run_on_one_thread)(data, job)
 
         source: Iterator[Job] = jobs
         for left in reversed(range(TRIES)):
             try:
                 with joblib.parallel_config(**backend):
-                    parallel = joblib.Parallel(n_jobs=None, pre_dispatch="all")
+                    parallel = joblib.Parallel(
+                        n_jobs=workers if engine == "local" else None,
+                        return_as="generator_unordered" if engine == "local" else "list",
+                        pre_dispatch="2 * n_jobs" if engine == "local" else "all",
+                    )
                     for results, seconds in parallel(sent(source)):
                         waiting.pop(tuple(each.id for each in results))
                         yield results, seconds
@@ -90,6 +91,8 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
 def _backend(engine: str) -> dict[str, Any]:
     if engine == "joblib":
         return {}
+    if engine == "local":
+        return {"backend": "loky", "inner_max_num_threads": 1}
     try:
         if engine == "dask":
             import distributed  # noqa: F401
@@ -108,8 +111,3 @@ def _is_lost_worker(error: Exception) -> bool:
     names = {each.__name__ for each in type(error).__mro__}
     lost = {"TerminatedWorkerError", "BrokenProcessPool", "KilledWorker", "RayActorError"}
     return bool(names & (lost | {"WorkerCrashedError", "CommClosedError", "ActorDiedError"}))
-
-
-def _on_one_thread(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
-    torch.set_num_threads(1)
-    return run_job(data, job)

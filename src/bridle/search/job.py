@@ -17,7 +17,7 @@ from bridle.search.data import SearchData
 from bridle.search.scoring import mean_losses, scores_of
 from bridle.search.trial_population import TrialPopulation
 
-__all__ = ["Arrays", "Job", "Runner", "TrialResult", "run_job"]
+__all__ = ["Arrays", "Job", "Runner", "TrialResult", "run_job", "run_on_one_thread"]
 
 _STEPS_PER_CLOCK_CHECK = 10
 _BEST = (
@@ -91,6 +91,12 @@ class TrialResult:
 
 Runner = Callable[[Iterator[Job]], Iterator[tuple[list[TrialResult], float]]]
 """Runs jobs, in any order, and yields for each its trials' results and its seconds."""
+
+
+def run_on_one_thread(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
+    """Run a job in a worker process, which imports this module and no more."""
+    torch.set_num_threads(1)
+    return run_job(data, job)
 
 
 def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:

@@ -25,7 +25,6 @@ from bridle.search.run_directory import RunDirectory
 from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress
 from bridle.search.trial import PLAIN_ID
-from bridle.search.workers import start_workers
 from bridle.statistics.second_process import is_running as second_process_runs
 from bridle.tables import ReadOptions, infer_task
 from bridle.tables.arrays import Features, Target, table_of
@@ -126,8 +125,8 @@ def search(
     engine : {"local", "dask", "ray", "joblib"}
         Where jobs run; see :func:`bridle.search.engine.runner_of`.
     workers : int
-        The number of processes of the local engine, with this one and with one thread each. The
-        others stay five minutes for the next search. 1 is this process with all its threads.
+        The number of processes of the local engine, with one thread each. 1 is this process with
+        all its threads.
     memory : str, optional
         Maximum memory for the networks and the encoded rows, such as "500MB". The search is split
         into jobs that fit, and numbers get fewer bins if many rows would take too much. Default:
@@ -210,8 +209,6 @@ def search(
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
-    if engine == "local":
-        start_workers(workers)  # they import while this process prepares the table
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
