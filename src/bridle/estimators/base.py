@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from bridle.errors import UsageError
+from bridle.estimators.interrupts import DeferredInterrupts
 from bridle.estimators.lbfgs import LbfgsTraining
 from bridle.estimators.perceptron import Perceptron
 from bridle.estimators.stochastic import StochasticTraining
@@ -65,9 +66,13 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
             weight = weights_in(weight, self.coefs_[0].dtype)
         if self.solver == "lbfgs":
             self._fit_lbfgs(network, X, y, weight)
+            self._store_parameters(network)
         else:
-            self._fit_stochastic(network, X, y, weight, incremental)
-        self._store_parameters(network)
+            with DeferredInterrupts() as interrupts:
+                try:
+                    self._fit_stochastic(network, X, y, weight, incremental, interrupts)
+                finally:
+                    self._store_parameters(network)
         self._require_finite(network)
         return self
 

@@ -27,7 +27,14 @@ from bridle.ops.cpu import multiplies
 from bridle.ops.perceptron import PerceptronState, Plateau, perceptron_steps
 from bridle.penalties.sparse_weights import SparseWeights
 
-__all__ = ["Batches", "Penalties", "epoch_losses", "epochs_at_once", "losses_of_epochs"]
+__all__ = [
+    "Batches",
+    "Penalties",
+    "epoch_losses",
+    "epoch_means",
+    "epochs_at_once",
+    "losses_of_epochs",
+]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 # in products of a weight and a row, of which a call makes some 2**33 in a second
@@ -201,6 +208,13 @@ def losses_of_epochs(
         plateau=plateau,
     )
     return losses.numpy().reshape(-1, steps)
+
+
+def epoch_means(losses: Array, counts: Array) -> list[float]:
+    """Return the mean of each row, added in order, as the compiled steps do to stop."""
+    sums = np.cumsum(losses * counts, axis=1)[:, -1]
+    means: list[float] = (sums / counts.sum()).tolist()
+    return means
 
 
 def _compiled_steps(

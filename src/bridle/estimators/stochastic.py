@@ -18,9 +18,11 @@ from bridle.estimators.epochs import (
     Batches,
     Penalties,
     epoch_losses,
+    epoch_means,
     epochs_at_once,
     losses_of_epochs,
 )
+from bridle.estimators.interrupts import DeferredInterrupts
 from bridle.estimators.optimizers import AdamOptimizer, SGDOptimizer
 from bridle.estimators.perceptron import OUTPUT_ACTIVATIONS, Perceptron
 from bridle.estimators.shuffling import Shuffles
@@ -120,7 +122,13 @@ class StochasticTraining(StagedPrediction):
     # ----------------------------------------------------------------------------------- epochs
 
     def _fit_stochastic(
-        self, network: Perceptron, X: Any, y: Array, weight: Array | None, incremental: bool
+        self,
+        network: Perceptron,
+        X: Any,
+        y: Array,
+        weight: Array | None,
+        incremental: bool,
+        interrupts: DeferredInterrupts,
     ) -> None:
         """Train ``network`` for one epoch if ``incremental``, else until training stops."""
         previous, self._optimizer = (
@@ -149,9 +157,11 @@ class StochasticTraining(StagedPrediction):
         )
         sparse = self._sparse_weights(network, len(batches.counts), incremental)
         best = network.flat if evaluated is None else network.flat.clone()
+        interrupts.deliver()
         self._optimizer.load_state(network)
         try:
-            self._run_epochs(network, batches, evaluated, best, incremental, sparse)
+            self._run_epochs(network, batches, evaluated, best, incremental, sparse, interrupts)
+            interrupts.deliver()
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=4)
         finally:
@@ -188,6 +198,7 @@ class StochasticTraining(StagedPrediction):
         best: Tensor,
         incremental: bool,
         sparse: SparseWeights | None,
+        interrupts: DeferredInterrupts,
     ) -> None:
         """Run the epochs of a fit.
 
@@ -201,9 +212,10 @@ class StochasticTraining(StagedPrediction):
         if not self.loss_curve_:
             self.loss_ = float("nan")  # for an interrupt in the first epoch
         while self.n_iter_ < most:
+            interrupts.deliver()
             ramping = sparse is not None and sparse.step < sparse.rule.end
             epochs = min(at_once, most - self.n_iter_)
-            for loss in self._train_epochs(network, batches, shuffles, epochs, sparse):
+            for loss in self._train_epochs(network, batches, shuffles, epochs, sparse, interrupts):
                 self.n_iter_ += 1
                 self.t_ += len(batches.y)
                 self.loss_ = loss
@@ -232,6 +244,7 @@ class StochasticTraining(StagedPrediction):
         shuffles: Shuffles,
         epochs: int,
         sparse: SparseWeights | None,
+        interrupts: DeferredInterrupts,
     ) -> list[float]:
         """Take the steps of epochs, until a plateau if there are several.
 
@@ -254,15 +267,17 @@ class StochasticTraining(StagedPrediction):
             )
             shuffles.keep(len(losses), epochs)
             self._steps += losses.size
-            return _means(losses, batches.counts)
+            return epoch_means(losses, batches.counts)
         order, counts = batches.taken(shuffles.next())
-        parts = []
+        parts, end = [], self._steps + len(counts)
         for taken in epoch_losses(
             network, self._optimizer, batches, order, self._masks(), penalties, self._steps, sparse
         ):
             parts.append(taken)
             self._steps += taken.numel()
-        return _means(torch.cat(parts).double().cpu().numpy()[None], counts)
+            if self._steps < end:
+                interrupts.deliver()
+        return epoch_means(torch.cat(parts).double().cpu().numpy()[None], counts)
 
     # ------------------------------------------------------------------------------- evaluation
 
@@ -332,10 +347,3 @@ class StochasticTraining(StagedPrediction):
         if better:
             self.best_validation_score_ = score
         return better
-
-
-def _means(losses: Array, counts: Array) -> list[float]:
-    """Return the mean of each row, added in order, as the compiled steps do to stop."""
-    sums = np.cumsum(losses * counts, axis=1)[:, -1]
-    means: list[float] = (sums / counts.sum()).tolist()
-    return means
