@@ -57,6 +57,8 @@ _cities = {"名字": ["北京", "上海", "广州", "深圳"] * 2, "n": COUNT}
 add("encoding: GBK", text(_cities).encode("gbk"), None)
 _finnish = {"sää": ["hää", "yö", "työ", "äänestää"] * 2, "n": COUNT}
 add("encoding: Latin-1, Finnish", text(_finnish).encode("latin-1"), _finnish)
+_signs = {"price": ["£££", "££££", "£"] * 3, "café": ["café", "…………", "°°°"] * 3}
+add("encoding: Windows-1252, signs", text(_signs).encode("cp1252"), _signs)
 add("encoding: UTF-16 without BOM", text(TABLE).encode("utf-16-le"), None)
 add("encoding: NUL bytes", text(TABLE).encode().replace(b"Kiel", b"K\x00el"), None)
 

@@ -217,3 +217,37 @@ def test_large_whole_numbers_are_exact_beside_missing_ones(tmp_path, name):
     writers[name]()
     found = read_table(table if name == "memory" else path)["id"]
     assert [None if pd.isna(each) else int(each) for each in found] == LARGE
+
+
+UNSIGNED = [2**63 + 5, None, 2**63 + 6, 1]
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.arrow", "memory"])
+def test_unsigned_whole_numbers_are_exact_beside_missing_ones(tmp_path, name):
+    table, path = pa.table({"id": pa.array(UNSIGNED, pa.uint64()), "n": range(4)}), tmp_path / name
+    if name == "t.parquet":
+        pyarrow.parquet.write_table(table, path)
+    elif name == "t.arrow":
+        pyarrow.feather.write_feather(table, path)
+    found = read_table(table if name == "memory" else path)["id"]
+    assert [None if pd.isna(each) else int(each) for each in found] == UNSIGNED
+
+
+class _Wide:
+    """A table in memory of 128-bit integers, such as one of polars."""
+
+    cells = (2**90, None, -1)
+
+    def to_pandas(self):
+        return pd.DataFrame({"id": pd.Series(self.cells, dtype="float64")})
+
+    def get_column(self, name):
+        return self
+
+    def to_list(self):
+        return list(self.cells)
+
+
+def test_whole_numbers_that_no_type_holds_stay_as_they_are():
+    found = read_table(_Wide())["id"]
+    assert found.dropna().tolist() == [2.0**90, -1.0]

@@ -45,6 +45,35 @@ def test_sums_and_means(tmp_path, name, first):
         )
 
 
+def test_sums_beside_means_and_constants(tmp_path):
+    more = TABLE.assign(rate=[0.5, 0.7] * (ROWS // 2), one=1)
+    said = "the last row has the {} of the rows above it; if it is a total, delete it"
+    for one in (1, ROWS):
+        last = {"region": "Celkem", **TOTAL, "one": one}
+        (note,) = _notes(tmp_path / "t.csv", {**last, "rate": 0.6}, more)
+        assert note == said.format("sums and means")
+        (note,) = _notes(tmp_path / "t.csv", last, more)
+        assert note == said.format("sums")
+    assert _notes(tmp_path / "t.csv", {"region": "r", **TOTAL, "one": 7}, more) == []
+    assert _notes(tmp_path / "t.csv", {"region": "r", "one": ROWS}, more[["region", "one"]]) == []
+
+
+def test_a_word_in_a_later_column(tmp_path):
+    frame = TABLE.reset_index(names="id")
+    (note,) = _notes(tmp_path / "t.csv", {"id": None, "region": "Total", "units": 1}, frame)
+    assert note == "the last row begins with 'Total'; if it is a sum, delete it"
+
+
+@pytest.mark.parametrize("word", ["Media", "All", "sum"])
+def test_a_word_that_means_other_things_needs_numbers_that_agree(tmp_path, word):
+    path, said = tmp_path / "t.csv", f"the last row begins with {word!r}; if it is a sum, delete it"
+    assert _notes(path, {"region": word, "units": 8, "price": 50}) == []
+    assert _notes(path, {"region": word}, TABLE[["region"]]) == []
+    assert _notes(path, {"region": word, "units": MEAN["units"]}) == [said]
+    assert _notes(path, {"region": word, **TOTAL}) == [said]
+    assert _notes(path, {"region": word}) == [said]
+
+
 def test_rows_that_are_no_totals(tmp_path, rng):
     path = tmp_path / "t.csv"
     assert _notes(path, {"region": "r", **TOTAL, "units": 7}) == []

@@ -142,8 +142,11 @@ def read_for_fit(
             f"({notes[0]}); give rows of two or more classes or values"
         )
     columns, doubts = columns_of(features, read.missing, read.options.date_format)
-    if read.options.date_format is not None and groups is None and time is None:
-        check_date_format(features, columns, read.options.date_format)
+    if read.options.date_format is not None:
+        forms = () if grouping is None else (grouping.group_form, grouping.time_form)
+        known = [*columns, *(form for form in forms if form is not None)]
+        every = read.frame[has_target(read.frame, target)].drop(columns=target)
+        check_date_format(every, known, read.options.date_format, drop)
     told = [note for note in read.notes if not any(f" {name!r}" in note for name in drop)]
     warned = warnings_on(
         features, truth, columns, grouped=groups is not None, ordered=time is not None

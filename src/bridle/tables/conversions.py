@@ -15,6 +15,7 @@ from bridle.errors import DataError, UsageError
 __all__ = ["exact_integers", "from_arrow", "json_column", "line_of", "needs"]
 
 _EXACT = 2**53  # the whole numbers up to here are floats without rounding
+_WHOLE = (pd.Int64Dtype(), pd.UInt64Dtype())
 
 
 def needs(module: str, extra: str, what: str) -> Any:
@@ -63,9 +64,18 @@ def exact_integers(frame: pd.DataFrame, cells_of: Callable[[str], list[Any]]) ->
         if values.dtype != np.float64 or not (values.abs() >= _EXACT).any():
             continue
         cells = cells_of(str(name))
-        if all(cell is None or isinstance(cell, int) for cell in cells):
-            exact[str(name)] = pd.Series(cells, dtype="Int64", index=frame.index)
+        whole = [cell for cell in cells if isinstance(cell, int)]
+        if len(whole) + cells.count(None) < len(cells):
+            continue
+        kind = next((kind for kind in _WHOLE if _holds(kind, whole)), None)
+        if kind is not None:
+            exact[str(name)] = pd.Series(cells, dtype=kind, index=frame.index)
     return frame.assign(**exact) if exact else frame
+
+
+def _holds(kind: Any, whole: list[int]) -> bool:
+    limits = np.iinfo(kind.numpy_dtype)
+    return limits.min <= min(whole) and max(whole) <= limits.max
 
 
 def json_column(values: list[Any]) -> Any:

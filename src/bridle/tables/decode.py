@@ -17,6 +17,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
 _FOREIGN = re.compile(r"[\x80-\uffff]{3,}")
+_LETTERS = re.compile("[ŠŒŽšœžŸƒÀ-ÖØ-öø-ÿ]")  # of Windows-1252, beyond ASCII
 _OTHER_FILES = (
     (b"PK\x03\x04", "an Excel or zip file", "name it .xlsx, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "an old Excel file", "save it as .xlsx or .csv"),
@@ -90,11 +91,13 @@ def _text(raw: bytes, name: str, encoding: str | None) -> tuple[str, str]:
 
 
 def _check_western(text: str, name: str) -> None:
-    """Refuse a text whose letters beyond ASCII are whole words, as no Western language has."""
-    runs = _FOREIGN.findall(text)
-    if len(set(runs)) < 2 or 2 * sum(map(len, runs)) <= sum(
-        character > "\x7f" for character in text
-    ):
+    """Refuse a text whose letters beyond ASCII are whole words, as no Western language has.
+
+    Signs alone, such as £££, are no words.
+    """
+    runs = [run for run in _FOREIGN.findall(text) if _LETTERS.search(run)]
+    letters = len(_LETTERS.findall("".join(runs)))
+    if len(set(runs)) < 2 or 2 * letters <= len(_LETTERS.findall(text)):
         return
     raise DataError(
         f"{name} is not in UTF-8, and as Windows-1252 it has words such as {runs[0]!r}; give its "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,8 @@ from bridle.tables.dates import compact_form, forms_of_words, other_reading
 from bridle.tables.missing import ALWAYS
 
 __all__ = ["check_date_format", "columns_of", "has_target", "with_target"]
+
+_MOST = 0.5  # of the cells of a column that has dates
 
 
 def columns_of(
@@ -41,16 +43,21 @@ def columns_of(
     for name in frame.columns:
         column = column_of(frame[name], date_format)
         found.append(_with_missing(column, (missing or {}).get(str(name), ())))
-        if column.kind == "date" and column.date_format and date_format is None:
+        if column.kind == "date" and column.date_format not in (None, date_format):
             texts = as_strings(frame[name])
             other = other_reading(texts[texts.notna()], column.date_format)
+            way = "give --date-format to settle it"
+            if date_format is not None:
+                way = f"they lack the given form {date_format}; correct it, or write 2024-01-31"
             if other is not None:
                 notes.append(
                     f"the dates of {column.name!r} are read as {column.date_format}, but can also "
-                    f"be {other}; give --date-format to settle it"
+                    f"be {other}; {way}"
                 )
         elif column.kind in ("text", "category") and frame[name].dtype == object:
-            notes += _dates_among_words(column, frame[name])
+            notes += _dates_among_words(column, frame[name], date_format)
+        elif isinstance(frame[name].dtype, pd.CategoricalDtype) and date_format is not None:
+            notes += _dates_among_categories(column, frame[name], date_format)
         elif column.kind == "number" and pd.api.types.is_numeric_dtype(frame[name].dtype):
             form = compact_form(frame[name])
             if form is not None:
@@ -63,35 +70,77 @@ def columns_of(
     return tuple(found), notes
 
 
-def check_date_format(frame: pd.DataFrame, columns: Iterable[Column], date_format: str) -> None:
+def check_date_format(
+    frame: pd.DataFrame,
+    columns: Iterable[Column],
+    date_format: str,
+    drop: Collection[str] = (),
+) -> None:
     """Refuse a form of dates that no column has, instead of reading the dates as words.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        All columns but the target, also those that are no features.
+    columns : iterable of Column
+        What is known of the kinds of the columns.
+    date_format : str
+        The form of dates that are strings.
+    drop : collection of str
+        The columns that are left out, whose cells need no correction.
 
     Raises
     ------
     UsageError
         With the cell that does not fit, if most of a column's cells do.
     """
-    if any(each.kind == "date" and each.date_format in (date_format, None) for each in columns):
+    known = list(columns)
+    names = {each.name for each in known}
+    known += [column_of(frame[name], date_format) for name in frame if name not in names]
+    dates = [each.date_format for each in known if each.kind == "date"]
+    if date_format in dates:
         return
     said = f"--date-format {date_format} (in Python: date_format) fits no column"
-    for name in frame.columns:
-        texts = as_strings(frame[name]).dropna()
-        if frame[name].dtype != object or texts.empty:
+    refused = ""
+    for name in frame:
+        odd = _misfits(frame[name], date_format)
+        if not len(odd) or odd.mean() >= _MOST:
             continue
-        other = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()
-        if not other.any():
+        whole = isinstance(frame[name].dtype, pd.CategoricalDtype) or name in drop
+        if whole or not odd.any():
             return
-        if other.mean() < 0.5:
-            raise UsageError(
-                f"{said}: {name!r} has {texts[other].iloc[0]!r}, "
-                "which has another form or is no date; correct it, or give it with --missing"
-            )
-    raise UsageError(f"{said}; leave it out, or give the form in which a column has its dates")
+        refused = refused or f"{name!r} has {odd[odd].index[0]!r}"
+    if refused:
+        raise UsageError(
+            f"{said}: {refused}, "
+            "which has another form or is no date; correct it, or give it with --missing"
+        )
+    # dates of a type or in ISO form may have been of the given form, and an empty column too
+    if None not in dates and not any(each.is_empty for each in known):
+        raise UsageError(f"{said}; leave it out, or give the form in which a column has its dates")
 
 
-def _dates_among_words(column: Column, values: pd.Series[Any]) -> list[str]:
+def _misfits(values: pd.Series[Any], date_format: str) -> pd.Series[Any]:
+    """Return which cells are no dates of a form, by their strings; empty if they are no strings."""
+    if values.dtype != object and not isinstance(values.dtype, pd.CategoricalDtype):
+        return pd.Series(dtype=bool)
+    texts = as_strings(values).dropna()
+    odd = pd.to_datetime(texts, format=date_format, errors="coerce", utc=True).isna()
+    return odd.set_axis(texts)
+
+
+def _dates_among_words(
+    column: Column, values: pd.Series[Any], date_format: str | None
+) -> list[str]:
     """Tell of words that are dates: their order in time is not seen otherwise."""
     texts = as_strings(values)
+    odd = pd.Series(dtype=bool) if date_format is None else _misfits(values, str(date_format))
+    if odd.any() and odd.mean() < _MOST:
+        return [
+            f"the cells of {column.name!r} look like dates of the form {date_format}, but are read "
+            f"as words, since {odd[odd].index[0]!r} has another form or is no date; correct "
+            "it, or give it with --missing"
+        ]
     forms = forms_of_words(texts)
     if forms is None:
         return []
@@ -101,6 +150,17 @@ def _dates_among_words(column: Column, values: pd.Series[Any]) -> list[str]:
     return [
         f"the cells of {column.name!r} look like dates, such as {example!r}, but are read as "
         f"words; {way} to read them as dates"
+    ]
+
+
+def _dates_among_categories(column: Column, values: pd.Series[Any], date_format: str) -> list[str]:
+    """Tell of dates that stay categories, since the table has them as such."""
+    odd = _misfits(values, date_format)
+    if not len(odd) or odd.mean() >= _MOST:
+        return []
+    return [
+        f"the dates of {column.name!r} are pandas categories, and stay categories; give them as "
+        "strings to read them as dates"
     ]
 
 

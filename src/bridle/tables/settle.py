@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,8 @@ from bridle.tables.numbers import Marks, find_marks
 from bridle.tables.options import ReadOptions
 
 __all__ = ["Settled", "settle"]
+
+_FLOAT = re.compile(r"\s*(\d+)\.0+\s*")
 
 
 @dataclass(frozen=True)
@@ -212,7 +215,10 @@ def _with_digits(
     target: str | None,
     known: Mapping[str, Column] | None,
 ) -> pd.DataFrame:
-    """Return a frame in which numbers that are dates, such as 20240113, are strings of digits."""
+    """Return a frame in which numbers that are dates, such as 20240113, are strings of digits.
+
+    Beside a missing value, pandas writes such a number as 20240113.0.
+    """
     if known is None:
         forms = {str(name): compact for name in frame.columns if str(name) != target}
     else:
@@ -221,6 +227,15 @@ def _with_digits(
     digits = {}
     for name in [name for name, form in forms.items() if is_compact(form) and name in frame]:
         values: pd.Series[Any] = frame[name]
+        if _is_strings(values):
+            parts = [_FLOAT.fullmatch(str(cell)) for cell in values]
+            found = pd.Series([part[1] for part in parts if part], dtype=object)
+            if fits_compact(found, forms[name]):
+                cells = [
+                    part[1] if part else cell for part, cell in zip(parts, values, strict=True)
+                ]
+                digits[name] = pd.Series(cells, index=values.index, name=name, dtype=object)
+            continue
         if not pd.api.types.is_numeric_dtype(values.dtype):
             continue
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)

@@ -14,19 +14,20 @@ _DIGITS = 1e-4  # a mean is written with few digits
 _WORDS = frozenset(
     word
     for words in (
-        "total,totals,sum,sums,grand total,subtotal,average,avg,mean,all",
+        "total,totals,sums,grand total,subtotal,average,avg",
         "summe,gesamt,insgesamt,gesamtsumme,durchschnitt,mittelwert",
-        "somme,moyenne,totale,media,suma,promedio,итого,合計,合计,总计",
+        "somme,moyenne,totale,promedio,итого,合計,合计,总计",
     )
     for word in words.split(",")
 )
+_NAMES = frozenset(("all", "mean", "media", "sum", "suma"))  # a department may be Media
 
 
 def total_notes(frame: pd.DataFrame) -> list[str]:
     """Return a note on a last row that looks like the total of the others.
 
-    Either it begins with a word for it, or every number in it is the sum of its column, or every
-    one of two or more is the mean.
+    Either it begins with a word for it, or every number in it is the sum or the mean of its column,
+    with one sum or two means. A word with other meanings needs such numbers, or empty cells.
 
     Examples
     --------
@@ -37,20 +38,33 @@ def total_notes(frame: pd.DataFrame) -> list[str]:
     """
     if not frame.size:
         return []
-    first = frame.iloc[:, 0]
-    if not pd.api.types.is_numeric_dtype(first.dtype):
-        last = str(first.iloc[-1]).strip()
-        if last.casefold().rstrip(":") in _WORDS and not (first.iloc[:-1] == last).any():
-            return [f"the last row begins with {last!r}; if it is a sum, delete it"]
-    what = _what(frame) if len(frame) > _MIN_ROWS else ""
+    word = _word(frame)
+    alone = frame.shape[1] > 1 and frame.iloc[-1].notna().sum() == 1
+    what = _what(frame, 1 if word else 2) if len(frame) > _MIN_ROWS else ""
+    if word.casefold().rstrip(":") in _WORDS or (word and (what or alone)):
+        return [f"the last row begins with {word!r}; if it is a sum, delete it"]
     if not what:
         return []
     return [f"the last row has the {what} of the rows above it; if it is a total, delete it"]
 
 
-def _what(frame: pd.DataFrame) -> str:
-    """Return what the numbers of the last row are of those above them."""
-    sums, means = [], []
+def _word(frame: pd.DataFrame) -> str:
+    """Return the word for a total with which the last row begins, or nothing."""
+    last = frame.iloc[-1]
+    at = int(last.notna().to_numpy().argmax())
+    label, values = str(last.iloc[at]).strip(), frame.iloc[:, at]
+    known = label.casefold().rstrip(":") in _WORDS | _NAMES
+    if not known or pd.api.types.is_numeric_dtype(values.dtype):
+        return ""
+    return "" if (values.iloc[:-1] == last.iloc[at]).any() else label
+
+
+def _what(frame: pd.DataFrame, least: int) -> str:
+    """Return what the numbers of the last row are of those above them.
+
+    With at least one sum, or so many means. A column of one value tells nothing.
+    """
+    sums = means = 0
     for name in frame:
         values: pd.Series[Any] = frame[name]
         if pd.api.types.is_bool_dtype(values.dtype):
@@ -59,14 +73,20 @@ def _what(frame: pd.DataFrame) -> str:
             continue
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         above, last = numbers[:-1][np.isfinite(numbers[:-1])], numbers[-1]
-        if len(above) < _MIN_ROWS or (above == above[0]).all():
+        if len(above) < _MIN_ROWS:
             return ""
         total, size = float(above.sum()), float(np.abs(above).max())
+        if (above == above[0]).all():
+            if not np.isclose(last, (above[0], total), rtol=_DIGITS).any():
+                return ""
+            continue
         beyond = abs(total) > size  # a sum of other numbers than a few among zeros
-        sums.append(beyond and abs(last - total) <= _DIGITS * abs(total))
-        means.append(abs(last - total / len(above)) <= _DIGITS * float(np.ptp(above)))
-        if not sums[-1] and not means[-1]:
+        if beyond and abs(last - total) <= _DIGITS * abs(total):
+            sums += 1
+        elif abs(last - total / len(above)) <= _DIGITS * float(np.ptp(above)):
+            means += 1
+        else:
             return ""
-    if sums and all(sums):
-        return "sums"
-    return "means" if len(means) > 1 and all(means) else ""
+    if sums:
+        return "sums and means" if means else "sums"
+    return "means" if means >= least else ""
