@@ -51,6 +51,7 @@ from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.plan import batch_size_for
 from bridle.search.trial_population import TrialPopulation
 from bridle.tables import TableEncoder
+from bridle.tables.strings import as_strings
 from bridle.tables.text import TextFeatures
 
 SETS = (
@@ -131,8 +132,8 @@ def encoded(rest: pd.DataFrame, test: pd.DataFrame, way: str) -> Encoded:
         if "frequent" in way and len(counts) > MANY:
             levels = list(counts.index[counts >= FEWEST_ROWS][:MOST_LEVELS])
         if "text" in way and len(counts) > MANY:
-            reader, values = TextFeatures.fit(texts)
-            found.append([values, reader.transform(others)])
+            reader, values = TextFeatures.fit(as_strings(texts))
+            found.append([values, reader.transform(as_strings(others))])
             groups += [at] * reader.count
             at += 1
         if way != "text" or len(counts) <= MANY:

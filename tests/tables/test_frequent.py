@@ -49,7 +49,8 @@ def test_new_and_missing_values_have_no_input_of_a_value(frame):
     of_values = [name.startswith("shop=") for name in encoder.feature_names]
     assert X[:, of_values].sum(1).tolist() == [0, 0, 1]
     assert np.isfinite(X).all()
-    assert not notes
+    (note,) = notes
+    assert note.startswith("'shop' is missing in 1 row,")
 
 
 def test_a_missing_value_is_one_of_them_if_it_was_missing_in_training(frame):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -17,10 +16,11 @@ from bridle.tables.dates import (
     fits_compact,
     parse_dates,
 )
-from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
+from bridle.tables.missing import MISSING_STRINGS, USUAL, is_mark
+from bridle.tables.strings import Spellings, as_strings
 
 __all__ = ["MAX_CATEGORIES", "MOST_LEVELS", "Column", "as_dates", "as_levels", "as_numbers"]
-__all__ += ["as_strings", "column_of", "level_of", "restricted", "text_of"]
+__all__ += ["as_strings", "column_of", "restricted", "spellings_of"]
 
 Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
@@ -197,79 +197,20 @@ def _has_time(dates: pd.Series[Any]) -> bool:
     return bool((present != present.dt.normalize()).any())
 
 
-def as_strings(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return values as stripped strings, and None for missing values.
-
-    A whole number gives the same string as 1, 1.0 and "1", since pandas turns whole numbers to
-    floats if a value of the column is missing.
-    """
-    if isinstance(values.dtype, pd.CategoricalDtype) or _has_strings_only(values):
-        places, distinct = pd.factorize(values)  # each string once, and -1 for missing values
-        found = np.array([*map(text_of, distinct), None], dtype=object)[places]
-        return pd.Series(found, index=values.index, name=values.name, dtype=object)
-    missing = values.isna().to_numpy()
-    texts = [
-        None if absent else text_of(value)
-        for value, absent in zip(values.tolist(), missing, strict=True)
-    ]
-    return pd.Series(texts, index=values.index, name=values.name, dtype=object)
-
-
-def _has_strings_only(values: pd.Series[Any]) -> bool:
-    """Return whether there are only strings and missing values."""
-    strings = values.dtype == object or isinstance(values.dtype, pd.StringDtype)
-    return strings and pd.api.types.infer_dtype(values, skipna=True) == "string"
-
-
-def text_of(value: Any) -> str | None:
-    """Return a value that is not missing as a stripped string; None if that means a missing one."""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    text = str(value).strip()
-    return None if text in ALWAYS else text
-
-
 def as_levels(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
-    """Return the categories of values, and None for missing values.
-
-    Booleans are the same category however they are written: true, True, 1.
-    """
+    """Return the categories of values as :func:`spellings_of` tells; None for missing values."""
     texts = as_strings(values)
-    known = set(column.categories)
-    gone = {*USUAL, *column.missing} - known
+    spellings = spellings_of(column)
     places, distinct = pd.factorize(texts)
-    found = [*(level_of(text, known, gone) for text in distinct), None]
+    found = [*(spellings.level(text) for text in distinct), None]
     return pd.Series(
         np.array(found, dtype=object)[places], index=texts.index, name=texts.name, dtype=object
     )
 
 
-def level_of(text: str, known: set[str], gone: set[str]) -> str | None:
-    """Return the category of a stripped string, or None if it means a missing value.
-
-    Parameters
-    ----------
-    text : str
-    known : set of str
-        The categories of the column.
-    gone : set of str
-        The other strings that mean a missing value.
-    """
-    if text in known:
-        return text
-    if text in gone:
-        return None
-    if all(level.lower() in ("true", "false") for level in known):
-        flags = {level.lower(): level for level in known}
-        number = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
-        return flags.get(number.get(text, text.lower()), text)
-    if _ZEROS.fullmatch(text) and known and all(_WHOLE.fullmatch(level) for level in known):
-        return str(int(float(text)))  # 1.0 among 1, 2, 3
-    return text
-
-
-_WHOLE = re.compile(r"-?(?:0|[1-9]\d*)")
-_ZEROS = re.compile(r"-?\d+\.0+")
+def spellings_of(column: Column) -> Spellings:
+    """Return what strings mean in a column of categories, or in one of texts."""
+    return Spellings(column.categories, column.missing, only=column.kind != "text")
 
 
 def as_numbers(

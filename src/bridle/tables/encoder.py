@@ -11,7 +11,7 @@ import pandas as pd
 
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column, column_of, restricted
+from bridle.tables.columns import Column, as_levels, column_of, restricted
 from bridle.tables.date_features import date_features
 from bridle.tables.encoders import (
     FloatArray,
@@ -137,9 +137,7 @@ class TableEncoder:
         if not self.columns:
             raise DataError(f"all {len(self._all)} columns are constant; give columns that vary")
         self._all = with_frequent(self._all, frame)
-        self._texts = {
-            column.name: TextFeatures.fit(frame[column.name])[0] for column in self._of("text")
-        }
+        self._texts = {n: TextFeatures.fit(each)[0] for n, each in self._written(frame).items()}
         read = read_columns(frame, self._of("number", "date"), {})
         numbers = self._numbers(read, len(frame))
         names = [column.name for column in self._of("number")]
@@ -171,12 +169,11 @@ class TableEncoder:
         ('age', 'age[-0.949,0)', 'age[0,0.949)')
         """
         made = copy(self)
+        made._bins = None
         if bins:
             read = read_columns(frame, self._of("number", "date"), {})
             scaled = self.scaled(self._numbers(read, len(frame)))
             made._bins = PiecewiseLinear.fit(scaled, bins)
-        else:
-            made._bins = None
         made._name_features()
         return made
 
@@ -222,7 +219,7 @@ class TableEncoder:
         read = read_columns(frame, self._all, self.levels)
         if notes is not None:
             notes += remarks_on(self._all, read, self._ranges, frame)
-        texts = {name: text.transform(frame[name]) for name, text in self._texts.items()}
+        texts = {n: self._texts[n].transform(each) for n, each in self._written(frame).items()}
         return self.encoded(read, len(frame), texts)
 
     def encoded(
@@ -269,6 +266,9 @@ class TableEncoder:
 
     def _of(self, *kinds: str) -> list[Column]:
         return [column for column in self._all if column.kind in kinds]
+
+    def _written(self, frame: pd.DataFrame) -> dict[str, pd.Series[Any]]:
+        return {column.name: as_levels(frame[column.name], column) for column in self._of("text")}
 
     def _numbers(self, read: Mapping[str, Any], rows: int) -> FloatArray:
         """Return numerical and date columns as float64, with NaN for missing values."""

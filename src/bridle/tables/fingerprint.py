@@ -19,6 +19,11 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 _SAMPLE_SIZE = 64
 _BITS = 20  # of a number and of its column's spread: a millionth
+_MOST_DECIMALS = 6
+_EXACT = 2.0**50  # whole numbers above it are too coarse to tell decimals
+_USUAL_GAP = 0.6  # quantile of the gaps in a column; of pairs of copies, half of them are noise
+_GAP_BITS = 8  # of the usual gap
+_NOISE_BITS = 46  # of the largest number: a gap below is that of a sum in another order
 _MEASURED = 2  # columns that must agree in so many bits: one alone does by chance
 
 
@@ -63,9 +68,10 @@ def row_hashes(frame: pd.DataFrame, target: pd.Series[Any]) -> Array:
 def without_noise(frame: pd.DataFrame) -> pd.DataFrame | None:
     """Return a table whose decimal numbers have 20 bits; None if there are too few to compare rows.
 
-    Copies of rows that were written with fewer digits, or computed anew, are equal then. No network
-    tells them apart. A number keeps 20 bits of its own size or of the column's interquartile range,
-    whichever are finer.
+    Copies of rows that were written with fewer digits, or computed anew, are equal then. A number
+    keeps 20 bits of its own size or of the column's interquartile range, whichever are finer, and
+    8 bits of the usual gap between the values of its column. A column of at most 6 decimals, such
+    as times in milliseconds, keeps all of them; it comes in units of the last one.
 
     Examples
     --------
@@ -85,7 +91,7 @@ def without_noise(frame: pd.DataFrame) -> pd.DataFrame | None:
 
 
 def rounded(values: pd.Series[Any]) -> pd.Series[Any]:
-    """Return decimal numbers with 20 bits, as :func:`without_noise` does; others as they are."""
+    """Return decimal numbers as :func:`without_noise` does; others as they are."""
     if not pd.api.types.is_float_dtype(values.dtype):
         return values
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)[:, None]
@@ -93,15 +99,59 @@ def rounded(values: pd.Series[Any]) -> pd.Series[Any]:
 
 
 def _rounded(numbers: Array) -> Array:
-    """Return the numbers of columns ``[rows, columns]`` with 20 bits."""
+    """Return the numbers of columns ``[rows, columns]`` without what is noise in each."""
     # nanpercentile works column by column, which is slow
     percentile = np.nanpercentile if np.isnan(numbers).any() else np.percentile
     low, high = percentile(numbers, [25, 75], axis=0)
-    size = np.abs(numbers)
-    size = np.where(high > low, np.minimum(size, high - low), size)
-    step = np.frexp(size)[1] - _BITS
+    made = np.empty_like(numbers)
+    for at, column in enumerate(numbers.T):
+        decimals = _decimals(column)
+        if decimals is None:
+            made[:, at] = _with_bits(column, high[at] - low[at])
+        else:
+            made[:, at] = np.rint(column * 10.0**decimals)
+    return made + 0.0  # no negative zero
+
+
+def _decimals(column: Array) -> int | None:
+    """Return the decimals with which the numbers are written, or None if they have more than 6.
+
+    Noise of less than a hundredth of the last decimal does not count.
+    """
+    present = column[np.isfinite(column)]
+    most = np.abs(present).max(initial=0.0)
+    for decimals in range(_MOST_DECIMALS + 1):
+        if most * 10.0**decimals > _EXACT:
+            return None
+        if all(_has_decimals(each, decimals) for each in (present[:_SAMPLE_SIZE], present)):
+            return decimals
+    return None
+
+
+def _has_decimals(numbers: Array, decimals: int) -> bool:
+    scaled = numbers * 10.0**decimals
+    return bool((np.abs(scaled - np.rint(scaled)) <= 0.01).all())
+
+
+def _with_bits(column: Array, spread: float) -> Array:
+    """Return numbers with 20 bits, or with more where the column has values closer together."""
+    size = np.abs(column)
+    size = np.where(spread > 0, np.minimum(size, spread), size)
+    step = np.minimum(np.frexp(size)[1] - _BITS, np.frexp(_usual_gap(column))[1] - 1 - _GAP_BITS)
     with np.errstate(over="ignore"):
-        return np.ldexp(np.rint(np.ldexp(numbers, -step)), step) + 0.0  # no negative zero
+        found: Array = np.ldexp(np.rint(np.ldexp(column, -step)), step)
+    return found
+
+
+def _usual_gap(column: Array) -> float:
+    """Return the gap between neighbouring values that most gaps do not exceed.
+
+    It is not that between a value and its copy: if each has one, half of the gaps are such.
+    """
+    present = np.sort(column[np.isfinite(column)])
+    gaps = np.diff(present)
+    gaps = gaps[gaps > np.ldexp(np.abs(present).max(initial=0.0), -_NOISE_BITS)]
+    return float(np.quantile(gaps, _USUAL_GAP)) if len(gaps) else np.finfo(np.float64).max
 
 
 def _plain(values: pd.Series[Any]) -> pd.Series[Any]:

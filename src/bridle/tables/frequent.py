@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from bridle.tables.columns import MOST_LEVELS, Column, as_levels
+from bridle.tables.columns import MOST_LEVELS, Column, as_strings
+from bridle.tables.missing import USUAL
 
 __all__ = ["FEWEST_ROWS", "MOST_VALUES", "with_frequent"]
 
@@ -37,24 +38,32 @@ def with_frequent(columns: Sequence[Column], frame: pd.DataFrame) -> tuple[Colum
     >>> with_frequent([Column("town", "text")], frame)[0].categories
     ('Ulm',)
     """
-    texts = [column for column in columns if column.kind == "text"]
-    counts: list[tuple[int, int, str]] = []
-    for at, column in enumerate(texts):
-        own = _counts(frame[column.name], column)
-        counts += [(-rows, at, level) for level, rows in own.items() if rows >= FEWEST_ROWS]
+    counts = {c.name: _counts(frame[c.name], c) for c in columns if c.kind == "text"}
+    often = [
+        (-rows, at, name, level)
+        for at, (name, (own, _)) in enumerate(counts.items())
+        for level, rows in own.items()
+        if rows >= FEWEST_ROWS
+    ]
     most = min(MOST_LEVELS, MOST_VALUES // max(1, len(frame)))
-    kept = sorted(counts)[:most]
-    levels = {
-        column.name: tuple(sorted(level for _, place, level in kept if place == at))
-        for at, column in enumerate(texts)
-    }
-    return tuple(
-        replace(column, categories=levels[column.name]) if column.kind == "text" else column
-        for column in columns
-    )
+    kept: dict[str, list[str]] = {name: [] for name in counts}
+    for _, _, name, level in sorted(often)[:most]:
+        kept[name].append(level)
+    made = []
+    for column in columns:
+        if column.kind == "text":
+            own, missing = counts[column.name]
+            levels = sorted(kept[column.name])
+            # a "NA" that is too rare for an input is a missing value, here and ever after
+            missing = missing or any(word in own and word not in levels for word in USUAL)
+            column = replace(column, has_missing=missing, categories=tuple(levels))
+        made.append(column)
+    return tuple(made)
 
 
-def _counts(values: pd.Series[Any], column: Column) -> dict[str, int]:
-    """Return the rows of each value that is not missing."""
-    counts = as_levels(values, replace(column, categories=())).value_counts()
-    return {str(level): int(rows) for level, rows in counts.items()}
+def _counts(values: pd.Series[Any], column: Column) -> tuple[dict[str, int], bool]:
+    """Return the rows of each value, and whether any is missing."""
+    texts = as_strings(values)
+    texts = texts.where(~texts.isin(column.missing), None)
+    counts = {str(level): int(rows) for level, rows in texts.value_counts().items()}
+    return counts, bool(texts.isna().any())

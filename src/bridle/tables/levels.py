@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.tables.columns import Column, as_strings, level_of, text_of
-from bridle.tables.missing import USUAL
+from bridle.tables.columns import Column, spellings_of
+from bridle.tables.strings import as_strings, text_of
 
 __all__ = ["Levels", "LevelsReader"]
 
@@ -52,8 +52,7 @@ class LevelsReader:
 
     def __init__(self, column: Column) -> None:
         self._codes = {level: code for code, level in enumerate(column.categories)}
-        self._known = set(column.categories)
-        self._gone = {*USUAL, *column.missing} - self._known
+        self._spellings = spellings_of(column)
         self.missing = len(column.categories) if column.has_missing else -1
         """The code of a missing value."""
         self.count = len(column.categories) + column.has_missing
@@ -65,7 +64,7 @@ class LevelsReader:
         if code is not None:
             return code, None
         text = text_of(value)
-        level = None if text is None else level_of(text, self._known, self._gone)
+        level = None if text is None else self._spellings.level(text)
         if level is None:
             return self.missing, None
         code = self._codes.get(level, -1)
@@ -89,8 +88,8 @@ def _factorized(values: pd.Series[Any]) -> tuple[IntArray, list[Any]]:
     """Return the place of each value among the distinct ones, -1 for a missing one."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         places = values.cat.codes.to_numpy()
-        return np.asarray(places, dtype=np.intp), values.cat.categories.tolist()
+        return np.asarray(places, dtype=np.intp), list(values.cat.categories)
     if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) != "string":
         values = as_strings(values)  # True and 1 are equal, but not the same category
     places, distinct = pd.factorize(values)
-    return np.asarray(places, dtype=np.intp), distinct.tolist()
+    return np.asarray(places, dtype=np.intp), list(distinct)

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.tables.columns import Column, as_strings
+from bridle.tables.columns import Column, as_levels, as_strings
+from bridle.tables.levels import Levels
 from bridle.tables.missing import MISSING_STRINGS
 
 __all__ = ["remarks_on"]
@@ -39,21 +40,24 @@ def remarks_on(
             found += _new_categories(column.name, read[column.name].new)
         elif frame is not None and column.kind in ("number", "date"):
             told = _unread(column, frame[column.name], read[column.name])
-        if not told and not column.has_missing and column.name in read:
-            told = _absent(column, read[column.name])
+        if not told and not column.has_missing:
+            told = _absent(column, read, frame)
         found += told
         if column.name in ranges and column.kind == "number":
             found += _far(column.name, read[column.name], *ranges[column.name])
     return found
 
 
-def _absent(column: Column, read: Any) -> list[str]:
+def _absent(column: Column, read: Mapping[str, Any], frame: pd.DataFrame | None) -> list[str]:
     """Return a remark on missing values of a column that had none in training."""
-    if column.kind == "category":
-        count = int((read.codes < 0).sum()) - sum(read.new.values())
-        taken = "no category"
-    elif column.kind in ("number", "date"):
-        count, taken = int(np.asarray(pd.isna(read)).sum()), "the median of training"
+    found = read.get(column.name)
+    if isinstance(found, Levels):
+        count = int((found.codes < 0).sum()) - sum(found.new.values())
+        taken = "no category" if column.kind == "category" else "an empty text"
+    elif found is not None:
+        count, taken = int(np.asarray(pd.isna(found)).sum()), "the median of training"
+    elif column.kind == "text" and frame is not None:
+        count, taken = int(as_levels(frame[column.name], column).isna().sum()), "an empty text"
     else:
         return []
     if not count:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bridle.errors import ModelFileError
-from bridle.tables.columns import as_strings
+from bridle.tables.strings import without_zeros
 
 __all__ = ["TextFeatures"]
 
@@ -51,7 +51,13 @@ class TextFeatures:
 
     @classmethod
     def fit(cls, texts: pd.Series[Any]) -> tuple[TextFeatures, FloatArray]:
-        """Fit the features to a column, and return them with their values for it."""
+        """Fit the features to a column, and return them with their values for it.
+
+        Parameters
+        ----------
+        texts : Series
+            Strings as :func:`~bridle.tables.columns.as_levels` reads them, None for missing ones.
+        """
         from sklearn.decomposition import TruncatedSVD  # takes seconds to import
         from sklearn.feature_extraction.text import TfidfTransformer
 
@@ -96,5 +102,5 @@ def _hashed(texts: pd.Series[Any]) -> Any:
     hashing = HashingVectorizer(
         analyzer="char_wb", ngram_range=(3, 4), n_features=HASHES, alternate_sign=False, norm=None
     )
-    places, distinct = pd.factorize(as_strings(texts).fillna(""))
-    return hashing.transform(distinct.tolist())[places]
+    places, distinct = pd.factorize(texts.fillna(""))
+    return hashing.transform([*map(without_zeros, distinct)])[places]

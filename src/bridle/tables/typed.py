@@ -165,5 +165,5 @@ def _place(reader: LevelsReader, value: Any) -> tuple[int, str | None]:
     if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
         return reader.missing, None
     if isinstance(value, _NUMBERS):
-        return reader.place(value.item() if isinstance(value, np.generic) else value)
+        return reader.place(value)
     raise TypeError

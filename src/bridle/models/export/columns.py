@@ -18,6 +18,7 @@ from bridle.tables.encoder import CLIP, TableEncoder
 from bridle.tables.encoders import hot_columns, levels_of
 from bridle.tables.levels import LevelsReader
 from bridle.tables.missing import ALWAYS, USUAL
+from bridle.tables.strings import without_zeros
 
 __all__ = ["add_features"]
 
@@ -78,8 +79,8 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
             for name, array in arrays.items()
             if name.startswith(f"text.{index}.")
         }
-        absent = (*ALWAYS, *USUAL, *column.missing)
-        blocks.append(text_features(graph, texts[column.name], absent, **learned))
+        absent = {*ALWAYS, *USUAL, *column.missing}.difference(column.categories)
+        blocks.append(text_features(graph, texts[column.name], sorted(absent), **learned))
     if "bins.edges" in arrays and len(arrays["bins.columns"]):
         bins = PiecewiseLinear.from_arrays(
             arrays["bins.columns"],
@@ -146,7 +147,9 @@ def _one_hot(graph: Graph, texts: str, column: Column) -> str:
 def _codes(column: Column) -> dict[str, int]:
     """Return the place of each string that is a category or a missing value, as it is read."""
     cells = [*column.categories, *ALWAYS, *USUAL, *column.missing]
-    cells += [f"{level}.0" for level in column.categories if level.lstrip("-").isdigit()]
+    whole = [without_zeros(level) for level in column.categories]
+    whole = [level for level in whole if level.lstrip("-").isdigit()]
+    cells += [f"{level}{zeros}" for level in whole for zeros in ("", ".0", ".00")]
     if {level.lower() for level in column.categories} <= {"true", "false"}:
         for word in ("true", "false"):
             cells += ["".join(each) for each in product(*zip(word, word.upper(), strict=True))]

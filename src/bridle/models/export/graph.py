@@ -94,6 +94,15 @@ class Graph:
         self._nodes.append(self._onnx.helper.make_node("Unique", [values], outputs, sorted=1))
         return distinct, counts
 
+    def split(self, texts: str, delimiter: str) -> str:
+        """Return the pieces of strings ``[rows]``, ``[rows, most]``; no piece is ""."""
+        pieces, counts = self._new("pieces"), self._new("counts")
+        outputs = [pieces, counts]
+        self._nodes.append(
+            self._onnx.helper.make_node("StringSplit", [texts], outputs, delimiter=delimiter)
+        )
+        return pieces
+
     def cast(self, value: str, dtype: Any) -> str:
         """Convert to the type of a NumPy dtype."""
         kind = self._onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))

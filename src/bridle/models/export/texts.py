@@ -11,6 +11,7 @@ from unicodedata import category
 import numpy as np
 
 from bridle.models.export.graph import Graph
+from bridle.tables.strings import WHOLE_WITH_ZEROS
 from bridle.tables.text import HASHES
 
 __all__ = ["padded", "text_features"]
@@ -46,9 +47,9 @@ def text_features(
     idf, directions, scale, limit : ndarray
         What the features have learned.
     """
-    # one row more, which is left out again: Tokenizer needs one
-    texts = graph.joined([texts, graph.constant(np.array([""], dtype=object))], axis=0)
-    place, counts = graph.counted(_places(graph, texts))
+    # one row more, which is left out again: Tokenizer and StringSplit need one that is not empty
+    texts = graph.joined([texts, graph.constant(np.array(["1"], dtype=object))], axis=0)
+    place, counts = graph.counted(_places(graph, _without_zeros(graph, texts)))
     hashes = graph.constant(HASHES, np.int64)
     row, bucket = graph.node("Div", place, hashes), graph.node("Mod", place, hashes)
     weight = graph.node("Gather", graph.constant(idf, np.float64), bucket)
@@ -67,6 +68,14 @@ def text_features(
     known = {written: 0 for cell in absent for written in padded(cell)}
     kept = graph.cast(graph.column(graph.looked_up(texts, known, 1)), np.float64)
     return _part(graph, graph.node("Mul", values, kept), 0, 2)
+
+
+def _without_zeros(graph: Graph, texts: str) -> str:
+    """Return the strings as :func:`bridle.tables.strings.without_zeros` does."""
+    whole = graph.node("RegexFullMatch", texts, pattern=rf"\s*{WHOLE_WITH_ZEROS}\s*")
+    pieces = graph.split(texts, ".")
+    first = graph.node("Gather", pieces, graph.constant(0, np.int64), axis=1)
+    return graph.node("Where", whole, first, texts)
 
 
 def _sums(graph: Graph, rows: str, values: str, shape: str) -> str:
