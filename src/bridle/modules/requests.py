@@ -105,7 +105,12 @@ _looking = False
 
 
 def _look(optimizer: torch.optim.Optimizer, *_: Any) -> None:
-    """Warn once if the optimizer of a copy lacks the penalties of the model."""
+    """Warn once if the optimizer of a copy lacks the penalties of the model.
+
+    A compiled step is not looked at: its code would depend on all other models with penalties.
+    """
+    if torch.compiler.is_compiling():
+        return
     for requests in list(_unproved):
         missing = requests.missing(optimizer)
         if missing is None:
