@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info
 import bridle
 from bridle.errors import UsageError
 from bridle.search import data as search_data
-from bridle.search.comparison import boosting_outputs, boosting_seconds, compare_outputs
+from bridle.search.comparison import begin_boosting, boosting_seconds, compare_outputs
 from bridle.search.data import SearchData, fold_of_rows
 from bridle.search.job import Job, run_job
 from bridle.search.scoring import SCORINGS, check_scoring, scores_of
@@ -88,10 +88,10 @@ def test_of_many_rows_a_sample_is_scored(monkeypatch):
 def test_boosting_is_left_out_where_it_takes_long():
     X, y = torch.randn(60, 5), torch.arange(60) % 2
     common = {"classes": 2, "seed": 0}
-    said = boosting_outputs(X, y, X, **common, seconds=5.0)
-    assert torch.equal(said, boosting_outputs(X, y, X, **common))
+    said = begin_boosting(X, y, X, **common, seconds=5.0)()
+    assert torch.equal(said, begin_boosting(X, y, X, **common)())
     wide = torch.randn(60, 20_000)
-    assert boosting_outputs(wide, y, wide, **common, seconds=60.0) is None
+    assert begin_boosting(wide, y, wide, **common, seconds=60.0)() is None
     assert boosting_seconds(60, 20_000, 2) > 6
     assert boosting_seconds(1000, 20, 10) == pytest.approx(5 * boosting_seconds(1000, 20, 2) * 2)
 
@@ -107,7 +107,7 @@ def test_boosting_takes_one_thread(monkeypatch):
 
     monkeypatch.setattr(HistGradientBoostingClassifier, "fit", noted)
     X, y = torch.randn(60, 5), torch.arange(60) % 2
-    boosting_outputs(X, y, X, classes=2, seed=0)
+    begin_boosting(X, y, X, classes=2, seed=0)()
     assert set(seen) == {1}
 
 

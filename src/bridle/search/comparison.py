@@ -25,7 +25,7 @@ from bridle.statistics.scores import (
 )
 from bridle.statistics.second_process import begin_call
 
-__all__ = ["RESAMPLES", "begin_boosting", "boosting_outputs", "compare_outputs", "judge_outputs"]
+__all__ = ["RESAMPLES", "begin_boosting", "compare_outputs", "judge_outputs"]
 
 FloatArray = np.ndarray[Any, np.dtype[np.float64]]
 IntArray = np.ndarray[Any, np.dtype[Any]]
@@ -38,7 +38,12 @@ RESAMPLES = 500
 def begin_boosting(
     X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
 ) -> Callable[[], Tensor | None]:
-    """Begin to fit gradient boosting; return a function that waits for :func:`boosting_outputs`."""
+    """Begin to fit scikit-learn's default gradient boosting; return a function that waits for it.
+
+    The function returns the outputs for the test rows, or None if they would take more than a tenth
+    of the search's ``seconds``, or more than a minute if there is no budget. The time comes from
+    :func:`boosting_seconds` and not from a clock, so that a resumed search decides the same.
+    """
     limit = _MAX_SECONDS if seconds is None else seconds / 10
     if boosting_seconds(X.shape[0], X.shape[1], classes) > limit:
         return lambda: None
@@ -57,18 +62,6 @@ def begin_boosting(
         return predicted.clamp(min=1e-12).log() if classes else predicted[:, None]
 
     return cache(outputs)
-
-
-def boosting_outputs(
-    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
-) -> Tensor | None:
-    """Return the outputs of scikit-learn's default gradient boosting for the test rows.
-
-    Returns None if it would take more than a tenth of the search's ``seconds``, or more than a
-    minute if there is no budget. The time comes from :func:`boosting_seconds` and not from a
-    clock, so that a resumed search decides the same.
-    """
-    return begin_boosting(X, y, X_test, classes=classes, seed=seed, seconds=seconds)()
 
 
 def boosting_seconds(rows: int, columns: int, classes: int) -> float:
