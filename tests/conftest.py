@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import gc
 import os
 import sys
 from dataclasses import dataclass
@@ -8,6 +9,8 @@ from pathlib import Path
 # scikit-learn's checks of other array types skip themselves without it; scipy reads it once
 os.environ["SCIPY_ARRAY_API"] = "1"
 os.environ["MPLBACKEND"] = "Agg"  # pictures without a screen
+# where Triton is, torch's compiler starts processes to compile for GPUs, which no test does
+os.environ.setdefault("TORCH_WARM_POOL", "0")
 if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores; torch reads it once
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -26,6 +29,18 @@ CREDIT = ROOT / "examples" / "credit-g.csv"
 
 # small networks gain nothing from more threads, and lose much where another program runs beside
 torch.set_num_threads(1)
+
+
+def pytest_collection():
+    """Search for no cycles among what is imported and collected: it all stays."""
+    gc.disable()
+
+
+def pytest_collection_finish():
+    """Search among what the tests make alone."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture

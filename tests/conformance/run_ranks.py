@@ -1,6 +1,6 @@
-"""Check the rows of several processes; the first process prints what became of each cell as JSON.
+"""Check the rows of several processes; the first process writes what became of each cell as JSON.
 
-Started by ``test_conformance.py``, once for all cells.
+Run by ``test_conformance.py`` in each of the processes, once for all cells.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 from rank_programs import PROCESSES, RANKS
-from torch import distributed as dist, multiprocessing
+from torch import distributed as dist
 from training_program import CHECKS
 
 from bridle.errors import UsageError
@@ -29,21 +29,16 @@ def outcome(check, program):
     return "right"
 
 
-def worker(rank, file):
+if __name__ == "__main__":
     torch.set_num_threads(1)
-    store = dist.FileStore(file + ".store", PROCESSES)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=PROCESSES)
+    dist.init_process_group("gloo")
     found = {}
     for feature, program in RANKS.items():
         for column, check in CHECKS.items():
             each = [None] * PROCESSES
             dist.all_gather_object(each, outcome(check, program))
             found[f"{feature}-{column}"] = next((text for text in each if text != "right"), "right")
-    if rank == 0:
-        Path(file).write_text(json.dumps(found), encoding="utf-8")
+    if dist.get_rank() == 0:
+        Path(sys.argv[1]).write_text(json.dumps(found), encoding="utf-8")
     dist.barrier()
     os._exit(0)  # gloo's threads may abort a process that ends
-
-
-if __name__ == "__main__":
-    multiprocessing.spawn(worker, (sys.argv[1],), nprocs=PROCESSES)

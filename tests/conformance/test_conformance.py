@@ -6,10 +6,7 @@ page of the documentation from the results.
 """
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -18,12 +15,13 @@ import torch._dynamo
 from execution_programs import EXECUTION
 from function_programs import COPIES, FUNCTIONS, PLACES
 from optimizer_programs import OPTIMIZERS
-from rank_programs import RANKS
+from rank_programs import PROCESSES, RANKS
 from training_program import CHECKS
 from weight_programs import LAYERS, RECOMPUTED
 from wrapped_programs import WRAPPED
 
 from bridle.errors import UsageError
+from processes import run_script
 
 # warnings of torch's own: its default compiler imports what it deprecates, and reads .grad of every
 # input where a compiled model has a graph break
@@ -67,16 +65,9 @@ def is_refused(feature, column):
 @pytest.fixture(scope="module")
 def of_ranks(tmp_path_factory):
     """What became of each cell in two processes."""
-    file = tmp_path_factory.mktemp("ranks") / "cells.json"
-    here = Path(__file__).parent
-    run = subprocess.run(
-        [sys.executable, here / "run_ranks.py", file],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
-    )
-    assert file.exists(), run.stdout + run.stderr
+    folder = tmp_path_factory.mktemp("ranks")
+    file = folder / "cells.json"
+    run_script(Path(__file__).with_name("run_ranks.py"), [file], PROCESSES, folder, timeout=600)
     return json.loads(file.read_text(encoding="utf-8"))
 
 

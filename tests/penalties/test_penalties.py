@@ -270,9 +270,9 @@ def test_proximal_steps_reach_scikit_learns_solution(name, optimizer):
     X, y = _problem()
     Xt, yt = torch.from_numpy(X), torch.from_numpy(y)
     w = torch.nn.Parameter(torch.zeros(12, dtype=torch.float64))
-    steps, rate, metric = (3000, 0.3, "euclidean")
+    steps, rate, metric = (500, 0.3, "euclidean")
     if optimizer == "Adam":
-        steps, rate, metric = (8000, 0.01, "adaptive")
+        steps, rate, metric = (4000, 0.01, "adaptive")
     torch_optimizer = getattr(torch.optim, optimizer)([w], lr=rate)
     for step in range(steps):
         if optimizer == "Adam":

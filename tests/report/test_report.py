@@ -110,6 +110,7 @@ def test_a_search_is_reported(found):
     report = library.report_of(found, diagnosis=library.diagnose(found, CREDIT))
     search = next(section for section in report.sections if section.name == "search")
     assert [each.name for each in search.figures][:3] == ["search-curves", "importance", "tried"]
+    _validate(report)
     page = Page(report.html())
     drawn = {row["id"] for row in rows_of(charts_of(page)["chart-search-curves-0"])}
     assert drawn == set(found.histories.loc[np.isfinite(found.histories["score"]), "id"])
@@ -186,7 +187,15 @@ def test_a_table_that_the_model_does_not_know_is_not_trained_on(fitted):
     assert "regularizers" not in {section.name for section in report.sections}
 
 
+def _validate(report):
+    """Altair raises where a chart breaks Vega-Lite's schema; a report takes the charts as right."""
+    for figure in report.figures:
+        for panel in figure.panels:
+            panel.chart.to_dict()
+
+
 def test_every_figure_is_a_png_and_an_svg(report, tmp_path):
+    _validate(report)
     folder = tmp_path / "figures"
     written = report.save_figures(folder)
     names = {figure.name for figure in report.figures}
