@@ -68,7 +68,7 @@ html_copy_source = False
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 6,
+    "header_links_before_dropdown": 5,
     "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": True,
@@ -88,6 +88,7 @@ PAGES = {
     "examples/README.md": "examples.md",
     "examples/article": "article.md",
 }
+LIVE = re.compile(r"\[([^]]*)\]\(live/index\.html\)")
 LINK = re.compile(r"(?<=\]\()(?![a-z]+:)([^)#\s]+)")
 
 
@@ -105,7 +106,8 @@ def moved(text: str, written: str, shown: str) -> str:
 def links_of_included(app: Any, path: Path, page: str, content: list[str]) -> None:  # noqa: ARG001
     """Turn an included document's links into those of its page, which lies in ``docs``."""
     folder = posixpath.dirname(posixpath.normpath(posixpath.join("docs", path.as_posix())))
-    content[0] = moved(content[0], folder, "docs")
+    # Sphinx would offer the live page as a download
+    content[0] = LIVE.sub(r'<a href="live/index.html">\1</a>', moved(content[0], folder, "docs"))
 
 
 def links_of_page(app: Any, page: str, content: list[str]) -> None:  # noqa: ARG001

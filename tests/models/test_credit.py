@@ -104,6 +104,12 @@ def test_a_verdict_of_another_network_has_its_reason_once(table):
     assert "the regularized network" in found.verdict
 
 
+def test_without_other_regularizers_no_regularized_network_is_named(table):
+    found = bridle.fit(table, "y", recipe=Recipe(epochs=3), strengths=Strengths())
+    assert "the network with early stopping alone predicts new rows" in found.verdict.lower()
+    assert "the regularized network" not in found.verdict.lower()
+
+
 def test_an_outlier_that_hides_the_other_values_is_named(table):
     hidden = table.assign(y=np.where(np.arange(300) == 7, 1e12, table["x0"]))
     with pytest.raises(DataError, match=r"has the outlier 1e\+12.*of 300 distinct values, \d"):

@@ -278,6 +278,7 @@ def test_receipt_prints_and_attaches_later():
     ("rules", "message"),
     [
         ({}, "no rules"),
+        ([DROP], "as the rules; give a mapping"),
         ({"fc*": DROP}, "no module matches 'fc"),
         ({nn.Conv2d: DROP}, "no module matches Conv2d; .*Sequential"),
         ({"0": 0.5}, "0.5 for '0' is not a rule"),

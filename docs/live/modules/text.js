@@ -68,7 +68,7 @@ const zh = {
   rows: "训练样本数", noise: "噪声", flip: "错误标签比例", h1: "第一隐藏层单元数", h2: "第二隐藏层单元数",
   rate: "学习率", batch: "批大小", seed: "随机种子", speed: "每帧最多步数",
   regularizers: "正则化（p 为保留概率）", networkA: "网络 A", networkB: "网络 B",
-  l1: "L1，λ", l2: "L2，λ", net1: "弹性网，λ₁", net2: "弹性网，λ₂",
+  l1: "L1，λ", l2: "L2，λ", net1: "弹性网络，λ₁", net2: "弹性网络，λ₂",
   keep: "Dropout，p", inputKeep: "输入 Dropout，p", connectKeep: "DropConnect，p",
   scaling: "Dropout 缩放", inverted: "反向", classic: "经典",
   maxNorm: "最大范数约束", patience: "早停", epochs: (count) => `${count} 轮`, off: "关",

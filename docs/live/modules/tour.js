@@ -15,7 +15,7 @@ export const TOUR = [
     zh: {
       title: "过拟合",
       says: "权重足够多的网络，能把训练样本连同错误标签一起背下来。训练样本得分与新样本得分之间的差距，衡量的就是过拟合的程度。",
-      look: "网络 A 的边界绕着个别样本弯曲，新样本的损失上升；网络 B 提前停止，差距较小。",
+      look: "网络 A 的边界绕着个别样本弯曲，新样本的损失上升；网络 B 早停，差距较小。",
       refuted: "网络 A 的区间没有完全超过 2 个百分点，或网络 B 的差距不比 A 小。",
     },
   },
@@ -58,8 +58,8 @@ export const TOUR = [
       refuted: "at most half exact zeros in network B, or a largest weight that is not smaller than with L1 alone.",
     },
     zh: {
-      title: "弹性网：λ₁|w| + λ₂w²",
-      says: "弹性网把两种惩罚结合起来：像 L1 一样产生零，又像 L2 一样让权重变小。",
+      title: "弹性网络：λ₁|w| + λ₂w²",
+      says: "弹性网络把两种惩罚结合起来：像 L1 一样产生零，又像 L2 一样让权重变小。",
       look: "网络 B 和只用 L1 的网络 A 一样，一半以上的权重恰好为零，而最大权重更小。",
       refuted: "网络 B 恰好为零的权重不到一半，或最大权重不比只用 L1 时小。",
     },

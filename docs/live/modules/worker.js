@@ -7,7 +7,7 @@ import { GRID, NAMES } from "./settings.js";
 import { inspection, snapshot } from "./snapshot.js";
 
 // What changes slowly is computed less often, so that 60 pictures a second leave time to train.
-const SCORES_EVERY = 6; // pictures, of network A and B in turn: each five times a second
+const SCORES_EVERY = 12; // pictures: network A, and in the next one B, five times a second
 const LINES = GRID / 16; // of the decision map, in each other picture
 
 // The worker is two pictures ahead of the page: one that takes longer than a frame delays none. If the
@@ -39,10 +39,9 @@ function show() {
 }
 
 /** Send a picture with the scores of one network. */
-function showScores() {
-  const scores = [NAMES[(pictures / SCORES_EVERY) % NAMES.length]];
-  session.measure(scores);
-  send({ scores, lines: { from: 0, to: 0 } });
+function showScores(name) {
+  session.measure([name]);
+  send({ scores: [name], lines: { from: 0, to: 0 } });
 }
 
 /** Send a picture with some lines of the decision map. */
@@ -55,15 +54,16 @@ function showLines() {
 /** Train, and send a picture. */
 function advance() {
   pictures += 1;
-  const scores = pictures % SCORES_EVERY === 0;
+  const place = pictures % SCORES_EVERY, scored = NAMES[place];
   const until = performance.now() + trainingMs;
-  // a picture with scores takes the time of some steps
-  for (let made = 0; made < (scores ? 1 : perPicture) && session.step !== goal?.step; made++) {
+  // scores take the time of some steps; between those of A and of B is none, so that they compare
+  const most = scored === undefined ? perPicture : 1 - place;
+  for (let made = 0; made < most && session.step !== goal?.step; made++) {
     session.train(1);
     if (performance.now() > until) break;
   }
   if (session.step === goal?.step) reach();
-  else if (scores) showScores();
+  else if (scored !== undefined) showScores(scored);
   else showLines();
 }
 

@@ -33,6 +33,14 @@ EXAMPLES = {
 }
 """A call of each command that needs arguments, to end the message about a wrong call."""
 
+ELSEWHERE = {
+    "--alpha": "--l2; bridle convert converts the strength",
+    "--dropout": "--drop-prob, or --keep-prob for the probability of keeping a unit",
+    "--lr": "--learning-rate",
+    "--weight-decay": "--l2; bridle convert converts the strength",
+}
+"""What other libraries call an option of ``bridle fit``, and the option."""
+
 app = typer.Typer(
     name="bridle",
     no_args_is_help=True,
@@ -95,7 +103,12 @@ def _leave_with_usage(error: Any) -> NoReturn:
     way = f"for example: {EXAMPLES[name]}" if name in EXAMPLES else "see bridle --help"
     if "option" in message.lower() and "missing" not in message.lower():
         way = f"see {command} --help"
-    _leave(f"{' '.join(message.split()).rstrip('.')}; {way}", error.exit_code)
+    elsewhere = ELSEWHERE.get(getattr(error, "option_name", ""))
+    if name == "fit" and elsewhere is not None:
+        _leave(f"No such option: {error.option_name}; use {elsewhere}", error.exit_code)
+    message = " ".join(message.split()).rstrip(".")
+    link = " " if message.endswith("?") else "; "
+    _leave(f"{message}{link}{way}", error.exit_code)
 
 
 def _leave(message: str, code: int) -> NoReturn:

@@ -148,7 +148,13 @@ def credit_of(
     return sentence[:1].upper() + sentence[1:] + "."
 
 
-def conclusion_of(comparison: Comparison, beyond: Comparison | None, *, share: bool) -> str:
+def conclusion_of(
+    comparison: Comparison,
+    beyond: Comparison | None,
+    *,
+    share: bool,
+    network: str = "the regularized network",
+) -> str:
     """Return whether the regularized network predicts better than the plain one, in one sentence.
 
     Parameters
@@ -160,8 +166,10 @@ def conclusion_of(comparison: Comparison, beyond: Comparison | None, *, share: b
         the other regularizers make it worse.
     share : bool
         Whether the score is a share of rows.
+    network : str
+        What the regularized network is called.
     """
-    answer, who = comparison.answer, "the regularized network predicts new rows"
+    answer, who = comparison.answer, f"{network} predicts new rows"
     worse = f"{who} worse than the plain one"
     if answer == "worse" and (beyond is None or beyond.answer == "worse"):
         worse = f"try weaker strengths: {worse}"

@@ -30,6 +30,9 @@ from bridle.statistics.wording import estimate_text
 
 __all__ = ["FitResult", "Fitted", "counts_text", "fitted_text"]
 
+STOPPED = "the network with early stopping alone"
+REGULARIZED = "the regularized network"
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -149,14 +152,16 @@ class FitResult(HasCard):
     def conclusion(self) -> str:
         """Whether the regularized network predicts new rows better than the plain one."""
         share = self.plain.diagnosis.is_share
-        return conclusion_of(self.comparison, self.beyond, share=share)
+        only_stopped = self.stopped is not None and not regularizers_of(self.strengths)
+        network = STOPPED if only_stopped else REGULARIZED
+        return conclusion_of(self.comparison, self.beyond, share=share, network=network)
 
     @property
     def _other_verdicts(self) -> tuple[str, ...]:
         """Why the other networks overfit or underfit, or have learned nothing: a sentence each."""
-        others = {"the network with early stopping alone": self.stopped}
+        others = {STOPPED: self.stopped}
         if regularizers_of(self.strengths) or self.stopped is None:
-            others["the regularized network"] = self.regularized
+            others[REGULARIZED] = self.regularized
         plain = self.plain.diagnosis
         found: dict[str, str] = {}
         for name, each in others.items():

@@ -107,9 +107,10 @@ def regularize(
     2.weight: L1(0.001), attached to SGD
     >>> receipt.undo()
     """
-    if not rules:
+    if not isinstance(rules, Mapping) or not rules:
+        found = "are no rules" if isinstance(rules, Mapping) else f"is {rules!r} as the rules"
         raise UsageError(
-            "there are no rules; give a mapping such as {'fc*': bridle.Dropout(keep_prob=0.5)}"
+            f"there {found}; give a mapping such as {{'fc*': bridle.Dropout(keep_prob=0.5)}}"
         )
     ranks = Ranks(process_group, mesh)
     planned: Planned = {}

@@ -306,8 +306,10 @@ def _check_time(needed: float, seconds: float, budget: float, share: float) -> N
     """
     if max(0.0, seconds) < needed:
         short = 1.2 * (needed / (1 - MOST_SHARE) - seconds) + BOOSTING_SHARE * budget
+        more = math.ceil(short / (share - BOOSTING_SHARE) + 1)
+        total = f" (a budget of {math.ceil(budget + more)} s)" if budget else ""
         raise UsageError(
             f"the budget leaves {max(0.0, seconds):.2g} s for training and the final model, but "
             f"the smallest search takes {needed:.2g} s on this machine: "
-            f"give {math.ceil(short / (share - BOOSTING_SHARE) + 1)} s more, or smaller layers"
+            f"give {more} s more{total}, or smaller layers"
         )

@@ -213,7 +213,8 @@ class TableEncoder:
         absent = [name for name in self.columns if name not in frame.columns]
         if absent:
             hint = did_you_mean(absent[0], frame.columns)
-            raise DataError(f"the table lacks the column {listed(absent)}; {hint}")
+            s = "s" if len(absent) > 1 else ""
+            raise DataError(f"the table lacks the column{s} {listed(absent)}; {hint}")
         if not len(frame):
             return np.zeros((0, len(self.feature_names)), dtype=np.float32)
         read = read_columns(frame, self._all, self.levels)
