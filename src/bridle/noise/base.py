@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Self
 
@@ -42,6 +43,12 @@ class Multiplier(ABC):
     """Whether ``train`` also accepts ``relu`` and ``bias``, in one pass."""
 
     _defaults: ClassVar[dict[str, Any]] = {}
+
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse ``Dropout(0.5)`` and ``Dropout(p=0.5)``, which could mean either probability."""
+        if given or "p" in options:
+            _check_names_probability(cls, given, options)
+        return super().__new__(cls)
 
     def __init__(
         self, *, keep_prob: KeepProb | None = None, drop_prob: KeepProb | None = None
@@ -149,6 +156,24 @@ class Multiplier(ABC):
             bool, one entry per independent draw; or the multipliers, floating.
         """
         return (y != 0)[x != 0].flatten()
+
+
+def _check_names_probability(
+    cls: type[Multiplier], given: tuple[Any, ...], options: dict[str, Any]
+) -> None:
+    taken = inspect.signature(cls.__init__).parameters
+    if (
+        "p" in taken
+        or "keep_prob" not in taken
+        or taken["keep_prob"].kind != inspect.Parameter.KEYWORD_ONLY
+    ):
+        return
+    value = given[0] if given else options["p"]
+    shown = f"{cls.__name__}({value!r})" if given else f"{cls.__name__}(p={value!r})"
+    raise UsageError(
+        f"{shown} does not say which probability is meant: torch's p is that of dropping, the "
+        f"article's that of keeping; give drop_prob={value!r} or keep_prob={value!r}"
+    )
 
 
 class BernoulliMask(Multiplier):
