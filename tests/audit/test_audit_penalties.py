@@ -185,3 +185,20 @@ def test_a_model_with_two_optimizers():
     second.param_groups[0]["params"].pop()
     left = bridle.audit(model, first, (X, Y), others=[second])
     assert kinds(left) == {("not optimized", "2.bias")}
+
+
+def test_step_hooks_of_others_are_named_as_not_checked():
+    model = mlp()
+    optimizer = sgd(model)
+    bridle.attach(optimizer, {"*": bridle.L1(0.1)}, model=model)
+    torch.optim.lr_scheduler.LinearLR(optimizer)  # which wraps the step
+    details = _details_of(model, optimizer)
+    assert not any("hooks" in each for each in details)
+    optimizer.register_step_post_hook(lambda *_: None)
+    optimizer.step = lambda: None
+    (detail,) = [each for each in _details_of(model, optimizer) if "hooks" in each]
+    assert "1 step hooks of others and a step() of its own" in detail
+
+
+def _details_of(model, optimizer):
+    return [each.detail for each in bridle.audit(model, optimizer, (X, Y)).checks]

@@ -110,6 +110,7 @@ def attached_penalties(sandbox: Sandbox) -> Part:
     part = Part()
     if not sandbox.attached:
         return part
+    part.checks += _hooks_of_others(sandbox.optimizer)
     names = {id(value): name for name, value in parameters_of(sandbox.model).items()}
     model, optimizer, memo = sandbox.copied()
     watched = [
@@ -138,13 +139,16 @@ def attached_penalties(sandbox: Sandbox) -> Part:
         )
         return part
     for place, (original, copied) in enumerate(zip(sandbox.attached, again, strict=True)):
-        others = 0
+        others, elsewhere = 0, list[str]()
         for key, value in original.parameters.items():
             if key not in original.rules:
                 continue
             name = names.get(id(value))
             if name is None and id(value) in groups_of(sandbox.optimizer):
                 others += 1
+                continue
+            if any(id(value) in groups_of(other) for other in sandbox.others):
+                elsewhere.append(name or key)
                 continue
             weight = memo.get(id(value))
             gradient = None if weight is None else stages.gradients[place].get(id(weight))
@@ -157,6 +161,9 @@ def attached_penalties(sandbox: Sandbox) -> Part:
                 acting = at_step(penalties_among(rules[0]), rules[1])
                 group = groups_of(optimizer)[id(weight)]
                 part.findings += broken_constraints(name or key, weight, acting, group)
+        if elsewhere:
+            reason = f"another optimizer has {', '.join(elsewhere)}: audit that one, too"
+            part.checks.append(Check("attached penalties", "not checked", reason))
         if others:
             part.checks.append(
                 Check(
@@ -169,12 +176,27 @@ def attached_penalties(sandbox: Sandbox) -> Part:
     return part
 
 
+def _hooks_of_others(optimizer: torch.optim.Optimizer) -> list[Check]:
+    """Say that a copy has no step hooks but bridle's, and no step that an instance was given."""
+    hooks = (*optimizer._optimizer_step_pre_hooks.values(),)
+    hooks += (*optimizer._optimizer_step_post_hooks.values(),)
+    modules = [type(getattr(each, "__self__", each)).__module__ for each in hooks]
+    others = sum(not module.startswith("bridle.") for module in modules)
+    own = vars(optimizer).get("step")
+    given = own is not None and not hasattr(own, "_wrapped_by_lr_sched")
+    what = [f"{others} step hooks of others"] * bool(others) + ["a step() of its own"] * given
+    if not what:
+        return []
+    reason = f"the optimizer has {' and '.join(what)}, and the copy that is audited has not"
+    return [Check("the optimizer's own hooks", "not checked", reason)]
+
+
 def _without_effect(name: str, weight: Tensor | None, optimizer: torch.optim.Optimizer) -> Finding:
     reason = "this loss gives it no gradient"
-    if weight is None or id(weight) not in groups_of(optimizer):
-        reason = "it is not in the optimizer"
-    elif not weight.requires_grad:
+    if weight is not None and not weight.requires_grad:
         reason = "it is frozen (requires_grad is False)"
+    elif weight is None or id(weight) not in groups_of(optimizer):
+        reason = "it is not in the optimizer"
     message = f"is penalized without effect: {reason}; leave it out of the rules, or train it"
     return Finding("no-op penalty", "fail", name, message)
 

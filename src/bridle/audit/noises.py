@@ -15,6 +15,7 @@ from bridle.audit.records import Finding, NoiseSeen
 from bridle.audit.resting import Idle, modes, why_idle
 from bridle.audit.sandbox import Sandbox
 from bridle.audit.settings import function_calls
+from bridle.audit.undone_noises import check_undone_noises
 from bridle.audit.weight_noises import check_weight_noises
 from bridle.modules.placed import layout_of
 from bridle.modules.requests import requested_noises
@@ -71,6 +72,7 @@ def audit_noises(sandbox: Sandbox, *, training: bool) -> tuple[list[NoiseSeen], 
             name = f"{noise.where} {noise.name}"
             part.findings.append(Finding("noise inactive in training", "fail", name, message))
     part.findings += check_weight_noises(sandbox)
+    part.findings += check_undone_noises(sandbox)
     part.settings += function_calls(model, calls)
     findings, checks = check_evaluation(sandbox)
     part.findings += findings

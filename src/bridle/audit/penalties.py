@@ -90,9 +90,11 @@ def _unattached_penalties(sandbox: Sandbox, in_loss: set[str]) -> list[Finding]:
     several = [rule for each in sandbox.attached for rule in each.several]
     acting |= {id(p) for rule in several for p in rule.parameters.values()}
     requests = {  # by identity: a wrapper of the model may have been given to regularize
-        id(dict(root.named_parameters())[name]): penalties
+        id(now[name]): penalties
         for root in sandbox.roots
+        for now in (dict(root.named_parameters()),)
         for name, penalties in requested_penalties(root).items()
+        if name in now  # a layer may have been wrapped since
     }
     return [
         Finding(

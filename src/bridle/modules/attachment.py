@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from bridle.errors import UsageError
 from bridle.modules.decaying import Decays, penalties_among
 from bridle.modules.joint_penalty import JointPenalty
+from bridle.modules.layers import Layers
 from bridle.modules.optimizers import groups_of
 from bridle.modules.requests import carried_by, forget
 from bridle.modules.rules import PenaltyRule
@@ -82,6 +83,7 @@ class Attachment:
             by_rules.setdefault(key, (each, []))[1].append(parameters[name])
         self._by_rules = list(by_rules.values())  # one prox call for all weights of equal rules
         self.joint, self.sparsity = tuple(joint), tuple(sparsity)
+        self._layers = None if model is None else Layers(model, self.weights)
         hook_into(optimizer, self)
         for owner in self.several:  # targets act after the penalties
             hook_into(optimizer, owner)
@@ -96,11 +98,28 @@ class Attachment:
         shown = []
         for name, rules in self.rules.items():
             acts = how if penalties_among(rules) else "decoupled"
+            acts += self.why_idle(self.parameters[name])
             shown.append((name, f"{', '.join(map(str, rules))}  ({acts})"))
-        shown += [(", ".join(each.parameters), f"{each}") for each in self.joint]
+        shown += [
+            (
+                ", ".join(each.parameters),
+                f"{each}{self.why_idle(*each.parameters.values())}",
+            )
+            for each in self.joint
+        ]
         shown += [(name, f"{each.rule}") for each in self.sparsity for name in each.parameters]
         width = max((len(name) for name, _ in shown), default=0)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
+
+    def why_idle(self, *weights: nn.Parameter) -> str:
+        """Say why penalties of weights do not act now; "" if they do."""
+        if any(not weight.requires_grad for weight in weights):
+            return "; does not act: frozen, requires_grad is False"
+        if self._optimizer is None:
+            return "; does not act: detached"
+        held = groups_of(self._optimizer)
+        missing = any(id(weight) not in held for weight in weights)
+        return "; does not act: not in the optimizer" if missing else ""
 
     @property
     def penalties(self) -> dict[str, tuple[Penalty, ...]]:
@@ -113,6 +132,14 @@ class Attachment:
     def several(self) -> list[JointPenalty | SparsityTarget]:
         """What acts on several weights together, in the order in which it acts."""
         return [*self.joint, *self.sparsity]
+
+    @property
+    def weights(self) -> dict[str, nn.Parameter]:
+        """The parameters of all rules, by the names that they had when these were attached."""
+        found = dict(self.parameters)
+        for each in self.several:
+            found |= each.parameters
+        return found
 
     def state_dict(self) -> dict[str, int]:
         """Return the step count. Save it in checkpoints if a rule depends on the step."""
@@ -167,8 +194,11 @@ class Attachment:
                 gradient = gradient_of(penalty, weight)
                 weight.grad.add_(gradient if scale is None else gradient * scale, alpha=sign)
 
+    @torch.compiler.disable(reason="guards of compiled code do not see new layers")  # type: ignore[untyped-decorator]
     def _refuse_replaced(self) -> None:
         """Raise a UsageError if a module has another parameter now, and this one is not used."""
+        if self._layers is not None:
+            self._layers.refuse_replaced()
         for name, (module, attribute) in self._places.items():
             parameter = self.parameters[name]
             now = module._parameters.get(attribute)

@@ -42,6 +42,7 @@ class BoundWeights:
         self.parameters[name], self.groupings[name] = place.parameter, groups
         self.places[name] = place.module, place.name
 
+    @torch.compiler.disable(reason="guards of compiled code do not see new layers")  # type: ignore[untyped-decorator]
     def refuse_replaced(self, rule: Any) -> None:
         """Raise a UsageError if a module has another parameter now."""
         for name, (module, attribute) in self.places.items():

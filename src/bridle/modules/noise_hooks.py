@@ -14,6 +14,7 @@ from bridle.errors import UsageError
 from bridle.modules.placed import Placed, let_compilers_see_places
 from bridle.modules.step_counter import StepCounter
 from bridle.modules.streams import noises_in
+from bridle.modules.traced_graphs import let_tracers_see_hooks
 from bridle.noise import DropConnect, Multiplier, Scheduled, WeightDrop
 
 __all__ = [
@@ -40,7 +41,7 @@ def _rank() -> tuple[int, int]:
 
 
 def let_compilers_see_hooks() -> None:
-    """Make ``torch.compile`` compile again where a model's hooks differ.
+    """Make ``torch.compile`` compile again where a model's hooks differ, and ``torch.fx`` look.
 
     By default torch 2.13 reuses compiled code for a model that differs only in its hooks. The noise
     of such a model would be left out without a word.
@@ -48,6 +49,7 @@ def let_compilers_see_hooks() -> None:
     import torch._dynamo  # loaded with the first optimizer, if not before
 
     let_compilers_see_places()
+    let_tracers_see_hooks()
     # setting the attribute acts in this thread and context alone
     setting = vars(torch._dynamo.config)["_config"]["skip_nnmodule_hook_guards"]
     if setting.default or torch._dynamo.config.skip_nnmodule_hook_guards:
@@ -120,6 +122,8 @@ class UnitNoise(_HookNoise):
 
     def _train(self, x: Tensor | PackedSequence) -> Tensor:
         turn = self.turn()
+        if isinstance(x, Tensor):
+            self._check_dense(x)
         if isinstance(x, PackedSequence):
             address = self.counter.advance(x.data.device)
             y = self.train_packed(self.noise, x, address, turn)
@@ -128,6 +132,20 @@ class UnitNoise(_HookNoise):
             y = self.train_units(self.noise, x, address, turn)
         self.watch(y, address)
         return y
+
+    def _check_dense(self, x: Tensor) -> None:
+        """Refuse an activation whose entries no mask can address."""
+        kind = str(x.dtype).removeprefix("torch.") if x.dtype.itemsize == 1 else ""
+        if x.is_nested:
+            kind = "nested"
+        elif x.layout != torch.strided:
+            kind = str(x.layout).removeprefix("torch.")
+        if kind:
+            raise UsageError(
+                f"dropout {self.where} {self.name!r} got a {kind} tensor; it needs a dense one of "
+                "float16, bfloat16, float32 or float64: convert it (to_padded_tensor, to_dense, "
+                "float) before the noise"
+            )
 
     def _on_first(self, value: Any, act: Callable[[Tensor | PackedSequence], Tensor]) -> Any:
         """Return a module's input or output with its first tensor replaced by ``act`` of it."""
@@ -148,8 +166,9 @@ class UnitNoise(_HookNoise):
             if type(value) in (dict, OrderedDict):  # with keys of any kind
                 return OrderedDict(changed) if isinstance(value, OrderedDict) else changed
             return type(value)(**changed)
+        kind = f"{value.dtype} tensor" if isinstance(value, Tensor) else type(value).__name__
         raise UsageError(
-            f"dropout {self.where} {self.name!r} got a {type(value).__name__}; it needs a "
+            f"dropout {self.where} {self.name!r} got a {kind}; it needs a "
             "floating-point tensor, or a tuple or mapping whose first value is one"
         )
 

@@ -12,7 +12,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 from bridle.errors import UsageError
 from bridle.modules.effective import EffectiveWeight, effective_weights
 from bridle.modules.noise_hooks import WeightNoise, is_on_weights
-from bridle.modules.select import Selector, select_modules, select_places
+from bridle.modules.select import Place, Selector, select_modules, select_places
 from bridle.modules.streams import noises_in
 from bridle.noise import Multiplier, Scheduled, Spot, WeightDrop
 
@@ -20,6 +20,9 @@ __all__ = ["Before", "Planned", "check_places", "plan"]
 
 Planned = dict[tuple[str, str], tuple[nn.Module, Multiplier, Any]]
 """By (where, name): the module, the noise, and for weight noise the parameter's place."""
+
+
+_NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> P
                 f"{name!r} is never called, because its attention module reads the weights: "
                 f"put dropout {where} {name.rpartition('.')[0]!r}"
             )
-        if isinstance(module, nn.ModuleList | nn.ModuleDict | nn.ParameterList | nn.ParameterDict):
+        if isinstance(module, _NEVER_CALLED):
             raise UsageError(
                 f"{name!r} is a {type(module).__name__}, which has no forward: select the modules "
                 "in it"
@@ -149,6 +152,7 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
         id(source): each for each in effective_weights(model) for source in each.sources.values()
     }
     for place in places:
+        _refuse_lookup(place, noise)
         weight = computed.get(id(place.parameter))
         if weight is not None:  # the weight itself is masked, not what it comes from
             found["on", weight.full_name] = (_reader(model, weight), noise, weight)
@@ -156,9 +160,29 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
         reader = place.module
         if isinstance(reader, NonDynamicallyQuantizableLinear):  # the attention module reads it
             reader = modules[place.path.rpartition(".")[0]]
-        full = f"{place.path}.{place.name}" if place.path else place.name
-        found["on", full] = (reader, noise, place)
+        path = place.path
+        while path and isinstance(reader, _NEVER_CALLED):  # what holds it reads the weight
+            path = path.rpartition(".")[0]
+            reader = modules[path]
+        found["on", place.full_name] = (reader, noise, place)
     return found
+
+
+def _refuse_lookup(place: Place, noise: Multiplier) -> None:
+    """Refuse noise on a table whose module needs the parameter itself."""
+    if not isinstance(place.module, nn.Embedding | nn.EmbeddingBag):
+        return
+    reason = ""
+    if place.module.sparse:
+        reason = "has a sparse gradient, which does not pass through a mask: use sparse=False"
+    elif place.module.max_norm is not None:
+        reason = (
+            f"has max_norm={place.module.max_norm:g}, which would shorten the rows of the masked "
+            "weight and not of the parameter: give bridle.MaxNorm for its rows instead"
+        )
+    if reason:
+        way = f"{reason}, or put Dropout after {place.path or 'the module'!r}"
+        raise UsageError(f"{noise} on {place.full_name}: the module {way}")
 
 
 def _reader(model: nn.Module, weight: EffectiveWeight) -> nn.Module:

@@ -72,14 +72,29 @@ class Receipt:
 
     def __str__(self) -> str:
         """Return one line for each noise, each penalized parameter and each learned rate."""
-        where = ", ".join(self._optimizers)
-        state = f"attached to {where}" if where else "not attached to an optimizer yet"
+        state = self._attached_to(self._optimizers)
         lines = [f"{noise} (stream {noise.key[1]})" for noise in self.noises]
         lines += [
-            f"{name}: {', '.join(map(str, each))}, {state}" for name, each in self.penalties.items()
+            f"{name}: {', '.join(map(str, each))}, {self._state_of(name, each)}"
+            for name, each in self.penalties.items()
         ]
         lines += [f"{name}: learned, {state}" for name in rates_of(self.noises)]
         return "\n".join(lines) or "no noises, no penalties"
+
+    @staticmethod
+    def _attached_to(optimizers: list[str]) -> str:
+        where = ", ".join(optimizers)
+        return f"attached to {where}" if where else "not attached to an optimizer yet"
+
+    def _state_of(self, name: str, rules: tuple[Any, ...]) -> str:
+        """Say to which optimizers the rules of a parameter are attached, and whether they act."""
+        if any(isinstance(each, Sparsity) for each in rules):  # which needs no gradient
+            return self._attached_to(self._optimizers)
+        idle = [acting.why_idle(acting.weights[name]) for acting in self.attachments]
+        if not idle or all(idle):
+            return self._attached_to(self._optimizers) + "".join(idle[:1])
+        pairs = zip(self._optimizers, idle, strict=True)
+        return self._attached_to([kind for kind, why in pairs if not why])
 
     def attach(
         self,
@@ -206,6 +221,12 @@ class Receipt:
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a differentiable scalar."""
         everything = dict(self._model.named_parameters())
+        gone = [name for name in self._single if name not in everything]
+        if gone:
+            raise UsageError(
+                f"{', '.join(gone[:4])} is no parameter of the model any more: call "
+                "receipt.undo(), and regularize again"
+            )
         step = self.attachments[0].step if self.attachments else 0
         values = [
             value_of(penalty, everything[name]).sum()

@@ -1,0 +1,112 @@
+"""Layers that are replaced after penalties were attached to their weights."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import checkpoint_wrapper
+
+import bridle
+from bridle.errors import UsageError
+
+RULES = {
+    "penalty": {"*": bridle.L1(2.0)},
+    "decay": {"*": bridle.WeightDecay(0.1)},
+    "joint": {bridle.Joint({"0.weight": "units", "2.weight": "inputs"}): bridle.GroupLasso(0.1)},
+    "sparsity": {"2.weight": bridle.Sparsity(0.5, ramp=4)},
+}
+X = torch.linspace(-1, 1, 12).reshape(3, 4)
+
+
+def attached(rules, mode="proximal"):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, optimizer, bridle.attach(optimizer, rules, model=model, mode=mode)
+
+
+def step(model, optimizer):
+    optimizer.zero_grad()
+    model(X).square().sum().backward()
+    optimizer.step()
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_a_replaced_layer_is_refused(rules):
+    model, optimizer, attachment = attached(rules)
+    step(model, optimizer)
+    model[2] = nn.Linear(8, 2)
+    optimizer.add_param_group({"params": list(model[2].parameters())})
+    with pytest.raises(UsageError, match=r"2 is another Linear .* weight penalties were attached"):
+        step(model, optimizer)
+    attachment.detach()
+    step(model, optimizer)
+
+
+def test_a_replaced_part_is_refused_and_so_is_that_of_a_copy():
+    model = nn.Sequential(nn.Sequential(nn.Linear(4, 2)))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    bridle.attach(optimizer, {"*": bridle.L2(0.1)}, model=model, mode="coupled")
+    model, optimizer = copy.deepcopy((model, optimizer))
+    step(model, optimizer)
+    model[0] = nn.Sequential(nn.Linear(4, 2))
+    with pytest.raises(UsageError, match=r"0\.0 is another Linear"):
+        step(model, optimizer)
+
+
+@pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")
+def test_a_compiled_step_sees_that_a_layer_was_replaced():
+    model, optimizer, _ = attached(RULES["penalty"])
+    compiled = torch.compile(optimizer.step, backend="eager")
+    model(X).square().sum().backward()
+    compiled()
+    model[2] = nn.Linear(8, 2)
+    model.zero_grad()  # the gradients of the old layer stay, so the code is not compiled again
+    model(X).square().sum().backward()
+    with pytest.raises(UsageError, match="another Linear"):
+        compiled()
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: model.__setitem__(2, checkpoint_wrapper(model[2])),
+    lambda model: model.insert(1, nn.LayerNorm(8)),
+    lambda model: model.append(nn.Linear(2, 2)),
+], ids=["wrapped", "inserted", "appended"])  # fmt: skip
+def test_layers_that_are_still_in_the_model_are_penalized_on(change):
+    model, optimizer, attachment = attached(RULES["penalty"])
+    change(model)
+    before = attachment.value()
+    for _ in range(5):
+        step(model, optimizer)
+    assert attachment.value() < 0.9 * before
+
+
+class Adapter(nn.Module):
+    """Holds a frozen layer and trains a correction of low rank."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base = base.requires_grad_(False)
+        self.down = nn.Linear(base.in_features, 1, bias=False)
+        self.up = nn.Linear(1, base.out_features, bias=False)
+
+    def forward(self, x):
+        return self.base(x) + self.up(self.down(x))
+
+
+def test_a_layer_that_an_adapter_holds_is_told():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    receipt = bridle.regularize(model, {"*": bridle.L2(0.1)}, optimizer=optimizer)
+    model[0] = Adapter(model[0])
+    optimizer.add_param_group({"params": [model[0].down.weight, model[0].up.weight]})
+    step(model, optimizer)
+    assert "does not act: frozen" in str(receipt).splitlines()[0]
+    audited = bridle.audit(model, optimizer, (X, torch.tensor([0, 1, 0])))
+    assert [(each.kind, each.subject) for each in audited.findings] == [
+        ("no-op penalty", "0.base.weight")
+    ]
+    with pytest.raises(UsageError, match=r"0\.weight is no parameter of the model any more"):
+        receipt.value()
