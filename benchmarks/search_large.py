@@ -16,11 +16,18 @@ search reads are replaced by the time of its process. A way is ``search``, the s
 - ``width``: the units of a hidden layer;
 - ``refit``: 1 to train the best configurations again on all rows, 0 to average the folds' networks;
 - ``batch``: the rows of a batch;
-- ``embedded``: how often numbers are embedded, in per cent of the configurations; never without.
+- ``embedded``: how often numbers are embedded, in per cent of the configurations, 50 in the search;
+- ``growth``: how many times the steps of a rung those of the next are, 5 in the search;
+- ``held``: how many rows the folds hold out together, 5,000 in the search;
+- ``spread=0``: plain quantiles as bins, also of columns whose rows mostly have one value.
+
+``embedded=0,growth=3,spread=0`` was the search before the last three.
 
 The table ``boundaries`` has 50,000 rows with eight numbers each. Its classes are divided by the
 boundaries of four random trees, and a twentieth of the labels is wrong. Errors are in per cent of
-the test rows, or root mean squared errors. Rows that the file has are not computed again.
+the test rows, or root mean squared errors. The table ``many`` has 500,000 rows with 20 numbers, of
+which two decide the class; it is for the time and the memory, beside what the process had taken
+before (``before MB``). Rows that the file has are not computed again.
 """
 
 from __future__ import annotations
@@ -48,8 +55,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.tree import DecisionTreeRegressor
 
 import bridle
-from bridle.search import configuration, encoding, plan, prepare, successive_halving
+from bridle.search import configuration, data, encoding, plan, prepare, successive_halving
 from bridle.search.data import fold_of_rows
+from bridle.tables import bins
 
 ROWS, COLUMNS, TREES, LEAVES, WRONG = 50_000, 8, 4, 128, 0.05
 FIRST_SPLIT = 70
@@ -78,10 +86,16 @@ def boundaries() -> pd.DataFrame:
     return frame.assign(target=np.where(y, "yes", "no"))
 
 
+def many() -> pd.DataFrame:
+    """Return a table of half a million rows."""
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(500_000, 20))).add_prefix("x")
+    return frame.assign(target=np.where(frame.x0 * frame.x1 > 0, "a", "b"))
+
+
 def split_of(name: str, folder: Path, split: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the training and the test rows of a table."""
-    if name == "boundaries":
-        frame = boundaries()
+    if name in ("boundaries", "many"):
+        frame = many() if name == "many" else boundaries()
         by: pd.Series | None = frame["target"]
     else:
         frame, by = table_of(name, folder)
@@ -101,7 +115,7 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
         elif name == "batch":
             stack.enter_context(mock.patch.object(plan, "batch_size_for", return_value=value))
         elif name == "embedded":
-            options["embeddings"] = True
+            options["embeddings"] = value > 0
             stack.enter_context(mock.patch.object(configuration, "EMBEDDED", value / 100))
         elif name == "folds":
             stack.enter_context(mock.patch.object(prepare, "enough_folds", partial(_first, value)))
@@ -109,6 +123,8 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
             stack.enter_context(falling_noise(value))
         elif name == "sums":
             stack.enter_context(mock.patch.object(prepare, "encoded_rows", return_value={}))
+        elif name == "spread":
+            stack.enter_context(mock.patch.object(bins, "spread_quantiles", np.quantile))
         elif name == "bins":
             stack.enter_context(mock.patch.object(encoding, "MANY_BINS", value))
         else:
@@ -118,6 +134,8 @@ def changed(way: str, options: dict[str, Any]) -> ExitStack:
 
 
 CONSTANTS = {
+    "growth": (plan, "LARGE_GROWTH"),
+    "held": (data, "ENOUGH_HELD_OUT"),
     "trials": (plan, "ENOUGH_TRIALS"),
     "epochs": (plan, "EPOCHS"),
     "finalists": (successive_halving, "MIN_PROMOTED"),
@@ -189,6 +207,11 @@ def error_of(truth: pd.Series, said: Any) -> float:
     return 100 * float((truth.to_numpy() != np.asarray(said)).mean())
 
 
+def peak() -> int:
+    """Return the most memory that the process has had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def main() -> None:
     """Print a line for each table, split and way."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -197,7 +220,7 @@ def main() -> None:
     add_choices(
         parser,
         ["boundaries", "california", "adult"],
-        ["search", "folds=5,bins=16", "xgboost"],
+        ["search", "embedded=0,growth=3,spread=0", "xgboost"],
         [0],
     )
     parser.add_argument("--seconds", type=float, default=30.0)
@@ -212,7 +235,7 @@ def main() -> None:
             for way in options.ways:
                 if (name, split, way, options.seconds) in known:
                     continue
-                began = time.process_time()
+                began, before = time.process_time(), peak()
                 more: dict[str, Any] = {}
                 with processor_time():
                     if way == "xgboost":
@@ -222,7 +245,7 @@ def main() -> None:
                 row = {"set": name, "split": split, "way": way, "budget": options.seconds}
                 row |= {"error": error_of(test["target"], said)} | more
                 row["seconds"] = time.process_time() - began
-                row["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+                row |= {"before MB": before, "peak MB": peak()}
                 rows.append(row)
                 pd.DataFrame(rows).to_csv(options.csv, index=False)
                 print("  ".join(f"{k} {v}" for k, v in row.items()), flush=True)

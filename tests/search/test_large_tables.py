@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from search_cases import FAST, a_table, make_data
+from search_cases import FAST, SMALL, a_table, make_data
 
 import bridle
-from bridle.search import data as search_data
+from bridle.search import data as search_data, embedded, encoding, plan as planning
 from bridle.search.configuration import Space, input_noise_share
 from bridle.search.data import SearchData, enough_folds, fold_of_rows
 from bridle.search.encoding import encode, encoded_rows, fit_encoders
+from bridle.search.plan import plan_search
 
 
 @pytest.mark.parametrize(
@@ -143,3 +144,51 @@ def test_many_bins_have_no_noise_on_inputs(classes):
         noisy = [space.sample(random).input_keep_prob < 1 for _ in range(2000)]
         share = input_noise_share(classes=classes, bins=bins)
         assert np.mean(noisy) == pytest.approx(share, abs=0.04 if share else 0.0)
+
+
+def test_a_value_of_most_rows_leaves_bins_to_the_others_of_a_large_table(monkeypatch):
+    """The gains of nine in ten rows are 0, so that plain quantiles know few of the others."""
+    random = np.random.default_rng(0)
+    gain = np.where(random.random(2000) < 0.9, 0, random.integers(1, 60, 2000) ** 2)
+    frame = pd.DataFrame({"gain": gain, "size": random.normal(size=2000)})
+
+    def bins_of(column, **given):
+        names = fit_encoders(frame, **given)[64].feature_names
+        return sum(name.startswith(f"{column}[") for name in names)
+
+    fewer = bins_of("gain", bins=64)
+    monkeypatch.setattr(encoding, "LARGE", 2000)
+    monkeypatch.setattr(encoding, "MANY_BINS", 64)
+    assert bins_of("gain") == len(np.unique(gain)) - 1 > 5 * fewer
+    assert bins_of("size") == 64
+    # of a search that an earlier version began
+    monkeypatch.setattr(encoding, "EARLIER_BINS", 64)
+    assert bins_of("gain", resumed=True) == fewer
+    assert bins_of("gain", resumed=True, bins=64) > fewer
+
+
+def test_the_first_rungs_of_a_large_table_are_shorter(monkeypatch):
+    data = make_data(rows=120, folds=2)
+    given = {"seconds": None, "configurations": 9, "epochs": 900, "memory": 1e9}
+    given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
+    shapes = Space((SMALL,)).configurations
+    small, _ = plan_search(data, shapes, **given)
+    monkeypatch.setattr(planning, "LARGE", 120)
+    large, _ = plan_search(data, shapes, **given)
+    last = small.steps[-1]
+    assert small.steps == (last // 9, last // 3, last)
+    assert large.steps == (last // 25, last // 5, last)
+
+
+def test_a_large_table_is_searched_with_embeddings_unless_told_otherwise(monkeypatch):
+    table = a_table(rows=150)
+
+    def embedded_share(**given):
+        found = bridle.search(table, "y", **FAST | {"configurations": 8} | given)
+        return (found.configurations["embedding"] > 0).mean()
+
+    assert embedded_share() == 0
+    monkeypatch.setattr(embedded, "LARGE", 100)
+    assert 0 < embedded_share() < 1
+    assert embedded_share(embeddings=False) == 0
+    assert embedded_share(shared_members=2) == 0

@@ -68,7 +68,7 @@ def fit(
     device: o.Device = None,
     memory: o.Memory = None,
     shared_members: o.SharedMembers = None,
-    embeddings: o.Embeddings = False,
+    embeddings: o.Embeddings = None,
     sep: r.Sep = None,
     decimal: r.DecimalMark = None,
     thousands: r.Thousands = None,
@@ -133,7 +133,7 @@ def fit(
         device=device,
         memory=memory,
         shared_members=shared_members,
-        embeddings=embeddings or None,
+        embeddings=embeddings,
     )
     fixed = [*training, *regularizers]
     where = (table, target, out, ReportOutput(report, figures, ablation))

@@ -154,5 +154,9 @@ SharedMembers = Annotated[
     _search("Networks that share their weights, in place of each network, up to 32. Default: 1."),
 ]
 Embeddings = Annotated[
-    bool, _search("Embed numerical features, of which a date has several, if there are at most 32.")
+    bool | None,
+    _search(
+        "Embed numerical features, of which a date has several, if there are at most 32. Default: "
+        "from 10,000 rows on."
+    ),
 ]

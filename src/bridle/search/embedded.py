@@ -10,8 +10,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from bridle.networks.embedding import PeriodicEmbedding
 from bridle.search.configuration import Configuration
+from bridle.search.data import LARGE, SearchData
 
-__all__ = ["MOST_NUMBERS", "can_embed", "embedding_of", "same_shape"]
+__all__ = ["MOST_NUMBERS", "can_embed", "embedding_of", "embeds", "same_shape"]
 
 MOST_NUMBERS = 32
 """The most numerical features of a table that are embedded."""
@@ -20,6 +21,11 @@ MOST_NUMBERS = 32
 def can_embed(numbers: int) -> bool:
     """Whether a search embeds the numerical features of a table that has so many."""
     return 0 < numbers <= MOST_NUMBERS
+
+
+def embeds(data: SearchData, shared_members: int) -> bool:
+    """Whether a search embeds numbers unless it is told: on a large table, where it can."""
+    return len(data.y) >= LARGE and can_embed(data.numbers) and shared_members == 1
 
 
 def embedding_of(

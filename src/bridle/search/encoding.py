@@ -37,14 +37,15 @@ def fit_encoders(
     """Fit the encoders of a table: without bins, and with bins for each numerical feature.
 
     There are 16 bins; from 10,000 rows on 128, or as many as add 2048 inputs (512 on a GPU, where
-    all inputs are multiplied). The second encoder is left out if 16 bins would add more than 512
-    inputs. It has fewer bins, or is left out, if the rows in both encodings would take more than a
-    quarter of ``memory``. The keys are the numbers of bins. ``columns`` has the kinds of the
-    columns, if they are decided already.
+    all inputs are multiplied), of which a repeated value takes one at most. The second encoder is
+    left out if 16 bins would add more than 512 inputs. It has fewer bins, or is left out, if the
+    rows in both encodings would take more than a quarter of ``memory``. The keys are the numbers of
+    bins. ``columns`` has the kinds of the columns, if they are decided already.
 
     A ``resumed`` search has the ``bins`` that it began with, whatever the device and the memory are
     now. None is a search of an earlier version, which had at most 48.
     """
+    spread = len(frame) >= LARGE and not (resumed and bins is None)
     encoder = TableEncoder().fit(frame, columns)
     if bins is None:
         numbers, inputs = encoder.numbers, len(encoder.feature_names)
@@ -55,7 +56,8 @@ def fit_encoders(
             most = MAX_FINE_INPUTS if device == "cpu" else MAX_BIN_INPUTS
             held += inputs + 2 * numbers  # at most: a code and a part of each block, in both
         bins = _bins_for(numbers, len(frame), finest, most, _SHARE * memory / 4, held)
-    return {each: encoder.binned(frame, each) for each in ((0, bins) if bins else (0,))}
+    found = (0, bins) if bins else (0,)
+    return {each: encoder.binned(frame, each, spread=spread) for each in found}
 
 
 def _bins_for(numbers: int, rows: int, finest: int, most: int, values: float, held: int) -> int:

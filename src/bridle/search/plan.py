@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from bridle.errors import UsageError
 from bridle.search.configuration import Configuration
-from bridle.search.data import SearchData
+from bridle.search.data import LARGE, SearchData
 from bridle.search.embedded import embedding_of
 from bridle.search.job import Job
 from bridle.search.reserve import MOST_SHARE, evidence_seconds, measured_load
@@ -30,6 +30,8 @@ __all__ = [
 ETA = 3
 """The reciprocal of the share of trials that is promoted to the next rung."""
 RUNGS = 3
+LARGE_GROWTH = 5
+"""How many times the steps of a rung those of the next are, for a large table. Else it is ETA."""
 EVALUATIONS = 4
 """How often a trial is evaluated in each rung."""
 ENSEMBLE_SIZE = 8
@@ -163,6 +165,7 @@ def plan_search(
         longest = int(min(MAX_STEPS, max(MIN_STEPS, EPOCHS * rows / batch_size)))
     else:
         longest = math.ceil(epochs * rows / batch_size)
+    growth = ETA if len(data.y) < LARGE else LARGE_GROWTH
     costs, final_seconds = Costs(fixed=0.0, step=1.0, evaluation=0.0), 0.0
     if configurations is not None:
         count = min(configurations, most_trials)
@@ -175,7 +178,7 @@ def plan_search(
         scored = max(1, int(data.scored.sum()))
         final_seconds = (ENSEMBLE_SIZE + 1) * data.folds * costs.evaluation
         final_seconds *= 1 + test_rows / scored
-        model = _TimeModel.of(costs, len(shapes))
+        model = _TimeModel.of(costs, len(shapes), growth)
         affordable = model.most_trials((seconds or 0.0) * workers, longest)
         final_seconds += evidence_seconds(
             seconds or 0.0,
@@ -187,7 +190,7 @@ def plan_search(
         )
         measuring = time.perf_counter() - began
         available = max(0.0, (seconds or 0.0) - measuring - final_seconds) * workers
-        needed = model.seconds(MIN_TRIALS, RUNGS * ETA**2) / workers + measuring + final_seconds
+        needed = model.seconds(MIN_TRIALS, RUNGS * growth**2) / workers + measuring + final_seconds
         _check_time(needed, seconds or 0.0, budget, share)
         # if time is short, training is shortened before the last rung has fewer than three trials
         affordable = model.most_steps(available, ENOUGH_TRIALS)
@@ -202,7 +205,7 @@ def plan_search(
         each = costs.step * refits_of_each(again) / data.folds + costs.fixed
         final_seconds += refits * longest * more * again * each
     plan = Plan(
-        steps=tuple(max(1, longest // ETA ** (RUNGS - 1 - rung)) for rung in range(RUNGS)),
+        steps=tuple(max(1, longest // growth ** (RUNGS - 1 - rung)) for rung in range(RUNGS)),
         configurations=count,
         trials_per_job=trials_per_job,
         evaluations=EVALUATIONS,
@@ -274,10 +277,10 @@ class _TimeModel:
     job: float
 
     @classmethod
-    def of(cls, costs: Costs, shapes: int) -> _TimeModel:
-        """Sum costs over the rungs: each has a third of the trials, and three times the steps."""
-        share = sum(1 / ETA ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
-        share -= sum(1 / ETA ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
+    def of(cls, costs: Costs, shapes: int, growth: int) -> _TimeModel:
+        """Sum costs over the rungs: each has a third of the trials, and ``growth`` × the steps."""
+        share = sum(1 / growth ** (RUNGS - 1 - r) / ETA**r for r in range(RUNGS))
+        share -= sum(1 / growth ** (RUNGS - r) / ETA**r for r in range(1, RUNGS))
         evaluations = costs.evaluation * EVALUATIONS * sum(1 / ETA**r for r in range(RUNGS))
         return cls(costs.step * share, evaluations, costs.fixed * shapes)
 

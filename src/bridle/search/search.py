@@ -16,6 +16,7 @@ from bridle.search.budget import memory_for
 from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device
+from bridle.search.embedded import embeds
 from bridle.search.engine import check_engine
 from bridle.search.final_model import best_trials
 from bridle.search.prepare import Table, prepare_table
@@ -65,14 +66,17 @@ def search(
 
     The search samples configurations (:class:`bridle.search.Space`) and trains each with every
     fold; all of them train together as one tensor program. The better third is promoted to the
-    next rung, twice: successive halving (Li et al. 2018). A configuration is scored by
+    next rung, twice: successive halving (Li et al. 2018). A rung ends after three times the steps
+    of the one before; from 10,000 rows on after five times the steps, so that more of the time is
+    left for the last one. A configuration is scored by
     cross-validation: each row is predicted by the network that held it out. With more than 20,000
     rows, about 20,000 of them are scored.
 
     The networks of the best configurations, one for each fold, are averaged into the model. Then
     the test set is evaluated, once. Half of the configurations also encode numerical features in 16
     bins; for regression three quarters do. From 10,000 rows on there are 128 bins, or as many as
-    add 2048 inputs (512 on a GPU), without noise on inputs. Binning is off if 16 bins would add
+    add 2048 inputs (512 on a GPU), without noise on inputs; a value that many rows have takes one
+    bin at most. Binning is off if 16 bins would add
     more than 512.
 
     Parameters
@@ -155,7 +159,7 @@ def search(
         Whether half of the configurations have a trainable embedding of the numerical features
         (:class:`bridle.networks.PeriodicEmbedding`), on tables with at most 32 of them; a date has
         several. With equal steps their errors are lower; in equal time some tables gain and others
-        lose. Default: False.
+        lose. Default: from 10,000 rows on, if that is possible and ``shared_members`` is 1.
 
     Returns
     -------
@@ -227,6 +231,8 @@ def search(
         bins=None if run_directory is None else run_directory.bins,
         resumed=resume,
     )
+    if embeddings is None:
+        settings = replace(settings, embeddings=embeds(prepared.data, settings.shared_members))
     if run_directory is not None and resume:
         run_directory.check_asked(
             budget=None if budget is None else settings.seconds,

@@ -16,6 +16,19 @@ OUTER_WIDTHS = 1.0  # how far the outer bins extend beyond their edges, in bin w
 _ROWS_AT_ONCE = 8192
 
 
+def spread_quantiles(values: FloatArray, shares: FloatArray) -> FloatArray:
+    """Return quantiles of values, of which none counts more than a share between two of them."""
+    distinct, counts = np.unique(values, return_counts=True)
+    if len(distinct) <= len(shares):
+        return distinct
+    weights, bins = counts.astype(np.float64), len(shares) - 1
+    while weights.max() > (1 + 1e-3) * weights.sum() / bins:
+        weights = np.minimum(weights, weights.sum() / bins)
+    places = np.cumsum(weights) - weights / 2
+    places = (places - places[0]) / (places[-1] - places[0])
+    return np.interp(shares, places, distinct)
+
+
 class PiecewiseLinear:
     """The piecewise-linear encoding with quantile bins (Gorishniy et al. 2022).
 
@@ -43,10 +56,17 @@ class PiecewiseLinear:
         self.edges = edges
 
     @classmethod
-    def fit(cls, numbers: FloatArray, bins: int) -> PiecewiseLinear:
-        """Compute the edges as quantiles of float64 ``[rows, columns]``."""
+    def fit(cls, numbers: FloatArray, bins: int, *, spread: bool = False) -> PiecewiseLinear:
+        """Compute the edges as quantiles of float64 ``[rows, columns]``.
+
+        With ``spread`` the rows of a repeated value count as one bin at most, so that the others
+        have the rest of the bins; few distinct values are all edges.
+        """
         shares = np.linspace(0, 1, bins + 1)
-        found = [np.unique(np.quantile(column, shares)) for column in numbers.T]
+        found = [
+            np.unique(spread_quantiles(each, shares) if spread else np.quantile(each, shares))
+            for each in numbers.T
+        ]
         used = tuple(at for at, edges in enumerate(found) if len(edges) > 2)
         return cls(used, tuple(found[at] for at in used))
 

@@ -147,7 +147,7 @@ class TableEncoder:
         self._name_features()
         return self
 
-    def binned(self, frame: pd.DataFrame, bins: int) -> TableEncoder:
+    def binned(self, frame: pd.DataFrame, bins: int, *, spread: bool = False) -> TableEncoder:
         """Return a copy of the encoder that also encodes numerical features in bins.
 
         Parameters
@@ -156,6 +156,8 @@ class TableEncoder:
             The rows that were passed to ``fit``.
         bins : int
             The number of quantile bins of each numerical feature; 0 is none.
+        spread : bool
+            Whether a value that many rows have takes one bin at most.
 
         Returns
         -------
@@ -171,9 +173,8 @@ class TableEncoder:
         made = copy(self)
         made._bins = None
         if bins:
-            read = read_columns(frame, self._of("number", "date"), {})
-            scaled = self.scaled(self._numbers(read, len(frame)))
-            made._bins = PiecewiseLinear.fit(scaled, bins)
+            numbers = self._numbers(read_columns(frame, self._of("number", "date"), {}), len(frame))
+            made._bins = PiecewiseLinear.fit(self.scaled(numbers), bins, spread=spread)
         made._name_features()
         return made
 
@@ -338,8 +339,7 @@ class TableEncoder:
             found = arrays["ranges"].tolist()  # earlier files do not have them
             encoder._ranges = dict(zip(numbers, map(tuple, found), strict=True))
         if "bins.edges" in arrays:
-            parts = ("columns", "counts", "edges")
-            learned = {part: _array(arrays, f"bins.{part}") for part in parts}
+            learned = {p: _array(arrays, f"bins.{p}") for p in ("columns", "counts", "edges")}
             encoder._bins = PiecewiseLinear.from_arrays(**learned, width=encoder.numbers)
         encoder._name_features()
         return encoder
