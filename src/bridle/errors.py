@@ -43,6 +43,28 @@ class RegularizationWarning(UserWarning):
     """Two settings conflict, or one has an effect that is hardly intended."""
 
 
+def flag_of(name: str, value: object) -> bool:
+    """Return a boolean; refuse anything else, since "no" would count as true.
+
+    Raises
+    ------
+    UsageError
+        If the value is none.
+
+    Examples
+    --------
+    >>> flag_of("resume", "no")
+    Traceback (most recent call last):
+        ...
+    bridle.errors.UsageError: resume is 'no'; it must be True or False
+    """
+    if value is True or value is False:
+        return value
+    if type(value).__module__ == "numpy" and type(value).__name__ in ("bool", "bool_"):
+        return bool(value)
+    raise UsageError(f"{name} is {value!r}; it must be True or False")
+
+
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, or its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]

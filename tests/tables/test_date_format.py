@@ -28,7 +28,8 @@ def _doubts(read):
 def test_a_form_that_groups_or_times_do_not_have_is_refused(by, as_column):
     frame = TABLE.assign(t=DAYS) if as_column else TABLE
     given = {by: "t" if as_column else DAYS.tolist()}
-    with pytest.raises(bridle.UsageError, match=r"%d-%m-%Y .* fits no column; leave it out"):
+    told = "'t' has the form %m/%d/%Y" if as_column else "leave it out"
+    with pytest.raises(bridle.UsageError, match=rf"%d-%m-%Y .* fits no column[:;] {told}"):
         _read(frame, SLIP, **given)
     assert _doubts(_read(frame, **given)) == []
 
@@ -42,7 +43,8 @@ def test_times_of_another_form_are_noted_beside_a_column_of_the_form():
 
 
 def test_a_column_of_iso_dates_does_not_hide_the_doubt():
-    assert len(_doubts(_read(TABLE.assign(created=ISO, t=DAYS), SLIP))) == 1
+    with pytest.raises(bridle.UsageError, match="'t' has the form %m/%d/%Y; give the form that"):
+        _read(TABLE.assign(created=ISO, t=DAYS), SLIP)
     assert _doubts(_read(TABLE.assign(created=ISO, t=DAYS))) == []
 
 
@@ -93,3 +95,27 @@ def test_a_form_that_fits_is_not_refused():
     assert _read(TABLE.assign(day=None), "%Y%m%d").columns
     with pytest.raises(bridle.UsageError, match="fits no column; leave it out"):
         _read(TABLE.assign(day=DAYS, town="Ulm"), SLIP, drop=["day"])
+
+
+@pytest.mark.parametrize("typed", [True, False])
+def test_a_slip_beside_a_column_of_iso_dates_is_refused(typed):
+    frame = TABLE.assign(a=pd.to_datetime(ISO) if typed else ISO)
+    with pytest.raises(bridle.UsageError, match=r"fits no column: 'b' has the form %d/%m/%Y; give"):
+        _read(frame.assign(b="31/01/2024").assign(b=DAYS.where(DAYS.index > 0, "31/01/2024")), SLIP)
+    words = pd.to_datetime(ISO).dt.strftime("%d-%b-%y")
+    with pytest.raises(bridle.UsageError, match=r"'b' has dates such as '01-Jan-24', of the form"):
+        _read(frame.assign(b=words), SLIP)
+    assert _read(frame.assign(b=words), SLIP, drop=["b"]).columns
+    assert _read(frame, SLIP).columns
+
+
+def test_a_form_without_known_directives_is_refused():
+    for form in ("%d-%Q-%y", "%", "day"):
+        with pytest.raises(bridle.UsageError, match=r"date_format is .* must be a form such as"):
+            ReadOptions(date_format=form)
+
+
+def test_one_date_that_tells_day_from_month_decides():
+    # the others fit both orders, and a guess from some of them would be wrong
+    read = _read(TABLE.assign(b=DAYS.where(DAYS.index > 0, "31/01/2024")), None)
+    assert {each.name: each.date_format for each in read.columns}["b"] == FORM

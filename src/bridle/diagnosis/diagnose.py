@@ -21,7 +21,7 @@ from bridle.diagnosis.subjects.histories import measure_history
 from bridle.diagnosis.subjects.models import measure_model
 from bridle.diagnosis.subjects.options import Options
 from bridle.diagnosis.subjects.searches import measure_search
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 from bridle.models.result import FitResult
 from bridle.models.table_model import TableModel
 from bridle.networks.history import Dataset, History
@@ -154,7 +154,7 @@ def diagnose(
         ignore=codes_of(ignore),
     )
     measured = _material(subject, data, training, test, options)
-    if learning_curve:
+    if flag_of("learning_curve", learning_curve):
         rows = None if isinstance(subject, FitResult) else data
         curve = curve_over_rows(subject, rows, training=training, seed=seed)
         measured = replace(measured, learning_curve=curve)

@@ -6,6 +6,7 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.utils import check_random_state
 
 from bridle.errors import UsageError
@@ -13,6 +14,7 @@ from bridle.estimators.interrupts import DeferredInterrupts
 from bridle.estimators.lbfgs import LbfgsTraining
 from bridle.estimators.perceptron import Perceptron
 from bridle.estimators.stochastic import StochasticTraining
+from bridle.estimators.targets import check_target
 from bridle.estimators.tensors import require_representable
 from bridle.estimators.validation import refuse_masked
 from bridle.estimators.weights import as_sample_weight, weights_in
@@ -43,7 +45,7 @@ class BaseMLP(StochasticTraining, LbfgsTraining):
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, *, incremental: bool) -> Self:
         hidden = self._hidden_units()
-        refuse_masked("y", y)
+        check_target(y, classes=is_classifier(self))
         refuse_masked("sample_weight", sample_weight)
         self._check_regularizers()
         reset = not hasattr(self, "coefs_") or (not self.warm_start and not incremental)

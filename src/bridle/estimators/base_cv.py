@@ -24,7 +24,8 @@ from torch import Tensor
 from bridle.errors import UsageError
 from bridle.estimators.candidates import NAMES, candidate_params, cv_results_of, hidden_layer_shapes
 from bridle.estimators.folds import CVFolds
-from bridle.estimators.validation import needs_encoder, refuse_masked, unmasked
+from bridle.estimators.targets import check_target
+from bridle.estimators.validation import needs_encoder, unmasked
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
@@ -38,6 +39,7 @@ from bridle.search.run import SearchSettings, run_search
 from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress, SuccessiveHalving
 from bridle.tables import ClassTarget, TableEncoder, ValueTarget
+from bridle.tables.read import plain_frame
 
 __all__ = ["BaseMLPCV"]
 
@@ -142,13 +144,13 @@ class BaseMLPCV(CVFolds):
         return self.answer
 
     def _validate_for_fit(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
-        refuse_masked("y", y)
+        check_target(y, classes=is_classifier(self))
         self._tabular = needs_encoder(X)
         if self._tabular:
             validate_data(self, X, skip_check_array=True, reset=True)
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             check_consistent_length(X, y)
-            return X, y
+            return plain_frame(X, "X"), y
         X, y = validate_data(
             self,
             unmasked(X),
@@ -177,7 +179,7 @@ class BaseMLPCV(CVFolds):
                     "columns"
                 )
             validate_data(self, X, skip_check_array=True, reset=False)
-            return X
+            return plain_frame(X, "X")
         X = validate_data(
             self,
             unmasked(X),

@@ -13,6 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP
+from bridle.estimators.targets import check_target
 from bridle.estimators.weights import class_weights_of_rows
 
 __all__ = ["ClassLabels"]
@@ -34,6 +35,7 @@ class ClassLabels(ClassifierMixin, BaseMLP):
                 "class_weight is 'balanced', which needs all rows, and partial_fit has a part of "
                 "them; pass a dict with the weight of each class"
             )
+        check_target(y, classes=True)
         _check_exact(y)
         _check_exact(classes)
         known = getattr(self, "classes_", None)

@@ -13,6 +13,7 @@ from bridle.errors import UsageError
 from bridle.estimators.imputation import features_with_missing, has_missing, impute, means_of
 from bridle.estimators.params import MLPParams
 from bridle.tables import TableEncoder
+from bridle.tables.read import plain_frame
 
 __all__ = ["ValidatedInput", "needs_encoder", "refuse_masked", "unmasked"]
 
@@ -55,6 +56,7 @@ class ValidatedInput(MLPParams):
                 self.indicated_features_ = features_with_missing(X)
             return self._imputed(X), y
         validate_data(self, X, skip_check_array=True, reset=reset)
+        X = plain_frame(X, "X")
         if y is not None:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
             check_consistent_length(X, y)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bridle.errors import UsageError
 
-__all__ = ["number_of", "numbers_of_units", "whole_of"]
+__all__ = ["number_of", "numbers_of_units", "shapes_of", "whole_of"]
 
 
 def whole_of(name: str, value: Any) -> int:
@@ -69,3 +69,20 @@ def numbers_of_units(name: str, value: Any) -> tuple[int, ...]:
             "(256, 256)"
         )
     return tuple(whole_of(name, each) for each in value)
+
+
+def shapes_of(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
+    """Return the units of each layer, of several networks.
+
+    Raises
+    ------
+    UsageError
+        If they are no sequence of such sequences.
+    """
+    flat = not isinstance(value, (Sequence, np.ndarray)) or any(map(np.isscalar, value))
+    if flat or not len(value):
+        raise UsageError(
+            f"{name} is {value!r}; it must be a sequence of the hidden layers to choose from, such "
+            "as [(256, 256)]"
+        )
+    return tuple(numbers_of_units(name, each) for each in value)

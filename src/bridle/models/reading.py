@@ -21,6 +21,7 @@ from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
 from bridle.tables.read import ReadTable, Table, read_with_notes
 from bridle.tables.schema import check_date_format, columns_of, has_target, with_target
+from bridle.tables.strings import composed
 from bridle.tables.target import ClassTarget, ValueTarget, target_column
 from bridle.tables.warnings import TableWarning, warnings_on
 
@@ -125,6 +126,8 @@ def read_for_fit(
         If the table cannot be used.
     """
     drop = [str(drop)] if isinstance(drop, (str, int)) else list(map(str, drop))
+    drop, target = [*map(composed, drop)], composed(target)
+    groups, time = (composed(by) if isinstance(by, str) else by for by in (groups, time))
     read = read_with_notes(table, reading, target=target)
     _check_finite(read.frame, drop)
     left_out = {*drop, *(str(by) for by in (groups, time) if is_column(by))}

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 import torch
 from torch import Tensor
 
-from bridle.errors import TrainingError, UsageError
+from bridle.errors import TrainingError, UsageError, flag_of
 from bridle.networks.eager_adam import EagerAdam
 from bridle.networks.epochs import CompiledSteps
 from bridle.networks.evaluation import evaluate_epoch, evaluate_held_out, history_of
@@ -274,6 +274,8 @@ def train_keeping(
         optimizer = EagerAdam(network.parameters(), lr=learning_rate, fused=True)
     shuffle = torch.Generator().manual_seed(seed)
     curves: list[Tensor] = []
+    training_curves = flag_of("training_curves", training_curves)
+    keep_interrupted = flag_of("keep_interrupted", keep_interrupted)
     network.train()
     interrupted = False
     try:

@@ -6,6 +6,7 @@ from typing import final
 
 from torch import Tensor
 
+from bridle.errors import flag_of
 from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling
 from bridle.ops import drop_connect, drop_connect_linear
@@ -58,7 +59,7 @@ class DropConnect(BernoulliMask):
         per_example: bool = False,
     ) -> None:
         super().__init__(keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling)
-        self.per_example = per_example
+        self.per_example = flag_of("per_example", per_example)
 
     def options(self) -> dict[str, bool]:
         """Return the other constructor arguments, by name."""

@@ -7,6 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
+from bridle.errors import flag_of
 from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling
 from bridle.ops import dropout
@@ -63,7 +64,7 @@ class Dropout(BernoulliMask):
         shared: bool = False,
     ) -> None:
         super().__init__(keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling)
-        self.shared = shared
+        self.shared = flag_of("shared", shared)
 
     def options(self) -> dict[str, bool]:
         """Return the other constructor arguments, by name."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 from bridle.noise.base import BernoulliMask
 from bridle.noise.protocol import KeepProb, Scaling, Spot
 from bridle.ops import dropout
@@ -148,7 +148,7 @@ class _SequenceMask(_SharedMask):
         batch_first: bool | None = None,
     ) -> None:
         super().__init__(keep_prob=keep_prob, drop_prob=drop_prob, scaling=scaling)
-        self.batch_first = batch_first
+        self.batch_first = None if batch_first is None else flag_of("batch_first", batch_first)
 
     def options(self) -> dict[str, Any]:
         """Return the other constructor arguments, by name."""

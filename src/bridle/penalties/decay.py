@@ -7,7 +7,7 @@ from typing import final
 import torch
 from torch import Tensor
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 from bridle.penalties.protocol import check_strength
 from bridle.schedules import Schedule
 
@@ -99,7 +99,7 @@ class WeightDecay:
                 f"{schedule!r} is not a schedule; give one such as "
                 "bridle.LinearSchedule(0.0, 1.0, steps=1000)"
             )
-        self.cautious = bool(cautious)
+        self.cautious = flag_of("cautious", cautious)
         self.scale = scale
         self.peak_lr = peak_lr
         self.schedule = schedule

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 from bridle.penalties.annealing import Annealed
 from bridle.penalties.groupings import Grouping, as_grouping
 from bridle.penalties.protocol import Penalty, is_number
@@ -105,8 +105,8 @@ class Sparsity:
         self.target = float(target)
         self.groups = as_grouping(groups)
         self.ramp, self.begin, self.every = ramp, begin, every
-        self.global_, self.freeze = global_, freeze
-        self.penalty, self.shrink = penalty, shrink
+        self.global_, self.freeze = flag_of("global_", global_), flag_of("freeze", freeze)
+        self.penalty, self.shrink = penalty, flag_of("shrink", shrink)
         self._share = CubicSchedule(0.0, 1.0, steps=ramp, begin=begin)
 
     def __repr__(self) -> str:

@@ -8,7 +8,7 @@ from os import PathLike
 from typing import Any
 
 from bridle.diagnosis import Diagnosis, diagnose
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 from bridle.models.ablation import ablate, with_networks_of
 from bridle.models.audit import audit_model
 from bridle.models.reading import Rows, rows_for_model
@@ -123,6 +123,7 @@ def full_report(
     ignore : sequence of str
         Codes of checks to silence; for a diagnosis, give them to :func:`bridle.diagnose`.
     """
+    ablation = flag_of("ablation", ablation)
     own = model if isinstance(result, Diagnosis) else result.model
     audited = own if own is not None and "strengths" in own.facts else None
     measurements: dict[str, Callable[[], Any]] = {}

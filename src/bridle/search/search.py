@@ -8,8 +8,8 @@ from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 
-from bridle.errors import UsageError
-from bridle.models.arguments import whole_of
+from bridle.errors import UsageError, flag_of
+from bridle.models.arguments import shapes_of, whole_of
 from bridle.models.reading import read_for_fit
 from bridle.models.row_forms import By, check_rows
 from bridle.search.budget import memory_for
@@ -187,8 +187,10 @@ def search(
     began = clock.monotonic() if began is None else began
     if task not in ("auto", "classification", "regression"):
         raise UsageError(f"task is {task!r}; it must be 'auto', 'classification' or 'regression'")
+    folds = None if folds is None else whole_of("folds", folds)
     if folds is not None and folds < 2:
         raise UsageError(f"folds is {folds}; it must be 2 or more")
+    resume = flag_of("resume", resume)
     if resume and directory is None:
         raise UsageError("resume needs the directory of the search to resume; give directory")
     answer = _answer(answer, forward=time is not None)
@@ -208,8 +210,9 @@ def search(
         workers,
         memory,
         1 if shared_members is None else shared_members,
-        bool(embeddings),
+        embeddings is not None and flag_of("embeddings", embeddings),
     )
+    shapes = shapes_of("hidden", hidden)
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
@@ -252,7 +255,7 @@ def search(
         prepared.begin_boosting()()  # it takes its part of the budget here
     halving = run_search(
         prepared.data,
-        tuple(map(tuple, hidden)),
+        shapes,
         settings,
         began=began,
         test_rows=len(prepared.y_test),

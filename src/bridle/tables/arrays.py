@@ -16,6 +16,7 @@ from bridle.tables.formats import from_frame_like
 from bridle.tables.options import ReadOptions
 from bridle.tables.plain_arrays import plain_array, row_by_name
 from bridle.tables.read import ReadTable, read_with_notes
+from bridle.tables.strings import composed
 
 __all__ = ["Features", "Target", "check_index", "table_of"]
 
@@ -67,7 +68,7 @@ def table_of(
             "or its values: fit(X, y)"
         )
     if isinstance(target, (str, int, np.integer)) and not isinstance(target, bool):
-        return _frame_unless_path(table), str(target)
+        return _frame_unless_path(table), composed(str(target))
     read: ReadTable | None = None
     if isinstance(table, (str, os.PathLike)):
         read = read_with_notes(table, reading)

@@ -13,7 +13,8 @@ from bridle.tables.columns import MAX_CATEGORIES
 from bridle.tables.dates import are_months, date_format_of, fits_compact
 from bridle.tables.labels import blanks_note
 from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, is_mark
-from bridle.tables.numbers import PLAIN, Marks, is_amount, is_numberish, parse
+from bridle.tables.numbers import PLAIN, Marks, float_of, is_amount, is_numberish, parse
+from bridle.tables.strings import cell_of, composed
 
 __all__ = ["Cells", "without"]
 
@@ -38,8 +39,9 @@ class Cells:
     def __init__(self, values: pd.Series[Any], missing: tuple[str, ...]) -> None:
         self.name, self.index = str(values.name), values.index
         codes, distinct = pd.factorize(values.astype(object))
-        self.padded = len({str(each).strip() for each in distinct}) < len(distinct)
-        self.written = np.array([str(each).strip() for each in distinct] + [""], dtype=object)
+        forms = {composed(str(each)) for each in distinct}
+        self.padded = len({each.strip() for each in forms}) < len(forms)
+        self.written = np.array([*map(cell_of, distinct), ""], dtype=object)
         self.blank = next((each for each in distinct if each != str(each).strip()), None)
         self.codes = codes  # -1 is the last, a missing value
         self.given = missing
@@ -133,7 +135,7 @@ class Cells:
         plain = _matches(self.written, _PLAIN) & ~gone
         if points:
             plain &= np.array(["." not in cell for cell in self.written])
-        numbers[plain] = [float(cell) for cell in self.written[plain]]
+        numbers[plain] = [float_of(cell) for cell in self.written[plain]]
         units = {""} if plain.any() else set()
         others = ~plain & ~gone
         for at in np.flatnonzero(others):
@@ -239,8 +241,10 @@ class Cells:
         """
         gone = self.absent(ALWAYS)
         total = max(1, self.count(~gone))
+        alike = all(map(is_mark, self.written[~gone]))  # such as + and -
         for at, cell in enumerate(self.written):
-            if gone[at] or cell not in USUAL:
+            marked = is_target and is_mark(cell) and not alike
+            if gone[at] or not (cell in USUAL or marked):
                 continue
             count = self.count(self.written == cell)
             others = total - count

@@ -16,7 +16,8 @@ from bridle.tables.dates import (
     fits_compact,
     parse_dates,
 )
-from bridle.tables.missing import MISSING_STRINGS, USUAL, is_mark
+from bridle.tables.missing import MISSING_STRINGS, USUAL, is_mark, numbers_in
+from bridle.tables.numbers import float_of, is_unending
 from bridle.tables.strings import Spellings, as_strings
 
 __all__ = ["MAX_CATEGORIES", "MOST_LEVELS", "Column", "as_dates", "as_levels", "as_numbers"]
@@ -25,6 +26,7 @@ __all__ += ["as_strings", "column_of", "restricted", "spellings_of"]
 Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
 """A string column with more distinct values, or more than half of the rows, is free text."""
+_EXACT_DIGITS = 15  # of a whole number, which floats hold for certain
 MOST_LEVELS = 512
 """A column of pandas categories with more distinct values is free text too."""
 
@@ -112,6 +114,8 @@ def column_of(values: pd.Series[Any], date_format: str | None = None) -> Column:
     missing = bool(values.isna().any())
     if pd.api.types.is_bool_dtype(values.dtype) or isinstance(values.dtype, pd.CategoricalDtype):
         return _column_of_strings(name, as_strings(values), found_kind="category")
+    if pd.api.types.is_integer_dtype(values.dtype) and _are_names(values):
+        return _column_of_strings(name, as_strings(values), found_kind="category")
     if pd.api.types.is_numeric_dtype(values.dtype):
         return _or_constant(Column(name, "number", missing), values)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -155,7 +159,19 @@ def _are_numbers(texts: pd.Series[Any]) -> bool:
     """Return whether all strings are numbers; 01067 is a code, and 01.2023 a month."""
     if texts.str.fullmatch(r"[+-]?0\d+").any() or are_months(texts):
         return False
-    return bool(pd.to_numeric(texts, errors="coerce").notna().all())
+    numbers = pd.to_numeric(texts, errors="coerce")
+    if numbers.notna().all() and texts.str.len().max() > _EXACT_DIGITS:
+        digits = texts[texts.str.fullmatch(r"[+-]?\d+")]
+        return numbers.astype(float)[digits.index].nunique() == digits.nunique()
+    return bool(numbers.notna().all())
+
+
+def _are_names(values: pd.Series[Any]) -> bool:
+    """Return whether whole numbers are so large that different ones would be the same float."""
+    present = values.dropna()
+    if not len(present) or max(abs(int(present.min())), abs(int(present.max()))) < 2**53:
+        return False
+    return bool(present.astype(float).nunique() < present.nunique())
 
 
 def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
@@ -229,6 +245,9 @@ def as_numbers(
         texts = as_strings(values).replace({"True": "1", "False": "0"})
         parsed = pd.to_numeric(texts, errors="coerce")
         strange = texts.notna() & parsed.isna()
+        unending = texts[strange & texts.map(is_unending, na_action="ignore").eq(True)]
+        parsed = parsed.fillna(unending.map(float_of)) if len(unending) else parsed
+        strange &= parsed.isna()
         strange &= ~texts.isin([*MISSING_STRINGS, *missing])
         strange &= ~texts.map(lambda text: text is not None and is_mark(text)).astype(bool)
         if strange.any():
@@ -238,6 +257,8 @@ def as_numbers(
                 "the column was numerical in training; correct it or leave it empty"
             )
         numbers = parsed.to_numpy(dtype=np.float64, na_value=np.nan)
+    codes = numbers_in(missing)
+    numbers = np.where(np.isin(numbers, codes), np.nan, numbers) if codes else numbers
     infinite = np.flatnonzero(np.isinf(numbers))
     if len(infinite):
         raise DataError(

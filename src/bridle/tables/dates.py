@@ -23,6 +23,12 @@ _WRITTEN = (  # by spreadsheets and logs, and not found out without help
     *("%d/%m/%y %H:%M", "%m/%d/%y %H:%M", "%d.%m.%y %H:%M", "%d/%m/%Y %I:%M %p", "%I:%M %p"),
     *("%m/%d/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M:%S %p", "%I:%M:%S %p"),
 )
+_IN_TWO_ORDERS = tuple(
+    f"{day}{mark}{other}{mark}%Y{time}"
+    for mark in "/-."
+    for time in ("", *(f" {each}" for each in _TIMES))
+    for day, other in (("%d", "%m"), ("%m", "%d"))
+)
 _FEW, _SAMPLE = 3, 200  # distinct words that may be dates, and how many are looked at first
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _YEARS = (1900, 2100)  # of numbers that are taken for dates
@@ -78,8 +84,8 @@ def date_format_of(texts: pd.Series[Any], given: str | None = None) -> str | Non
 
     try:
         written: str = ToDatetime().fit(distinct).format_
-    except (RejectColumn, ValueError):
-        return None
+    except (RejectColumn, ValueError):  # it goes by some of the dates, which may fit two forms
+        return next((form for form in _IN_TWO_ORDERS if _all_fit(distinct, form)), None)
     if not _all_fit(distinct, written):
         return None
     other = other_reading(distinct, written)

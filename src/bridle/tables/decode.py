@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import re
 import zlib
 
 from bridle.errors import DataError
+from bridle.tables.encodings import single_bytes
+from bridle.tables.strings import composed
 
 __all__ = ["decode"]
 
@@ -16,8 +17,6 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
 )
-_FOREIGN = re.compile(r"[\x80-\uffff]{3,}")
-_LETTERS = re.compile("[ŠŒŽšœžŸƒÀ-ÖØ-öø-ÿ]")  # of Windows-1252, beyond ASCII
 _OTHER_FILES = (
     (b"PK\x03\x04", "an Excel or zip file", "name it .xlsx, or unpack it"),
     (b"\xd0\xcf\x11\xe0", "an old Excel file", "save it as .xlsx or .csv"),
@@ -31,7 +30,7 @@ _OTHER_FILES = (
 def decode(raw: bytes, name: str, *, packed: bool, encoding: str | None) -> tuple[str, str]:
     """Return the text, without a byte order mark, and what its encoding is called.
 
-    Text that is not UTF-8 is taken for Windows-1252, which contains Latin-1.
+    Text that is not UTF-8 is taken for Windows-1252, unless its letters tell of another encoding.
 
     Raises
     ------
@@ -47,7 +46,7 @@ def decode(raw: bytes, name: str, *, packed: bool, encoding: str | None) -> tupl
         if raw.startswith(mark):
             raise DataError(f"{name} is {kind}, not a text; {advice}")
     text, called = _text(raw, name, encoding)
-    text = text.lstrip("\ufeff")  # a file that was put together from two has two marks
+    text = composed(text).lstrip("\ufeff")  # a file that was put together from two has two marks
     if not text.strip():
         raise DataError(f"{name} is empty; give a file with a header line and rows")
     if "\x00" in text:
@@ -73,37 +72,13 @@ def _text(raw: bytes, name: str, encoding: str | None) -> tuple[str, str]:
     try:
         return raw.decode("utf-8"), "UTF-8"
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        try:
-            text = raw.decode("cp1252")
-        except UnicodeDecodeError as other:
-            line = raw.count(b"\n", 0, other.start) + 1
-            raise DataError(
-                f"{name} is neither in UTF-8 nor in Windows-1252 (line {line}, byte "
-                f"{raw[other.start]:#04x}); save it as UTF-8, or give --encoding"
-            ) from error
-        if "\x00" in text or sum(ch < " " and ch not in "\t\r\n\f" for ch in text[:4000]) > 8:
+        start = raw[:4000]
+        if b"\x00" in raw or sum(byte < 32 and byte not in b"\t\r\n\f" for byte in start) > 8:
+            line = raw.count(b"\n", 0, error.start) + 1
             raise DataError(
                 f"{name} is not a text (line {line}, byte {raw[error.start]:#04x}); give a table"
             ) from error
-        _check_western(text, name)
-        return text, "Windows-1252"
-
-
-def _check_western(text: str, name: str) -> None:
-    """Refuse a text whose letters beyond ASCII are whole words, as no Western language has.
-
-    Signs alone, such as £££, are no words.
-    """
-    runs = [run for run in _FOREIGN.findall(text) if _LETTERS.search(run)]
-    letters = len(_LETTERS.findall("".join(runs)))
-    if len(set(runs)) < 2 or 2 * letters <= len(_LETTERS.findall(text)):
-        return
-    raise DataError(
-        f"{name} is not in UTF-8, and as Windows-1252 it has words such as {runs[0]!r}; give its "
-        "--encoding, such as cp1251, gbk or shift_jis (or cp1252, if that is right), or save it as "
-        "UTF-8"
-    )
+    return single_bytes(raw, name)
 
 
 def _with(raw: bytes, codec: str, name: str) -> str:

@@ -86,6 +86,8 @@ def check_acting(options: ReadOptions, source: Any) -> None:
     UsageError
         If there is one.
     """
+    if not isinstance(options, ReadOptions):
+        raise UsageError(f"reading is {options!r}; it must be a bridle.tables.ReadOptions")
     for name in _idle(options, source):
         what = str(source) if isinstance(source, (str, PathLike)) else "a table in memory"
         raise UsageError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["ALWAYS", "MISSING_STRINGS", "USUAL", "is_mark"]
+__all__ = ["ALWAYS", "MISSING_STRINGS", "USUAL", "is_mark", "numbers_in"]
 
 ALWAYS = ("", "?", "NaN", "nan", "<NA>", "#N/A", "#NV")
 """The strings that mean a missing value wherever they are; the UCI repository uses "?"."""
@@ -22,9 +23,21 @@ _WORDS = frozenset(
     )
     for word in words.split()
 )
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?")
 _PUNCTUATION = re.compile(r"[^\w\s]{1,3}")
 
 
 def is_mark(cell: str) -> bool:
     """Return whether a cell among numbers means a missing value, such as "-" or "unknown"."""
-    return cell.casefold() in _WORDS or bool(_PUNCTUATION.fullmatch(cell))
+    return cell.casefold() in _WORDS or bool(_PUNCTUATION.fullmatch(cell) and "∞" not in cell)
+
+
+def numbers_in(cells: Iterable[str]) -> list[float]:
+    """Return the numbers among strings that mean a missing value.
+
+    Examples
+    --------
+    >>> numbers_in(("-999", "unsure", "9.0"))
+    [-999.0, 9.0]
+    """
+    return [float(cell) for cell in cells if _NUMBER.fullmatch(cell)]

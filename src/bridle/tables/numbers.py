@@ -9,10 +9,20 @@ from dataclasses import dataclass
 
 from bridle.errors import DataError
 
-__all__ = ["PLAIN", "Marks", "find_marks", "is_amount", "is_numberish", "parse"]
+__all__ = [
+    "PLAIN",
+    "Marks",
+    "find_marks",
+    "float_of",
+    "is_amount",
+    "is_numberish",
+    "is_unending",
+    "parse",
+]
 
-PLAIN = r"^\s*[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|Infinity)\s*$"
-"""A number that needs no interpretation."""
+_INFINITE = r"[+\-\u2212\u2013]?(?:(?i:inf|infinity)|∞)"
+PLAIN = rf"^\s*(?:[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|{_INFINITE})\s*$"
+"""A number that needs no interpretation; also an infinite one."""
 
 _BLANKS = " \u00a0\u202f\u2009"
 _CODES = "EUR|USD|GBP|CHF|JPY|CNY|SEK|NOK|DKK|PLN|CZK|INR|CAD|AUD"
@@ -25,6 +35,7 @@ _DRESS = re.compile(
     rf"[{_BLANKS}]*(?P<after>{_UNIT})?(?P<close>\))?$"
 )
 _PLAIN = re.compile(PLAIN)
+_UNENDING = re.compile(rf"\s*{_INFINITE}\s*")
 _GROUPS = r"[1-9]\d{0,2}(?:%s\d{3})+"
 
 
@@ -40,6 +51,30 @@ def _dress(cell: str) -> tuple[str, str, bool] | None:
     negative = bool(found["open"]) or (bool(signs) and signs[0] != "+")
     unit = (units or [""])[0]
     return found["core"].strip(_BLANKS), _SAME.get(unit, unit), negative
+
+
+def float_of(cell: str) -> float:
+    """Return a plain number.
+
+    Examples
+    --------
+    >>> float_of("1e3"), float_of("-∞")
+    (1000.0, -inf)
+    """
+    if "∞" in cell or "\u2212" in cell or "\u2013" in cell:
+        cell = re.sub("[\u2212\u2013]", "-", cell.replace("∞", "inf"))
+    return float(cell)
+
+
+def is_unending(cell: str) -> bool:
+    """Return whether a cell is an infinite number, however it is written.
+
+    Examples
+    --------
+    >>> [is_unending(cell) for cell in ("-∞", "INF", "Infinity", "info")]
+    [True, True, True, False]
+    """
+    return _UNENDING.fullmatch(cell) is not None
 
 
 def is_numberish(cell: str) -> bool:
@@ -236,7 +271,7 @@ def parse(cells: Iterable[str], marks: Marks) -> list[tuple[str, str] | None]:
 def _plain(cell: str, marks: Marks) -> tuple[str, str] | None:
     found = _dress(cell)
     if found is None:
-        return (cell.strip(), "") if "inf" in cell.lower() and _PLAIN.match(cell) else None
+        return (str(float_of(cell)), "") if is_unending(cell) else None
     core, unit, negative = found
     number, exponent = [*re.split("(?=[eE])", core, maxsplit=1), ""][:2]
     whole, mark, rest = number.partition(marks.decimal)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from bridle.errors import UsageError
+from bridle.errors import UsageError, flag_of
 
 __all__ = ["ReadOptions"]
 
@@ -68,6 +70,10 @@ class ReadOptions:
     sql: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("sep", "decimal", "thousands", "encoding", "comment", "date_format"):
+            self._require(isinstance(getattr(self, name), (str, type(None))), name, "a string")
+        if self.header is not None:
+            object.__setattr__(self, "header", flag_of("header", self.header))
         if self.sep is not None:
             object.__setattr__(self, "sep", _NAMED.get(self.sep, self.sep))
             self._require(len(self.sep) == 1 and self.sep not in "\r\n\"'", "sep", "one character")
@@ -80,15 +86,29 @@ class ReadOptions:
         if self.comment is not None:
             self._require(bool(self.comment.strip()), "comment", "one or more characters")
         if self.date_format is not None:
-            self._require("%" in self.date_format, "date_format", "a form such as '%d/%m/%Y'")
+            self._require(_is_form(self.date_format), "date_format", "a form such as '%d/%m/%Y'")
         if self.encoding is not None:
             try:
                 codecs.lookup(self.encoding)
             except LookupError:
                 self._require(False, "encoding", "a known one, such as 'utf-8' or 'latin-1'")
-        object.__setattr__(self, "missing", tuple(self.missing))
+        one = isinstance(self.missing, (str, int, float))
+        cells = (self.missing,) if one else self.missing
+        self._require(
+            isinstance(cells, Iterable), "missing", "one or more cells, such as ('-999',)"
+        )
+        object.__setattr__(self, "missing", tuple(map(str, cells)))
 
     def _require(self, fine: bool, name: str, wanted: str) -> None:
         value: Any = getattr(self, name)
         if not fine:
             raise UsageError(f"{name} is {value!r}; it must be {wanted}")
+
+
+def _is_form(text: str) -> bool:
+    """Return whether a text has directives of dates, and no others."""
+    try:
+        dt.datetime.strptime("", text)
+    except ValueError as error:
+        return "%" in text and "does not match" in str(error)
+    return False

@@ -21,10 +21,11 @@ from bridle.tables.numbers import Marks
 from bridle.tables.options import ReadOptions
 from bridle.tables.plain_arrays import is_native
 from bridle.tables.settle import settle
+from bridle.tables.strings import composed
 from bridle.tables.text_table import TextTable, read_text_table
 from bridle.tables.totals import total_notes
 
-__all__ = ["ReadTable", "Table", "read_table", "read_with_notes"]
+__all__ = ["ReadTable", "Table", "plain_frame", "read_table", "read_with_notes"]
 
 Table = str | PathLike[str] | pd.DataFrame
 
@@ -168,7 +169,7 @@ def read_with_notes(
         notes = (*notes, *frame.attrs.pop("notes", ()), *empty)
     else:  # a DataFrame, or what can be made one
         name, frame = "the table", from_frame_like(source).reset_index(drop=True)
-    checked = _checked(frame, name, names)
+    checked = plain_frame(frame, name, names, target)
     done = settle(
         checked,
         options,
@@ -231,17 +232,29 @@ def _is_blank(value: Any) -> bool:
     return not value.strip() if isinstance(value, str) else bool(pd.isna(value) is True)
 
 
-def _checked(frame: pd.DataFrame, name: str, used: frozenset[str]) -> pd.DataFrame:
-    """Return columns of plain types; those that a model does not use stay as they are."""
+def plain_frame(
+    frame: pd.DataFrame, name: str, used: frozenset[str] = frozenset(), target: str | None = None
+) -> pd.DataFrame:
+    """Return columns of plain types, with names that are strings.
+
+    Columns that a model does not use stay as they are.
+
+    Raises
+    ------
+    DataError
+        If two columns have the same name, or one has values that no column can have.
+    """
     frame = frame.copy(deep=False)
-    frame.columns = pd.Index([str(column) for column in frame.columns])
+    asked = {composed(each): each for each in used}
+    names = [composed(str(column)) for column in frame.columns]
+    frame.columns = pd.Index([asked.get(column, column) for column in names])
     twice = [column for column, count in Counter(frame.columns).items() if count > 1]
     if twice:
         raise DataError(f"{name} has several columns named {twice[0]!r}; rename them")
     if frame.columns.empty:
         raise DataError(f"{name} has no columns; give a header line and rows")
     plain = {
-        column: _plain(column, frame[column])
+        column: _plain(column, frame[column], mixed=column == target)
         for column in frame.columns
         if (not used or column in used) and not _is_plain(frame[column].dtype)
     }
@@ -254,8 +267,12 @@ def _is_plain(dtype: Any) -> bool:
     return bool(pd.api.types.is_numeric_dtype(dtype) and is_native(dtype) and dtype.kind != "c")
 
 
-def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
-    """Convert dates, durations, decimals and other byte orders, and refuse nested values."""
+def _plain(column: str, values: pd.Series[Any], *, mixed: bool) -> pd.Series[Any]:
+    """Convert dates, durations, decimals and other byte orders, and refuse nested values.
+
+    Strings and other values in one column become strings, as a text has them, unless it may be
+    ``mixed``.
+    """
     if not is_native(values.dtype):
         values = values.astype(values.dtype.newbyteorder("="))  # type: ignore[union-attr]
     if values.dtype.kind == "c" or any(isinstance(each, complex) for each in _objects(values)):
@@ -289,6 +306,10 @@ def _plain(column: str, values: pd.Series[Any]) -> pd.Series[Any]:
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
     if kinds and all(issubclass(kind, Decimal) for kind in kinds):
         return values.astype(float)
+    if str in kinds and len(kinds) > 1 and not mixed:
+        absent = values.isna()
+        texts = [None if a else str(v) for v, a in zip(values, absent, strict=True)]
+        return pd.Series(texts, index=values.index, name=values.name, dtype=object)
     return values
 
 

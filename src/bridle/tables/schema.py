@@ -115,9 +115,27 @@ def check_date_format(
             f"{said}: {refused}, "
             "which has another form or is no date; correct it, or give it with --missing"
         )
+    for column in (each for each in known if each.name not in drop and each.name in frame):
+        shown = _another_form(column, frame[column.name])
+        if shown:
+            raise UsageError(f"{said}: {shown}; give the form that a column has")
     # dates of a type or in ISO form may have been of the given form, and an empty column too
     if None not in dates and not any(each.is_empty for each in known):
         raise UsageError(f"{said}; leave it out, or give the form in which a column has its dates")
+
+
+def _another_form(column: Column, values: pd.Series[Any]) -> str:
+    """Return what tells that a column has dates of a form that is not ISO's; else nothing."""
+    if column.kind == "date" and column.date_format is not None:
+        return f"{column.name!r} has the form {column.date_format}"
+    if column.kind not in ("text", "category") or values.dtype != object:
+        return ""
+    texts = as_strings(values).dropna()
+    forms = forms_of_words(texts)
+    if forms is None:
+        return ""
+    of_form = f", of the form {' or '.join(forms)}" if forms else ""
+    return f"{column.name!r} has dates such as {texts.iloc[0]!r}{of_form}"
 
 
 def _misfits(values: pd.Series[Any], date_format: str) -> pd.Series[Any]:

@@ -14,7 +14,7 @@ from bridle.errors import DataError
 from bridle.tables.cells import Cells, without
 from bridle.tables.columns import Column
 from bridle.tables.dates import digits_as, fits_compact, is_compact
-from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL
+from bridle.tables.missing import ALWAYS, MISSING_STRINGS, USUAL, numbers_in
 from bridle.tables.numbers import Marks, find_marks
 from bridle.tables.options import ReadOptions
 
@@ -135,7 +135,24 @@ def settle(
             read[name] = cells.as_words(absent, notes, is_target=name == target, typed=typed)
     missing = {name: cells.marked for name, cells in columns.items() if cells.marked}
     units = {name: cells.unit for name, cells in columns.items() if cells.unit}
-    return Settled(_replaced(frame, read), marks, missing, tuple(notes), units)
+    done = _replaced(frame, read)
+    codes = _without_codes(done, options.missing)
+    missing |= {name: (*missing.get(name, ()), *options.missing) for name in codes}
+    return Settled(_replaced(done, codes), marks, missing, tuple(notes), units)
+
+
+def _without_codes(frame: pd.DataFrame, missing: tuple[str, ...]) -> dict[str, pd.Series[Any]]:
+    """Return the columns of numbers in which some mean a missing value, such as -999.0."""
+    codes = numbers_in(missing)
+    found = {}
+    for name in frame.columns if codes else []:
+        kind = frame[name].dtype
+        if not pd.api.types.is_numeric_dtype(kind) or pd.api.types.is_bool_dtype(kind):
+            continue
+        gone = frame[name].isin(codes)
+        if gone.any():
+            found[str(name)] = frame[name].mask(gone)
+    return found
 
 
 def _replaced(frame: pd.DataFrame, columns: Mapping[str, pd.Series[Any]]) -> pd.DataFrame:

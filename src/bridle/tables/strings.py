@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
@@ -12,13 +13,32 @@ import pandas as pd
 
 from bridle.tables.missing import ALWAYS, USUAL
 
-__all__ = ["WHOLE_WITH_ZEROS", "Spellings", "as_strings", "text_of", "without_zeros"]
+__all__ = ["WHOLE_WITH_ZEROS", "Spellings", "as_strings", "cell_of", "composed", "text_of"]
+__all__ += ["without_zeros"]
 
 WHOLE_WITH_ZEROS = r"(?:0|-?[1-9][0-9]*)\.0+"
 """The form of a whole number that was made a float; ``re`` and RE2 read it alike."""
 _ZEROS = re.compile(WHOLE_WITH_ZEROS)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
-_BOOLEANS = ("true", "false")
+_EXPONENT = 1e16  # from which on a file has 1e+16
+_PAIRS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"))
+_TRUTHS = {word: word == pair[0] for pair in (*_PAIRS, ("1", "0"), ("1.0", "0.0")) for word in pair}
+
+
+def composed(text: str) -> str:
+    """Return a text in Unicode's composed form (NFC): macOS writes é as e with an accent.
+
+    Examples
+    --------
+    >>> len("e\u0301"), len(composed("e\u0301"))
+    (2, 1)
+    """
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def cell_of(value: Any) -> str:
+    """Return a value as a string without blanks around it, in the composed form."""
+    return composed(str(value).strip())
 
 
 def as_strings(values: pd.Series[Any]) -> pd.Series[Any]:
@@ -54,10 +74,12 @@ def _has_strings_only(values: pd.Series[Any]) -> bool:
 def text_of(value: Any) -> str | None:
     """Return a value that is not missing as a stripped string; None if that means a missing one."""
     if isinstance(value, (float, np.floating)) and value.is_integer():
+        if abs(float(value)) >= _EXPONENT:
+            return str(value)
         return str(int(value))
     if isinstance(value, Decimal) and value.is_finite() and value == value.to_integral_value():
         return str(int(value))
-    text = str(value).strip()
+    text = cell_of(value)
     return None if text in ALWAYS else text
 
 
@@ -85,7 +107,7 @@ class Spellings:
         Strings that mean a missing value besides the usual ones. A category never does.
     only : bool
         Whether the column has no other values. Then booleans are the same category however they
-        are written: true, True, 1.
+        are written: true, True, yes, 1.
 
     Examples
     --------
@@ -96,19 +118,23 @@ class Spellings:
 
     def __init__(self, known: Iterable[str], missing: Iterable[str], *, only: bool) -> None:
         self._known = frozenset(known)
+        self._composed = {composed(level): level for level in self._known}
         self._gone = {*USUAL, *missing} - self._known
         self._flags: dict[str, str] = {}
-        if all(level.lower() in _BOOLEANS for level in self._known):
+        lowered = {level.lower() for level in self._known}
+        if any(lowered <= {*pair} for pair in _PAIRS):
             self._flags = {level.lower(): level for level in sorted(self._known, reverse=True)}
             if only:
-                numbers = {"1": "true", "0": "false", "1.0": "true", "0.0": "false"}
-                flags = self._flags
-                self._flags |= {n: flags[word] for n, word in numbers.items() if word in flags}
+                told = {_TRUTHS[word]: level for word, level in self._flags.items()}
+                known = {w: told[truth] for w, truth in _TRUTHS.items() if truth in told}
+                self._flags = known | self._flags
 
     def level(self, text: str) -> str | None:
         """Return the category of a stripped string, or None if it means a missing value."""
         if text in self._known:
             return text
+        if text in self._composed:
+            return self._composed[text]
         if text in self._gone:
             return None
         flag = self._flags.get(text.lower())

@@ -11,6 +11,7 @@ import pandas as pd
 
 from bridle.tables.encoder import TableEncoder
 from bridle.tables.levels import Levels, LevelsReader
+from bridle.tables.missing import numbers_in
 from bridle.tables.plain_arrays import is_native
 from bridle.tables.remarks import remarks_on
 
@@ -49,7 +50,9 @@ class TypedReader:
         used = [column for column in encoder.schema.values() if column.kind != "constant"]
         self._columns = used
         self._kinds = {column.name: column.kind for column in used}
-        self._reads_frames = not any(c.kind == "text" or c.name in with_units for c in used)
+        self._reads_frames = not any(
+            c.kind == "text" or c.name in with_units or numbers_in(c.missing) for c in used
+        )
         dates = any(column.kind == "date" for column in used)
         self._reads_rows = self._reads_frames and not dates
         self._numbers = [column.name for column in used if column.kind == "number"]

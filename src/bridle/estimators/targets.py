@@ -1,0 +1,94 @@
+"""Checks of y before scikit-learn's, whose errors name neither y nor what to do."""
+
+from __future__ import annotations
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bridle.errors import UsageError
+from bridle.estimators.validation import refuse_masked
+
+__all__ = ["check_target"]
+
+
+def check_target(y: Any, *, classes: bool) -> None:
+    """Refuse a y of one column whose values are of several types, missing, or of no use.
+
+    Arrays of numbers or strings are left to scikit-learn.
+
+    Parameters
+    ----------
+    y : array-like
+    classes : bool
+        Whether y has class labels; otherwise it must have numbers.
+
+    Raises
+    ------
+    UsageError
+        If labels are of several types, such as 1 and "a"; if values other than floats are missing;
+        or if numbers are wanted and there are none.
+    """
+    refuse_masked("y", y)
+    values = _values_of(y)
+    if values is None:
+        if classes:
+            _check_whole(y)
+        return
+    missing = int(pd.isna(values).sum())
+    if missing:
+        raise UsageError(f"y is missing in {missing} of {len(values)} rows; leave out those rows")
+    kinds = {_kind(value) for value in values}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"y has values of several types ({', '.join(sorted(kinds))}); write all alike, such as "
+            "y = [str(label) for label in y]"
+        )
+    (kind,) = kinds or {"number"}
+    if not classes and kind != "number":
+        raise UsageError(f"y has {values[0]!r}, which is no number; pass numbers")
+    if (
+        classes
+        and kind in ("number", "boolean")
+        and getattr(getattr(y, "dtype", None), "kind", "") == "O"
+    ):
+        name = "bool" if kind == "boolean" else "int"
+        raise UsageError(
+            f"Unknown label type: y has the dtype object and values such as "
+            f"{values[0]!r}; pass y.astype({name})"
+        )
+
+
+def _check_whole(y: Any) -> None:
+    """Refuse fractions as labels."""
+    numbers = np.asarray(y) if getattr(getattr(y, "dtype", None), "kind", "") == "f" else None
+    if numbers is not None and numbers.ndim == 1 and np.isfinite(numbers).all():
+        odd = numbers[numbers != np.floor(numbers)]
+        if len(odd):
+            raise UsageError(
+                f"Unknown label type: y has fractions such as {odd[0]:g}, and classes are whole "
+                "numbers or strings; use MLPRegressor, or pass y.astype(str)"
+            )
+
+
+def _values_of(y: Any) -> list[Any] | None:
+    """Return the values of a list, of objects, of categories or of strings; else None."""
+    if isinstance(y, (list, tuple)):
+        return None if any(isinstance(each, (list, tuple, np.ndarray)) for each in y) else list(y)
+    if isinstance(y, np.ndarray):
+        return y.tolist() if y.dtype == object and y.ndim == 1 else None
+    if isinstance(y, (pd.Series, pd.Index)):
+        whole = y.dtype != object and not isinstance(y.dtype, (pd.CategoricalDtype, pd.StringDtype))
+        nullable = isinstance(y.dtype, pd.api.extensions.ExtensionDtype) and y.isna().any()
+        return None if whole and not nullable else y.tolist()
+    return None
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "boolean"
+    if isinstance(value, (Number, np.number)):
+        return "number"
+    return "string" if isinstance(value, str) else type(value).__name__
