@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bridle.errors import UsageError
+from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.attach import attach
 from bridle.modules.attachment import Attachment, PenaltyRule
 from bridle.modules.chosen import ChosenRules, chosen_rules
@@ -69,9 +71,25 @@ class Receipt:
         self._model = model
         self._rules = rules
         self._handles = handles
+        self._read = False
+
+    def __del__(self) -> None:
+        """Warn of penalties that nothing can attach any more, since nobody read the receipt."""
+        waiting = (getattr(self, "_rules", None) or getattr(self, "_rates", None)) or None
+        if waiting is None or self._read or self._optimizers or sys.is_finalizing():
+            return
+        what = "penalties" if self._rules else "learned rates"
+        warnings.warn(
+            f"the receipt of bridle.regularize was thrown away before its {what} were attached "
+            "to an optimizer, so they do nothing: give optimizer=… to regularize, or keep the "
+            "receipt and call receipt.attach(optimizer)",
+            RegularizationWarning,
+            stacklevel=2,
+        )
 
     def __str__(self) -> str:
         """Return one line for each noise, each penalized parameter and each learned rate."""
+        self._read = True
         state = self._attached_to(self._optimizers)
         lines = [f"{noise} (stream {noise.key[1]})" for noise in self.noises]
         lines += [
@@ -159,6 +177,7 @@ class Receipt:
         for attached in self.attachments:
             attached.detach()
         self._rates.remove()
+        self._read = True
         self.penalties.clear()
         requests = requests_of(self._model)
         requests.noises = [each for each in requests.noises if each not in self.noises]
@@ -220,6 +239,7 @@ class Receipt:
 
     def value(self) -> Tensor:
         """Return R(w), the sum of all penalties: a differentiable scalar."""
+        self._read = True
         everything = dict(self._model.named_parameters())
         gone = [name for name in self._single if name not in everything]
         if gone:
