@@ -12,7 +12,8 @@ from bridle.errors import TrainingError
 from bridle.search import PLAIN, Configuration, Space
 from bridle.search.job import run_job
 from bridle.search.scoring import scores_of
-from bridle.search.successive_halving import SuccessiveHalving, split_evenly
+from bridle.search.splitting import split_trials
+from bridle.search.successive_halving import SuccessiveHalving
 from bridle.search.trial import Trial
 
 
@@ -136,13 +137,17 @@ def test_nothing_finite_is_an_error():
         run_halving(data)
 
 
-def test_jobs_are_even_where_several_work():
+def test_jobs_are_even_for_one_worker_and_get_smaller_for_several():
     trials = [Trial(at, configured()) for at in range(34)]
-    assert [len(part) for part in split_evenly(trials, 8, 1)] == [7, 7, 6, 7, 7]
-    assert sorted(len(part) for part in split_evenly(trials, 8, 2)) == [5, 5, 6, 6, 6, 6]
-    assert sorted(len(part) for part in split_evenly(trials[:9], 8, 2)) == [1, 1, 1, 2, 2, 2]
-    assert [len(part) for part in split_evenly(trials[:1], 8, 2)] == [1]
-    assert [each for part in split_evenly(trials, 8, 3) for each in part] == trials
+    assert [len(part) for part in split_trials(trials, 8, 1)] == [7, 7, 6, 7, 7]
+    assert [len(part) for part in split_trials(trials, 8, 2)] == [8, 7, 5, 4, 3, 2, 2, 1, 1, 1]
+    assert [len(part) for part in split_trials(trials[:9], 2, 2)] == [2, 2, 2, 1, 1, 1]
+    assert [len(part) for part in split_trials(trials[:1], 8, 2)] == [1]
+    assert [each for part in split_trials(trials, 8, 3) for each in part] == trials
+    binned = [Trial(at, configured(bins=16)) for at in range(34, 58)]
+    parts = split_trials([*trials, *binned], 8, 2)
+    assert [len(part) for part in parts] == [8, 8, 8, 8, 7, 5, 4, 3, 2, 2, 1, 1, 1]
+    assert [each for part in parts for each in part] == [*binned, *trials]
 
 
 @pytest.mark.parametrize("workers", [1, 2])

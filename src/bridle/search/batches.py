@@ -31,14 +31,15 @@ class FoldBatches:
 
     def take(self, step: int, steps: int) -> Tensor:
         """Return the rows of ``steps`` steps from a step on, int64 ``[steps, folds, batch]``."""
-        positions = torch.arange(step * self.batch_size, (step + steps) * self.batch_size)
+        begin, end = step * self.batch_size, (step + steps) * self.batch_size
         batches = []
         for v, trained in enumerate(self.rows):
-            epochs, within = positions // len(trained), positions % len(trained)
-            first, last = int(epochs[0]), int(epochs[-1])
-            parts = [
-                self._order(v, epoch)[within[epochs == epoch]] for epoch in range(first, last + 1)
-            ]
+            parts, at = [], begin
+            while at < end:
+                epoch, within = divmod(at, len(trained))
+                part = self._order(v, epoch)[within : within + end - at]
+                parts.append(part)
+                at += len(part)
             batches.append(torch.cat(parts).view(steps, self.batch_size))
         return torch.stack(batches, dim=1)
 

@@ -29,7 +29,7 @@ from bridle.search.final_model import (
     refit,
     zero_shares,
 )
-from bridle.search.importance import importance_and_response, usage_of_regularizers
+from bridle.search.importance import begin_importance, usage_of_regularizers
 from bridle.search.metrics import metrics_of
 from bridle.search.prepare import PreparedTable
 from bridle.search.result import ScoredRows, SearchResult
@@ -70,6 +70,8 @@ def build_result(
     """
     data, plan = table.data, halving.plan
     classes, scoring = bool(data.classes), plan.scoring
+    boosting, ranked = table.begin_boosting()(), halving.ranked()
+    importance_of = begin_importance(ranked, plan.seed, beside=plan.workers > 1)
     found = answer_of(data, best, plan, answer, table.groups_of("searched"))
     network, bins = found.network, found.bins
     plain = [halving.trials[PLAIN_ID]]
@@ -82,7 +84,6 @@ def build_result(
         "chosen": _test_outputs(table, network, bins, found.temperature),
         "plain": _test_outputs(table, plain_networks, plain_bins),
     }
-    boosting = table.begin_boosting()()
     if boosting is not None:
         outputs["boosting"] = boosting
     others = {name: each for name, each in outputs.items() if name != "chosen"}
@@ -137,8 +138,7 @@ def build_result(
         for name in known
     }
     chosen = _fitted(best, judged["chosen"], rivals["chosen"], per_epoch)
-    ranked = halving.ranked()
-    importance, response = importance_and_response(ranked, plan.seed)
+    importance, response = importance_of()
     facts = model_facts(halving, best, answer, numbers=data.numbers)
     facts |= {"fitted": chosen.to_dict(), "table": table.facts}
     configurations = _table_of(ranked)

@@ -23,7 +23,7 @@ from bridle.statistics.scores import (
     judge_values,
     undefined_values,
 )
-from bridle.statistics.second_process import begin_call
+from bridle.statistics.second_process import begin_beside, begin_call
 
 __all__ = ["RESAMPLES", "begin_boosting", "compare_outputs", "judge_outputs"]
 
@@ -36,18 +36,26 @@ RESAMPLES = 500
 
 
 def begin_boosting(
-    X: Tensor, y: Tensor, X_test: Tensor, *, classes: int, seed: int, seconds: float | None = None
+    X: Tensor,
+    y: Tensor,
+    X_test: Tensor,
+    *,
+    classes: int,
+    seed: int,
+    seconds: float | None = None,
+    beside: bool = False,
 ) -> Callable[[], Tensor | None]:
     """Begin to fit scikit-learn's default gradient boosting; return a function that waits for it.
 
     The function returns the outputs for the test rows, or None if they would take more than a tenth
     of the search's ``seconds``, or more than a minute if there is no budget. The time comes from
     :func:`boosting_seconds` and not from a clock, so that a resumed search decides the same.
+    ``beside`` fits it in a thread if there is no second process.
     """
     limit = _MAX_SECONDS if seconds is None else seconds / 10
     if boosting_seconds(X.shape[0], X.shape[1], classes) > limit:
         return lambda: None
-    call = begin_call(
+    call = (begin_beside if beside else begin_call)(
         "bridle.statistics.boosting:boosting_predictions",
         X.numpy(),
         y.numpy(),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from itertools import chain
+from threading import Thread
 from typing import Any
 
 import joblib
@@ -11,11 +14,14 @@ import joblib
 from bridle.errors import TrainingError, UsageError
 from bridle.search.data import SearchData
 from bridle.search.job import Job, TrialResult, run_job, run_on_one_thread
+from bridle.search.stored_data import StoredData, StoredState, imported, run_stored
 
-__all__ = ["ENGINES", "check_engine", "runner_of"]
+__all__ = ["ENGINES", "check_engine", "runner_of", "start_workers"]
 
 ENGINES = ("local", "dask", "ray", "joblib")
 TRIES = 3
+_LOCAL = {"backend": "loky", "inner_max_num_threads": 1}
+_START_SECONDS = 60.0
 
 
 def check_engine(engine: str, workers: int) -> None:
@@ -24,6 +30,23 @@ def check_engine(engine: str, workers: int) -> None:
         raise UsageError(f"engine is {engine!r}; it must be one of {', '.join(map(repr, ENGINES))}")
     if workers < 1:
         raise UsageError(f"workers is {workers}; it must be 1 or more")
+
+
+def start_workers(engine: str, workers: int) -> Callable[[], None]:
+    """Start the processes of the local engine; return a function that waits until they are ready.
+
+    They import what jobs need while this process does something else.
+    """
+    if engine != "local" or workers == 1:
+        return lambda: None
+
+    def start() -> None:
+        with suppress(Exception), joblib.parallel_config(**_LOCAL):  # the first job meets it again
+            joblib.Parallel(workers)(joblib.delayed(imported)() for _ in range(workers))
+
+    thread = Thread(target=start, daemon=True)
+    thread.start()
+    return lambda: thread.join(_START_SECONDS)
 
 
 def runner_of(engine: str, data: SearchData, workers: int) -> Any:
@@ -53,6 +76,12 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
     if engine == "local" and workers == 1:
         return lambda jobs: (run_job(data, job) for job in jobs)
     backend = _backend(engine)
+    stored = StoredData(data) if engine == "local" else None
+
+    def sending(job: Job) -> Any:
+        if stored is None:
+            return joblib.delayed(run_on_one_thread)(data, job)
+        return joblib.delayed(run_stored)(stored.path, job)
 
     def run(jobs: Iterator[Job]) -> Iterator[tuple[list[TrialResult], float]]:
         waiting: dict[tuple[int, ...], Job] = {}
@@ -60,7 +89,7 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
         def sent(source: Iterator[Job]) -> Iterator[Any]:
             for job in source:
                 waiting[job.ids] = job
-                yield joblib.delayed(run_on_one_thread)(data, job)
+                yield sending(job)
 
         source: Iterator[Job] = jobs
         for left in reversed(range(TRIES)):
@@ -73,7 +102,7 @@ def runner_of(engine: str, data: SearchData, workers: int) -> Any:
                     )
                     for results, seconds in parallel(sent(source)):
                         waiting.pop(tuple(each.id for each in results))
-                        yield results, seconds
+                        yield [_owned(each) for each in results], seconds
                 return
             except Exception as error:
                 if not _is_lost_worker(error):
@@ -92,7 +121,7 @@ def _backend(engine: str) -> dict[str, Any]:
     if engine == "joblib":
         return {}
     if engine == "local":
-        return {"backend": "loky", "inner_max_num_threads": 1}
+        return _LOCAL
     try:
         if engine == "dask":
             import distributed  # noqa: F401
@@ -104,6 +133,12 @@ def _backend(engine: str) -> dict[str, Any]:
         package = {"dask": "'dask[distributed]'", "ray": "ray"}[engine]
         raise UsageError(f"{engine} is not installed: pip install {package}") from error
     return {"backend": engine}
+
+
+def _owned(result: TrialResult) -> TrialResult:
+    if isinstance(result.state, StoredState):
+        return replace(result, state=result.state.delete_with_this())
+    return result
 
 
 def _is_lost_worker(error: Exception) -> bool:

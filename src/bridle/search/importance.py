@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -11,9 +11,11 @@ import pandas as pd
 
 from bridle.search.configuration import PLAIN, Configuration
 from bridle.search.trial import Trial
-from bridle.statistics.second_process import begin_call
+from bridle.statistics.second_process import begin_beside, begin_call
 
-__all__ = ["MIN_TRIALS", "importance_and_response", "usage_of_regularizers"]
+__all__ = ["MIN_TRIALS", "begin_importance", "importance_and_response", "usage_of_regularizers"]
+
+FloatArray = np.ndarray[Any, Any]
 
 HYPERPARAMETERS = (
     "learning_rate",
@@ -41,27 +43,37 @@ def _columns(configurations: Sequence[Configuration]) -> np.ndarray[Any, Any]:
     return np.where(np.isinf(values), _INFINITE, values).astype(np.float64)
 
 
-def importance_and_response(
-    trials: Sequence[Trial], seed: int
-) -> tuple[dict[str, float], pd.DataFrame]:
-    """Return each hyperparameter's importance for the first rung's scores, and its effect on them.
+Importance = tuple[dict[str, float], pd.DataFrame]
+
+
+def begin_importance(
+    trials: Sequence[Trial], seed: int, *, beside: bool = False
+) -> Callable[[], Importance]:
+    """Begin to find each hyperparameter's importance for the first rung's scores, and its effect.
 
     A random forest is fitted to the scores. The importance of a hyperparameter is the drop of the
     forest's R² when its values are shuffled (Breiman 2001). The score at a value is the forest's
     mean prediction over all configurations with that hyperparameter set to the value (partial
     dependence, Friedman 2001).
 
+    Parameters
+    ----------
+    trials : sequence of Trial
+    seed : int
+    beside : bool
+        Whether to fit the forest in a thread if there is no second process.
+
     Returns
     -------
-    tuple
-        A dict by importance, highest first, and a DataFrame of ``strength``, ``value`` and
+    callable
+        Returns a dict by importance, highest first, and a DataFrame of ``strength``, ``value`` and
         ``score``. Both are empty for fewer than 20 configurations. An infinite value means that
         the regularizer is off.
     """
     trials = [each for each in trials if each.scores and not each.failed]
     empty = pd.DataFrame({"strength": [], "value": [], "score": []})
     if len(trials) < MIN_TRIALS:
-        return {}, empty
+        return lambda: ({}, empty)
     X = _columns([each.configuration for each in trials])
     y = np.array([each.first_score for each in trials])
     random = np.random.default_rng([seed, 0x5F])
@@ -76,8 +88,21 @@ def importance_and_response(
         moved[:, :, at] = values[-1][:, None]
         copies += [*shuffled, *moved]
     # one prediction for all copies; sklearn.inspection predicts each separately, 200 trees each
-    call = begin_call("bridle.search.forest:forest_predictions", X, y, np.concatenate(copies), seed)
-    predicted = iter(call().reshape(-1, len(y)))
+    begin = begin_beside if beside else begin_call
+    call = begin("bridle.search.forest:forest_predictions", X, y, np.concatenate(copies), seed)
+    return lambda: _importance_of(X, y, values, call())
+
+
+def importance_and_response(trials: Sequence[Trial], seed: int) -> Importance:
+    """Return what :func:`begin_importance` begins to find."""
+    return begin_importance(trials, seed)()
+
+
+def _importance_of(
+    X: FloatArray, y: FloatArray, values: Sequence[FloatArray], predictions: FloatArray
+) -> Importance:
+    """Return the importance and the response from what the forest predicted for all copies."""
+    predicted = iter(predictions.reshape(-1, len(y)))
     spread = max(float(y.var()), np.finfo(float).tiny)
     error = np.square(next(predicted) - y).mean()
     importance, rows = {}, {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +19,12 @@ from bridle.search.trial_population import TrialPopulation
 
 __all__ = ["Arrays", "Job", "Runner", "TrialResult", "run_job", "run_on_one_thread"]
 
-_STEPS_PER_CLOCK_CHECK = 10
+_STEPS_AT_ONCE, _STEPS_PER_CLOCK_CHECK = 16, 10
 _BEST = (
     "best_seen"  # the entry of a state that holds the best score, the negative loss and the step
 )
 
-Arrays = dict[str, np.ndarray[Any, Any]]
+Arrays = Mapping[str, np.ndarray[Any, Any]]
 """The state of one trial, as arrays by name; the leading axis of an array is the folds."""
 
 
@@ -117,11 +117,12 @@ def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
     scores: list[Tensor] = []
     losses: list[Tensor] = []
     deadline = math.inf if job.seconds is None else began + job.seconds
+    at_once = _STEPS_AT_ONCE if job.seconds is None else _STEPS_PER_CLOCK_CHECK
     for stop in stops.tolist():
         while population.step < stop and (
             time.perf_counter() < deadline or population.step == job.start
         ):
-            population.train(min(_STEPS_PER_CLOCK_CHECK, stop - population.step))
+            population.train(min(at_once, stop - population.step))
         if steps and population.step == steps[-1]:
             break
         stop = population.step
@@ -156,9 +157,9 @@ def run_job(data: SearchData, job: Job) -> tuple[list[TrialResult], float]:
     return results, time.perf_counter() - began
 
 
-def _split(state: dict[str, Any], count: int) -> list[Arrays]:
+def _split(state: dict[str, Any], count: int) -> list[dict[str, np.ndarray[Any, Any]]]:
     """Split the state of a population into one state for each trial."""
-    states: list[Arrays] = [{} for _ in range(count)]
+    states: list[dict[str, np.ndarray[Any, Any]]] = [{} for _ in range(count)]
     for name, values in state.items():
         if name == "step":
             continue

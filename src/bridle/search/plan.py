@@ -44,7 +44,7 @@ MIN_STEPS, MAX_STEPS = 900, 12_000
 MIN_TRIALS, ENOUGH_TRIALS, MAX_TRIALS = 9, 27, 2000
 SPARE_TRIALS = 2.0  # planned trials, as a multiple of those that seem affordable
 MAX_TRIALS_PER_JOB = {"cpu": 8, "cuda": 512}
-MAX_TRIALS_PER_WORKER_JOB = 4  # small jobs, since workers wait for each other at a rung's end
+MAX_TRIALS_PER_WORKER_JOB = 4  # while it is not known how many will come: workers end together
 MAX_MEASURED_TRIALS = 64
 
 
@@ -158,7 +158,10 @@ def plan_search(
     UsageError
         If the time is too short for the smallest search, or the memory for one configuration.
     """
-    trials_per_job, most_trials = _memory_limits(data, shapes, memory, workers)
+    most = MAX_TRIALS_PER_JOB[data.device]
+    if workers > 1 and configurations is None:
+        most = MAX_TRIALS_PER_WORKER_JOB
+    trials_per_job, most_trials = _memory_limits(data, shapes, memory, workers, most)
     rows = min(len(data.rows_of(v)[0]) for v in range(data.folds))
     batch_size = batch_size_for(rows)
     if epochs is None:
@@ -224,7 +227,7 @@ def plan_search(
 
 
 def _memory_limits(
-    data: SearchData, shapes: Sequence[Configuration], memory: float, workers: int
+    data: SearchData, shapes: Sequence[Configuration], memory: float, workers: int, most: int
 ) -> tuple[int, int]:
     """Return the maximum number of trials in a job, and in the search."""
     training, waiting = map(max, zip(*(_bytes_of(data, each) for each in shapes), strict=True))
@@ -237,7 +240,6 @@ def _memory_limits(
             "layers"
         )
     memory -= rows
-    most = MAX_TRIALS_PER_JOB[data.device] if workers == 1 else MAX_TRIALS_PER_WORKER_JOB
     per_job = int(min(most, max(1, memory // (2 * workers * training))))
     return per_job, max(MIN_TRIALS, int(memory / 2 / waiting) * ETA)
 

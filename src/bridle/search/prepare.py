@@ -111,6 +111,7 @@ def prepare_table(
     time: By = None,
     bins: int | None = None,
     resumed: bool = False,
+    beside: bool = False,
 ) -> PreparedTable:
     """Prepare a table for a search.
 
@@ -134,6 +135,8 @@ def prepare_table(
         What ``given`` was read with; a table of test rows needs the same columns.
     bins, resumed
         As in :func:`bridle.search.encoding.fit_encoders`.
+    beside : bool
+        As in :func:`bridle.search.comparison.begin_boosting`.
 
     Raises
     ------
@@ -156,7 +159,14 @@ def prepare_table(
     split = {"training": places["searched"]} | ({} if test is not None else places)
     checked = _checks(given, searched, tested, None if test is None else target)
     boosting = partial(
-        begin_boosting, X[0], y, X_test[0], classes=classes, seed=seed, seconds=seconds
+        begin_boosting,
+        X[0],
+        y,
+        X_test[0],
+        classes=classes,
+        seed=seed,
+        seconds=seconds,
+        beside=beside,
     )
     return PreparedTable(
         data=SearchData(

@@ -17,7 +17,7 @@ from bridle.search.build_result import build_result
 from bridle.search.configuration import HIDDEN
 from bridle.search.data import check_device
 from bridle.search.embedded import embeds
-from bridle.search.engine import check_engine
+from bridle.search.engine import check_engine, start_workers
 from bridle.search.final_model import best_trials
 from bridle.search.prepare import Table, prepare_table
 from bridle.search.result import SearchResult
@@ -216,6 +216,7 @@ def search(
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
+    wait_for_workers = start_workers(engine, workers)  # they import while the table is prepared
     task = infer_task(given.truth) if task == "auto" else task
     settings = replace(settings, scoring=check_scoring(scoring, task))
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
@@ -233,6 +234,7 @@ def search(
         time=time,
         bins=None if run_directory is None else run_directory.bins,
         resumed=resume,
+        beside=not in_this_process,
     )
     if embeddings is None:
         settings = replace(settings, embeddings=embeds(prepared.data, settings.shared_members))
@@ -251,8 +253,9 @@ def search(
             shared_members=run_directory.asked["shared_members"],
             embeddings=run_directory.asked["embeddings"],
         )
-    if not second_process_runs():
+    if in_this_process and not second_process_runs():
         prepared.begin_boosting()()  # it takes its part of the budget here
+    wait_for_workers()
     halving = run_search(
         prepared.data,
         shapes,

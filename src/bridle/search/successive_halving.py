@@ -15,25 +15,13 @@ from bridle.errors import TrainingError
 from bridle.search.configuration import PLAIN, Shape, Space
 from bridle.search.job import Job, Runner, TrialResult
 from bridle.search.plan import ETA, Plan
+from bridle.search.splitting import split_trials
 from bridle.search.trial import PLAIN_ID, Trial
 
 __all__ = ["Progress", "Storage", "SuccessiveHalving"]
 
 MIN_PROMOTED = 3
 SAFETY = 0.95
-
-
-def split_evenly(group: list[Trial], most: int, workers: int) -> list[list[Trial]]:
-    """Split trials into parts of nearly equal size, with at most ``most`` in each.
-
-    With several workers, each gets the same number of parts, and at least three where there are
-    enough trials. Small parts shorten the wait for the last worker.
-    """
-    count = math.ceil(len(group) / most)
-    if workers > 1:
-        count = min(len(group), workers * max(3, math.ceil(count / workers)))
-    ends = [round(at * len(group) / count) for at in range(count + 1)]
-    return [group[a:b] for a, b in pairwise(ends)]
 
 
 class Storage(Protocol):
@@ -208,6 +196,10 @@ class SuccessiveHalving:
 
     def _first_jobs(self) -> Iterator[Job]:
         """Sample configurations until there are enough, or until the rung's time is over."""
+        if self.deadline is None and self.plan.workers > 1:
+            trials = map(self._sample_trial, range(self.plan.configurations))
+            yield from self._jobs_of(list(trials), 0)
+            return
         waiting: dict[Shape, list[Trial]] = {}
         limit = None
         if self.deadline is not None:
@@ -245,14 +237,11 @@ class SuccessiveHalving:
         return Trial(number, self.space.sample(self._random))
 
     def _next_jobs(self, rung: int) -> Iterator[Job]:
-        groups: dict[Shape, list[Trial]] = {}
-        for trial in sorted(self._promote(rung), key=lambda each: each.id):
-            groups.setdefault(trial.configuration.shape, []).append(trial)
-        parts = [
-            part
-            for group in groups.values()
-            for part in split_evenly(group, self.plan.trials_per_job, self.plan.workers)
-        ]
+        return self._jobs_of(sorted(self._promote(rung), key=lambda each: each.id), rung)
+
+    def _jobs_of(self, trials: Sequence[Trial], rung: int) -> Iterator[Job]:
+        """Yield the jobs of trials that are known, for all workers."""
+        parts = split_trials(trials, self.plan.trials_per_job, self.plan.workers)
         seconds_of = self._seconds_per_trial
         costs = [seconds_of.get(part[0].configuration.shape, 1.0) * len(part) for part in parts]
         waiting, began = sum(costs), time.monotonic()

@@ -11,11 +11,12 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
 
-__all__ = ["begin_call", "can_start", "is_running", "start"]
+__all__ = ["begin_beside", "begin_call", "can_start", "is_running", "start"]
 
 _IMPORTED = ("sklearn.model_selection", "sklearn.ensemble")
 _UNSAFE = ("numpy", "torch")  # they may have threads and locks, which a forked process lacks
@@ -83,6 +84,26 @@ def begin_call(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
         except OSError:  # the process was ended
             _pipes.clear()
     return lambda: _result(*call)
+
+
+def begin_beside(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
+    """Begin to call a function in the second process, or in a thread if there is none.
+
+    It is for a process whose own work leaves time, such as one that waits for workers.
+
+    Examples
+    --------
+    >>> begin_beside("math:hypot", 3, 4)()
+    5.0
+    """
+    if _pipes:
+        return begin_call(name, *arguments, **named)
+    for module in _IMPORTED:  # two threads that import at once may meet half of a module
+        import_module(module)
+    thread = ThreadPoolExecutor(1)
+    future = thread.submit(resolve_name(name), *arguments, **named)
+    thread.shutdown(wait=False)
+    return future.result
 
 
 def _result(name: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> Any:
