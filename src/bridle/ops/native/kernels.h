@@ -102,7 +102,8 @@ struct EncodedBatch {
 
 constexpr int64_t kTerms = 256;          // terms of a product that are packed together
 constexpr int64_t kPanelColumns = 112;   // columns of so many terms that there is room for
-constexpr int64_t kPanel = kTerms * 128;  // size of the packing buffer, in elements
+constexpr int64_t kPanelOfB = kTerms * 128;            // elements of b that are packed at once
+constexpr int64_t kPanel = kPanelOfB + kTerms * 24;    // size of the packing buffer, in elements
 
 struct Kernels {
   const char* name;

@@ -71,6 +71,19 @@ void dropout_loop(const RowState& row, uint64_t unit, int64_t count, const T* x,
   if (i == count) return;
   typename Isa::Mask masks[8];
   Isa::draw(row, GroupState(row, group), masks);
+  if (count - i > kLanes) {  // the last sixteen overlap; they are found before others are written
+    const int64_t lanes = (count - i) / kLanes, last = count - kLanes;
+    const uint32_t bits = Isa::bits(masks[lanes - 1]) | uint32_t{Isa::bits(masks[lanes])} << 16;
+    const auto mask = Isa::mask(static_cast<uint16_t>(bits >> (count % kLanes)));
+    T found[kLanes];
+    dropout_sixteen<Isa, T, kRelu, kBias>(mask, x + last, kBias ? bias + last : bias, found, scale);
+    for (int64_t lane = 0; lane < lanes; ++lane, i += kLanes) {
+      dropout_sixteen<Isa, T, kRelu, kBias>(masks[lane], x + i, kBias ? bias + i : bias, out + i,
+                                            scale);
+    }
+    std::memcpy(out + last, found, sizeof found);
+    return;
+  }
   sixteen_at_a_time(count - i, x + i, kBias ? bias + i : nullptr, out + i,
                     [&](int64_t at, const T* a, const T* b, T* o) {
                       dropout_sixteen<Isa, T, kRelu, kBias>(masks[at / kLanes], a, b, o, scale);
@@ -145,6 +158,34 @@ void scale_by(int64_t count, void* w, const void* factors) {
                     [&](int64_t, const T* a, const T* factor, T* o) {
                       Isa::store(o, Isa::mul(Isa::load(a), Isa::load(factor)));
                     });
+}
+
+template <class Isa, class T>
+void add_decay(int64_t rows, int64_t columns, const void* weights, void* grad, double l2,
+               double* sums) {
+  using V = typename Wide<Isa, T>::type;
+  const T* w = static_cast<const T*>(weights);
+  T* g = static_cast<T*>(grad);
+  for (int64_t row = 0; row < rows; ++row, w += columns, g += columns, sums += 2) {
+    V squares = Isa::fill(V{}, 0.0), sizes = squares;
+    int64_t i = 0;
+    for (; i + kLanes <= columns; i += kLanes) {
+      const V x = Isa::load(w + i);
+      Isa::store(g + i, Isa::add(Isa::load(g + i), Isa::mul(Isa::fill(V{}, l2), x)));
+      squares = Isa::add(squares, Isa::mul(x, x));
+      const V minus = Isa::sub(Isa::fill(V{}, 0.0), x);
+      sizes = Isa::add(sizes, Isa::add(Isa::relu(x), Isa::relu(minus)));
+    }
+    T parts[2][kLanes], rest[2] = {};
+    for (; i < columns; ++i) {
+      g[i] += static_cast<T>(l2) * w[i];
+      rest[0] += w[i] * w[i];
+      rest[1] += w[i] < T(0) ? -w[i] : w[i];
+    }
+    Isa::store(parts[0], squares);
+    Isa::store(parts[1], sizes);
+    for (int k = 0; k < 2; ++k) sums[k] = total_of(parts[k]) + static_cast<double>(rest[k]);
+  }
 }
 
 template <class Isa>
@@ -245,7 +286,7 @@ const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
       {activate_backward<float>, activate_backward<double>},
       {exponential<float>, exponential<double>},
       {sgd<float>, sgd<double>},
-      {add_decay<float>, add_decay<double>},
+      {add_decay<Isa, float>, add_decay<Isa, double>},
       {row_losses<float>, row_losses<double>},
       {add_rows<float>, add_rows<double>},
       multiply,

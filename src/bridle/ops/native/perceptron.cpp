@@ -11,6 +11,7 @@
 #include <memory>
 #include <numeric>
 
+#include "gather.h"
 #include "norms.h"
 #include "subnormals.h"
 #include "sums.h"
@@ -22,6 +23,7 @@ namespace {
 constexpr int64_t kLine = 64 / sizeof(float);  // arrays begin at a line of the cache
 constexpr int64_t kApart = 2 * kLine;          // and must not lie 4096 bytes apart
 constexpr int64_t kMoved = 1 << 14;  // weights that are moved at once, in whole groups of a mask
+constexpr int64_t kAheadRows = 2;  // the hardware cannot predict which row comes next
 constexpr int64_t kWorthOne = 1 << 18;  // products of a weight and a row that are worth a thread
 
 const auto& product_of(const Kernels& kernels, float) { return kernels.multiply; }
@@ -163,6 +165,9 @@ class Stepper {
     for (int64_t b = first; b < end; ++b) {
       const T* from = read<T>(of_.X) + order[b] * units;
       T* to = below_[0] + b * units;
+      if (b + kAheadRows < end) {
+        prefetch_line(read<T>(of_.X) + order[b + kAheadRows] * units, units);
+      }
       if (by.drops) {
         drop(by, static_cast<uint64_t>(b), 0, units, from, to);
       } else {

@@ -15,6 +15,8 @@ namespace bridle {
 namespace {  // each variant is compiled with its own flags, and must not share code with another
 
 constexpr int64_t kWhole = 24;             // a multiple of the rows of each kind of tile
+template <class T>
+constexpr int64_t kTurned = 96 / sizeof(T);  // rows of a transposed a that are copied at once
 constexpr int64_t kNear = int64_t{1} << 17;  // bytes
 
 // A register of a panel: sixteen columns or, where the processor gains by it, eight.
@@ -92,13 +94,13 @@ BRIDLE_INLINE void with_rows(int64_t rows, const Take& take) {
   take(std::integral_constant<int, kMost>());
 }
 
-// Rows [first, end) of one panel, in tiles. A tile of few rows waits for its own sums, so the last
+// The rows of one panel, in tiles. A tile of few rows waits for its own sums, so the last
 // rows are shared out to two tiles.
 template <class Isa, class T, int kVectors, bool kHalf>
-void panel_rows(const Product<T>& by, int64_t first, int64_t end, int64_t terms, const T* a,
-                const T* panel, T* out, int64_t columns, bool more) {
+void panel_rows(const Product<T>& by, int64_t end, int64_t terms, const T* a, const T* panel,
+                T* out, int64_t columns, bool more) {
   constexpr int kRows = tile_rows<Isa, T, kHalf>(kVectors), kMost = kRows < 6 ? kRows : 6;
-  int64_t i = first;
+  int64_t i = 0;
   const auto take = [&](auto rows) {
     constexpr int kTaken = decltype(rows)::value;
     tile<Isa, T, kTaken, kVectors, kHalf>(by, terms, a + i * by.a_row, panel, out + i * by.columns,
@@ -196,25 +198,47 @@ void multiply_by_one(const Product<T>& by) {
   }
 }
 
+// Copies `rows` columns of a transposed a beside each other, for `terms` of its rows.
+template <class T>
+void turn(const Product<T>& by, const T* a, int64_t terms, int64_t rows, T* to) {
+  constexpr int64_t kRows = kTurned<T>;
+  if (rows == kRows) {  // a copy of a fixed size is no call
+    for (int64_t k = 0; k < terms; ++k, a += by.a_term, to += kRows) {
+      std::memcpy(to, a, sizeof(T) * kRows);
+    }
+    return;
+  }
+  for (int64_t k = 0; k < terms; ++k) copy_columns(a + k * by.a_term, rows, to + k * kRows);
+}
+
 // Columns [first, last) of a product.
 template <class Isa, class T>
 void multiply_columns(const Product<T>& by, int64_t first, int64_t last, T* panels) {
+  // where the terms of a transposed row are in too many lines for the nearest caches
+  const int64_t apart = by.terms * by.a_term * static_cast<int64_t>(sizeof(T));
+  const bool turns = by.a_row == 1 && apart > kNear && last - first > kLanes;
+  T* const turned = panels + kPanelOfB;
+  Product<T> near = by;
+  if (turns) near.a_term = kTurned<T>;
   for (int64_t k = 0; k < by.terms; k += kTerms) {
     const int64_t terms = by.terms - k < kTerms ? by.terms - k : kTerms;
-    const int64_t at_once = rows_at_once<T>(terms);
+    const int64_t at_once = turns ? kTurned<T> : rows_at_once<T>(terms);
     const T *a = by.a + k * by.a_term, *b = by.b + k * by.b_term;
     for (int64_t j = first, next = first; j < last; j = next) {
       for (int64_t i = 0, end = 0; i < by.rows; i = end) {
-        end = by.rows - i < at_once + kWhole ? by.rows : i + at_once;
+        end = by.rows - i < at_once + (turns ? 1 : kWhole) ? by.rows : i + at_once;
+        if (turns) turn(by, a + i, terms, end - i, turned);
+        const T* rows_of_a = turns ? turned : a + i * by.a_row;
         T* panel = panels;
         for (next = j; next < last;) {
           const Panel p = panel_from<Isa, T>(next, last);
-          if (panel + terms * p.width > panels + kPanel) break;
+          if (panel + terms * p.width > panels + kPanelOfB) break;
           if (i == 0 && !by.packed) {  // right before its first use
             pack<Isa, T>(by, b + p.first * by.b_column, terms, p.columns, p.width, panel);
           }
           const auto run = [&](auto rows) {
-            rows(by, i, end, terms, a, panel, by.out + p.first, p.columns, k > 0);
+            rows(near, end - i, terms, rows_of_a, panel, by.out + i * by.columns + p.first,
+                 p.columns, k > 0);
           };
           if constexpr (Isa::kHalves) {
             if (p.half) run(panel_rows<Isa, T, 1, true>);

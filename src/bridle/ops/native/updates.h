@@ -83,31 +83,6 @@ BRIDLE_INLINE double total_of(const T* parts) {
 }
 
 template <class T>
-void add_decay(int64_t rows, int64_t columns, const void* weights, void* grad, double l2,
-               double* sums) {
-  constexpr int64_t kSums = 16;
-  const T* __restrict w = static_cast<const T*>(weights);
-  T* __restrict g = static_cast<T*>(grad);
-  const T strength = static_cast<T>(l2);
-  for (int64_t row = 0; row < rows; ++row, w += columns, g += columns, sums += 2) {
-    T squares[kSums] = {}, sizes[kSums] = {};
-    const auto add = [&](int64_t i, int64_t k) {
-      const T value = w[i + k];
-      g[i + k] += strength * value;
-      squares[k] += value * value;
-      sizes[k] += value < T(0) ? -value : value;
-    };
-    int64_t i = 0;
-    for (; i + kSums <= columns; i += kSums) {
-      for (int64_t k = 0; k < kSums; ++k) add(i, k);
-    }
-    for (int64_t k = 0; i + k < columns; ++k) add(i, k);
-    sums[0] = total_of(squares);
-    sums[1] = total_of(sizes);
-  }
-}
-
-template <class T>
 void add_rows(int64_t rows, int64_t columns, const void* from, int64_t step, void* to) {
   const T* __restrict x = static_cast<const T*>(from);
   T* __restrict out = static_cast<T*>(to);
