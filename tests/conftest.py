@@ -32,12 +32,12 @@ torch.set_num_threads(1)
 
 
 def pytest_collection():
-    """Search for no cycles among what is imported and collected: it all stays."""
+    """Switch the garbage collector off: everything that is imported and collected stays."""
     gc.disable()
 
 
 def pytest_collection_finish():
-    """Search among what the tests make alone."""
+    """Exclude what was collected from later garbage collections."""
     gc.collect()
     gc.freeze()
     gc.enable()
