@@ -139,6 +139,12 @@ def mathml(translator: Any, node: Any, *, block: bool) -> None:
     raise SkipNode
 
 
+def language_of_page(app: Any, page: str, template: str, context: Any, tree: Any) -> None:  # noqa: ARG001
+    """Declare the language of a Chinese page, by which browsers choose fonts and voices."""
+    if page.startswith("zh-CN"):
+        context["language"] = "zh-CN"
+
+
 def live_page(app: Any, exception: Exception | None) -> None:
     """Copy the live page, which is no page of Sphinx, to ``live/`` of the site."""
     if exception is None and app.builder.format == "html":
@@ -150,6 +156,7 @@ def live_page(app: Any, exception: Exception | None) -> None:
 def setup(app: Any) -> None:
     """Register what this site adds to Sphinx."""
     app.connect("build-finished", live_page)
+    app.connect("html-page-context", language_of_page)
     app.connect("include-read", links_of_included)
     app.connect("source-read", links_of_page)
     app.connect("source-read", command_line_page)

@@ -1,7 +1,7 @@
 """Draw the pictures of the documents: ``python docs/figures.py [NAME ...]``.
 
 ``gap`` is the README's; the others are the scripts of examples/article, whose printed lines are
-written into docs/article.md too.
+written into docs/article.md and docs/zh-CN/article.md too.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ def gap() -> None:
 
 
 def article(name: str) -> None:
-    """Run a script of the article, keep its figure, and write what it prints into the page."""
+    """Run a script of the article, keep its figure, and write what it prints into both pages."""
     folder = HERE / "images" / "article"
     folder.mkdir(parents=True, exist_ok=True)
     sys.argv = [f"{name}.py", str(folder / f"{name}.png")]
     printed = io.StringIO()
     with redirect_stdout(printed):
         runpy.run_path(str(SCRIPTS / f"{name}.py"), run_name="__main__")
-    page = HERE / "article.md"
     command = f"$ python examples/article/{name}.py\n"
     block = re.compile(f"^{re.escape(command)}.*?(?=^```)", re.M | re.S)
     shown = command + printed.getvalue()
-    text, count = block.subn(lambda _: shown, page.read_text(encoding="utf-8"))
-    assert count == 1, f"{page} has {count} blocks for {name}"  # noqa: S101
-    page.write_text(text, encoding="utf-8")
+    for page in (HERE / "article.md", HERE / "zh-CN" / "article.md"):
+        text, count = block.subn(lambda _: shown, page.read_text(encoding="utf-8"))
+        assert count == 1, f"{page} has {count} blocks for {name}"  # noqa: S101
+        page.write_text(text, encoding="utf-8")
 
 
 def main() -> None:

@@ -67,3 +67,12 @@ def test_included_documents_link_within_the_site(site):
     targets = ("strengths.html", "from-sklearn.html", "benchmarks/search.html", "contributing.html")
     for target in targets:
         assert f'href="{target}' in page
+
+
+def test_chinese_pages_declare_their_language_and_link_to_each_other(site):
+    for name in ("zh-CN", "zh-CN/article", "zh-CN/guides/network"):
+        assert '<html lang="zh-CN"' in (site / f"{name}.html").read_text(encoding="utf-8")
+    assert '<html lang="en"' in (site / "article.html").read_text(encoding="utf-8")
+    page = (site / "zh-CN.html").read_text(encoding="utf-8")
+    assert 'href="zh-CN/guides/overfitting.html"' in page
+    assert 'href="zh-CN/article.html"' in (site / "article.html").read_text(encoding="utf-8")
