@@ -13,7 +13,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/environment"
-"$folder/environment/bin/pip" install --quiet monai==1.6.1 torch==2.13.0 numpy==2.4.6
+"$folder/environment/bin/pip" install --quiet monai==1.6.1 einops==0.8.2 torch==2.13.0 numpy==2.4.6
 "$folder/environment/bin/python" -W ignore - <<'PYTHON'
 import monai
 import torch

@@ -14,7 +14,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/environment"
 "$folder/environment/bin/pip" install --quiet pytorch-tabnet==4.1.0 torch==2.13.0 scikit-learn==1.9.1 \
-    scipy==1.17.1 numpy==2.4.6
+    pandas==3.1.1 scipy==1.17.1 numpy==2.4.6
 "$folder/environment/bin/python" -W ignore - <<'PYTHON'
 from importlib.metadata import version
 
