@@ -2,6 +2,7 @@
 
 import re
 import time
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -75,15 +76,27 @@ def test_the_time_that_is_advised_is_enough(monkeypatch, share):
     assert plan_search(make_data(), shapes, seconds=left, budget=budget, **given)[0]
 
 
-def test_time_is_kept_for_the_rows_that_the_answer_predicts():
-    shapes = [PLAIN.with_shape(SMALL, 0)]
+def timed(monkeypatch):
+    """Let steps, evaluations and load be those of a machine that is always the same."""
+    costs = Costs(fixed=0.0, step=1e-3, evaluation=1e-4)
+    monkeypatch.setattr(planning, "measure_costs", lambda *args, **options: costs)
+    monkeypatch.setattr(planning, "measured_load", lambda: nullcontext(lambda: 1.0))
+    return costs
+
+
+def test_time_is_kept_for_the_rows_that_the_answer_predicts(monkeypatch):
+    data, costs = make_data(), timed(monkeypatch)
     given = {"seconds": 1e3, "configurations": None, "epochs": 5, "memory": 1e9}
     given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
-    few, many = (plan_search(make_data(), shapes, **given, test_rows=n)[1] for n in (0, 10**6))
-    assert 0 < few < many
+    shapes = [PLAIN.with_shape(SMALL, 0)]
+    few, many = (plan_search(data, shapes, **given, test_rows=n)[1] for n in (0, 10**6))
+    networks = (planning.ENSEMBLE_SIZE + 1) * data.folds
+    of_rows = networks * costs.evaluation * 10**6 / int(data.scored.sum())
+    assert many - few == pytest.approx(of_rows)
 
 
-def test_more_time_is_more_configurations():
+def test_more_time_is_more_configurations(monkeypatch):
+    timed(monkeypatch)
     data = make_data()
     short = plan(data, configurations=None, seconds=2.0, epochs=200)
     long = plan(data, configurations=None, seconds=200.0, epochs=200)
@@ -91,7 +104,8 @@ def test_more_time_is_more_configurations():
     assert short.steps[-1] <= long.steps[-1]
 
 
-def test_time_is_kept_for_refits_and_evidence():
+def test_time_is_kept_for_refits_and_evidence(monkeypatch):
+    timed(monkeypatch)
     given = {"seconds": 1e3, "configurations": None, "epochs": 50, "memory": 1e9}
     given |= {"seed": 0, "scoring": "accuracy", "workers": 1}
     shapes = [PLAIN.with_shape(SMALL, 0)]

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from bridle.statistics.second_process import begin_call, can_start
+from bridle.statistics.second_process import begin_beside, begin_call, can_start
 
 BEGIN = """
 import multiprocessing, os, signal
@@ -31,6 +31,22 @@ def test_without_it_a_call_is_made_here():
     assert begin_call("os:getpid")() == os.getpid()
     with pytest.raises(ValueError, match="math domain error"):
         begin_call("math:sqrt", -1)()
+
+
+def test_a_thread_answers_and_raises_in_its_place():
+    assert begin_beside("math:hypot", 3, 4)() == 5
+    with pytest.raises(ValueError, match="math domain error"):
+        begin_beside("math:sqrt", -1)()
+
+
+def test_a_process_that_is_interrupted_does_not_wait_for_its_thread():
+    code = """
+from bridle.statistics.second_process import begin_beside
+begin_beside("time:sleep", 3600)
+raise KeyboardInterrupt
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert "KeyboardInterrupt" in ran.stderr
 
 
 @needs_two_cores

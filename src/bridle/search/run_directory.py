@@ -261,7 +261,8 @@ class RunDirectory:
         if ids != list(job.ids):
             raise DataError(
                 f"{path} has the trials {ids}, but this search expects {list(job.ids)}: it "
-                "belongs to another search; give another directory"
+                "belongs to another search, or another version of bridle began it; resume it with "
+                "that version, or give another directory"
             )
         results = []
         for each in document["seen"]:

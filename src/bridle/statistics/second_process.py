@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from importlib import import_module
 from pkgutil import resolve_name
 from typing import Any
@@ -89,7 +89,8 @@ def begin_call(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
 def begin_beside(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
     """Begin to call a function in the second process, or in a thread if there is none.
 
-    It is for a process whose own work leaves time, such as one that waits for workers.
+    It is for a process whose own work leaves time, such as one that waits for workers. A process
+    that ends does not wait for the thread.
 
     Examples
     --------
@@ -100,9 +101,15 @@ def begin_beside(name: str, *arguments: Any, **named: Any) -> Callable[[], Any]:
         return begin_call(name, *arguments, **named)
     for module in _IMPORTED:  # two threads that import at once may meet half of a module
         import_module(module)
-    thread = ThreadPoolExecutor(1)
-    future = thread.submit(resolve_name(name), *arguments, **named)
-    thread.shutdown(wait=False)
+    future: Future[Any] = Future()
+
+    def answer() -> None:
+        try:
+            future.set_result(resolve_name(name)(*arguments, **named))
+        except BaseException as error:  # it is raised where the result is asked for
+            future.set_exception(error)
+
+    threading.Thread(target=answer, daemon=True).start()
     return future.result
 
 
