@@ -165,20 +165,18 @@ struct Avx2 {
     for (int k = 0; k < 4; ++k) x.v[k] = _mm256_and_pd(widen(mask, k), x.v[k]);
     return x;
   }
-  static Mask not_le_zero(Single x) {
-    Mask mask;
+  // x where y is above 0 or NaN, else 0
+  static Single pass(Single y, Single x) {
     for (int k = 0; k < 2; ++k) {
-      mask.v[k] = _mm256_castps_si256(_mm256_cmp_ps(x.v[k], _mm256_setzero_ps(), _CMP_NLE_UQ));
+      x.v[k] = _mm256_and_ps(_mm256_cmp_ps(y.v[k], _mm256_setzero_ps(), _CMP_NLE_UQ), x.v[k]);
     }
-    return mask;
+    return x;
   }
-  static Mask not_le_zero(Double x) {
-    int found = 0;
+  static Double pass(Double y, Double x) {
     for (int k = 0; k < 4; ++k) {
-      const auto above = _mm256_cmp_pd(x.v[k], _mm256_setzero_pd(), _CMP_NLE_UQ);
-      found |= _mm256_movemask_pd(above) << 4 * k;
+      x.v[k] = _mm256_and_pd(_mm256_cmp_pd(y.v[k], _mm256_setzero_pd(), _CMP_NLE_UQ), x.v[k]);
     }
-    return mask(static_cast<uint16_t>(found));
+    return x;
   }
 
 #define BRIDLE_EACH(NAME, SINGLE, DOUBLE)                        \

@@ -116,13 +116,14 @@ struct Avx512 {
     return {_mm512_maskz_mov_pd(static_cast<__mmask8>(mask), x.a),
             _mm512_maskz_mov_pd(static_cast<__mmask8>(mask >> 8), x.b)};
   }
-  static Mask not_le_zero(Single x) {
-    return _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NLE_UQ);
+  // x where y is above 0 or NaN, else 0
+  static Single pass(Single y, Single x) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(y, _mm512_setzero_ps(), _CMP_NLE_UQ), x);
   }
-  static Mask not_le_zero(Double x) {
+  static Double pass(Double y, Double x) {
     const auto zero = _mm512_setzero_pd();
-    return static_cast<Mask>(_mm512_cmp_pd_mask(x.a, zero, _CMP_NLE_UQ) |
-                             _mm512_cmp_pd_mask(x.b, zero, _CMP_NLE_UQ) << 8);
+    return {_mm512_maskz_mov_pd(_mm512_cmp_pd_mask(y.a, zero, _CMP_NLE_UQ), x.a),
+            _mm512_maskz_mov_pd(_mm512_cmp_pd_mask(y.b, zero, _CMP_NLE_UQ), x.b)};
   }
 
   // returns the second operand if one is NaN

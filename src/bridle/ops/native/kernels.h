@@ -136,9 +136,12 @@ struct Kernels {
   void (*activate_backward[2])(Activation, int64_t count, void* grad, const void* y);
   void (*exponential[2])(int64_t count, void* x);
   void (*sgd[2])(int64_t count, void* w, const void* grad, void* velocity, const Sgd&);
-  // grad += l2 w for each row; writes the two sums of its w² and of its |w|
-  void (*add_decay[2])(int64_t rows, int64_t columns, const void* w, void* grad, double l2,
-                       double* sums);
+  // grad += l2 w; writes the two sums of w² and of |w|
+  void (*add_decay[2])(int64_t count, const void* w, void* grad, double l2, double* sums);
+  // the same and Adam's step, without a proximal step, an average and the second sum; the gradient
+  // stays as it is
+  void (*adam_decay[2])(int64_t count, void* w, const void* grad, void* moment, void* square,
+                        const Adam&, double l2, double* sum);
   void (*row_losses[2])(const RowLosses&);
   // out = the sum of the rows, in their order; rows are `step` elements apart
   void (*add_rows[2])(int64_t rows, int64_t columns, const void* x, int64_t step, void* out);

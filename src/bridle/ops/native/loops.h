@@ -105,8 +105,7 @@ void relu_backward(int64_t count, const void* grad, const void* y, void* out, do
   const auto scale = Isa::fill(typename Wide<Isa, T>::type{}, factor);
   sixteen_at_a_time(count, static_cast<const T*>(grad), static_cast<const T*>(y),
                     static_cast<T*>(out), [&](int64_t, const T* g, const T* passed, T* o) {
-                      const auto mask = Isa::not_le_zero(Isa::load(passed));
-                      Isa::store(o, Isa::keep(mask, Isa::mul(Isa::load(g), scale)));
+                      Isa::store(o, Isa::pass(Isa::load(passed), Isa::mul(Isa::load(g), scale)));
                     });
 }
 
@@ -161,31 +160,58 @@ void scale_by(int64_t count, void* w, const void* factors) {
 }
 
 template <class Isa, class T>
-void add_decay(int64_t rows, int64_t columns, const void* weights, void* grad, double l2,
-               double* sums) {
+void add_decay(int64_t count, const void* weights, void* grad, double l2, double* sums) {
   using V = typename Wide<Isa, T>::type;
-  const T* w = static_cast<const T*>(weights);
   T* g = static_cast<T*>(grad);
-  for (int64_t row = 0; row < rows; ++row, w += columns, g += columns, sums += 2) {
-    V squares = Isa::fill(V{}, 0.0), sizes = squares;
-    int64_t i = 0;
-    for (; i + kLanes <= columns; i += kLanes) {
-      const V x = Isa::load(w + i);
-      Isa::store(g + i, Isa::add(Isa::load(g + i), Isa::mul(Isa::fill(V{}, l2), x)));
-      squares = Isa::add(squares, Isa::mul(x, x));
-      const V minus = Isa::sub(Isa::fill(V{}, 0.0), x);
-      sizes = Isa::add(sizes, Isa::add(Isa::relu(x), Isa::relu(minus)));
-    }
-    T parts[2][kLanes], rest[2] = {};
-    for (; i < columns; ++i) {
-      g[i] += static_cast<T>(l2) * w[i];
-      rest[0] += w[i] * w[i];
-      rest[1] += w[i] < T(0) ? -w[i] : w[i];
-    }
-    Isa::store(parts[0], squares);
-    Isa::store(parts[1], sizes);
-    for (int k = 0; k < 2; ++k) sums[k] = total_of(parts[k]) + static_cast<double>(rest[k]);
+  V squares = Isa::fill(V{}, 0.0), sizes = squares;
+  sixteen_at_a_time(count, static_cast<const T*>(weights), static_cast<const T*>(g), g,
+                    [&](int64_t, const T* w, const T* slope, T* out) {
+                      const V x = Isa::load(w), minus = Isa::sub(Isa::fill(V{}, 0.0), x);
+                      Isa::store(out, Isa::add(Isa::load(slope), Isa::mul(Isa::fill(V{}, l2), x)));
+                      squares = Isa::add(squares, Isa::mul(x, x));
+                      sizes = Isa::add(sizes, Isa::add(Isa::relu(x), Isa::relu(minus)));
+                    });
+  T parts[2][kLanes];
+  Isa::store(parts[0], squares);
+  Isa::store(parts[1], sizes);
+  for (int k = 0; k < 2; ++k) sums[k] = total_of(parts[k]);
+}
+
+// The same numbers as by `add_decay` and `adam`. The sums cost nothing beside the divisions.
+template <class Isa, class T>
+void adam_decay(int64_t count, void* weights, const void* grad, void* moment, void* square,
+                const Adam& by, double l2, double* sum) {
+  using V = typename Wide<Isa, T>::type;
+  const auto fill = [](double value) { return Isa::fill(V{}, value); };
+  V squares = fill(0.0);
+  const auto take = [&](T* w, const T* g, T* m, T* v) {
+    const V x = Isa::load(w), slope = Isa::add(Isa::load(g), Isa::mul(fill(l2), x));
+    squares = Isa::add(squares, Isa::mul(x, x));
+    const V first = Isa::add(Isa::mul(fill(by.beta1), Isa::load(m)),
+                             Isa::mul(fill(1.0 - by.beta1), slope));
+    const V second = Isa::add(Isa::mul(fill(by.beta2), Isa::load(v)),
+                              Isa::mul(fill(1.0 - by.beta2), Isa::mul(slope, slope)));
+    const V root = Isa::sqrt(Isa::mul(second, fill(by.correction2)));
+    const V step = Isa::div(fill(by.rate), Isa::add(root, fill(by.eps)));
+    Isa::store(m, first);
+    Isa::store(v, second);
+    Isa::store(w, Isa::sub(x, Isa::mul(step, Isa::mul(first, fill(by.correction1)))));
+  };
+  T* all[] = {static_cast<T*>(weights), static_cast<T*>(moment), static_cast<T*>(square)};
+  const T* slopes = static_cast<const T*>(grad);
+  int64_t i = 0;
+  for (; i + kLanes <= count; i += kLanes) take(all[0] + i, slopes + i, all[1] + i, all[2] + i);
+  if (i < count) {
+    T pads[4][kLanes] = {};
+    const size_t bytes = sizeof(T) * static_cast<size_t>(count - i);
+    for (int k = 0; k < 3; ++k) std::memcpy(pads[k], all[k] + i, bytes);
+    std::memcpy(pads[3], slopes + i, bytes);
+    take(pads[0], pads[3], pads[1], pads[2]);
+    for (int k = 0; k < 3; ++k) std::memcpy(all[k] + i, pads[k], bytes);
   }
+  T parts[kLanes];
+  Isa::store(parts, squares);
+  *sum = total_of(parts);
 }
 
 template <class Isa>
@@ -287,6 +313,7 @@ const Kernels* table_of(void (*multiply)(const Product<float>&, float*),
       {exponential<float>, exponential<double>},
       {sgd<float>, sgd<double>},
       {add_decay<Isa, float>, add_decay<Isa, double>},
+      {adam_decay<Isa, float>, adam_decay<Isa, double>},
       {row_losses<float>, row_losses<double>},
       {add_rows<float>, add_rows<double>},
       multiply,

@@ -156,17 +156,20 @@ struct Neon {
     }
     return x;
   }
-  static Mask not_le_zero(const Single& x) {
-    Mask mask;
-    for (int k = 0; k < 4; ++k) mask.v[k] = vmvnq_u32(vclezq_f32(x.v[k]));
-    return mask;
-  }
-  static Mask not_le_zero(const Double& x) {
-    Mask mask;
+  // x where y is above 0 or NaN, else 0
+  static Single pass(const Single& y, Single x) {
     for (int k = 0; k < 4; ++k) {
-      mask.v[k] = vmvnq_u32(low_words(vclezq_f64(x.v[2 * k]), vclezq_f64(x.v[2 * k + 1])));
+      const uint32x4_t bits = vreinterpretq_u32_f32(x.v[k]);
+      x.v[k] = vreinterpretq_f32_u32(vbicq_u32(bits, vclezq_f32(y.v[k])));
     }
-    return mask;
+    return x;
+  }
+  static Double pass(const Double& y, Double x) {
+    for (int k = 0; k < 8; ++k) {
+      const uint64x2_t bits = vreinterpretq_u64_f64(x.v[k]);
+      x.v[k] = vreinterpretq_f64_u64(vbicq_u64(bits, vclezq_f64(y.v[k])));
+    }
+    return x;
   }
 
 #define BRIDLE_EACH(NAME, SINGLE, DOUBLE)                        \

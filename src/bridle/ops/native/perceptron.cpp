@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "gather.h"
+#include "mover.h"
 #include "norms.h"
 #include "subnormals.h"
 #include "sums.h"
@@ -34,11 +35,11 @@ class Stepper {
  public:
   Stepper(const Kernels& kernels, const PerceptronSteps& of, int threads)
       : kernels_(kernels), of_(of), layers_(of.layers()), plateau_(of.plateau) {
-    int64_t at = 0, inputs_of_all = 0, needed = threads * (kPanel + kApart) + of.batch;
+    int64_t at = 0, blocks = 0, needed = threads * (kPanel + kApart) + of.batch;
     for (int64_t l = 0; l < layers_; ++l) {
       weights_at_.push_back(at);
       at += count(l);
-      inputs_of_all += inputs(l);
+      blocks += blocks_of(inputs(l), outputs(l));
     }
     for (int64_t l = 0; l < layers_; ++l) {
       biases_at_.push_back(at);
@@ -59,7 +60,7 @@ class Stepper {
     for (int64_t l = 0; l < layers_; ++l) masked_.push_back(keeps(2) ? take(count(l)) : nullptr);
     for (int part = 0; part < threads; ++part) panels_.push_back(take(kPanel));
     row_losses_ = next_;
-    sums_.resize(index(2 * inputs_of_all));
+    sums_.resize(index(2 * blocks));
     if (of.batch > kTerms) room_of_sums_.resize(index(at));
   }
 
@@ -100,9 +101,10 @@ class Stepper {
                             by.scale, relu);
   }
 
-  // The part of a layer's weights, in whole groups of a mask if they have one.
+  // The part of a layer's weights, in whole blocks of sums, and groups of a mask if they have one.
   int64_t first_input(int64_t l, int part, int parts) const {
-    const int64_t whole = keeps(2) ? kGroup / std::gcd<int64_t>(kGroup, outputs(l)) : 1;
+    const int64_t groups = keeps(2) ? kGroup / std::gcd<int64_t>(kGroup, outputs(l)) : 1;
+    const int64_t whole = std::max(groups, summed_inputs(outputs(l)));
     return std::min(inputs(l), inputs(l) * part / parts / whole * whole);
   }
   int64_t end_input(int64_t l, int part, int parts) const {
@@ -244,7 +246,7 @@ class Stepper {
         update_inputs(s, l, rows, total, i, std::min(end, i + at_once), panel, packed, sums);
         packed = rows <= kTerms && units > 1 && units <= kPanelColumns;
       }
-      sums += 2 * inputs(l);
+      sums += 2 * blocks_of(inputs(l), units);
       const int64_t from = units * part / parts, to = units * (part + 1) / parts;
       const auto slopes = [&](int64_t b, int64_t block, T* out) {
         kernels_.add_rows[kType](block, to - from, slopes_[index(l + 1)] + b * units + from, units,
@@ -252,7 +254,7 @@ class Stepper {
       };
       sum_in_blocks(rows, to - from, biases(of_.gradient, l) + from,
                     room_of_sums_.data() + biases_at_[index(l)] + from, slopes);
-      move(s, to - from, biases_at_[index(l)] + from, false);
+      Mover<T>{kernels_, of_, s}.move(to - from, biases_at_[index(l)] + from, false);
     }
   }
 
@@ -270,27 +272,13 @@ class Stepper {
     };
     sum_in_blocks(rows, count, gradient, room_of_sums_.data() + offset, products);
     if (keeps(2)) drop(mask(2, 2 * l + 1, s), 0, first * units, count, gradient, gradient);
-    if (of_.alpha != 0 || of_.l1 != 0) {
-      kernels_.add_decay[kType](end - first, units, weights(of_.parameters, l) + first * units,
-                                gradient, of_.alpha / total, sums + 2 * first);
+    const Mover<T> by = {kernels_, of_, s};
+    if (of_.alpha == 0 && of_.l1 == 0) return by.move(count, offset, true);
+    const int64_t block = summed_inputs(units) * units;
+    for (int64_t i = 0; i < count; i += block) {
+      by.move(std::min(block, count - i), offset + i, true, of_.alpha / total,
+              sums + 2 * ((first * units + i) / block));
     }
-    move(s, count, offset, true);
-  }
-
-  // Moves parameters from an offset on by their gradients; only weights have penalties.
-  void move(int64_t s, int64_t count, int64_t offset, bool penalized) const {
-    const double* strengths = read<double>(of_.strengths) + 9 * s;
-    const auto at = [offset](Address of) { return reinterpret_cast<T*>(of) + offset; };
-    T *w = at(of_.parameters), *moment = at(of_.moment);
-    if (of_.solver == kSgd) {
-      const double threshold = penalized ? strengths[2] : 0.0;
-      const Sgd by = {strengths[0], strengths[1], threshold, strengths[3] != 0};
-      kernels_.sgd[kType](count, w, at(of_.gradient), moment, by);
-      return;
-    }
-    Adam by = adam_of(strengths);
-    if (!penalized) by.l1 = by.l2 = 0.0;
-    kernels_.adam[kType](count, w, at(of_.gradient), moment, at(of_.square), nullptr, by);
   }
 
   void write_loss(int64_t s, double loss, double total) const {
@@ -324,7 +312,7 @@ class Stepper {
   // by layer: its input, after dropout; the same before; the gradient of its sums; its masked weights
   std::vector<T*> below_, active_, slopes_, masked_;
   std::vector<T*> panels_;    // by thread
-  std::vector<double> sums_;  // of squares and of sizes, for each input of each layer
+  std::vector<double> sums_;  // of squares and of sizes, for some inputs of each layer
   std::vector<double> room_of_sums_;  // of each parameter's gradient over blocks of rows
 };
 

@@ -104,11 +104,11 @@ struct Plain {
     }
     return x;
   }
+  // x where y is above 0 or NaN, else 0
   template <class V>
-  static Mask not_le_zero(const V& x) {
-    Mask mask;
-    for (int k = 0; k < kLanes; ++k) mask.v[k] = 0u - static_cast<uint32_t>(!(x.v[k] <= 0));
-    return mask;
+  static V pass(const V& y, V x) {
+    for (int k = 0; k < kLanes; ++k) x.v[k] = y.v[k] <= 0 ? 0 : x.v[k];
+    return x;
   }
 
   template <class V, class F>
