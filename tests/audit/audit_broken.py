@@ -4,7 +4,7 @@ Each function returns ``(model, optimizer, batch, loss), kind``: the kind of a f
 """
 
 import torch
-from audit_helpers import X, Y, cross_entropy, mlp, sgd
+from audit_helpers import X, Y, cross_entropy, mlp, sgd, throw_away
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.checkpoint import checkpoint
@@ -174,21 +174,21 @@ def penalties_never_attached(step):
             return F.cross_entropy(self.head(self.encoder(batch[0])), batch[1])
 
     model = Net()
-    bridle.regularize(model, {"*": bridle.L1(0.1)})
+    throw_away(model, {"*": bridle.L1(0.1)})
     loss = (lambda m, b: m.training_step(b)) if step else None
     return (model, torch.optim.Adam(model.parameters()), BATCH, loss), NO_OP
 
 
 def penalty_requested_for_a_wrapped_model():
     model = nn.DataParallel(mlp())
-    bridle.regularize(model, {"*": bridle.L1(0.1)})
+    throw_away(model, {"*": bridle.L1(0.1)})
     return (model, sgd(model), BATCH, None), NO_OP
 
 
 def penalty_on_another_model_of_equal_names():
     a, b = mlp(), mlp()
     optimizer = sgd(nn.ModuleList([a, b]))
-    bridle.regularize(a, {"*": bridle.L1(0.1)})
+    throw_away(a, {"*": bridle.L1(0.1)})
     bridle.regularize(b, {"*": bridle.L1(0.1)}, optimizer=optimizer)
     return (a, optimizer, BATCH, None), NO_OP
 

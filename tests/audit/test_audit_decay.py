@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from audit_helpers import X, Y, kinds, mlp, sgd
+from audit_helpers import X, Y, kinds, mlp, sgd, throw_away
 
 import bridle
 from bridle import L1, L2, StepSchedule, WeightDecay
@@ -86,6 +86,6 @@ def test_l2_beside_it_is_double():
 
 def test_rule_that_was_not_attached():
     model = mlp()
-    bridle.regularize(model, {"*": WeightDecay(0.1)})
+    throw_away(model, {"*": WeightDecay(0.1)})
     found = bridle.audit(model, sgd(model), (X, Y))
     assert kinds(found) == {("no-op penalty", "0.weight"), ("no-op penalty", "2.weight")}

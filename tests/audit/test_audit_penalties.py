@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from audit_helpers import X, Y, cross_entropy, kinds, mlp, sgd
+from audit_helpers import X, Y, cross_entropy, kinds, mlp, sgd, throw_away
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -77,7 +77,7 @@ def test_a_penalty_of_data_has_no_gradient():
 
 def test_penalties_that_were_never_attached_are_caught():
     model = mlp()
-    bridle.regularize(model, {"*": bridle.L1(1e-2)})  # the receipt is thrown away
+    throw_away(model, {"*": bridle.L1(1e-2)})
     audited = bridle.audit(model, sgd(model), (X, Y))
     assert kinds(audited) == {("no-op penalty", "0.weight"), ("no-op penalty", "2.weight")}
     assert "receipt.attach(optimizer)" in audited.findings[0].message

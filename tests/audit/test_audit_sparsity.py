@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from audit_helpers import X, Y, cross_entropy, kinds, mlp, sgd
+from audit_helpers import X, Y, cross_entropy, kinds, mlp, sgd, throw_away
 
 import bridle
 
@@ -99,6 +99,6 @@ def test_weights_that_were_exchanged_after_the_ramp_are_found():
 
 def test_a_target_that_is_not_attached_is_found():
     model = mlp()
-    bridle.regularize(model, {"*": bridle.Sparsity(0.5, ramp=2)})
+    throw_away(model, {"*": bridle.Sparsity(0.5, ramp=2)})
     audited = bridle.audit(model, sgd(model), (X, Y))
     assert "no-op penalty" in dict(kinds(audited))

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import warnings
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import bridle
-from bridle.errors import UsageError
+from bridle.errors import RegularizationWarning, UsageError
 
 # the frameworks warn of their own use of torch and of small machines; none of it is bridle's
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -52,12 +53,12 @@ def lightning():
                 return torch.optim.AdamW(self.parameters(), lr=0.01, weight_decay=0)
             return [torch.optim.SGD(self.inner[at].parameters(), lr=0.01) for at in (0, 2)]
 
-    def fit(module, callback, epochs=2, path=None, **options):
+    def fit(module, callback, epochs=2, path=None, others=(), **options):
         options = {"enable_checkpointing": False} | options
         trainer = pl.Trainer(
             max_epochs=epochs,
             accelerator="cpu",
-            callbacks=[callback],
+            callbacks=[callback, *others],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -142,3 +143,60 @@ def test_a_weight_that_no_optimizer_has(lightning):
 
     with pytest.raises(UsageError, match=r"no optimizer has inner\.2\.weight"):
         fit(Part(optimizers=2), BridleCallback(RULES))
+
+
+def others_of(name):
+    from lightning.pytorch import callbacks
+
+    made = {
+        "swa": (callbacks.StochasticWeightAveraging, {"swa_lrs": 0.01, "swa_epoch_start": 1}),
+        "average": (getattr(callbacks, "WeightAveraging", None), {}),
+        "ema": (getattr(callbacks, "EMAWeightAveraging", None), {}),
+        "support": (
+            getattr(callbacks, "WeightAveraging", None),
+            {"avg_fn": bridle.SupportAverage(0.5)},
+        ),
+        "tickets": (callbacks.ModelPruning, {"pruning_fn": "l1_unstructured", "amount": 0.5}),
+        "pruning": (
+            callbacks.ModelPruning,
+            {
+                "pruning_fn": "l1_unstructured",
+                "amount": 0.5,
+                "use_lottery_ticket_hypothesis": False,
+            },
+        ),
+    }
+    kind, options = made[name]
+    if kind is None:
+        pytest.skip("this Lightning has no such callback")
+    return [kind(**options)]
+
+
+@pytest.mark.parametrize(
+    ("name", "match"),
+    [
+        ("swa", "StochasticWeightAveraging takes .* last epoch is lost"),
+        ("average", r"WeightAveraging ends with averages.*SupportAverage\(\)"),
+        ("ema", "EMAWeightAveraging ends with averages"),
+        ("tickets", "ModelPruning sets .* to earlier values"),
+    ],
+)
+def test_a_callback_that_undoes_penalties_is_warned_of(lightning, name, match):
+    Module, BridleCallback, fit = lightning
+    with pytest.warns(RegularizationWarning, match=match) as warned:
+        fit(Module(), BridleCallback({"*": bridle.L1(0.5)}), others=others_of(name))
+    assert sum(issubclass(each.category, RegularizationWarning) for each in warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "rules"), [("support", RULES), ("pruning", RULES), ("average", DROP), ("swa", DROP)]
+)
+def test_other_callbacks_and_rules_are_not_warned_of(lightning, name, rules):
+    Module, BridleCallback, fit = lightning
+    module = Module(Plain() if rules is DROP else None)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RegularizationWarning)
+        fit(module, BridleCallback(rules), others=others_of(name))
+    assert is_clean(module)
+    if rules is RULES:
+        assert has_zeros(module)

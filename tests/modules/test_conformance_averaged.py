@@ -88,3 +88,27 @@ def test_compaction_of_a_kept_support(decay):
 def test_decay_out_of_range(decay):
     with pytest.raises(UsageError, match="from 0 to below 1"):
         bridle.SupportAverage(decay)
+
+
+@pytest.mark.parametrize(
+    "dtype", [feature("-bfloat16", torch.bfloat16), feature("-float16", torch.float16)]
+)
+@pytest.mark.parametrize("decay", [0.999, None])
+def test_an_average_of_half_precision_is_kept_in_single(dtype, decay):
+    average = bridle.SupportAverage(decay)
+    model = nn.Linear(3, 1, bias=False).to(dtype)
+    nn.init.ones_(model.weight)
+    coarse = AveragedModel(model, avg_fn=average)
+    averaged = AveragedModel(model, avg_fn=average).float()
+    coarse.update_parameters(model)
+    averaged.update_parameters(model)
+    nn.init.constant_(model.weight, 2)
+    with torch.no_grad():
+        model.weight[0, 0] = 0
+    for _ in range(1000):
+        averaged.update_parameters(model)
+    with pytest.raises(UsageError, match=f"kept in {str(dtype)[6:]}, .*stands still: .*float32"):
+        coarse.update_parameters(model)
+    wanted = 2 - 1 / 1001 if decay is None else 2 - decay**1000
+    assert averaged.module.weight.dtype == torch.float32
+    torch.testing.assert_close(averaged.module.weight[0], torch.tensor([0, wanted, wanted]))

@@ -17,6 +17,7 @@ pytestmark = [  # of torch itself, where it loads its decompositions and runs a 
     pytest.mark.filterwarnings("ignore:`torch.jit.script.* is deprecated"),
     pytest.mark.filterwarnings("ignore:There is a performance drop:UserWarning"),
     pytest.mark.filterwarnings("ignore:`torch._prims_common.check` is deprecated"),
+    pytest.mark.filterwarnings("ignore:.*thrown away before its learned rates"),
 ]
 
 

@@ -16,6 +16,7 @@ from bridle.errors import UsageError
 # warnings of torch's own: it reads .grad of every input where a compiled model has a graph break,
 # and its default compiler imports what it deprecates
 pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*thrown away before its learned rates"),
     pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf"),
     pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated"),
     pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad"),

@@ -11,6 +11,8 @@ from torch import nn
 import bridle
 from bridle.modules.noise_hooks import noises_of, parameters_of
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*thrown away before its learned rates")
+
 
 @pytest.fixture(autouse=True)
 def _seed():

@@ -1,6 +1,7 @@
 """Layers that are replaced after penalties were attached to their weights."""
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -110,3 +111,61 @@ def test_a_layer_that_an_adapter_holds_is_told():
     ]
     with pytest.raises(UsageError, match=r"0\.weight is no parameter of the model any more"):
         receipt.value()
+
+
+class Unsaved(nn.Module):
+    """A model that no file can hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(4, 8)
+        self.rest = nn.Linear(8, 2)
+        self.rest.activation = lambda x: x
+
+    def forward(self, x):
+        return self.rest(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {"layer.weight": bridle.L1(0.1)},
+        {"layer.weight": bridle.WeightDecay(0.1)},
+        {"layer.weight": bridle.Sparsity(0.5, ramp=4)},
+        {bridle.Joint({"layer.weight": "units", "layer.bias": "units"}): bridle.GroupLasso(0.1)},
+    ],
+    ids=RULES,
+)
+def test_a_saved_optimizer_does_not_hold_the_model(rules):
+    model = Unsaved()
+    optimizer = torch.optim.SGD(model.layer.parameters(), lr=0.1)
+    bridle.attach(optimizer, rules, model=model)
+    loaded = pickle.loads(pickle.dumps(optimizer))
+    for weight in loaded.param_groups[0]["params"]:
+        weight.grad = torch.ones_like(weight)
+    step(model, optimizer)  # of the original, whose model is still looked at
+    loaded.step()
+    model.layer = nn.Linear(4, 8)
+    with pytest.raises(UsageError, match="layer is another Linear"):
+        step(model, optimizer)
+
+
+@pytest.mark.parametrize("first", ["model", "optimizer"])
+def test_copies_in_either_order_look_at_the_copied_model(first):
+    model, optimizer, _ = attached(RULES["penalty"])
+    if first == "model":
+        copied, other = copy.deepcopy((model, optimizer))
+    else:
+        other, copied = copy.deepcopy((optimizer, model))
+    model[2] = nn.Linear(8, 2)
+    step(copied, other)
+    copied[2] = nn.Linear(8, 2)
+    with pytest.raises(UsageError, match="2 is another Linear"):
+        step(copied, other)
+
+
+def test_a_model_and_its_optimizer_in_one_file():
+    model, optimizer, _ = attached(RULES["penalty"])
+    model, optimizer = pickle.loads(pickle.dumps((model, optimizer)))
+    step(model, optimizer)
+    assert (model[2].weight == 0).any()

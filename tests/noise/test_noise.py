@@ -235,9 +235,35 @@ def test_a_bad_scaling_is_named(name):
 
 
 @pytest.mark.parametrize("name", NOISES)
-def test_a_probability_is_never_positional(name):
-    with pytest.raises(TypeError):
-        NOISES[name].kind(0.5)
+def test_a_probability_without_its_name_is_refused_with_both_names(name):
+    both = r"does not say .*give drop_prob=0\.5 or keep_prob=0\.5"
+    for given, options in (((0.5,), {}), ((), {"p": 0.5})):
+        with pytest.raises(UsageError, match=rf"^{name}\((p=)?0\.5\) {both}"):
+            NOISES[name].kind(*given, **options)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_a_subclass_may_take_the_probability_as_it_likes(name):
+    kind = NOISES[name].kind
+
+    class Positional(kind):
+        def __init__(self, p):
+            super().__init__(keep_prob=p, **NOISES[name].options)
+
+    class Titled(kind):
+        def __init__(self, title, *, keep_prob):
+            super().__init__(keep_prob=keep_prob, **NOISES[name].options)
+            self.title = title
+
+    class Named(kind):
+        pass
+
+    for mine in (Positional(0.5), Positional(p=0.5)):
+        assert mine.keep_prob == 0.5
+        assert copy.copy(mine).keep_prob == copy.deepcopy(mine).keep_prob == 0.5
+    assert Titled("first", keep_prob=0.5).keep_prob == 0.5
+    with pytest.raises(UsageError, match=r"Named\(0\.5\) does not say"):
+        Named(0.5)
 
 
 @pytest.mark.parametrize("name", SCALED)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
+
+from torch.optim.swa_utils import AveragedModel
 
 try:
     from lightning import pytorch as pl
@@ -12,7 +15,9 @@ except ImportError:
     except ImportError as error:
         raise ImportError("Lightning is not installed: pip install lightning") from error
 
+from bridle.errors import RegularizationWarning
 from bridle.integrations.session import Session
+from bridle.modules.averaging import SupportAverage
 from bridle.modules.regularize import Receipt, Rules
 
 __all__ = ["BridleCallback"]
@@ -39,6 +44,13 @@ class BridleCallback(pl.Callback):
     ------
     UsageError
         When fitting starts, if the rules do not fit the model or its optimizers.
+
+    Warns
+    -----
+    RegularizationWarning
+        When fitting starts, if another callback will replace what the penalties leave: Lightning's
+        ``StochasticWeightAveraging``, its ``WeightAveraging`` unless it has
+        ``avg_fn=bridle.SupportAverage()``, or its ``ModelPruning`` with lottery tickets.
 
     Examples
     --------
@@ -76,6 +88,8 @@ class BridleCallback(pl.Callback):
             steps=self._loaded,
         )
         self._loaded = None
+        if receipt.penalties:
+            _warn_of_others([each for each in trainer.callbacks if each is not self])
         pl.utilities.rank_zero_info(f"bridle:\n{receipt}")
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
@@ -98,3 +112,38 @@ class BridleCallback(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep the steps of a checkpoint until fitting starts."""
         self._loaded = state_dict.get("steps")
+
+
+def _warn_of_others(callbacks: list[pl.Callback]) -> None:
+    """Warn of callbacks that replace the weights which penalties have made."""
+    for each in callbacks:
+        kind, why = type(each).__name__, ""
+        if isinstance(each, pl.callbacks.StochasticWeightAveraging):
+            why = (
+                "takes the weights at the start of each epoch into its average, so that the last "
+                "epoch is lost, and exact zeros with it: use WeightAveraging(avg_fn="
+                "bridle.SupportAverage())"
+            )
+        elif _averages(each):
+            why = (
+                "ends with averages, which are zero only where all averaged weights are: use "
+                "WeightAveraging(avg_fn=bridle.SupportAverage()), with decay=... for a moving "
+                "average"
+            )
+        elif isinstance(each, pl.callbacks.ModelPruning) and each._use_lottery_ticket_hypothesis:
+            why = (
+                "sets the weights that are left to earlier values after each pruning, also after "
+                "the last one, which undoes the penalties: give "
+                "use_lottery_ticket_hypothesis=False"
+            )
+        if why:
+            warnings.warn(f"{kind} {why}", RegularizationWarning, stacklevel=3)
+
+
+def _averages(callback: pl.Callback) -> bool:
+    """Whether a callback holds averages of weights in which exact zeros do not survive."""
+    return any(
+        isinstance(held, AveragedModel)
+        and not isinstance(getattr(held, "avg_fn", None), SupportAverage)
+        for held in vars(callback).values()
+    )

@@ -99,7 +99,7 @@ def _attach(
                 weights[name]: list(each) for name, each in mine.items()
             }
             attached = attach(optimizer, rules, model=model, mode=mode, metric=metric)
-            receipt.attachments.append(attached)
+            receipt.add(attached, optimizer)
         left -= set(mine)
     receipt.learn(optimizers[0])
     if left:

@@ -13,6 +13,8 @@ from bridle.errors import RegularizationWarning, UsageError
 
 __all__ = ["SupportAverage", "warn_of_lost_zeros"]
 
+_COARSEST = 1e-6  # of float32 it is 1.2e-7, of float16 and bfloat16 1e-3 and 8e-3
+
 
 @dataclass(frozen=True)
 class SupportAverage:
@@ -33,7 +35,9 @@ class SupportAverage:
     Raises
     ------
     UsageError
-        If ``decay`` is out of range.
+        If ``decay`` is out of range; or, at an update, if the average is in float16 or bfloat16, in
+        which it would stand still. ``AveragedModel(model, avg_fn=...).float()`` averages the
+        weights of such a model in float32.
 
     Examples
     --------
@@ -71,6 +75,12 @@ class SupportAverage:
         """
         if not (averaged.is_floating_point() or averaged.is_complex()):
             return newest
+        if torch.finfo(averaged.dtype).eps > _COARSEST:
+            raise UsageError(
+                f"the average is kept in {str(averaged.dtype).removeprefix('torch.')}, where small "
+                "shares of new weights are rounded away and it stands still: keep it in float32, "
+                "as AveragedModel(model, avg_fn=...).float(); the model itself may stay as it is"
+            )
         share = 1 / (count + 1) if self.decay is None else 1 - self.decay
         mean = averaged + (newest - averaged) * share
         return torch.where((newest == 0) | (averaged == 0), newest, mean)

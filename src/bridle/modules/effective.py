@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils import parametrize, prune
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.nn.utils.weight_norm import WeightNorm
@@ -16,7 +17,7 @@ from bridle.errors import UsageError
 from bridle.penalties import Penalty
 from bridle.penalties.protocol import takes_steps
 
-__all__ = ["EffectiveWeight", "OfEffective", "OnPruned", "effective_weights"]
+__all__ = ["EffectiveWeight", "OfEffective", "OnPruned", "effective_weights", "refuse_uncalled"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,28 @@ def effective_weights(model: nn.Module) -> list[EffectiveWeight]:
         for path, module in model.named_modules()
         for name, method, sources in _computed(path, module)
     ]
+
+
+def refuse_uncalled(path: str, module: nn.Module) -> None:
+    """Raise a UsageError if a weight of a module is computed by a hook that never runs.
+
+    ``nn.MultiheadAttention`` reads the weight of its ``out_proj``, which it never calls.
+    """
+    if not isinstance(module, NonDynamicallyQuantizableLinear):
+        return
+    parametrized = _parametrizations(module)
+    for name, method, sources in _computed(path, module):
+        if name in parametrized:
+            continue
+        if method == "pruning":
+            way = f"call torch.nn.utils.prune.remove on {path} and {name!r} first"
+        else:
+            way = f"use torch.nn.utils.parametrizations.{method}, which acts there"
+        raise UsageError(
+            f"{path}.{name} is computed by {method} in a hook, which never runs: the attention "
+            f"module reads the weight and does not call {path}, so that training does not reach "
+            f"{' and '.join(sources)}: {way}"
+        )
 
 
 def _computed(path: str, module: nn.Module) -> Iterator[tuple[str, str, dict[str, nn.Parameter]]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy, deepcopy
+from typing import Any
 
 from torch import nn
 
@@ -15,7 +17,7 @@ class Layers:
     """The modules at which a model had its parameters when rules were attached to these."""
 
     def __init__(self, model: nn.Module, parameters: Mapping[str, nn.Parameter]) -> None:
-        self._model = model
+        self._model: nn.Module | None = model
         self._parameters = dict(parameters)
         paths = {name: name.rpartition(".")[0] for name in parameters}
         self._modules = {path: model.get_submodule(path) for path in paths.values()}
@@ -23,12 +25,25 @@ class Layers:
         for name, path in paths.items():
             self._names.setdefault(path, []).append(name)
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> Layers:
+        """Return a copy that looks at the copy of the model."""
+        other = copy(self)
+        memo[id(self)] = other
+        vars(other).update({name: deepcopy(each, memo) for name, each in vars(self).items()})
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the model, which has no place in a file of its optimizer."""
+        return vars(self) | {"_model": None}
+
     def refuse_replaced(self) -> None:
         """Raise a UsageError if another layer is at a place, and a parameter is gone with the old.
 
         A layer that is wrapped keeps its parameters in the model. Of one that was removed, nothing
-        is trained.
+        is trained. After loading from a file, nothing is looked at.
         """
+        if self._model is None:
+            return
         for path, module in self._modules.items():
             now = _at(self._model, path)
             if now is module or now is None:

@@ -11,6 +11,7 @@ from torch import Tensor, distributed as dist, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from bridle.errors import UsageError
+from bridle.modules.folding import refuse_folding
 from bridle.modules.placed import Placed, let_compilers_see_places
 from bridle.modules.step_counter import StepCounter
 from bridle.modules.streams import noises_in
@@ -81,6 +82,12 @@ class UnitNoise(_HookNoise):
     def __str__(self) -> str:
         return f"{self.noise} {self.where} {self.name or 'the model'}"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a copy; refuse one that folds what comes after the noise."""
+        if self.where == "after" and not self.noise.inverted:
+            refuse_folding(self)
+        return super().__getstate__()
+
     def install(self, module: nn.Module) -> list[Any]:
         """Register the hook on a module; return the handles that remove it."""
         self.module = module
@@ -93,9 +100,14 @@ class UnitNoise(_HookNoise):
         return self._on_first(output, self._act(module))
 
     def before(
-        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
+        self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any] | None = None
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Return the inputs with noise on the first one."""
+        if kwargs is None:  # so torch.ao registers it, a second time, when it fuses modules
+            raise UsageError(
+                f"{self}: its module was fused, and has the noise twice: call receipt.undo() "
+                "before modules are fused, and regularize the result"
+            )
         act = self._act(module)
         if args:
             return (self._on_first(args[0], act), *args[1:]), kwargs

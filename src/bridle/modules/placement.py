@@ -10,7 +10,7 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import ParametrizationList
 
 from bridle.errors import UsageError
-from bridle.modules.effective import EffectiveWeight, effective_weights
+from bridle.modules.effective import EffectiveWeight, effective_weights, refuse_uncalled
 from bridle.modules.noise_hooks import WeightNoise, is_on_weights
 from bridle.modules.select import Place, Selector, select_modules, select_places
 from bridle.modules.streams import noises_in
@@ -155,6 +155,7 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
         _refuse_lookup(place, noise)
         weight = computed.get(id(place.parameter))
         if weight is not None:  # the weight itself is masked, not what it comes from
+            refuse_uncalled(weight.path, weight.module)
             found["on", weight.full_name] = (_reader(model, weight), noise, weight)
             continue
         reader = place.module

@@ -78,14 +78,18 @@ class Receipt:
         waiting = (getattr(self, "_rules", None) or getattr(self, "_rates", None)) or None
         if waiting is None or self._read or self._optimizers or sys.is_finalizing():
             return
-        what = "penalties" if self._rules else "learned rates"
+        what, so = ("penalties", "do nothing") if self._rules else ("learned rates", "stay fixed")
         warnings.warn(
             f"the receipt of bridle.regularize was thrown away before its {what} were attached "
-            "to an optimizer, so they do nothing: give optimizer=… to regularize, or keep the "
+            f"to an optimizer, so they {so}: give optimizer=… to regularize, or keep the "
             "receipt and call receipt.attach(optimizer)",
             RegularizationWarning,
             stacklevel=2,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state of a copy, which may be thrown away."""
+        return vars(self) | {"_read": True}
 
     def __str__(self) -> str:
         """Return one line for each noise, each penalized parameter and each learned rate."""
@@ -108,10 +112,13 @@ class Receipt:
         """Say to which optimizers the rules of a parameter are attached, and whether they act."""
         if any(isinstance(each, Sparsity) for each in rules):  # which needs no gradient
             return self._attached_to(self._optimizers)
-        idle = [acting.why_idle(acting.weights[name]) for acting in self.attachments]
-        if not idle or all(idle):
-            return self._attached_to(self._optimizers) + "".join(idle[:1])
-        pairs = zip(self._optimizers, idle, strict=True)
+        pairs = [
+            (kind, acting.why_idle(acting.weights[name]))
+            for kind, acting in zip(self._optimizers, self.attachments, strict=True)
+            if name in acting.weights
+        ]
+        if pairs and all(why for _, why in pairs):
+            return self._attached_to([kind for kind, _ in pairs]) + pairs[0][1]
         return self._attached_to([kind for kind, why in pairs if not why])
 
     def attach(
@@ -153,6 +160,11 @@ class Receipt:
         self._optimizers.append(type(optimizer).__name__)
         return attached
 
+    def add(self, attached: Attachment, optimizer: torch.optim.Optimizer) -> None:
+        """Note an attachment of some of the penalties, which ``undo()`` then removes, too."""
+        self.attachments.append(attached)
+        self._optimizers.append(type(optimizer).__name__)
+
     def learn(self, optimizer: torch.optim.Optimizer) -> None:
         """Let an optimizer learn the noises' rates, unless another one already does.
 
@@ -164,6 +176,7 @@ class Receipt:
             If it needs a parameter group for them, and its learning-rate scheduler allows none.
         """
         self._rates.add_to(optimizer)
+        self._read |= not self._rules
 
     @property
     def learns(self) -> bool:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.attention_dropout import AttentionForward
+from bridle.modules.effective import refuse_uncalled
 from bridle.modules.noise_hooks import UnitNoise, let_compilers_see_hooks
 from bridle.modules.streams import check_seed, free_streams, noises_in, seed_of
 from bridle.modules.torch_dropout import KINDS, addressed_dropout, make_noise
@@ -201,8 +202,8 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
     Raises
     ------
     UsageError
-        If the model has no dropout modules, or if they are already replaced. The model is then
-        unchanged.
+        If the model has no dropout modules, if they are already replaced, or if a hook that never
+        runs computes the ``out_proj.weight`` of an attention module. The model is then unchanged.
 
     Examples
     --------
@@ -233,6 +234,9 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
             f"{type(model).__name__} has no dropout modules to replace{why}: add noise with "
             "bridle.regularize(model, {...: bridle.Dropout(keep_prob=0.5)})"
         )
+    for name, module in chosen.items():
+        if isinstance(module, nn.MultiheadAttention):
+            refuse_uncalled(f"{name}.out_proj".lstrip("."), module.out_proj)
     let_compilers_see_hooks()
     streams = free_streams(seed, (noise for _, noise in noises_in(model)))
     noises: list[UnitNoise] = []

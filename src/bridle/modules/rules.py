@@ -10,7 +10,13 @@ from torch import Tensor, nn
 
 from bridle.errors import UsageError
 from bridle.modules.decaying import decay_among, penalties_among
-from bridle.modules.effective import EffectiveWeight, OfEffective, OnPruned, effective_weights
+from bridle.modules.effective import (
+    EffectiveWeight,
+    OfEffective,
+    OnPruned,
+    effective_weights,
+    refuse_uncalled,
+)
 from bridle.modules.layout import placed
 from bridle.modules.select import Place, Selector, select_places
 from bridle.penalties import (
@@ -164,6 +170,8 @@ def _join_sources(
 ) -> None:
     """Replace the sources of a computed weight by the weight, where all of them are chosen."""
     for weight in computed:
+        if any(name in chosen for name in weight.sources):
+            refuse_uncalled(weight.path, weight.module)
         originals = {
             name: value
             for name, value in weight.sources.items()

@@ -161,12 +161,14 @@ class Multiplier(ABC):
 def _check_names_probability(
     cls: type[Multiplier], given: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
-    taken = inspect.signature(cls.__init__).parameters
-    if (
-        "p" in taken
-        or "keep_prob" not in taken
-        or taken["keep_prob"].kind != inspect.Parameter.KEYWORD_ONLY
-    ):
+    taken = inspect.signature(cls.__init__)
+    if "keep_prob" not in taken.parameters or not {"keep_prob", "drop_prob"}.isdisjoint(options):
+        return
+    try:
+        taken.bind_partial(None, *given, **options)
+    except TypeError:  # it takes no such arguments; a subclass may
+        pass
+    else:
         return
     value = given[0] if given else options["p"]
     shown = f"{cls.__name__}({value!r})" if given else f"{cls.__name__}(p={value!r})"
