@@ -47,6 +47,43 @@ def test_the_encoding_is_told(tmp_path):
     assert read.line == "read 3 rows × 3 columns: separator semicolon, Windows-1250"
 
 
+COMMON = ["naïve", "Noël", "Muñoz", "café", "Zürich", "é", "ü", "ñ", "ß", "10 €", "Málaga", "Peña"]
+
+
+@pytest.mark.parametrize("word", COMMON)
+def test_one_common_word_is_read_as_windows_1252_and_shown(tmp_path, word):
+    read = read_with_notes(_path(tmp_path, f"town;x\n{word};1\nUlm;2\n".encode("cp1252")))
+    assert read.frame["town"][0] == word
+    told = "the file is not UTF-8, and is taken for Windows-1252: it has '"
+    assert any(note.startswith(told) and word.split()[-1] in note for note in read.notes)
+
+
+def test_five_words_are_shown_at_most(tmp_path):
+    read = read_with_notes(_path(tmp_path, GERMAN.encode("cp1252")))
+    assert (
+        "it has 'Größe', 'Straße', 'männlich', 'Öl' and 'Übung'; if that is wrong" in read.notes[0]
+    )
+    plain = read_with_notes(_path(tmp_path, GERMAN.encode()))
+    assert not plain.notes
+    given = read_with_notes(
+        _path(tmp_path, GERMAN.encode("cp1252")), ReadOptions(encoding="cp1252")
+    )
+    assert not given.notes
+
+
+THIN = [("cp1251", "да"), ("cp1251", "Москва"), ("cp1251", "я"), ("cp1253", "ναι"), ("gbk", "男")]
+THIN += [("cp1254", "Muğla"), ("cp1254", "ş"), ("cp1254", "Iğdır"), ("cp1257", "Kaunas ž")]
+THIN += [("cp1250", "Timişoara"), ("iso8859-15", "œuvre"), ("mac-roman", "é"), ("koi8-r", "да")]
+
+
+@pytest.mark.parametrize(("codec", "word"), THIN)
+def test_one_word_that_is_hardly_western_is_refused(tmp_path, codec, word):
+    path = _path(tmp_path, f"town;x\n{word};1\nUlm;2\n".encode(codec))
+    with pytest.raises(DataError, match="--encoding"):
+        read_table(path)
+    assert read_table(path, ReadOptions(encoding=codec))["town"][0] == word
+
+
 DOUBTFUL = {
     "one word": ("town;x\nDvořák;1\nUlm;2\n", "cp1250", "'Dvořák' in Windows-1250"),
     "one word of a Mac": ("town;x\nMalmö;1\nUlm;2\n", "mac-roman", "Mac Roman"),

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from sklearn import datasets
 
+import bridle
+from bridle.errors import DataError
 from bridle.models.reading import read_for_fit
 from conftest import CREDIT
 
@@ -116,7 +118,10 @@ def test_patients_that_are_numbered(rng):
 
 def test_one_row_per_class():
     frame = pd.DataFrame({"a": np.linspace(0, 1, 40) ** 2, "name": [f"n{i}" for i in range(40)]})
-    assert any("nearly one row each" in note for note in _notes(frame, "name"))
+    for table in (frame, frame.assign(name=range(40)), frame.assign(name=frame["a"] * 3)):
+        for run, way in ((bridle.fit, {}), (bridle.search, {"budget": "1s"})):
+            with pytest.raises(DataError, match="40 classes in 40 rows, nearly one row each"):
+                run(table, "name", task="classification", **way)
 
 
 def test_blanks_around_labels(tmp_path, rng):

@@ -25,7 +25,7 @@ from bridle.errors import UsageError
 from bridle.estimators.candidates import NAMES, candidate_params, cv_results_of, hidden_layer_shapes
 from bridle.estimators.folds import CVFolds
 from bridle.estimators.targets import check_target
-from bridle.estimators.validation import needs_encoder, unmasked
+from bridle.estimators.validation import needs_encoder, refuse_repeated, unmasked
 from bridle.models.file import from_state, state_of
 from bridle.models.table_model import TableModel
 from bridle.networks.population import predict
@@ -145,6 +145,7 @@ class BaseMLPCV(CVFolds):
 
     def _validate_for_fit(self, X: Any, y: Any) -> tuple[pd.DataFrame, Array]:
         check_target(y, classes=is_classifier(self))
+        refuse_repeated(X)
         self._tabular = needs_encoder(X)
         if self._tabular:
             validate_data(self, X, skip_check_array=True, reset=True)
@@ -170,6 +171,7 @@ class BaseMLPCV(CVFolds):
 
     def _validate_for_predict(self, X: Any) -> pd.DataFrame:
         """Return validated X for prediction, as a DataFrame."""
+        refuse_repeated(X)
         check_is_fitted(self)
         if self._tabular:
             if not isinstance(X, pd.DataFrame):

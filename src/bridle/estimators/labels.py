@@ -13,7 +13,7 @@ from sklearn.utils.validation import column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP
-from bridle.estimators.targets import check_target
+from bridle.estimators.targets import CheckedScore, check_target
 from bridle.estimators.weights import class_weights_of_rows
 
 __all__ = ["ClassLabels"]
@@ -21,7 +21,7 @@ __all__ = ["ClassLabels"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class ClassLabels(ClassifierMixin, BaseMLP):
+class ClassLabels(CheckedScore, ClassifierMixin, BaseMLP):
     """Conversion between class labels and the targets and outputs of a network."""
 
     classes_: Array

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from bridle.errors import UsageError
 from bridle.estimators.base import BaseMLP, supports_partial_fit
+from bridle.estimators.targets import CheckedScore
 from bridle.estimators.tensors import require_representable
 
 __all__ = ["MLPRegressor"]
@@ -20,7 +21,7 @@ __all__ = ["MLPRegressor"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
-class MLPRegressor(RegressorMixin, BaseMLP):
+class MLPRegressor(CheckedScore, RegressorMixin, BaseMLP):
     """scikit-learn's ``MLPRegressor`` with dropout, L1, DropConnect and max-norm.
 
     scikit-learn's parameters keep their meaning. If the others have their defaults, the same

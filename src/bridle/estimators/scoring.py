@@ -9,6 +9,7 @@ from sklearn.metrics import get_scorer
 from sklearn.utils._param_validation import StrOptions
 
 from bridle.errors import DataError
+from bridle.estimators.targets import check_scored
 from bridle.search.scoring import SCORINGS, check_scoring
 from bridle.tables import ClassTarget
 
@@ -39,7 +40,13 @@ class ScoringMixin:
         Returns
         -------
         float
+
+        Raises
+        ------
+        UsageError
+            If the values of y are of several types or missing, or a weight is negative.
         """
+        check_scored(y, sample_weight, classes=self._kind == "classification")
         name = check_scoring(self.scoring, self._kind)
         return float(get_scorer(name)(self, X, y, sample_weight=sample_weight))
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 
 from bridle.errors import UsageError
 from bridle.estimators.validation import refuse_masked
 
-__all__ = ["check_target"]
+__all__ = ["CheckedScore", "check_scored", "check_target"]
 
 
 def check_target(y: Any, *, classes: bool) -> None:
@@ -36,6 +37,11 @@ def check_target(y: Any, *, classes: bool) -> None:
     if values is None:
         if classes:
             _check_whole(y)
+        elif getattr(getattr(y, "dtype", None), "kind", "") in ("M", "m"):
+            raise UsageError(
+                "y has dates or durations, which are no numbers; pass numbers, such as the days "
+                "since a date"
+            )
         return
     missing = int(pd.isna(values).sum())
     if missing:
@@ -59,6 +65,56 @@ def check_target(y: Any, *, classes: bool) -> None:
             f"Unknown label type: y has the dtype object and values such as "
             f"{values[0]!r}; pass y.astype({name})"
         )
+
+
+def check_scored(y: Any, sample_weight: Any, *, classes: bool) -> None:
+    """Refuse a y that :func:`check_target` refuses, and weights that are negative.
+
+    Raises
+    ------
+    UsageError
+        If y or a weight is of no use.
+    """
+    check_target(y, classes=classes)
+    refuse_masked("sample_weight", sample_weight)
+    if sample_weight is None:
+        return
+    try:
+        least = np.min(np.asarray(sample_weight, dtype=np.float64), initial=np.inf)
+    except (TypeError, ValueError) as error:
+        raise UsageError(f"sample_weight has what is no number ({error}); pass numbers") from error
+    if np.isnan(least):
+        raise UsageError("sample_weight has NaN; weights must be 0 or more")
+    if least < 0:
+        raise UsageError(f"sample_weight has the value {least:g}; weights must be 0 or more")
+
+
+class CheckedScore:
+    """A ``score`` method that checks y first; goes before scikit-learn's mixins."""
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the accuracy of a classifier, or the R² of a regressor.
+
+        Parameters
+        ----------
+        X : array, sparse matrix or DataFrame ``[rows, features]``
+        y : array ``[rows]``
+            True labels or values.
+        sample_weight : array ``[rows]``, default=None
+            Weight of each row.
+
+        Returns
+        -------
+        float
+
+        Raises
+        ------
+        UsageError
+            If the values of y are of several types or missing, or a weight is negative.
+        """
+        check_scored(y, sample_weight, classes=is_classifier(self))
+        scored: Any = super()
+        return float(scored.score(X, y, sample_weight=sample_weight))
 
 
 def _check_whole(y: Any) -> None:

@@ -15,7 +15,7 @@ from bridle.estimators.params import MLPParams
 from bridle.tables import TableEncoder
 from bridle.tables.read import plain_frame
 
-__all__ = ["ValidatedInput", "needs_encoder", "refuse_masked", "unmasked"]
+__all__ = ["ValidatedInput", "needs_encoder", "refuse_masked", "refuse_repeated", "unmasked"]
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _FITTED = ("encoder_", "imputed_values_", "indicated_features_")
@@ -37,6 +37,7 @@ class ValidatedInput(MLPParams):
 
     def _validate_for_fit(self, X: Any, y: Any, reset: bool, **checks: Any) -> tuple[Any, Any]:
         """Return the network's inputs and validated y; decide how X is read if ``reset``."""
+        refuse_repeated(X)
         if not self._is_encoded_table(X, reset):
             if not reset:
                 self._require_dataframe(X)
@@ -67,6 +68,7 @@ class ValidatedInput(MLPParams):
 
     def _validate_for_predict(self, X: Any) -> Any:
         """Return the network's inputs for prediction, imputed or encoded as in ``fit``."""
+        refuse_repeated(X)
         if self._is_encoded_table(X, reset=False):
             return self._validate_for_fit(X, None, reset=False)[0]
         self._require_dataframe(X)
@@ -111,6 +113,13 @@ class ValidatedInput(MLPParams):
         tags.input_tags.sparse = True
         tags.input_tags.allow_nan = True
         return tags
+
+
+def refuse_repeated(X: Any) -> None:
+    """Raise UsageError if two columns of a DataFrame have the same name."""
+    if isinstance(X, pd.DataFrame) and not X.columns.is_unique:
+        name = X.columns[X.columns.duplicated()][0]
+        raise UsageError(f"X has several columns named {name!r}; rename them")
 
 
 def refuse_masked(name: str, values: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -75,10 +76,11 @@ def class_weights_of_rows(class_weight: Any, y: Any, classes: Array, multilabel:
                     f"class_weight has the class {name!r}, which y does not have; "
                     f"{did_you_mean(str(name), map(str, known))}"
                 )
-            if not 0 <= weight < np.inf:
+            number = isinstance(weight, (Real, np.bool_))
+            if not number or not 0 <= weight < np.inf:
                 raise UsageError(
-                    f"class_weight of the class {name!r} is {weight}; weights must be finite "
-                    "and 0 or more"
+                    f"class_weight of the class {name!r} is {weight!r}; weights must be "
+                    "finite numbers, 0 or more"
                 )
     y = y if scipy.sparse.issparse(y) else np.asarray(y)
     columns = [y[:, [at]] for at in range(len(each))] if multilabel else [y]

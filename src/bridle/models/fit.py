@@ -47,9 +47,9 @@ from bridle.tables import (
     TableEncoder,
     ValueTarget,
     facts_of_table,
-    infer_task,
 )
 from bridle.tables.arrays import Features, Target, table_of
+from bridle.tables.target import task_of
 from bridle.version import __version__
 
 __all__ = ["encoders_of", "fit", "judge_members", "with_class_weights"]
@@ -162,7 +162,7 @@ def fit(
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     frame, truth = given.frame, given.truth
-    task = infer_task(truth) if task == "auto" else task
+    task = task_of(truth, task)
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     rows, encoder, coding = encoders_of(given, task, seed)
     X = torch.from_numpy(encoder.transform(frame))

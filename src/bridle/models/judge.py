@@ -36,6 +36,11 @@ def with_class_weights(
                 hint = did_you_mean(str(name), map(str, coding.classes))
                 raise DataError(f"class_weight names the class {name!r}, which is unknown; {hint}")
         weights = torch.tensor([float(recipe.class_weight.get(c, 1.0)) for c in coding.classes])
+        if not weights[training.y].any():
+            raise UsageError(
+                "all training rows have a weight of zero: class_weight is 0 for each of their "
+                "classes; give at least one class a weight above 0"
+            )
     else:
         counts = torch.bincount(training.y, minlength=len(coding.classes)).clamp(min=1)
         weights = len(training.y) / (counts.count_nonzero() * counts)

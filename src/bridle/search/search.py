@@ -27,8 +27,9 @@ from bridle.search.scoring import check_scoring
 from bridle.search.successive_halving import Progress
 from bridle.search.trial import PLAIN_ID
 from bridle.statistics.second_process import is_running as second_process_runs
-from bridle.tables import ReadOptions, infer_task
+from bridle.tables import ReadOptions
 from bridle.tables.arrays import Features, Target, table_of
+from bridle.tables.target import task_of
 
 __all__ = ["search"]
 
@@ -217,7 +218,7 @@ def search(
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     wait_for_workers = start_workers(engine, workers)  # they import while the table is prepared
-    task = infer_task(given.truth) if task == "auto" else task
+    task = task_of(given.truth, task)
     settings = replace(settings, scoring=check_scoring(scoring, task))
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
     prepared = prepare_table(

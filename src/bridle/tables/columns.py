@@ -180,6 +180,8 @@ def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
         return Column(column.name, "constant", has_missing=True)
     plain = present.to_numpy()  # pandas is slow for thousands of columns
     if not column.has_missing and (plain == plain[0]).all():
+        if column.kind == "number":
+            as_numbers(values.iloc[:1])  # refuses a column that is infinite in every row
         return Column(column.name, "constant")
     return column
 

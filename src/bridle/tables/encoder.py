@@ -15,6 +15,7 @@ from bridle.tables.columns import Column, as_levels, column_of, restricted
 from bridle.tables.date_features import date_features
 from bridle.tables.encoders import (
     FloatArray,
+    array_of,
     center_of,
     hot_columns,
     listed,
@@ -327,25 +328,19 @@ class TableEncoder:
         for index, column in enumerate(encoder._of("text")):
             encoder._texts[column.name] = TextFeatures(
                 **{
-                    part: _array(arrays, f"text.{index}.{part}")
+                    part: array_of(arrays, f"text.{index}.{part}")
                     for part in ("idf", "directions", "scale")
                 },
                 limit=arrays.get(f"text.{index}.limit"),
             )
         if encoder._of("number", "date"):
-            encoder._center, encoder._scale = _array(arrays, "center"), _array(arrays, "scale")
+            encoder._center, encoder._scale = array_of(arrays, "center"), array_of(arrays, "scale")
         numbers = [column.name for column in encoder._of("number")]
         if "ranges" in arrays and arrays["ranges"].shape == (len(numbers), 2):
             found = arrays["ranges"].tolist()  # earlier files do not have them
             encoder._ranges = dict(zip(numbers, map(tuple, found), strict=True))
         if "bins.edges" in arrays:
-            learned = {p: _array(arrays, f"bins.{p}") for p in ("columns", "counts", "edges")}
+            learned = {p: array_of(arrays, f"bins.{p}") for p in ("columns", "counts", "edges")}
             encoder._bins = PiecewiseLinear.from_arrays(**learned, width=encoder.numbers)
         encoder._name_features()
         return encoder
-
-
-def _array(arrays: dict[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
-    if name not in arrays:
-        raise ModelFileError(f"the encoder's array {name!r} is missing; fit the model again")
-    return arrays[name]

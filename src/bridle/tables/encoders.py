@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bridle.errors import ModelFileError
 from bridle.tables.columns import Column, as_dates, as_numbers
 from bridle.tables.date_features import date_feature_names
 from bridle.tables.levels import LevelsReader
@@ -15,6 +16,7 @@ from bridle.tables.levels import LevelsReader
 __all__ = [
     "MISSING",
     "FloatArray",
+    "array_of",
     "center_of",
     "hot_columns",
     "levels_of",
@@ -51,6 +53,19 @@ def read_columns(
         elif column.name in levels:
             read[column.name] = levels[column.name].read(frame[column.name])
     return read
+
+
+def array_of(arrays: Mapping[str, np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
+    """Return an array of an encoder's state.
+
+    Raises
+    ------
+    ModelFileError
+        If it is missing.
+    """
+    if name not in arrays:
+        raise ModelFileError(f"the encoder's array {name!r} is missing; fit the model again")
+    return arrays[name]
 
 
 def center_of(numbers: FloatArray) -> FloatArray:

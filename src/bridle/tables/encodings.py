@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from bridle.errors import DataError
 
-__all__ = ["single_bytes"]
+__all__ = ["assumed", "single_bytes"]
 
 _CALLED = {
     "cp1252": "Windows-1252",
@@ -24,15 +24,22 @@ _CALLED = {
 _USUAL = ("cp1252", "iso8859-15", "cp1250", "iso8859-2", "cp1254", "cp1257")
 _CLEAR = 1.2  # how many times as likely as any other an encoding besides Windows-1252 is
 _SHOWN = 2
+_TOLD, _LONG = 5, 30  # words of a note, and their letters
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _CELL = re.compile(rb"[^,;\t\r\n|\"]*[\x80-\xff][^,;\t\r\n|\"]*")
+_BEYOND_ASCII = re.compile(r"[A-Za-z\x80-\uffff]*[\x80-\uffff][A-Za-z\x80-\uffff]*")
 _BEYOND = re.compile(rb"[\x80-\xff]")
 _PAIR = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_FOREIGN = re.compile(r"[\x80-\uffff]{3,}")
+_FOREIGN = re.compile(r"^[\x80-\uffff]{2,}$|[\x80-\uffff]{3,}")
 _LETTERS = re.compile("[ŠŒŽšœžŸƒÀ-ÖØ-öø-ÿ]")  # of Windows-1252, beyond ASCII
+_SELDOM = re.compile("[ðþÐÞÝý]|^[Û‚ˆ¦¬ŽŸÿ]$")  # in Turkish, Baltic and other encodings more usual
 _ACCENTS = "ˆ˜ˇ˘˙˛˝˚¯¨¸"  # letters to Python, but signs
 _JOINED = "’‘–—-·´ªº\xa0\xad"  # signs that stand in words
 _FEW = 2  # words that tell an encoding besides Windows-1252
+_KNOWN = frozenset(
+    ("naïve", "naïf", "noël", "zoë", "chloë", "citroën", "haïti", "maïs", "ça", "øst")
+)
+"""Words of which few letters are left for the models of languages to judge."""
 _USE = {"cp1252": 1.0, "cp1250": 0.9, "iso8859-2": 0.8, "mac-roman": 0.7}
 """How usual encodings are, which counts where there are few words; others half as usual."""
 _MIXED = 0.5  # the share of UTF-8 among the bytes beyond ASCII
@@ -71,16 +78,38 @@ def single_bytes(raw: bytes, name: str) -> tuple[str, str]:
         doubted["cp1252"] += sum(word.startswith("¿") for word in kept["cp1252"])
     if western is not None and not doubted["cp1252"] and not _LETTERS.search("".join(western)):
         return raw.decode("cp1252"), _CALLED["cp1252"]
-    order = _by_likelihood(raw, list(kept), few=len(words) <= _FEW)
+    few = len(words) <= _FEW
+    if western is not None and few and all(word.lower() in _KNOWN for word in western):
+        return raw.decode("cp1252"), _CALLED["cp1252"]
+    order = _by_likelihood(raw, list(kept), few=few)
     best, likely = order[0]
     clear = len(order) < 2 or likely >= _CLEAR * order[1][1]
-    if best == "cp1252":
+    if best == "cp1252" and few and len(order) > 1 and any(map(_SELDOM.search, kept[best])):
+        clear = False
+    elif best == "cp1252":
         clear = clear or (len(words) > 1 and not doubted[best])
     elif len(order) > 1:
         clear = clear and best in _USUAL and len(words) >= _FEW
     if clear and (not doubted[best] or all(doubted.values())):
         return raw.decode(best), _CALLED[best]
     raise DataError(_ambiguous(raw, name, kept, [codec for codec, _ in order]))
+
+
+def assumed(text: str, called: str) -> str:
+    """Return a note on an encoding that is assumed, with words that tell whether it is right.
+
+    Examples
+    --------
+    >>> assumed("Zürich;1", "Mac Roman").partition(": ")[2]
+    "it has 'Zürich'; if that is wrong, give --encoding"
+    """
+    words = dict.fromkeys(each.strip()[:_LONG] for each in _BEYOND_ASCII.findall(text))
+    *first, last = [repr(word) for word in list(words)[:_TOLD]]
+    shown = f"{', '.join(first)} and {last}" if first else last
+    return (
+        f"the file is not UTF-8, and is taken for {called}: it has {shown}; if that is wrong, "
+        "give --encoding"
+    )
 
 
 def _by_likelihood(raw: bytes, codecs: list[str], *, few: bool) -> list[tuple[str, float]]:
@@ -112,6 +141,7 @@ def _oddities(word: str) -> int:
             continue
         before, after = at > 0 and letters[at - 1], at + 1 < len(word) and letters[at + 1]
         if letters[at]:
+            found += each == "ń" and after and word[at + 1] in "aeiouyó"  # Polish has ni there
             # a capital behind a small letter or in front of one, or a small one between capitals
             capital = each.isupper() and before
             found += capital and (word[at - 1].islower() or (after and word[at + 1].islower()))
@@ -136,6 +166,8 @@ def _doubts(word: str) -> int:
         small = before and after and word[at - 1].islower() and word[at + 1].islower()
         found += (each in "–—" and small) or (each in "‘“‚„‹«†‡‰•§" and before)
         found += (each in "…†‡‰™”›»€¢©®ƒ" and after) or (each in "œ€¢" and before and not after)
+        found += each in "ºª" and before and after
+        found += each in "¼½¾¦" and len(word) > at + 2 and all(letters[at + 1 : at + 3])
         found += each in "–—" and before and at + 1 == len(word)
     return int(found)
 
@@ -161,14 +193,15 @@ def _place(raw: bytes) -> str:
     return "no byte"
 
 
-def _check_western(words: Iterable[str], name: str) -> None:
+def _check_western(words: Sequence[str], name: str) -> None:
     """Refuse words of which most letters are beyond ASCII, as no Western language has them.
 
     Signs alone, such as £££, are no words.
     """
     runs = [run for word in words for run in _FOREIGN.findall(word) if _LETTERS.search(run)]
     letters = len(_LETTERS.findall("".join(runs)))
-    if len(set(runs)) < 2 or 2 * letters <= len(_LETTERS.findall("".join(words))):
+    enough = 1 if len(words) <= _FEW else 2
+    if len(set(runs)) < enough or 2 * letters <= len(_LETTERS.findall("".join(words))):
         return
     raise DataError(
         f"{name} is not in UTF-8, and as Windows-1252 it has words such as {runs[0]!r}; give its "

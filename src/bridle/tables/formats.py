@@ -216,7 +216,25 @@ def _excel(path: Path, options: ReadOptions) -> pd.DataFrame:
     if not filled:
         raise DataError(f"{path} is empty; give a header line and rows")
     title = options.sheet or next(iter(filled))
+    if any(value is None for row in cells[title] for value in row):
+        with closing(openpyxl.load_workbook(path, read_only=True)) as book:
+            _check_formulas(book[title], cells[title], f"{path}, sheet {title!r}")
     return _from_cells(cells[title], f"{path}, sheet {title!r}", options)
+
+
+def _check_formulas(sheet: Any, rows: list[list[Any]], name: str) -> None:
+    """Refuse formulas of which none has a value: a spreadsheet program has never computed them."""
+    formulas = [
+        (cell.coordinate, rows[at][place])
+        for at, row in enumerate(sheet.iter_rows())
+        for place, cell in enumerate(row)
+        if cell.data_type == "f"
+    ]
+    if formulas and all(value is None for _, value in formulas):
+        raise DataError(
+            f"{name}: the formula in {formulas[0][0]} has no value, as in all cells with formulas; "
+            "open the file in a spreadsheet program and save it, so that they are computed"
+        )
 
 
 def _from_cells(rows: list[list[Any]], name: str, options: ReadOptions) -> pd.DataFrame:
@@ -235,6 +253,14 @@ def _from_cells(rows: list[list[Any]], name: str, options: ReadOptions) -> pd.Da
             )
         names, rows = [str(value).strip() for value in rows[0]], rows[1:]
     columns = {at: pd.Series([row[at] for row in rows], dtype=object) for at in range(len(names))}
+    for at, values in columns.items():
+        dated = values.map(lambda value: isinstance(value, (dt.datetime, dt.date)))
+        counted = values.map(lambda value: type(value) in (int, float))
+        if dated.any() and counted.any() and (dated | counted | values.isna()).all():
+            raise DataError(
+                f"{name}: column {names[at]!r} has dates and numbers, such as "
+                f"{values[counted].iloc[0]}; give its cells one format"
+            )
     frame = pd.DataFrame({at: _excel_column(values) for at, values in columns.items()})
     frame.columns = pd.Index(names)
     if empty:

@@ -13,7 +13,7 @@ from bridle.errors import DataError
 from bridle.tables.columns import Column, spellings_of
 from bridle.tables.strings import as_strings, text_of
 
-__all__ = ["Levels", "LevelsReader"]
+__all__ = ["Levels", "LevelsReader", "is_flag"]
 
 IntArray = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -33,6 +33,11 @@ class Levels:
 
     codes: IntArray
     new: dict[str, int] = field(default_factory=dict)
+
+
+def is_flag(column: Column) -> bool:
+    """Return whether a column has booleans, and any other value in it is refused."""
+    return column.kind == "category" and set(column.categories) == {"False", "True"}
 
 
 class LevelsReader:
@@ -55,7 +60,7 @@ class LevelsReader:
         self._codes = {level: code for code, level in enumerate(column.categories)}
         self._spellings = spellings_of(column)
         self._name = column.name
-        self._flags = set(column.categories) == {"False", "True"}
+        self._flags = is_flag(column)
         self.missing = len(column.categories) if column.has_missing else -1
         """The code of a missing value."""
         self.count = len(column.categories) + column.has_missing

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from bridle.errors import DataError
@@ -291,7 +292,7 @@ def _plain(column: str, values: pd.Series[Any], *, mixed: bool) -> pd.Series[Any
     if values.dtype != object:
         return values
     kinds = {type(value) for value in values[values.notna()]}
-    nested = [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set))]
+    nested = [kind for kind in kinds if issubclass(kind, (list, tuple, dict, set, np.ndarray))]
     if nested or any(hasattr(kind, "__array__") for kind in kinds if not _is_scalar(kind)):
         raise DataError(
             f"column {column!r} has nested values; give one value per cell, or drop the column "
@@ -304,6 +305,8 @@ def _plain(column: str, values: pd.Series[Any], *, mixed: bool) -> pd.Series[Any
         )
     if kinds and all(kind.__name__ in ("date", "datetime", "Timestamp") for kind in kinds):
         return pd.to_datetime(values, utc=True).dt.tz_localize(None)
+    if kinds and all(kind.__name__ in ("timedelta", "Timedelta") for kind in kinds):
+        return pd.to_timedelta(values).dt.total_seconds()
     if kinds and all(issubclass(kind, Decimal) for kind in kinds):
         return values.astype(float)
     if str in kinds and len(kinds) > 1 and not mixed:

@@ -129,6 +129,11 @@ class Spellings:
                 known = {w: told[truth] for w, truth in _TRUTHS.items() if truth in told}
                 self._flags = known | self._flags
 
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The words that mean a boolean, in lower case; none if the categories are no booleans."""
+        return tuple(self._flags)
+
     def level(self, text: str) -> str | None:
         """Return the category of a stripped string, or None if it means a missing value."""
         if text in self._known:

@@ -12,9 +12,9 @@ import pandas as pd
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.columns import Column
 from bridle.tables.labels import ClassLabel, dtype_of, inferred, labels_of
-from bridle.tables.target_checks import MAX_CLASSES, check_amounts, check_dates
+from bridle.tables.target_checks import MAX_CLASSES, check_amounts, check_classes, check_dates
 
-__all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column"]
+__all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column", "task_of"]
 
 
 def target_column(frame: pd.DataFrame, name: str) -> tuple[pd.DataFrame, pd.Series[Any]]:
@@ -95,6 +95,20 @@ def infer_task(target: pd.Series[Any]) -> str:
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
     return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
+
+
+def task_of(target: pd.Series[Any], task: str) -> str:
+    """Return the task of a table: the given one, or with "auto" the inferred one.
+
+    Raises
+    ------
+    DataError
+        As for :func:`infer_task`; or if nearly every row is a class of its own.
+    """
+    task = infer_task(target) if task == "auto" else task
+    if task == "classification":
+        check_classes(target)
+    return task
 
 
 @dataclass(frozen=True)

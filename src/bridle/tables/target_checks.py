@@ -11,10 +11,26 @@ from bridle.tables.columns import as_strings
 from bridle.tables.dates import compact_form, looks_dated
 from bridle.tables.numbers import is_amount, is_numberish
 
-__all__ = ["MAX_CLASSES", "check_amounts", "check_dates"]
+__all__ = ["MAX_CLASSES", "check_amounts", "check_classes", "check_dates"]
 
 MAX_CLASSES = 20
 """With more distinct whole numbers the task is regression, not classification."""
+
+_OWN = 0.9  # the share of rows with a class of their own from which on nothing can be learned
+_ROWS = 4
+
+
+def check_classes(target: pd.Series[Any]) -> None:
+    """Refuse a class for nearly each row: names of rows, or numbers that were meant as values."""
+    classes, rows = target.nunique(), len(target)
+    if rows < _ROWS or classes <= _OWN * rows:
+        return
+    number = pd.api.types.is_numeric_dtype(target.dtype)
+    way = "; for numbers, give --task regression (in Python: task='regression')" if number else ""
+    raise DataError(
+        f"the target {target.name!r} has {classes} classes in {rows} rows, nearly one row each; "
+        f"nothing can be learned of them. Give another --target{way}"
+    )
 
 
 def check_dates(target: pd.Series[Any]) -> None:

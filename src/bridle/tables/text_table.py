@@ -14,6 +14,7 @@ from bridle.errors import DataError
 from bridle.tables.comments import without_comments, without_dashes
 from bridle.tables.decode import decode
 from bridle.tables.dialect import SEPARATORS, Dialect, check_quotes, find_dialect
+from bridle.tables.encodings import assumed
 from bridle.tables.layout import Layout, find_layout
 from bridle.tables.numbers import is_numberish
 from bridle.tables.options import ReadOptions
@@ -64,6 +65,8 @@ def read_text_table(
         If the text is no table, or it is not clear how to read it.
     """
     text, encoding = decode(raw, name, packed=packed, encoding=options.encoding)
+    guessed = options.encoding is None and not encoding.startswith("UTF")
+    notes = [assumed(text, encoding)] if guessed else []
     dialect, text = find_dialect(text, name, options.sep, options.comment or "#", known)
     text, comments = without_comments(text, dialect, name, options.comment, known)
     if dialect.quote in text:
@@ -76,7 +79,7 @@ def read_text_table(
     signs = [f"separator {SEPARATORS.get(dialect.sep, repr(dialect.sep))}", encoding]
     if not layout.has_header:
         signs.append("no header line: the columns are column1, column2 …")
-    notes = [*comments, *dashes, *layout.notes, *footer]
+    notes += [*comments, *dashes, *layout.notes, *footer]
     return TextTable(frame, dialect.sep, tuple(signs), tuple(notes))
 
 

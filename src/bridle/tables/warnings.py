@@ -112,19 +112,13 @@ def warnings_on(
 
 
 def _labels(truth: pd.Series[Any]) -> Iterable[str]:
-    """Warn about classes that are hardly meant: one row each, or different in case only."""
+    """Warn about classes that are hardly meant: different in case only."""
     name = truth.name
     if pd.api.types.is_numeric_dtype(truth.dtype):
         return
     texts = as_strings(truth)
     distinct = texts.dropna().unique()
     yield from _as_written(truth)
-    if len(texts) > 3 and len(distinct) > 0.9 * len(texts):
-        yield (
-            f"the target {name!r} has {len(distinct)} classes in {len(texts)} rows, nearly one row "
-            "each; nothing can be learned of them. Give another --target"
-        )
-        return
     folded: dict[str, list[str]] = {}
     for label in distinct:
         folded.setdefault(" ".join(str(label).casefold().split()), []).append(label)

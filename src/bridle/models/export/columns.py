@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from functools import partial, reduce
+from itertools import product, zip_longest
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,18 @@ from bridle.errors import UsageError
 from bridle.models.export.graph import Graph
 from bridle.models.export.texts import padded, text_features
 from bridle.tables.bins import PiecewiseLinear
-from bridle.tables.columns import Column
+from bridle.tables.columns import Column, spellings_of
 from bridle.tables.date_features import date_feature_names, date_features
 from bridle.tables.encoder import CLIP, TableEncoder
 from bridle.tables.encoders import hot_columns, levels_of
-from bridle.tables.levels import LevelsReader
-from bridle.tables.missing import ALWAYS, USUAL
+from bridle.tables.levels import LevelsReader, is_flag
+from bridle.tables.missing import ALWAYS, USUAL, numbers_in
 from bridle.tables.strings import without_zeros
 
 __all__ = ["add_features"]
 
 _HUGE, _FAR = 1e300, 1e9  # as the encoder cuts off before it divides, and after
+_NEW = -2  # the code of what is neither a category nor a missing value
 _DAY = 86_400.0
 _LAST_SECOND = 253_402_300_800.0  # the end of the year 9999; milliseconds are beyond it
 # for each date part that goes round: dates that have each of its values, from `first` on
@@ -41,7 +43,7 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
     -------
     tuple
         The features, float32 ``[rows, features]``; and whether a row is refused, bool
-        ``[rows, 1]``, or None if there are neither numbers nor dates.
+        ``[rows, 1]``, or None if there are neither numbers, nor dates, nor booleans.
 
     Raises
     ------
@@ -56,11 +58,13 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
         c.name: graph.input(c.name, strings=True) for c in columns if c.kind in ("category", "text")
     }
     numeric = [column for column in columns if column.kind in ("number", "date")]
-    blocks, refused, scaled = [], None, ""
+    blocks, scaled = [], ""
+    refusals: list[str] = []
     arrays = encoder.state()[1]
     if numeric:
         table = graph.side_by_side([graph.input(c.name, strings=False) for c in numeric])
-        refused = _any_refused(graph, table, numeric)
+        refusals.append(_any_refused(graph, table, numeric))
+        table = _without_codes(graph, table, numeric)
         plain = [at for at, column in enumerate(numeric) if column.kind == "number"]
         parts = [graph.columns(table, plain, len(numeric))] if plain else []
         for at, column in enumerate(numeric):
@@ -72,7 +76,12 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
         gaps = [at for at, column in enumerate(numeric) if column.has_missing]
         if gaps:
             blocks.append(graph.node("IsNaN", graph.columns(table, gaps, len(numeric))))
-    blocks += [_one_hot(graph, texts[c.name], c) for c in hot_columns(columns)]
+    for column in hot_columns(columns):
+        found = graph.column(graph.looked_up(texts[column.name], _codes(column), _NEW))
+        every = graph.constant(np.arange(len(levels_of(column)))[None], np.int64)
+        blocks.append(graph.node("Equal", found, every))  # an unknown category is all zeros
+        if is_flag(column):
+            refusals.append(graph.node("Equal", found, graph.constant(_NEW, np.int64)))
     for index, column in enumerate(c for c in columns if c.kind == "text"):
         learned = {
             name.removeprefix(f"text.{index}."): array
@@ -89,6 +98,7 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
             width=encoder.numbers,
         )
         blocks.append(_binned(graph, scaled, bins))
+    refused = reduce(partial(graph.node, "Or"), refusals) if refusals else None
     return graph.joined([graph.cast(block, np.float32) for block in blocks]), refused
 
 
@@ -101,6 +111,15 @@ def _any_refused(graph: Graph, numbers: str, columns: list[Column]) -> str:
         "ReduceMax", graph.cast(strange, np.float32), graph.constant([1], np.int64), keepdims=1
     )
     return graph.cast(worst, np.bool_)
+
+
+def _without_codes(graph: Graph, numbers: str, columns: list[Column]) -> str:
+    """Return the numbers, and NaN for those that mean a missing value in their column."""
+    codes = [numbers_in(column.missing if column.kind == "number" else ()) for column in columns]
+    for meant in zip_longest(*codes, fillvalue=np.nan):
+        same = graph.node("Equal", numbers, graph.constant(meant, np.float64))
+        numbers = graph.node("Where", same, graph.constant(np.nan, np.float64), numbers)
+    return numbers
 
 
 def _scaled(graph: Graph, numbers: str, center: Any, scale: Any) -> str:
@@ -137,29 +156,19 @@ def _binned(graph: Graph, scaled: str, bins: PiecewiseLinear) -> str:
     return graph.node("Min", place, graph.constant(high, np.float64))
 
 
-def _one_hot(graph: Graph, texts: str, column: Column) -> str:
-    """Add one column for each category; an unknown one is all zeros."""
-    found = graph.column(graph.looked_up(texts, _codes(column), -1))
-    every = graph.constant(np.arange(len(levels_of(column)))[None], np.int64)
-    return graph.node("Equal", found, every)
-
-
 def _codes(column: Column) -> dict[str, int]:
     """Return the place of each string that is a category or a missing value, as it is read."""
     cells = [*column.categories, *ALWAYS, *USUAL, *column.missing]
     whole = [without_zeros(level) for level in column.categories]
     whole = [level for level in whole if level.lstrip("-").isdigit()]
     cells += [f"{level}{zeros}" for level in whole for zeros in ("", ".0", ".00")]
-    if {level.lower() for level in column.categories} <= {"true", "false"}:
-        for word in ("true", "false"):
-            cells += ["".join(each) for each in product(*zip(word, word.upper(), strict=True))]
-        cells += ["1", "0", "1.0", "0.0"]
+    for word in spellings_of(column).flags:
+        cells += ["".join(each) for each in product(*({c, c.upper()} for c in word))]
     distinct = pd.Series(list(dict.fromkeys(cells)), dtype=object, name=column.name)
     codes = LevelsReader(column).read(distinct).codes
     return {
         written: int(code)
         for cell, code in zip(distinct, codes, strict=True)
-        if code >= 0
         for written in padded(cell)
     }
 

@@ -6,12 +6,13 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from typing import Any
-from unicodedata import category
+from unicodedata import category, normalize
 
 import numpy as np
 
+from bridle.models.export.composition import with_composed
 from bridle.models.export.graph import Graph
-from bridle.tables.strings import WHOLE_WITH_ZEROS
+from bridle.tables.strings import WHOLE_WITH_ZEROS, composed
 from bridle.tables.text import HASHES
 
 __all__ = ["padded", "text_features"]
@@ -21,8 +22,11 @@ _MICROSOFT = "com.microsoft"  # the operators that onnxruntime has besides those
 
 
 def padded(cell: str) -> list[str]:
-    """Return a cell as it is, and with a blank before it, behind it, or both."""
-    return [cell, f" {cell}", f"{cell} ", f" {cell} "] if cell else ["", " "]
+    """Return a cell, composed and decomposed, and with a blank before it, behind it, or both."""
+    if not cell:
+        return ["", " "]
+    forms = dict.fromkeys((cell, normalize("NFC", cell), normalize("NFD", cell)))
+    return [way for each in forms for way in (each, f" {each}", f"{each} ", f" {each} ")]
 
 
 def text_features(
@@ -125,11 +129,10 @@ def _characters(graph: Graph, texts: str) -> tuple[str, str]:
     framed = graph.node("Concat", blanks, tokens, blanks, axis=1)
     count = graph.node("Range", *_ends(graph, graph.node("Squeeze", size)))
     rows = graph.node("Expand", graph.column(count), graph.node("Shape", framed))
-    written, rows = _present(graph, framed, rows)
-    first, second = _lowered(graph, written)
-    pairs = graph.node("Concat", graph.column(first), graph.column(second), axis=1)
-    both = graph.node("Concat", graph.column(rows), graph.column(rows), axis=1)
-    return _present(graph, pairs, both)
+    written, rows = with_composed(graph, *_present(graph, framed, rows), _every())
+    lowered = [graph.column(each) for each in _lowered(graph, written)]
+    owners = graph.joined([graph.column(rows)] * len(lowered))
+    return _present(graph, graph.joined(lowered), owners)
 
 
 def _present(graph: Graph, characters: str, rows: str) -> tuple[str, str]:
@@ -153,18 +156,18 @@ def _ends(graph: Graph, stop: str) -> tuple[str, str, str]:
     return graph.constant(0, np.int64), stop, graph.constant(1, np.int64)
 
 
-def _lowered(graph: Graph, characters: str) -> tuple[str, str]:
-    """Return each character in lower case, and its second one where that is two characters."""
+def _lowered(graph: Graph, characters: str) -> list[str]:
+    """Return each character in lower case, then its second and third one where it becomes more."""
     changed = _changed()
     code = graph.looked_up(characters, {each: at for at, each in enumerate(changed)}, len(changed))
     made = [_lower(each) for each in changed]
-    first = graph.constant(np.array([*(each[0] for each in made), ""], dtype=object))
-    rest = graph.constant(np.array([*(each[1:] for each in made), ""], dtype=object))
+    places = range(max(map(len, made)))
+    parts = [np.array([*(each[at : at + 1] for each in made), ""], dtype=object) for at in places]
+    first, *rest = (graph.node("Gather", graph.constant(part), code) for part in parts)
     same = graph.node("Equal", code, graph.constant(len(changed), np.int64))
-    lowered = graph.node("Where", same, characters, graph.node("Gather", first, code))
+    lowered = graph.node("Where", same, characters, first)
     last = graph.node("And", _is(graph, characters, [_SIGMA]), _ends_a_word(graph, characters))
-    lowered = graph.node("Where", last, graph.constant(_FINAL_SIGMA, object), lowered)
-    return lowered, graph.node("Gather", rest, code)
+    return [graph.node("Where", last, graph.constant(_FINAL_SIGMA, object), lowered), *rest]
 
 
 def _ends_a_word(graph: Graph, characters: str) -> str:
@@ -205,6 +208,7 @@ def _is_final(before: str) -> bool:
     return f"{before}{_SIGMA}".lower().endswith(_FINAL_SIGMA)
 
 
+@cache
 def _every() -> tuple[str, ...]:
     """Return all characters that Unicode has assigned; the others have no case."""
     every = map(chr, range(sys.maxunicode + 1))
@@ -212,7 +216,7 @@ def _every() -> tuple[str, ...]:
 
 
 def _lower(character: str) -> str:
-    return " " if character.isspace() else character.lower()
+    return " " if character.isspace() else composed(character).lower()
 
 
 def _part(graph: Graph, values: str, start: int, length: int) -> str:
