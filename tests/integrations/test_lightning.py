@@ -189,7 +189,16 @@ def test_a_callback_that_undoes_penalties_is_warned_of(lightning, name, match):
 
 
 @pytest.mark.parametrize(
-    ("name", "rules"), [("support", RULES), ("pruning", RULES), ("average", DROP), ("swa", DROP)]
+    ("name", "rules"),
+    [
+        ("support", RULES),
+        ("pruning", RULES),
+        ("average", DROP),
+        ("swa", DROP),
+        ("average", {"*": bridle.L2(0.1)}),
+        ("ema", {"*": bridle.WeightDecay(0.1)}),
+        ("swa", {"*": bridle.MaxNorm(3.0)}),
+    ],
 )
 def test_other_callbacks_and_rules_are_not_warned_of(lightning, name, rules):
     Module, BridleCallback, fit = lightning

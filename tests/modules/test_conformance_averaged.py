@@ -112,3 +112,15 @@ def test_an_average_of_half_precision_is_kept_in_single(dtype, decay):
     wanted = 2 - 1 / 1001 if decay is None else 2 - decay**1000
     assert averaged.module.weight.dtype == torch.float32
     torch.testing.assert_close(averaged.module.weight[0], torch.tensor([0, wanted, wanted]))
+
+
+def test_a_buffer_that_would_stand_still_is_named():
+    model = nn.Linear(2, 1)
+    model.register_buffer("angles", torch.zeros(3, dtype=torch.bfloat16))
+    average = AveragedModel(model, avg_fn=bridle.SupportAverage(), use_buffers=True)
+    average.update_parameters(model)
+    with pytest.raises(UsageError, match="with use_buffers=True, of a buffer is kept in bfloat16"):
+        average.update_parameters(model)
+    average = AveragedModel(model, avg_fn=bridle.SupportAverage(), use_buffers=True).float()
+    for _ in range(3):
+        average.update_parameters(model)

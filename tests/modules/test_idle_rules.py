@@ -87,3 +87,29 @@ def test_a_target_sparsity_needs_no_gradient():
     model(torch.eye(4)).sum().backward()
     optimizer.step()
     assert float((model[0].weight == 0).double().mean()) == 0.5
+
+
+def test_a_frozen_weight_with_a_gradient_is_penalized_on():
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    receipt = bridle.regularize(model, {"0.weight": bridle.L1(0.1)}, optimizer=optimizer)
+    model(torch.eye(4)).sum().backward()
+    model[0].weight.requires_grad_(False)
+    optimizer.zero_grad(set_to_none=False)
+    before = model[0].weight.detach().clone()
+    optimizer.step()
+    assert not torch.equal(before, model[0].weight)
+    assert "does not act" not in f"{receipt} {receipt.attachments[0]}"
+    optimizer.zero_grad()
+    assert str(receipt).endswith(FROZEN)
+
+
+def test_a_detached_target_sparsity_is_told():
+    model = mlp()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    rule = {"0.weight": bridle.Sparsity(0.5, ramp=1)}
+    receipt = bridle.regularize(model, rule, optimizer=optimizer)
+    assert str(receipt).endswith("attached to SGD")
+    receipt.attachments[0].detach()
+    assert str(receipt).endswith("attached to SGD; does not act: detached")
+    assert str(receipt.attachments[0]).endswith("does not act: detached")

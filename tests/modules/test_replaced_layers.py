@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import pytest
 import torch
@@ -169,3 +170,58 @@ def test_a_model_and_its_optimizer_in_one_file():
     model, optimizer = pickle.loads(pickle.dumps((model, optimizer)))
     step(model, optimizer)
     assert (model[2].weight == 0).any()
+
+
+def deep():
+    torch.manual_seed(0)
+    layers = [nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 2)]
+    model = nn.Sequential(*layers)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return model, optimizer, bridle.regularize(model, {"*": bridle.L1(0.5)}, optimizer=optimizer)
+
+
+@pytest.mark.parametrize("change", [
+    lambda model: model.__setitem__(2, nn.Identity()),
+    lambda model: model.__delitem__(2),  # another layer with a "weight" takes its place
+    lambda model: model.__setitem__(2, nn.Sequential(nn.ReLU())),
+], ids=["identity", "deleted", "container"])  # fmt: skip
+def test_a_layer_may_be_removed(change):
+    model, optimizer, receipt = deep()
+    step(model, optimizer)
+    change(model)
+    before = receipt.attachments[0].value()
+    for _ in range(5):
+        step(model, optimizer)
+    assert receipt.attachments[0].value() < before
+    gone = "2.weight: L1(0.5), attached to SGD; does not act: not in the model any more"
+    assert str(receipt).splitlines()[1] == gone
+    assert str(receipt).count("does not act") == 1
+    assert str(receipt.attachments[0]).count("not in the model any more") == 1
+
+
+@pytest.mark.parametrize("new", [
+    lambda: nn.Linear(4, 2), lambda: nn.Sequential(nn.Flatten(), nn.Linear(4, 2)),
+], ids=["layer", "sequence"])  # fmt: skip
+def test_a_replaced_part_of_several_layers_is_refused(new):
+    head = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)))
+    model = nn.Sequential(nn.Linear(4, 4), head)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    bridle.attach(optimizer, {"*": bridle.L1(0.1)}, model=model)
+    model, optimizer = copy.deepcopy((model, optimizer))
+    step(model, optimizer)
+    model[1] = new()
+    optimizer.add_param_group({"params": list(model[1].parameters())})
+    with pytest.raises(UsageError, match=r"1 is another Linear than .* whose (1\.)?0\.weight"):
+        step(model, optimizer)
+
+
+def test_a_copy_of_the_optimizer_alone_leaves_the_model():
+    model, optimizer, _ = attached(RULES["penalty"])
+    model.lock = threading.Lock()
+    copied = copy.deepcopy(optimizer)
+    for weight in copied.param_groups[0]["params"]:
+        weight.grad = torch.ones_like(weight)
+    copied.step()
+    model[2] = nn.Linear(8, 2)
+    with pytest.raises(UsageError, match="another Linear"):
+        step(model, optimizer)

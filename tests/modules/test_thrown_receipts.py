@@ -50,11 +50,12 @@ def warned():
     ids=["penalty", "with noise", "decay", "sparsity", "rates"],
 )
 def test_a_receipt_that_is_thrown_away_warns_once_at_its_line(rules, what):
+    model = mlp()
     with pytest.warns(RegularizationWarning, match=THROWN.format(what)) as warned:
-        bridle.regularize(mlp(), rules)
+        bridle.regularize(model, rules)
     assert [each.filename for each in warned] == [__file__]
     lines = Path(__file__).read_text(encoding="utf-8").splitlines()
-    assert "bridle.regularize(mlp(), rules)" in lines[warned[0].lineno - 1]
+    assert "bridle.regularize(model, rules)" in lines[warned[0].lineno - 1]
 
 
 def test_noises_alone_need_no_receipt(warned):
@@ -100,12 +101,57 @@ def test_copies_are_silent_and_can_be_attached(warned):
         optimizer.step()
         assert not torch.equal(before, copied[0].weight)
     copy.copy(receipt)
-    assert warned() == []
     del receipt
+    assert warned() == []
+
+
+def test_the_sentence(warned):
+    model = mlp()
+    bridle.regularize(model, PENALTY)
     assert warned() == [
-        THROWN.format("penalties") + " to an optimizer, so they do nothing: give "
-        "optimizer=… to regularize, or keep the receipt and call receipt.attach(optimizer)"
+        THROWN.format("penalties") + " to an optimizer, so they do nothing, unless bridle.attach "
+        "gives them to one: give optimizer=… to regularize, or keep the receipt and call "
+        "receipt.attach(optimizer)"
     ]
+
+
+def loaded_for_prediction(model):
+    receipt = bridle.regularize(model, PENALTY | DROP)
+    receipt.load_state_dict({"after 1": 3})
+
+
+def attached_by_its_own_call(model):
+    receipt = bridle.regularize(model, PENALTY)
+    bridle.attach(sgd(model), PENALTY, model=model)
+    assert receipt.penalties
+
+
+def saved(model):
+    assert bridle.regularize(model, PENALTY | DROP).state_dict() == {"after 1": 0}
+
+
+@pytest.mark.parametrize("use", [loaded_for_prediction, attached_by_its_own_call, saved])
+def test_what_was_used_otherwise_is_silent(warned, use):
+    model = mlp()
+    use(model)
+    assert warned() == []
+
+
+def test_an_optimizer_that_is_refused_gives_no_warning_beside_the_error(warned):
+    model = mlp()
+    with pytest.raises(UsageError, match="LBFGS"):
+        bridle.regularize(model, PENALTY).attach(torch.optim.LBFGS(model.parameters()))
+    assert warned() == []
+
+
+def test_a_model_that_is_thrown_away_with_its_receipt_is_silent(warned):
+    for rules in (PENALTY, CONCRETE, PENALTY | DROP):
+        bridle.regularize(mlp(), rules)
+        model = mlp()
+        receipt = bridle.regularize(model, rules)
+        del model
+        del receipt
+    assert warned() == []
 
 
 @pytest.mark.parametrize(

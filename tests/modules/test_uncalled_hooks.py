@@ -85,6 +85,33 @@ def test_other_weights_of_the_model_are_not_refused():
     )
 
 
+class Calls(nn.MultiheadAttention):
+    def forward(self, x, *_):
+        return self.out_proj(x), None
+
+
+class Passes(nn.MultiheadAttention):
+    def forward(self, *args, **options):
+        return super().forward(*args, **options)
+
+
+@pytest.mark.parametrize(("kind", "called"), [(Calls, True), (Passes, False)])
+def test_a_subclass_may_call_it(kind, called):
+    model = Attends()
+    model.attn = kind(4, 2, batch_first=True)
+    HOOKS["pruning"](model.attn.out_proj)
+    if called:
+        optimizer = attached(model, {"*": bridle.L1(5.0)}, "proximal")
+        model(X).square().sum().backward()
+        optimizer.step()
+        assert not model.attn.out_proj.weight_orig.masked_select(
+            model.attn.out_proj.weight_mask.bool()
+        ).any()
+        return
+    with pytest.raises(UsageError, match="never runs"):
+        attached(model, {"*": bridle.L1(5.0)}, "proximal")
+
+
 @pytest.mark.parametrize("how", ["spectral_norm", "weight_norm"])
 def test_a_parametrization_acts_there(how):
     model = Attends().eval()

@@ -22,7 +22,12 @@ class _Watch:
     def __init__(self, placed: UnitNoise) -> None:
         self._noise = placed.noise
         self._pair: tuple[Tensor, Tensor] | None = None
-        self.undone = False
+        self._undone: list[bool] = []
+
+    @property
+    def undone(self) -> bool:
+        """Whether the noise was put back in all passes: in one of several, this may be meant."""
+        return bool(self._undone) and all(self._undone)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._noise, name)
@@ -38,7 +43,8 @@ class _Watch:
             return
         (x, y), self._pair = self._pair, None
         found = [each for each in tree_flatten(output)[0] if isinstance(each, Tensor)]
-        self.undone |= bool(found) and torch.equal(found[0], x) and not torch.equal(x, y)
+        if not torch.equal(x, y):
+            self._undone.append(bool(found) and torch.equal(found[0], x))
 
 
 def check_undone_noises(sandbox: Sandbox) -> list[Finding]:

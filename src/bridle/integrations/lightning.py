@@ -18,7 +18,10 @@ except ImportError:
 from bridle.errors import RegularizationWarning
 from bridle.integrations.session import Session
 from bridle.modules.averaging import SupportAverage
+from bridle.modules.decaying import penalties_among
 from bridle.modules.regularize import Receipt, Rules
+from bridle.modules.rules import makes_zeros, plain
+from bridle.penalties import Sparsity
 
 __all__ = ["BridleCallback"]
 
@@ -49,8 +52,9 @@ class BridleCallback(pl.Callback):
     -----
     RegularizationWarning
         When fitting starts, if another callback will replace what the penalties leave: Lightning's
-        ``StochasticWeightAveraging``, its ``WeightAveraging`` unless it has
-        ``avg_fn=bridle.SupportAverage()``, or its ``ModelPruning`` with lottery tickets.
+        ``ModelPruning`` with lottery tickets; and, of penalties that make exact zeros, its
+        ``StochasticWeightAveraging``, or its ``WeightAveraging`` unless it has
+        ``avg_fn=bridle.SupportAverage()``.
 
     Examples
     --------
@@ -89,8 +93,16 @@ class BridleCallback(pl.Callback):
         )
         self._loaded = None
         if receipt.penalties:
-            _warn_of_others([each for each in trainer.callbacks if each is not self])
+            others = [each for each in trainer.callbacks if each is not self]
+            _warn_of_others(others, zeros=self._makes_zeros(receipt))
         pl.utilities.rank_zero_info(f"bridle:\n{receipt}")
+
+    def _makes_zeros(self, receipt: Receipt) -> bool:
+        rules = [rule for each in receipt.penalties.values() for rule in each]
+        if any(isinstance(rule, Sparsity) for rule in rules):
+            return True
+        proximal = penalties_among(rules) if self.mode == "proximal" else ()
+        return any(makes_zeros(plain(rule)) for rule in proximal)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:  # noqa: ARG002
         """Remove the noises and penalties."""
@@ -114,17 +126,17 @@ class BridleCallback(pl.Callback):
         self._loaded = state_dict.get("steps")
 
 
-def _warn_of_others(callbacks: list[pl.Callback]) -> None:
+def _warn_of_others(callbacks: list[pl.Callback], *, zeros: bool) -> None:
     """Warn of callbacks that replace the weights which penalties have made."""
     for each in callbacks:
         kind, why = type(each).__name__, ""
-        if isinstance(each, pl.callbacks.StochasticWeightAveraging):
+        if zeros and isinstance(each, pl.callbacks.StochasticWeightAveraging):
             why = (
                 "takes the weights at the start of each epoch into its average, so that the last "
                 "epoch is lost, and exact zeros with it: use WeightAveraging(avg_fn="
                 "bridle.SupportAverage())"
             )
-        elif _averages(each):
+        elif zeros and _averages(each):
             why = (
                 "ends with averages, which are zero only where all averaged weights are: use "
                 "WeightAveraging(avg_fn=bridle.SupportAverage()), with decay=... for a moving "

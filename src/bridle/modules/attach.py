@@ -25,10 +25,10 @@ from bridle.modules.optimizers import check_optimizer, optimizer_for
 from bridle.modules.overlaps import refuse_overlaps
 from bridle.modules.ranks import refuse_flattened
 from bridle.modules.requests import requests_of
-from bridle.modules.rules import check_rules, plain
+from bridle.modules.rules import check_rules, makes_zeros, plain
 from bridle.modules.select import Selector, kind_of
 from bridle.modules.sparsity_target import SparsityTarget
-from bridle.penalties import NOfM, Sparsity, WeightDecay
+from bridle.penalties import Sparsity, WeightDecay
 
 __all__ = ["attach", "decayed_biases", "has_l2"]
 
@@ -185,9 +185,7 @@ def _refuse_zeros_in_averages(
         )
     rules = [rule for each in chosen.values() for rule in penalties_among(each)]
     for penalty in {plain(rule): None for rule in rules}:
-        l1 = None if penalty.elastic is None else penalty.elastic[0]
-        convex = penalty.constraint and not isinstance(penalty, NOfM)
-        if not convex and (l1 is None or bool(torch.as_tensor(l1).any())):
+        if makes_zeros(penalty):
             raise UsageError(
                 f"{type(optimizer).__name__} evaluates an average of its iterates, in which the "
                 f"zeros of {penalty} do not survive: use mode='coupled', which gives small weights "

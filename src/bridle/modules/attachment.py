@@ -107,16 +107,22 @@ class Attachment:
             )
             for each in self.joint
         ]
-        shown += [(name, f"{each.rule}") for each in self.sparsity for name in each.parameters]
+        shown += [
+            (name, f"{each.rule}{self.why_idle(weight, gradient=False)}")
+            for each in self.sparsity
+            for name, weight in each.parameters.items()
+        ]
         width = max((len(name) for name, _ in shown), default=0)
         return "\n".join(f"{name:<{width}}  {text}" for name, text in shown)
 
-    def why_idle(self, *weights: nn.Parameter) -> str:
-        """Say why penalties of weights do not act now; "" if they do."""
-        if any(not weight.requires_grad for weight in weights):
+    def why_idle(self, *weights: nn.Parameter, gradient: bool = True) -> str:
+        """Say why rules of weights, which may need a gradient, do not act now; "" if they do."""
+        if gradient and any(not each.requires_grad and each.grad is None for each in weights):
             return "; does not act: frozen, requires_grad is False"
         if self._optimizer is None:
             return "; does not act: detached"
+        if self._layers is not None and self._layers.lack(weights):
+            return "; does not act: not in the model any more"
         held = groups_of(self._optimizer)
         missing = any(id(weight) not in held for weight in weights)
         return "; does not act: not in the optimizer" if missing else ""

@@ -77,9 +77,10 @@ class SupportAverage:
             return newest
         if torch.finfo(averaged.dtype).eps > _COARSEST:
             raise UsageError(
-                f"the average is kept in {str(averaged.dtype).removeprefix('torch.')}, where small "
-                "shares of new weights are rounded away and it stands still: keep it in float32, "
-                "as AveragedModel(model, avg_fn=...).float(); the model itself may stay as it is"
+                "the average of a weight or, with use_buffers=True, of a buffer is kept in "
+                f"{str(averaged.dtype).removeprefix('torch.')}, where small shares of new values "
+                "are rounded away and it stands still: keep it in float32, as "
+                "AveragedModel(model, avg_fn=...).float(); the model itself may stay as it is"
             )
         share = 1 / (count + 1) if self.decay is None else 1 - self.decay
         mean = averaged + (newest - averaged) * share

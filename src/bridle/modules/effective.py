@@ -20,6 +20,9 @@ from bridle.penalties.protocol import takes_steps
 __all__ = ["EffectiveWeight", "OfEffective", "OnPruned", "effective_weights", "refuse_uncalled"]
 
 
+_READS = {"super", "multi_head_attention_forward"}  # what a forward pass without a call uses
+
+
 @dataclass(frozen=True)
 class EffectiveWeight:
     """A weight that a module computes from parameters, its sources, before it uses it."""
@@ -84,12 +87,17 @@ def effective_weights(model: nn.Module) -> list[EffectiveWeight]:
     ]
 
 
-def refuse_uncalled(path: str, module: nn.Module) -> None:
+def refuse_uncalled(path: str, module: nn.Module, model: nn.Module) -> None:
     """Raise a UsageError if a weight of a module is computed by a hook that never runs.
 
-    ``nn.MultiheadAttention`` reads the weight of its ``out_proj``, which it never calls.
+    ``nn.MultiheadAttention`` reads the weight of its ``out_proj``, which it never calls. A subclass
+    may have a forward pass of its own that does.
     """
     if not isinstance(module, NonDynamicallyQuantizableLinear):
+        return
+    forward = type(model.get_submodule(path.rpartition(".")[0])).forward
+    used = getattr(getattr(forward, "__code__", None), "co_names", ())
+    if forward is not nn.MultiheadAttention.forward and not _READS.intersection(used):
         return
     parametrized = _parametrizations(module)
     for name, method, sources in _computed(path, module):

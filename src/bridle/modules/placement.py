@@ -155,7 +155,7 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
         _refuse_lookup(place, noise)
         weight = computed.get(id(place.parameter))
         if weight is not None:  # the weight itself is masked, not what it comes from
-            refuse_uncalled(weight.path, weight.module)
+            refuse_uncalled(weight.path, weight.module, model)
             found["on", weight.full_name] = (_reader(model, weight), noise, weight)
             continue
         reader = place.module

@@ -18,13 +18,16 @@ from bridle.modules.decaying import penalties_among
 from bridle.modules.learned_rates import LearnedRates, load_rates, rates_of
 from bridle.modules.noise_hooks import UnitNoise, WeightNoise
 from bridle.modules.optimizers import optimizer_for
-from bridle.modules.requests import requests_of
+from bridle.modules.requests import are_attached, requests_of
 from bridle.modules.select import Selector
 from bridle.modules.streams import check_seed, seed_of
 from bridle.penalties import Annealed, Sparsity, at_step
 from bridle.penalties.sharded import value_of
 
 __all__ = ["Receipt"]
+
+_OWN_REFERENCES = 3
+"""The references to a model that only its receipt keeps: the receipt, the requests, this call."""
 
 
 class Receipt:
@@ -78,7 +81,11 @@ class Receipt:
         waiting = (getattr(self, "_rules", None) or getattr(self, "_rates", None)) or None
         if waiting is None or self._read or self._optimizers or sys.is_finalizing():
             return
-        what, so = ("penalties", "do nothing") if self._rules else ("learned rates", "stay fixed")
+        if sys.getrefcount(self._model) <= _OWN_REFERENCES or self._are_attached_elsewhere():
+            return
+        what, so = "learned rates", "stay fixed"
+        if self._rules:
+            what, so = "penalties", "do nothing, unless bridle.attach gives them to one"
         warnings.warn(
             f"the receipt of bridle.regularize was thrown away before its {what} were attached "
             f"to an optimizer, so they {so}: give optimizer=… to regularize, or keep the "
@@ -87,9 +94,15 @@ class Receipt:
             stacklevel=2,
         )
 
+    def _are_attached_elsewhere(self) -> bool:
+        weights = dict(self._model.named_parameters())
+        mine = [weights[name] for name in self.penalties if name in weights]
+        return bool(mine) and are_attached(mine)
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return the state of a copy, which may be thrown away."""
-        return vars(self) | {"_read": True}
+        """Return the state of a copy, which may be thrown away, as this one may then."""
+        self._read = True
+        return dict(vars(self))
 
     def __str__(self) -> str:
         """Return one line for each noise, each penalized parameter and each learned rate."""
@@ -110,10 +123,9 @@ class Receipt:
 
     def _state_of(self, name: str, rules: tuple[Any, ...]) -> str:
         """Say to which optimizers the rules of a parameter are attached, and whether they act."""
-        if any(isinstance(each, Sparsity) for each in rules):  # which needs no gradient
-            return self._attached_to(self._optimizers)
+        gradient = not any(isinstance(each, Sparsity) for each in rules)
         pairs = [
-            (kind, acting.why_idle(acting.weights[name]))
+            (kind, acting.why_idle(acting.weights[name], gradient=gradient))
             for kind, acting in zip(self._optimizers, self.attachments, strict=True)
             if name in acting.weights
         ]
@@ -144,6 +156,7 @@ class Receipt:
             If the rules have neither penalties nor rates to learn, and in the cases of
             :func:`bridle.attach`.
         """
+        self._read = True
         optimizer = optimizer_for(optimizer, mode if self._rules else "coupled")
         if not self._rules and not self._rates:
             raise UsageError("the rules have no penalties to attach; give one to regularize")
@@ -204,6 +217,7 @@ class Receipt:
         the seed if it is not 0, the learned rates (as logits), and the steps of annealed penalties.
         All values are JSON numbers.
         """
+        self._read = True
         state: dict[str, int | float] = {
             f"{noise.where} {noise.name}": noise.counter.step for noise in self.noises
         }

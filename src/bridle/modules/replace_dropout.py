@@ -236,7 +236,7 @@ def replace_dropout(model: nn.Module, *, seed: int = 0) -> Replacement:
         )
     for name, module in chosen.items():
         if isinstance(module, nn.MultiheadAttention):
-            refuse_uncalled(f"{name}.out_proj".lstrip("."), module.out_proj)
+            refuse_uncalled(f"{name}.out_proj".lstrip("."), module.out_proj, model)
     let_compilers_see_hooks()
     streams = free_streams(seed, (noise for _, noise in noises_in(model)))
     noises: list[UnitNoise] = []

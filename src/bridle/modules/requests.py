@@ -16,6 +16,7 @@ from bridle.modules.optimizers import groups_of, inside_of
 
 __all__ = [
     "Requests",
+    "are_attached",
     "carried_by",
     "forget",
     "requested_noises",
@@ -161,6 +162,12 @@ def forget(parameters: Iterable[nn.Parameter]) -> None:
     gone = list(parameters)
     for requests in list(_alive):
         requests.forget(gone)
+
+
+def are_attached(parameters: Iterable[nn.Parameter]) -> bool:
+    """Whether each of some parameters has penalties that act through an optimizer."""
+    attached = {id(each) for requests in list(_alive) for each in requests._parameters.values()}
+    return all(id(each) in attached for each in parameters)
 
 
 def carried_by(optimizer: Any) -> list[Any]:

@@ -74,7 +74,7 @@ def penalties_by_name(
         chosen: dict[str, Place | EffectiveWeight] = {}
         for place in select_places(model, selector):
             chosen.setdefault(first[id(place.parameter)], place)
-        _join_sources(chosen, computed)
+        _join_sources(chosen, computed, model)
         for name, at in chosen.items():
             places.setdefault(name, at)
             found.setdefault(name, {}).update({_kind_of(rule, at, model): rule for rule in each})
@@ -154,6 +154,13 @@ def plain(rule: Any) -> Penalty:
     return rule
 
 
+def makes_zeros(penalty: Penalty) -> bool:
+    """Whether the proximal step of a penalty gives exact zeros, which no average keeps."""
+    if penalty.constraint and not isinstance(penalty, NOfM):
+        return False
+    return penalty.elastic is None or bool(torch.as_tensor(penalty.elastic[0]).any())
+
+
 def _kind_of(rule: PenaltyRule, at: Place | EffectiveWeight, model: nn.Module) -> Hashable:
     """Return the kind of a rule for a weight; a later rule of one kind replaces it."""
     if isinstance(rule, WeightDecay):
@@ -166,12 +173,14 @@ def _kind_of(rule: PenaltyRule, at: Place | EffectiveWeight, model: nn.Module) -
 
 
 def _join_sources(
-    chosen: dict[str, Place | EffectiveWeight], computed: Sequence[EffectiveWeight]
+    chosen: dict[str, Place | EffectiveWeight],
+    computed: Sequence[EffectiveWeight],
+    model: nn.Module,
 ) -> None:
     """Replace the sources of a computed weight by the weight, where all of them are chosen."""
     for weight in computed:
         if any(name in chosen for name in weight.sources):
-            refuse_uncalled(weight.path, weight.module)
+            refuse_uncalled(weight.path, weight.module, model)
         originals = {
             name: value
             for name, value in weight.sources.items()
