@@ -64,7 +64,12 @@ def test_every_command_and_option_is_on_the_page(site):
 
 def test_included_documents_link_within_the_site(site):
     page = (site / "zh-CN.html").read_text(encoding="utf-8")
-    targets = ("strengths.html", "from-sklearn.html", "benchmarks/search.html", "contributing.html")
+    targets = (
+        "strengths.html",
+        "from-sklearn.html",
+        "benchmarks/search-rivals.html",
+        "contributing.html",
+    )
     for target in targets:
         assert f'href="{target}' in page
 

@@ -170,7 +170,7 @@ def test_class_weights_for_several_labels():
         ([{"p": 1}], CLASSES, "is a list, which is for multilabel targets"),
         ({"P": 2}, CLASSES, "the class 'P', which y does not have; did you mean 'p'"),
         ([{2: 2}, {}, {}], LABELS, "the class 2, which y does not have"),
-        ({"p": -1}, CLASSES, "class 'p' is -1; weights must be finite and 0 or more"),
+        ({"p": -1}, CLASSES, "class 'p' is -1; weights must be finite numbers, 0 or more"),
         ({"p": 0, "q": 0}, CLASSES, "all rows have a weight of zero"),
     ],
 )

@@ -25,7 +25,20 @@ from bridle.ops.formatting import format_value
 __all__ = ["BernoulliMask", "Multiplier"]
 
 
-class Multiplier(ABC):
+class _NamedProbability:
+    """Refuses a probability that does not say whether it is that of keeping.
+
+    It is a base class of its own so that signatures and documents show ``__init__``.
+    """
+
+    def __new__(cls, *given: Any, **options: Any) -> Self:
+        """Refuse ``Dropout(0.5)`` and ``Dropout(p=0.5)``, which could mean either probability."""
+        if given or "p" in options:
+            _check_names_probability(cls, given, options)
+        return super().__new__(cls)
+
+
+class Multiplier(_NamedProbability, ABC):
     """Base class of noises with a keep probability.
 
     Their multipliers have mean 1, so prediction is the identity.
@@ -43,12 +56,6 @@ class Multiplier(ABC):
     """Whether ``train`` also accepts ``relu`` and ``bias``, in one pass."""
 
     _defaults: ClassVar[dict[str, Any]] = {}
-
-    def __new__(cls, *given: Any, **options: Any) -> Self:
-        """Refuse ``Dropout(0.5)`` and ``Dropout(p=0.5)``, which could mean either probability."""
-        if given or "p" in options:
-            _check_names_probability(cls, given, options)
-        return super().__new__(cls)
 
     def __init__(
         self, *, keep_prob: KeepProb | None = None, drop_prob: KeepProb | None = None
@@ -159,7 +166,7 @@ class Multiplier(ABC):
 
 
 def _check_names_probability(
-    cls: type[Multiplier], given: tuple[Any, ...], options: dict[str, Any]
+    cls: type[Any], given: tuple[Any, ...], options: dict[str, Any]
 ) -> None:
     taken = inspect.signature(cls.__init__)
     if "keep_prob" not in taken.parameters or not {"keep_prob", "drop_prob"}.isdisjoint(options):
