@@ -81,6 +81,16 @@ def test_classic_noise_before_the_layer_or_on_its_weights_commutes(rule, name):
     torch.testing.assert_close(FOLDS[name](model).eval()(X), expected)
 
 
+@pytest.mark.parametrize("name", FOLDS)
+def test_classic_noise_on_the_bias_refuses(name):
+    model = trained()
+    bridle.regularize(model, {"0.bias": bridle.DropConnect(keep_prob=0.5, scaling="classic")})
+    expected = model(X)
+    with pytest.raises(UsageError, match=r"on 0\.bias: a batch norm cannot be folded .*undo\(\)"):
+        FOLDS[name](model)
+    assert torch.equal(copy.deepcopy(model)(X), expected)
+
+
 def test_noise_before_a_layer_that_is_fused_is_refused():
     model = trained()
     bridle.regularize(model, {"0": bridle.Before(CLASSIC["dropout"])})

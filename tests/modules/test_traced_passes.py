@@ -6,7 +6,7 @@ from torch import nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import bridle
-from bridle.errors import UsageError
+from bridle.errors import RegularizationWarning, UsageError
 
 DROP = bridle.Dropout(keep_prob=0.5)
 CONNECT = bridle.DropConnect(keep_prob=0.5)
@@ -45,7 +45,8 @@ def test_a_trace_in_training_would_have_one_mask_for_good(rules, trace):
 @pytest.mark.parametrize("rules", [*RULES, {"1": bridle.Dropout(keep_prob=0.5, scaling="classic")}])
 def test_a_trace_in_evaluation_predicts_as_the_model_does(rules):
     model, _ = model_with(rules)
-    traced = torch.fx.symbolic_trace(model.eval())
+    with pytest.warns(RegularizationWarning, match="use it for prediction only"):
+        traced = torch.fx.symbolic_trace(model.eval())
     x = torch.randn(3, 4)
     assert torch.equal(traced(x), model(x))
     assert [name for name, _ in traced.named_parameters()] == [

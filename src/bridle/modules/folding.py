@@ -16,17 +16,18 @@ _FOLDING = {fuse_conv_bn_eval.__code__, fuse_linear_bn_eval.__code__}
 
 
 def refuse_folding(noise: Any) -> None:
-    """Raise a UsageError where torch copies a layer, with a noise after it, to fold a batch norm.
+    """Raise a UsageError where torch copies a layer with a noise to fold a batch norm into it.
 
-    The noise of classic form multiplies by p at prediction. Between the two, the batch norm sees
-    p times the layer's output; after both, it would scale the batch norm's shift, too.
+    The noise of classic form multiplies by p at prediction. After the layer or on its bias, it
+    would scale the batch norm's shift, too.
     """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         if frame.f_code in _FOLDING:
             raise UsageError(
                 f"{noise}: a batch norm cannot be folded into the layer before it while this noise "
-                "is between the two: call receipt.undo() first, fold, and regularize the result; "
-                "or use scaling='inverted', which is the identity at prediction"
+                "is there, since it would scale the batch norm's shift, too: call receipt.undo() "
+                "first, fold, and regularize the result; or use scaling='inverted', which is the "
+                "identity at prediction"
             )
         frame = frame.f_back

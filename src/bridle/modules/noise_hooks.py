@@ -214,6 +214,12 @@ class WeightNoise(_HookNoise):
     def __str__(self) -> str:
         return f"{self.noise} on {self.name}"
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the state for a copy; refuse one whose bias becomes a batch norm's shift."""
+        if self.attribute == "bias" and not self.noise.inverted:
+            refuse_folding(self)
+        return super().__getstate__()
+
     def install(self, module: nn.Module) -> list[Any]:
         """Register the hooks on the module whose forward reads the weight; return the handles."""
         self.module = module

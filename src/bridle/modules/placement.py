@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
+from torch.fx import GraphModule
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 from torch.nn.utils.parametrize import ParametrizationList
 
@@ -20,9 +22,6 @@ __all__ = ["Before", "Planned", "check_places", "plan"]
 
 Planned = dict[tuple[str, str], tuple[nn.Module, Multiplier, Any]]
 """By (where, name): the module, the noise, and for weight noise the parameter's place."""
-
-
-_NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,12 @@ def plan(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> Pla
 
 
 def check_places(model: nn.Module, planned: Planned) -> None:
-    """Check that no place has a noise yet, under whatever name.
+    """Check that no place has a noise yet, under whatever name, or is a traced model.
 
     Raises
     ------
     UsageError
-        If one has.
+        If one has or is.
     """
     taken = {
         (noise.where, id(noise.host), noise.attribute)
@@ -66,7 +65,13 @@ def check_places(model: nn.Module, planned: Planned) -> None:
         else (noise.where, id(module), ""): noise.name
         for module, noise in noises_in(model)
     }
-    for (where, name), (module, _, place) in planned.items():
+    for (where, name), (module, noise, place) in planned.items():
+        if isinstance(module, GraphModule):
+            raise UsageError(
+                f"{noise} {where} {name or 'the model'}: it is a {GraphModule.__name__}, and "
+                "torch.fx copies and saves those without their forward hooks: put the noise on a "
+                "module inside, or on an nn.Sequential around it"
+            )
         key = (where, id(module), "")
         if place is not None:
             key = (where, id(place.module), place.name)
@@ -104,7 +109,7 @@ def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> P
                 f"{name!r} is never called, because its attention module reads the weights: "
                 f"put dropout {where} {name.rpartition('.')[0]!r}"
             )
-        if isinstance(module, _NEVER_CALLED):
+        if _has_no_forward(module):
             raise UsageError(
                 f"{name!r} is a {type(module).__name__}, which has no forward: select the modules "
                 "in it"
@@ -115,6 +120,11 @@ def _units(model: nn.Module, selector: Selector, rule: Multiplier | Before) -> P
         spot = Spot(index, len(found), _batch_first(model, name), device)
         planned[where, name] = (module, noise.placed(spot), None)
     return planned
+
+
+def _has_no_forward(module: nn.Module) -> bool:
+    """Whether a module is never called: a list, a dict, or what a traced graph keeps of one."""
+    return inspect.getattr_static(module, "forward", None) is nn.Module.forward
 
 
 def _batch_first(model: nn.Module, name: str) -> bool | None:
@@ -162,7 +172,7 @@ def _weights(model: nn.Module, selector: Selector, noise: Multiplier) -> Planned
         if isinstance(reader, NonDynamicallyQuantizableLinear):  # the attention module reads it
             reader = modules[place.path.rpartition(".")[0]]
         path = place.path
-        while path and isinstance(reader, _NEVER_CALLED):  # what holds it reads the weight
+        while path and _has_no_forward(reader):  # what holds it reads the weight
             path = path.rpartition(".")[0]
             reader = modules[path]
         found["on", place.full_name] = (reader, noise, place)

@@ -7,21 +7,29 @@ cannot compile these.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import warnings
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.fx.experimental.proxy_tensor import PythonKeyTracer
+from torch.fx.graph_module import _CodeOnlyModule  # what is traced when a file is loaded
 
-from bridle.errors import UsageError
+from bridle.errors import RegularizationWarning, UsageError
 from bridle.modules.placed import Placed
 from bridle.modules.streams import noises_in
 
 __all__ = ["let_tracers_see_hooks"]
 
 Lines = list[str]
+
+_LOST = (
+    ": the graph was traced in evaluation mode, and has no noise there: use it for prediction only "
+    "(call its eval()), train the model itself, or trace it before it is regularized"
+)
 
 
 def let_tracers_see_hooks() -> None:
@@ -35,11 +43,18 @@ def let_tracers_see_hooks() -> None:
         # make_fx runs the hooks of the root, too
         if not isinstance(root, nn.Module) or isinstance(self, PythonKeyTracer):
             return trace(self, root, *args, **kwargs)
-        _refuse_hooks_of_root(root)
-        graph = trace(self, root, *args, **kwargs)
-        lost = _lost(root, graph)
-        if lost:
-            graph.on_generate_code(functools.partial(_Refusal, ", ".join(map(str, lost[:4]))))
+        told = _refusal_of(root)
+        if not isinstance(root, _CodeOnlyModule) and any(True for _ in noises_in(root)):
+            _refuse_hooks_of_root(root)
+            graph = trace(self, root, *args, **kwargs)
+            lost = _lost(self, root, graph)
+            if lost:
+                told = f"{', '.join(map(str, lost[:4]))}{_LOST}"
+                warnings.warn(told, RegularizationWarning, stacklevel=2)
+        else:
+            graph = trace(self, root, *args, **kwargs)
+        if told is not None:
+            graph.on_generate_code(functools.partial(_Refusal, told))
         return graph
 
     looking._looks_for_noise = True  # type: ignore[attr-defined]
@@ -67,7 +82,10 @@ def _refuse_hooks_of_root(root: nn.Module) -> None:
         probe = torch.ones(1, 1)
         way = "trace nn.Sequential(model).eval(), or use scaling='inverted'"
         if noise.is_training(module):
-            way = "call model.eval() first, or trace the model and then regularize the traced one"
+            way = (
+                "call model.eval() first, or trace the model before it is regularized, and put the "
+                "noise on an nn.Sequential around the traced one"
+            )
         elif torch.equal(noise.noise.predict(probe), probe):
             continue
         raise UsageError(
@@ -76,30 +94,47 @@ def _refuse_hooks_of_root(root: nn.Module) -> None:
         )
 
 
-def _lost(root: nn.Module, graph: torch.fx.Graph) -> list[Placed]:
-    """Return the noises of modules that the graph does not call as a whole."""
-    called = [
-        root.get_submodule(str(node.target)) for node in graph.nodes if node.op == "call_module"
-    ]
+def _lost(tracer: torch.fx.Tracer, root: nn.Module, graph: torch.fx.Graph) -> list[Placed]:
+    """Return the noises that are off in modules that the graph does not call as a whole."""
+    targets = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+    named = dict(root.named_modules(remove_duplicate=False))
+    if not targets <= named.keys():  # a tracer may have names of its own, and add modules later
+        for module in root.modules():
+            with contextlib.suppress(Exception):  # its code can raise anything
+                named.setdefault(tracer.path_of_module(module), module)
+    called = [named[target] for target in targets if target in named]
     whole = {id(inner) for module in called for inner in module.modules()}
     return [
         noise
         for module, noise in noises_in(root)
-        if isinstance(noise, Placed) and id(module) not in whole
+        if isinstance(noise, Placed) and id(module) not in whole and not noise.is_training(module)
     ]
+
+
+def _refusal_of(root: nn.Module) -> str | None:
+    """Return the sentence with which a graph's code refuses to train, if it does.
+
+    The code is what a file has of a graph. It is traced when the file is loaded, and so is that of
+    a graph which is traced again. Only the sentence then says that noise was lost.
+    """
+    if not isinstance(root, torch.fx.GraphModule | _CodeOnlyModule):
+        return None
+    code = getattr(type(root).forward, "__code__", None)
+    texts = [text for text in getattr(code, "co_consts", ()) if isinstance(text, str)]
+    return next((text for text in texts if text.endswith(_LOST)), None)
 
 
 class _Refusal:
     """Adds to a graph's code that it refuses to train."""
 
-    def __init__(self, lost: str, before: Callable[[Lines], Lines] | None) -> None:
-        self.message = (
-            f"{lost}: the graph was traced in evaluation mode, and has no noise there: call its "
-            "eval(), train the model itself, or trace it before it is regularized"
-        )
+    def __init__(self, message: str, before: Callable[[Lines], Lines] | None) -> None:
+        self.message = message
         self.before = before
 
     def __call__(self, body: Lines) -> Lines:
         """Return the lines of the code, with the refusal at their beginning."""
         lines = body if self.before is None else self.before(body)
-        return [f"if self.training:\n    raise RuntimeError({self.message!r})\n", *lines]
+        # while a file is loaded, the code runs on a module without a graph
+        runs = "hasattr(self, '_graph') or torch.jit.is_scripting()"
+        refusal = f"        raise RuntimeError({self.message!r})\n"
+        return [f"if self.training:\n    if {runs}:\n{refusal}", *lines]
