@@ -40,16 +40,14 @@ def _cases(word):
     return itertools.product(*((letter, letter.upper()) for letter in word))
 
 
-def test_what_is_no_boolean_is_refused():
-    frame = pd.DataFrame({"smoker": np.arange(ROWS) % 2 == 0, "town": ["Ulm", "Bonn"] * 30})
+@pytest.mark.parametrize("gaps", [False, True])
+def test_what_is_no_boolean_is_a_new_category_or_missing(gaps):
+    values = [None if gaps and not each % 7 else not each % 2 for each in range(ROWS)]
+    frame = pd.DataFrame({"smoker": pd.Series(values, dtype=object), "town": ["Ulm", "Bonn"] * 30})
     model = model_of(frame, TARGET)
-    session = session_of(model)
-    strange = pd.DataFrame({"smoker": ["True", "perhaps", "no"], "town": "Ulm"})
-    with pytest.raises(DataError, match="true or false"):
-        model.predict(strange)
-    classes, shares = session.run(None, inputs_of(strange, session))
-    assert classes[1] == ""
-    assert np.isnan(shares).all(axis=1).tolist() == [False, True, False]
+    words = ["True", "perhaps", "unknown", "no", "-", " - ", "--", "…", "n/a", "NAN", "#N/A", "_"]
+    words += ["2", "", "k.a.", "Missing", "+-+-", "_", "-1", "é", "0.5", "?"]
+    check_equal(model, pd.DataFrame({"smoker": words, "town": "Ulm"}))
 
 
 PLACES = ["Zürich", "Málaga", "Łódź", "Ångström", "Huế", "서울", "Ωmega", "ΐ", "Nội", "plain"]

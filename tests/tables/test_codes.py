@@ -6,6 +6,7 @@ import pytest
 
 import bridle
 from bridle.tables import ReadOptions, read_table
+from bridle.tables.columns import column_of
 from bridle.tables.read import read_with_notes
 
 RECIPE = bridle.Recipe(epochs=3, hidden=(8,))
@@ -47,6 +48,15 @@ def test_whole_numbers_that_would_be_one_float_are_names(tmp_path, first):
         model = bridle.fit(source, "y", recipe=RECIPE).model
         assert model.encoder.schema["x"].categories == names
         np.testing.assert_array_equal(*(model.predict(each).iloc[:, 1] for each in (table, path)))
+
+
+@pytest.mark.parametrize("kind", ["int64", "str"])
+def test_a_few_large_numbers_that_would_be_one_float_are_numbers(kind, rng):
+    counter = rng.integers(0, 2**62, 300)
+    counter[:2] = 2**60, 2**60 + 1
+    assert column_of(pd.Series(counter.astype(kind), name="bytes")).kind == "number"
+    ids = pd.Series((10**17 + 7 * rng.permutation(300)).astype(kind), name="id")
+    assert column_of(ids).kind == "text"
 
 
 def test_a_class_that_looks_like_a_missing_value_is_noted(tmp_path):

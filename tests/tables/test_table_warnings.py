@@ -162,3 +162,12 @@ def test_names_of_identifiers(name, rng):
     assert [each.code for each in warned if each.evidence.get("column") == name] == ["BR012"]
     count = _table(rng).assign(no_of_steps=numbers, nobody=numbers)
     assert not any(each.code == "BR012" for each in read_for_fit(count, "churned", ()).warned)
+
+
+@pytest.mark.parametrize("step", [7, 70])
+@pytest.mark.parametrize("kind", ["int64", "str"])
+def test_large_identifiers(step, kind, rng):
+    """Most of the first ones would be the float of another one; none of the others."""
+    table = _table(rng).assign(id=(10**17 + rng.permutation(ROWS) * step).astype(kind))
+    read = read_for_fit(table, "churned", ())
+    assert [each.code for each in read.warned if each.evidence.get("column") == "id"] == ["BR012"]

@@ -221,9 +221,9 @@ class TableModel(HasCard):
         The outputs are ``prediction`` ``[rows]`` and, for classification, ``probabilities``
         ``[rows, classes]``, double, in the order of the classes. If a column has such a name, the
         output's name ends in ``_2``. They equal those of :meth:`predict` up to rounding. A row with
-        what :meth:`predict` refuses, an infinite number or a string that is no boolean in a column
-        of booleans, or with a date after the year 9999, has the prediction NaN (a class that is a
-        string is "", an integer is the lowest int64) and probabilities of NaN.
+        an infinite number, which :meth:`predict` refuses, or with a date after the year 9999, has
+        the prediction NaN (a class that is a string is "", an integer is the lowest int64) and
+        probabilities of NaN.
 
         The metadata have the version of bridle, the task, the target's name, and as JSON the
         classes and the columns. The graph has the operators of opset 20. A model with a column of

@@ -27,6 +27,7 @@ Kind = Literal["number", "category", "date", "text", "constant"]
 MAX_CATEGORIES = 64
 """A string column with more distinct values, or more than half of the rows, is free text."""
 _EXACT_DIGITS = 15  # of a whole number, which floats hold for certain
+_FEW_COLLISIONS = 0.01  # of the distinct values; a measurement has some beyond 2^53
 MOST_LEVELS = 512
 """A column of pandas categories with more distinct values is free text too."""
 
@@ -50,6 +51,9 @@ class Column:
         Whether any date had a time of day.
     missing : tuple of str
         Strings that mean a missing value in this column, besides the usual ones.
+    has_words : bool
+        Whether the categories look like booleans, but the whole table has other words beside them,
+        which other rows can have.
     """
 
     name: str
@@ -59,6 +63,7 @@ class Column:
     date_format: str | None = None
     has_time: bool = False
     missing: tuple[str, ...] = ()
+    has_words: bool = False
 
     def state(self) -> dict[str, Any]:
         """Return the column as JSON values."""
@@ -76,7 +81,7 @@ class Column:
         """
         expected = {item.name for item in fields(cls)}
         if isinstance(state, dict):
-            state = {"missing": [], **state}  # earlier files do not have it
+            state = {"missing": [], "has_words": False, **state}  # earlier files have neither
         if not isinstance(state, dict) or set(state) != expected:
             raise ModelFileError(
                 f"the model file has an invalid column state {str(state)[:80]!r}; "
@@ -113,9 +118,9 @@ def column_of(values: pd.Series[Any], date_format: str | None = None) -> Column:
     name = str(values.name)
     missing = bool(values.isna().any())
     if pd.api.types.is_bool_dtype(values.dtype) or isinstance(values.dtype, pd.CategoricalDtype):
-        return _column_of_strings(name, as_strings(values), found_kind="category")
+        return _column_of_strings(name, as_strings(values), most=MOST_LEVELS)
     if pd.api.types.is_integer_dtype(values.dtype) and _are_names(values):
-        return _column_of_strings(name, as_strings(values), found_kind="category")
+        return _column_of_strings(name, as_strings(values), most=_most_levels(values))
     if pd.api.types.is_numeric_dtype(values.dtype):
         return _or_constant(Column(name, "number", missing), values)
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -126,29 +131,31 @@ def column_of(values: pd.Series[Any], date_format: str | None = None) -> Column:
 def _column_of_strings(
     name: str,
     texts: pd.Series[Any],
-    found_kind: Kind | None = None,
+    most: float | None = None,
     date_format: str | None = None,
 ) -> Column:
+    """Decide the kind of strings; with ``most``, they are known to be names, of so many at most."""
     present = texts[texts.notna()]
     distinct = present.unique()
-    if found_kind is None:
+    if most is None:
         numbers = pd.Series([text for text in distinct if text not in USUAL], dtype=object)
         dated = fits_compact(numbers, date_format)
         if len(numbers) and not dated and _are_numbers(numbers):
             kept = present[~present.isin(USUAL)]
             return _or_constant(Column(name, "number", len(kept) < len(texts)), kept)
     missing = len(present) < len(texts)
-    if found_kind is None and set(distinct) <= set(USUAL):
+    if most is None and set(distinct) <= set(USUAL):
         return Column(name, "constant", has_missing=True)
-    written = None if found_kind else date_format_of(pd.Series(distinct, dtype=object), date_format)
+    written = None
+    if most is None:
+        written = date_format_of(pd.Series(distinct, dtype=object), date_format)
     if written is not None:
         dates = pd.to_datetime(present, format=written, utc=True).dt.tz_localize(None)
         column = Column(name, "date", missing, date_format=written, has_time=_has_time(dates))
         return _or_constant(column, dates)
     if len(distinct) == 1 and not missing:
         return Column(name, "constant")
-    most = MOST_LEVELS if found_kind else min(MAX_CATEGORIES, len(texts) / 2)
-    if len(distinct) <= most:
+    if len(distinct) <= (_most_levels(texts) if most is None else most):
         # what may also mean a missing value is last, where missing values are
         levels = sorted(distinct, key=lambda level: (level in USUAL, level))
         return Column(name, "category", missing, categories=tuple(levels))
@@ -162,7 +169,7 @@ def _are_numbers(texts: pd.Series[Any]) -> bool:
     numbers = pd.to_numeric(texts, errors="coerce")
     if numbers.notna().all() and texts.str.len().max() > _EXACT_DIGITS:
         digits = texts[texts.str.fullmatch(r"[+-]?\d+")]
-        return numbers.astype(float)[digits.index].nunique() == digits.nunique()
+        return not _collide(digits.nunique(), numbers.astype(float)[digits.index].nunique())
     return bool(numbers.notna().all())
 
 
@@ -171,7 +178,17 @@ def _are_names(values: pd.Series[Any]) -> bool:
     present = values.dropna()
     if not len(present) or max(abs(int(present.min())), abs(int(present.max()))) < 2**53:
         return False
-    return bool(present.astype(float).nunique() < present.nunique())
+    return _collide(present.nunique(), present.astype(float).nunique())
+
+
+def _collide(distinct: int, floats: int) -> bool:
+    """Return whether more than a few of distinct numbers are the same float as another one."""
+    return distinct - floats > _FEW_COLLISIONS * distinct
+
+
+def _most_levels(values: pd.Series[Any]) -> float:
+    """Return how many categories a column of strings has at most."""
+    return min(MAX_CATEGORIES, len(values) / 2)
 
 
 def _or_constant(column: Column, values: pd.Series[Any]) -> Column:
@@ -201,13 +218,15 @@ def restricted(column: Column, values: pd.Series[Any]) -> Column:
         if not distinct or (len(distinct) == 1 and not missing):
             return Column(column.name, "constant", has_missing=not distinct)
         kept = tuple(level for level in column.categories if level in distinct)
-        return replace(column, has_missing=missing, categories=kept)
+        found = replace(column, has_missing=missing, categories=kept)
+        if spellings_of(found).flags and not spellings_of(column).flags:
+            return replace(found, has_words=True)
+        return found
     if column.kind == "number":
-        found = pd.Series(as_numbers(values, column.missing))
+        read = pd.Series(as_numbers(values, column.missing))
     else:
-        found = as_dates(values, column.date_format)
-    missing = bool(found.isna().any())
-    return _or_constant(replace(column, has_missing=missing), found)
+        read = as_dates(values, column.date_format)
+    return _or_constant(replace(column, has_missing=bool(read.isna().any())), read)
 
 
 def _has_time(dates: pd.Series[Any]) -> bool:
@@ -228,7 +247,8 @@ def as_levels(values: pd.Series[Any], column: Column) -> pd.Series[Any]:
 
 def spellings_of(column: Column) -> Spellings:
     """Return what strings mean in a column of categories, or in one of texts."""
-    return Spellings(column.categories, column.missing, only=column.kind != "text")
+    only = column.kind != "text" and not column.has_words
+    return Spellings(column.categories, column.missing, only=only)
 
 
 def as_numbers(

@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.errors import DataError
 from bridle.tables.columns import Column, spellings_of
 from bridle.tables.strings import as_strings, text_of
 
-__all__ = ["Levels", "LevelsReader", "is_flag"]
+__all__ = ["Levels", "LevelsReader"]
 
 IntArray = np.ndarray[Any, np.dtype[np.intp]]
 
@@ -35,11 +34,6 @@ class Levels:
     new: dict[str, int] = field(default_factory=dict)
 
 
-def is_flag(column: Column) -> bool:
-    """Return whether a column has booleans, and any other value in it is refused."""
-    return column.kind == "category" and set(column.categories) == {"False", "True"}
-
-
 class LevelsReader:
     """Finds the categories of values of one column; prepared once.
 
@@ -59,21 +53,13 @@ class LevelsReader:
     def __init__(self, column: Column) -> None:
         self._codes = {level: code for code, level in enumerate(column.categories)}
         self._spellings = spellings_of(column)
-        self._name = column.name
-        self._flags = is_flag(column)
         self.missing = len(column.categories) if column.has_missing else -1
         """The code of a missing value."""
         self.count = len(column.categories) + column.has_missing
         """The number of categories, with that of missing values."""
 
     def place(self, value: Any) -> tuple[int, str | None]:
-        """Return the code of a value that is not missing, and its category if that is new.
-
-        Raises
-        ------
-        DataError
-            If the column has booleans, and the value is none.
-        """
+        """Return the code of a value that is not missing, and its category if that is new."""
         code = self._codes.get(value) if type(value) is str else None
         if code is not None:
             return code, None
@@ -82,11 +68,6 @@ class LevelsReader:
         if level is None:
             return self.missing, None
         code = self._codes.get(level, -1)
-        if code < 0 and self._flags:
-            raise DataError(
-                f"column {self._name!r} was true or false in training, and has {level!r}; write "
-                "true or false, yes or no, or 1 or 0, or leave it empty"
-            )
         return code, level if code < 0 else None
 
     def read(self, values: pd.Series[Any]) -> Levels:

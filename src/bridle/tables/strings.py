@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bridle.tables.missing import ALWAYS, USUAL
+from bridle.tables.missing import ALWAYS, NO_ANSWER, USUAL
 
 __all__ = ["WHOLE_WITH_ZEROS", "Spellings", "as_strings", "cell_of", "composed", "text_of"]
 __all__ += ["without_zeros"]
@@ -20,6 +20,7 @@ WHOLE_WITH_ZEROS = r"(?:0|-?[1-9][0-9]*)\.0+"
 """The form of a whole number that was made a float; ``re`` and RE2 read it alike."""
 _ZEROS = re.compile(WHOLE_WITH_ZEROS)
 _WHOLE = re.compile(r"0|-?[1-9][0-9]*")
+_NO_ANSWER = re.compile(NO_ANSWER)
 _EXPONENT = 1e16  # from which on a file has 1e+16
 _PAIRS = (("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"))
 _TRUTHS = {word: word == pair[0] for pair in (*_PAIRS, ("1", "0"), ("1.0", "0.0")) for word in pair}
@@ -107,7 +108,7 @@ class Spellings:
         Strings that mean a missing value besides the usual ones. A category never does.
     only : bool
         Whether the column has no other values. Then booleans are the same category however they
-        are written: true, True, yes, 1.
+        are written: true, True, yes, 1; and cells such as "-" mean a missing value.
 
     Examples
     --------
@@ -121,9 +122,12 @@ class Spellings:
         self._composed = {composed(level): level for level in self._known}
         self._gone = {*USUAL, *missing} - self._known
         self._flags: dict[str, str] = {}
+        self.has_marks = False
+        """Whether what fits :data:`NO_ANSWER` means a missing value, as among booleans."""
         lowered = {level.lower() for level in self._known}
         if any(lowered <= {*pair} for pair in _PAIRS):
             self._flags = {level.lower(): level for level in sorted(self._known, reverse=True)}
+            self.has_marks = only and bool(self._flags)
             if only:
                 told = {_TRUTHS[word]: level for word, level in self._flags.items()}
                 known = {w: told[truth] for w, truth in _TRUTHS.items() if truth in told}
@@ -145,6 +149,8 @@ class Spellings:
         flag = self._flags.get(text.lower())
         if flag is not None:
             return flag
+        if self.has_marks and _NO_ANSWER.fullmatch(text):
+            return None
         plain = without_zeros(text)
         if plain not in self._known and _WHOLE.fullmatch(plain) and f"{plain}.0" in self._known:
             return f"{plain}.0"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial, reduce
 from itertools import product, zip_longest
 from typing import Any
 
@@ -17,14 +16,14 @@ from bridle.tables.columns import Column, spellings_of
 from bridle.tables.date_features import date_feature_names, date_features
 from bridle.tables.encoder import CLIP, TableEncoder
 from bridle.tables.encoders import hot_columns, levels_of
-from bridle.tables.levels import LevelsReader, is_flag
-from bridle.tables.missing import ALWAYS, USUAL, numbers_in
+from bridle.tables.levels import LevelsReader
+from bridle.tables.missing import ALWAYS, NO_ANSWER, USUAL, numbers_in
 from bridle.tables.strings import without_zeros
 
 __all__ = ["add_features"]
 
 _HUGE, _FAR = 1e300, 1e9  # as the encoder cuts off before it divides, and after
-_NEW = -2  # the code of what is neither a category nor a missing value
+_NEW = -1  # the code of an unknown category
 _DAY = 86_400.0
 _LAST_SECOND = 253_402_300_800.0  # the end of the year 9999; milliseconds are beyond it
 # for each date part that goes round: dates that have each of its values, from `first` on
@@ -43,7 +42,7 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
     -------
     tuple
         The features, float32 ``[rows, features]``; and whether a row is refused, bool
-        ``[rows, 1]``, or None if there are neither numbers, nor dates, nor booleans.
+        ``[rows, 1]``, or None if there are neither numbers nor dates.
 
     Raises
     ------
@@ -58,12 +57,11 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
         c.name: graph.input(c.name, strings=True) for c in columns if c.kind in ("category", "text")
     }
     numeric = [column for column in columns if column.kind in ("number", "date")]
-    blocks, scaled = [], ""
-    refusals: list[str] = []
+    blocks, refused, scaled = [], None, ""
     arrays = encoder.state()[1]
     if numeric:
         table = graph.side_by_side([graph.input(c.name, strings=False) for c in numeric])
-        refusals.append(_any_refused(graph, table, numeric))
+        refused = _any_refused(graph, table, numeric)
         table = _without_codes(graph, table, numeric)
         plain = [at for at, column in enumerate(numeric) if column.kind == "number"]
         parts = [graph.columns(table, plain, len(numeric))] if plain else []
@@ -76,12 +74,7 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
         gaps = [at for at, column in enumerate(numeric) if column.has_missing]
         if gaps:
             blocks.append(graph.node("IsNaN", graph.columns(table, gaps, len(numeric))))
-    for column in hot_columns(columns):
-        found = graph.column(graph.looked_up(texts[column.name], _codes(column), _NEW))
-        every = graph.constant(np.arange(len(levels_of(column)))[None], np.int64)
-        blocks.append(graph.node("Equal", found, every))  # an unknown category is all zeros
-        if is_flag(column):
-            refusals.append(graph.node("Equal", found, graph.constant(_NEW, np.int64)))
+    blocks += [_one_hot(graph, texts[c.name], c) for c in hot_columns(columns)]
     for index, column in enumerate(c for c in columns if c.kind == "text"):
         learned = {
             name.removeprefix(f"text.{index}."): array
@@ -98,7 +91,6 @@ def add_features(graph: Graph, encoder: TableEncoder) -> tuple[str, str | None]:
             width=encoder.numbers,
         )
         blocks.append(_binned(graph, scaled, bins))
-    refused = reduce(partial(graph.node, "Or"), refusals) if refusals else None
     return graph.joined([graph.cast(block, np.float32) for block in blocks]), refused
 
 
@@ -140,6 +132,17 @@ def _scaled(graph: Graph, numbers: str, center: Any, scale: Any) -> str:
 def _within(graph: Graph, numbers: str, limit: float) -> str:
     low, high = (graph.constant(sign * limit, np.float64) for sign in (-1, 1))
     return graph.node("Clip", numbers, low, high)
+
+
+def _one_hot(graph: Graph, texts: str, column: Column) -> str:
+    """Add one column for each category; an unknown one is all zeros."""
+    found = graph.looked_up(texts, _codes(column), _NEW)
+    if column.has_missing and spellings_of(column).has_marks:
+        mark = graph.node("RegexFullMatch", texts, pattern=rf"\s*(?:{NO_ANSWER})\s*")
+        gone = graph.constant(len(column.categories), np.int64)
+        found = graph.node("Where", mark, gone, found)
+    every = graph.constant(np.arange(len(levels_of(column)))[None], np.int64)
+    return graph.node("Equal", graph.column(found), every)
 
 
 def _binned(graph: Graph, scaled: str, bins: PiecewiseLinear) -> str:
