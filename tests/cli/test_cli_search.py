@@ -18,6 +18,15 @@ def test_a_search_embeds_if_it_is_told_to(bridle, place, monkeypatch):
     assert "--embeddings starts a search" in bridle(*FIT, "--embeddings", "--l1", "1e-3").err
 
 
+def test_no_embeddings_starts_no_search(bridle, place, monkeypatch):
+    monkeypatch.chdir(place)
+    for fixed in (("--l2", "0.1"), ("--epochs", "3")):
+        ran = bridle(*FIT, *QUICK, *fixed, "--no-embeddings", "--json")
+        assert (ran.code, "configuration" in json.loads(ran.out)) == (0, False), ran.err
+    ran = bridle(*FIT, "--l2", "0.1", "--no-embeddings", "--folds", "2")
+    assert (ran.code, "--folds starts a search, but --l2" in ran.err) == (2, True)
+
+
 def test_a_search_of_networks_that_share_weights_is_resumed(bridle, place, monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     options = ("--folds", "2", "--configurations", "9", "--run", tmp_path / "run", "--json")

@@ -310,3 +310,26 @@ def test_numbers_of_numpy_are_numbers(X):
     found = bridle.fit(X, ["a", "b"] * (ROWS // 2), seed=np.int64(3), **words)
     assert (found.model.facts["seed"], found.strengths.l1) == (3, 0.5)
     json.dumps(found.model.facts)
+
+
+def test_whole_floats_and_iterators_are_taken_for_what_they_mean(X):
+    y = ["a", "b"] * (ROWS // 2)
+    want, *others = (
+        bridle.fit(X, y, hidden=hidden, epochs=epochs, seed=seed)
+        for hidden, epochs, seed in (
+            ((4, 3), 1, 3),
+            (iter([4, 3]), 1.0, np.float64(3)),
+            (map(int, "43"), 1, 3),
+        )
+    )
+    for found in others:
+        assert found.model.facts == want.model.facts
+        assert found.model.predict(X).equals(want.model.predict(X))
+    found = bridle.search(X, y, hidden=iter([iter([4])]), folds=2.0, configurations=9, epochs=1)
+    assert found.model.network.members % 2 == 0
+    for unordered in ({4, 3}, {4: 3}, np.array(4), iter(["4"]), float("inf")):
+        with pytest.raises(UsageError, match="hidden is"):
+            bridle.fit(X, y, hidden=unordered)
+    for bad in ([], [4], {(4,)}, iter([]), "44"):
+        with pytest.raises(UsageError, match=r"hidden is .*hidden layers to choose from"):
+            bridle.search(X, y, hidden=bad)

@@ -110,7 +110,7 @@ def test_a_slip_beside_a_column_of_iso_dates_is_refused(typed):
 
 
 def test_a_form_without_known_directives_is_refused():
-    for form in ("%d-%Q-%y", "%", "day"):
+    for form in ("%d-%Q-%y", "%", "day", "%d%d", "%d.%m.%y %d", "%G", "%V", "%Y-%U", "%d/%V/%Y"):
         with pytest.raises(bridle.UsageError, match=r"date_format is .* must be a form such as"):
             ReadOptions(date_format=form)
 

@@ -124,6 +124,19 @@ def test_one_row_per_class():
                 run(table, "name", task="classification", **way)
 
 
+def test_few_whole_numbers_that_nearly_all_differ_are_values():
+    frame = pd.DataFrame({"a": np.linspace(0, 1, 20) ** 2, "count": range(20)})
+    for run, way in ((bridle.fit, {"epochs": 2}), (bridle.search, {"configurations": 2})):
+        found = run(frame, "count", **way)
+        assert any("20 whole numbers in 20 rows; as nearly all differ" in n for n in found.notes)
+        with pytest.raises(DataError, match="20 classes in 20 rows"):
+            run(frame, "count", task="classification", **way)
+        with pytest.raises(DataError, match="20 classes in 20 rows"):
+            run(frame.assign(count=[f"n{i}" for i in range(20)]), "count", **way)
+        fractions = run(frame.assign(count=frame["count"] + 0.5), "count", **way)
+        assert not any("nearly all differ" in note for note in fractions.notes)
+
+
 def test_blanks_around_labels(tmp_path, rng):
     frame = _table(rng)
     frame["churned"] = frame["churned"].where(rng.random(ROWS) < 0.7, frame["churned"] + " ")

@@ -19,7 +19,10 @@ from bridle.tables import ClassTarget, ValueTarget, infer_task, target_column
         ([0, 1, 1], "classification"),
         ([0.0, 1.0], "classification"),
         ([0.5, 1.0], "regression"),
-        (list(range(20)), "classification"),
+        (list(range(20)) * 2, "classification"),
+        (list(range(20)), "regression"),  # values, as nearly all differ
+        ([float(each) for each in range(20)], "regression"),
+        ([*range(18), 0, 1], "classification"),
         (list(range(21)), "regression"),
         (pd.Categorical([1.5, 2.5]), "classification"),
     ],

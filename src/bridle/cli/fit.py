@@ -140,7 +140,8 @@ def fit(
     common: dict[str, Any] = {"task": task, "drop": drop or (), "seed": seed, "reading": reading}
     common |= {"groups": groups, "time": time, "as_json": as_json, "quiet": quiet}
     common["checking"] = Checking.of(fail_on, ignore)
-    is_search = _is_search(list(searching), fixed, any_shape=bool(shape or epochs))
+    started = [name for name in searching if name != "embeddings" or embeddings]
+    is_search = _is_search(started, fixed, any_shape=bool(shape or epochs))
     if is_search:
         _check_run(run, resume=resume)
     start_second_process()  # before numpy and torch are imported

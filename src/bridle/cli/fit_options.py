@@ -157,6 +157,6 @@ Embeddings = Annotated[
     bool | None,
     _search(
         "Embed numerical features, of which a date has several, if there are at most 32. Default: "
-        "from 10,000 rows on."
+        "from 10,000 searched rows on."
     ),
 ]

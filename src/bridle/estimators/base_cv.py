@@ -150,6 +150,8 @@ class BaseMLPCV(CVFolds):
         if self._tabular:
             validate_data(self, X, skip_check_array=True, reset=True)
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+            if y.dtype == object and not is_classifier(self):
+                y = y.astype(np.float64)
             check_consistent_length(X, y)
             return plain_frame(X, "X"), y
         X, y = validate_data(

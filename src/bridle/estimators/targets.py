@@ -30,7 +30,7 @@ def check_target(y: Any, *, classes: bool) -> None:
     ------
     UsageError
         If labels are of several types, such as 1 and "a"; if values other than floats are missing;
-        or if numbers are wanted and there are none.
+        or if numbers are wanted and a value is none.
     """
     refuse_masked("y", y)
     values = _values_of(y)
@@ -46,6 +46,8 @@ def check_target(y: Any, *, classes: bool) -> None:
     missing = int(pd.isna(values).sum())
     if missing:
         raise UsageError(f"y is missing in {missing} of {len(values)} rows; leave out those rows")
+    if not classes and all(map(_is_number, values)):
+        return
     kinds = {_kind(value) for value in values}
     if len(kinds) > 1:
         raise UsageError(
@@ -53,13 +55,13 @@ def check_target(y: Any, *, classes: bool) -> None:
             "y = [str(label) for label in y]"
         )
     (kind,) = kinds or {"number"}
-    if not classes and kind != "number":
-        raise UsageError(f"y has {values[0]!r}, which is no number; pass numbers")
-    if (
-        classes
-        and kind in ("number", "boolean")
-        and getattr(getattr(y, "dtype", None), "kind", "") == "O"
-    ):
+    if not classes:
+        odd = next(value for value in values if not _is_number(value))
+        raise UsageError(f"y has {odd!r}, which is no number; pass numbers")
+    dtype = getattr(y, "dtype", None)
+    if isinstance(dtype, pd.CategoricalDtype):
+        _check_whole(np.asarray(values))
+    elif kind in ("number", "boolean") and dtype == np.dtype(object):
         name = "bool" if kind == "boolean" else "int"
         raise UsageError(
             f"Unknown label type: y has the dtype object and values such as "
@@ -135,14 +137,25 @@ def _values_of(y: Any) -> list[Any] | None:
         return None if any(isinstance(each, (list, tuple, np.ndarray)) for each in y) else list(y)
     if isinstance(y, np.ndarray):
         return y.tolist() if y.dtype == object and y.ndim == 1 else None
-    if isinstance(y, (pd.Series, pd.Index)):
+    if isinstance(y, (pd.Series, pd.Index, pd.Categorical)):
         whole = y.dtype != object and not isinstance(y.dtype, (pd.CategoricalDtype, pd.StringDtype))
         nullable = isinstance(y.dtype, pd.api.extensions.ExtensionDtype) and y.isna().any()
         return None if whole and not nullable else y.tolist()
     return None
 
 
+def _is_number(value: Any) -> bool:
+    """Return whether a value is a number, a boolean, or a string of a number such as "1.5"."""
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
 def _kind(value: Any) -> str:
+    if getattr(value, "ndim", None) == 0:
+        value = value.item()
     if isinstance(value, (bool, np.bool_)):
         return "boolean"
     if isinstance(value, (Number, np.number)):

@@ -60,6 +60,8 @@ class ValidatedInput(MLPParams):
         X = plain_frame(X, "X")
         if y is not None:
             y = check_array(y, ensure_2d=False, dtype=None, input_name="y")
+            if checks.get("y_numeric") and y.dtype == object:
+                y = y.astype(np.float64)
             check_consistent_length(X, y)
         if reset:
             self._forget_input()

@@ -76,8 +76,9 @@ def class_weights_of_rows(class_weight: Any, y: Any, classes: Array, multilabel:
                     f"class_weight has the class {name!r}, which y does not have; "
                     f"{did_you_mean(str(name), map(str, known))}"
                 )
-            number = isinstance(weight, (Real, np.bool_))
-            if not number or not 0 <= weight < np.inf:
+            value = weight.item() if getattr(weight, "ndim", None) == 0 else weight
+            number = isinstance(value, Real)
+            if not number or not 0 <= value < np.inf:
                 raise UsageError(
                     f"class_weight of the class {name!r} is {weight!r}; weights must be "
                     "finite numbers, 0 or more"
@@ -87,7 +88,7 @@ def class_weights_of_rows(class_weight: Any, y: Any, classes: Array, multilabel:
     total = np.ones(np.shape(y)[0])
     for column, weights in zip(columns, each, strict=True):
         labels = column.toarray() if scipy.sparse.issparse(column) else column
-        total *= [weights.get(label, 1.0) for label in labels.ravel().tolist()]
+        total *= [float(weights.get(label, 1.0)) for label in labels.ravel().tolist()]
     return total
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Set
 from numbers import Real
 from typing import Any
 
@@ -20,7 +20,7 @@ def whole_of(name: str, value: Any) -> int:
     Raises
     ------
     UsageError
-        If it is none; booleans are none, and neither are floats.
+        If it is none; booleans are none, and 2.0 is 2.
 
     Examples
     --------
@@ -33,6 +33,8 @@ def whole_of(name: str, value: Any) -> int:
     bridle.errors.UsageError: epochs is 1.5; it must be a whole number
     """
     if type(value) not in (bool, np.bool_):
+        if isinstance(value, (float, np.floating)) and float(value).is_integer():
+            return int(value)
         try:
             return operator.index(value)
         except TypeError:
@@ -63,7 +65,7 @@ def numbers_of_units(name: str, value: Any) -> tuple[int, ...]:
     UsageError
         If they are no sequence of whole numbers.
     """
-    if not isinstance(value, (Sequence, np.ndarray)) or isinstance(value, (str, bytes)):
+    if not _has_order(value):
         raise UsageError(
             f"{name} is {value!r}; it must be a sequence with the units of each layer, such as "
             "(256, 256)"
@@ -79,10 +81,16 @@ def shapes_of(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
     UsageError
         If they are no sequence of such sequences.
     """
-    flat = not isinstance(value, (Sequence, np.ndarray)) or any(map(np.isscalar, value))
-    if flat or not len(value):
+    each = list(value) if _has_order(value) else []
+    if not each or any(map(np.isscalar, each)):
         raise UsageError(
             f"{name} is {value!r}; it must be a sequence of the hidden layers to choose from, such "
             "as [(256, 256)]"
         )
-    return tuple(numbers_of_units(name, each) for each in value)
+    return tuple(numbers_of_units(name, units) for units in each)
+
+
+def _has_order(value: Any) -> bool:
+    """Return whether a value can be iterated in an order that was meant."""
+    unordered = isinstance(value, (str, bytes, Mapping, Set)) or getattr(value, "ndim", 1) == 0
+    return isinstance(value, Iterable) and not unordered

@@ -16,7 +16,7 @@ from bridle.models.arguments import whole_of
 from bridle.models.credit import recorded_lowering
 from bridle.models.grouping import facts_of_grouping, groups_of
 from bridle.models.judge import begin_boosting, judge_members, with_class_weights
-from bridle.models.reading import FitTable, read_for_fit, values_target
+from bridle.models.reading import FitTable, read_for_fit, values_target, with_task
 from bridle.models.recipe import (
     DEFAULT_STRENGTHS,
     Recipe,
@@ -49,7 +49,6 @@ from bridle.tables import (
     facts_of_table,
 )
 from bridle.tables.arrays import Features, Target, table_of
-from bridle.tables.target import task_of
 from bridle.version import __version__
 
 __all__ = ["encoders_of", "fit", "judge_members", "with_class_weights"]
@@ -161,8 +160,8 @@ def fit(
     check_rows((table, target), groups, time)
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
+    given, task = with_task(given, task)
     frame, truth = given.frame, given.truth
-    task = task_of(truth, task)
     strengths = DEFAULT_STRENGTHS[task] if strengths is None else strengths
     rows, encoder, coding = encoders_of(given, task, seed)
     X = torch.from_numpy(encoder.transform(frame))

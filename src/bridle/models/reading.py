@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +22,8 @@ from bridle.tables.options import ReadOptions
 from bridle.tables.read import ReadTable, Table, read_with_notes
 from bridle.tables.schema import check_date_format, columns_of, has_target, with_target
 from bridle.tables.strings import composed
-from bridle.tables.target import ClassTarget, ValueTarget, target_column
+from bridle.tables.target import ClassTarget, ValueTarget, target_column, task_of
+from bridle.tables.target_checks import MAX_CLASSES
 from bridle.tables.warnings import TableWarning, warnings_on
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "rows_for_model",
     "schema_of",
     "values_target",
+    "with_task",
 ]
 
 
@@ -157,6 +159,26 @@ def read_for_fit(
     said = split_notes(grouping, truth)
     told = [*told, *notes, *doubts, *doubted, *said, *map(str, warned)]
     return FitTable(features, truth, columns, read, tuple(told), grouping, warned)
+
+
+def with_task(given: FitTable, task: str) -> tuple[FitTable, str]:
+    """Return a table and its task, with a note if few whole numbers are taken as values.
+
+    Raises
+    ------
+    DataError
+        As for :func:`bridle.tables.target.task_of`.
+    """
+    truth, found = given.truth, task_of(given.truth, task)
+    if task == "auto" and found == "regression" and truth.nunique() <= MAX_CLASSES:
+        numbers = truth.to_numpy(dtype=np.float64)
+        if (numbers == np.floor(numbers)).all():
+            note = (
+                f"the target {truth.name!r} has {truth.nunique()} whole numbers in {len(truth)} "
+                "rows; as nearly all differ, they are values, and the task is regression"
+            )
+            given = replace(given, notes=(*given.notes, note))
+    return given, found
 
 
 def _check_finite(frame: pd.DataFrame, drop: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bridle.errors import UsageError, flag_of
 from bridle.models.arguments import shapes_of, whole_of
-from bridle.models.reading import read_for_fit
+from bridle.models.reading import read_for_fit, with_task
 from bridle.models.row_forms import By, check_rows
 from bridle.search.budget import memory_for
 from bridle.search.build_result import build_result
@@ -29,7 +29,6 @@ from bridle.search.trial import PLAIN_ID
 from bridle.statistics.second_process import is_running as second_process_runs
 from bridle.tables import ReadOptions
 from bridle.tables.arrays import Features, Target, table_of
-from bridle.tables.target import task_of
 
 __all__ = ["search"]
 
@@ -160,7 +159,8 @@ def search(
         Whether half of the configurations have a trainable embedding of the numerical features
         (:class:`bridle.networks.PeriodicEmbedding`), on tables with at most 32 of them; a date has
         several. With equal steps their errors are lower; in equal time some tables gain and others
-        lose. Default: from 10,000 rows on, if that is possible and ``shared_members`` is 1.
+        lose. Default: from 10,000 searched rows on, if that is possible and ``shared_members`` is
+        1. Without ``test`` these are tables of 12,500 rows or more.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def search(
     table, target = table_of(table, target, reading)
     given = read_for_fit(table, target, drop, reading, groups=groups, time=time)
     wait_for_workers = start_workers(engine, workers)  # they import while the table is prepared
-    task = task_of(given.truth, task)
+    given, task = with_task(given, task)
     settings = replace(settings, scoring=check_scoring(scoring, task))
     run_directory = None if directory is None else RunDirectory(Path(directory), resume=resume)
     prepared = prepare_table(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import datetime as dt
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -106,9 +107,15 @@ class ReadOptions:
 
 
 def _is_form(text: str) -> bool:
-    """Return whether a text has directives of dates, and no others."""
+    """Return whether a text has directives of dates that go together, and no others."""
+    directives = set(re.findall(r"%(.)", text.replace("%%", "")))
+    if directives & set("UW") and not (directives & set("Yy") and directives & set("aAwu")):
+        return False  # the week of a year says no day
     try:
-        dt.datetime.strptime("", text)
+        day = dt.datetime(2020, 1, 2, tzinfo=dt.UTC)
+        dt.datetime.strptime(day.strftime(text), text)
+    except re.error:  # a directive is there twice
+        return False
     except ValueError as error:
         return "%" in text and "does not match" in str(error)
-    return False
+    return "%" in text

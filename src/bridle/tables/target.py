@@ -12,7 +12,13 @@ import pandas as pd
 from bridle.errors import DataError, ModelFileError, did_you_mean
 from bridle.tables.columns import Column
 from bridle.tables.labels import ClassLabel, dtype_of, inferred, labels_of
-from bridle.tables.target_checks import MAX_CLASSES, check_amounts, check_classes, check_dates
+from bridle.tables.target_checks import (
+    MAX_CLASSES,
+    check_amounts,
+    check_classes,
+    check_dates,
+    differ,
+)
 
 __all__ = ["ClassTarget", "ValueTarget", "infer_task", "target_column", "task_of"]
 
@@ -63,7 +69,7 @@ def infer_task(target: pd.Series[Any]) -> str:
     """Infer whether the task is classification or regression.
 
     Strings, booleans and categories mean classification. So do whole numbers with at most 20
-    distinct values. Other numbers mean regression.
+    distinct values, unless nearly all rows differ. Other numbers mean regression.
 
     Parameters
     ----------
@@ -94,7 +100,8 @@ def infer_task(target: pd.Series[Any]) -> str:
         return "classification"
     values = target.to_numpy(dtype=np.float64)
     whole = bool((np.isfinite(values) & (values == np.floor(values))).all())
-    return "classification" if whole and target.nunique() <= MAX_CLASSES else "regression"
+    few = whole and target.nunique() <= MAX_CLASSES
+    return "classification" if few and not differ(target) else "regression"
 
 
 def task_of(target: pd.Series[Any], task: str) -> str:

@@ -11,7 +11,7 @@ from bridle.tables.columns import as_strings
 from bridle.tables.dates import compact_form, looks_dated
 from bridle.tables.numbers import is_amount, is_numberish
 
-__all__ = ["MAX_CLASSES", "check_amounts", "check_classes", "check_dates"]
+__all__ = ["MAX_CLASSES", "check_amounts", "check_classes", "check_dates", "differ"]
 
 MAX_CLASSES = 20
 """With more distinct whole numbers the task is regression, not classification."""
@@ -20,10 +20,15 @@ _OWN = 0.9  # the share of rows with a class of their own from which on nothing 
 _ROWS = 4
 
 
+def differ(target: pd.Series[Any]) -> bool:
+    """Return whether nearly each row has a value of its own, in four rows or more."""
+    return len(target) >= _ROWS and target.nunique() > _OWN * len(target)
+
+
 def check_classes(target: pd.Series[Any]) -> None:
     """Refuse a class for nearly each row: names of rows, or numbers that were meant as values."""
     classes, rows = target.nunique(), len(target)
-    if rows < _ROWS or classes <= _OWN * rows:
+    if not differ(target):
         return
     number = pd.api.types.is_numeric_dtype(target.dtype)
     way = "; for numbers, give --task regression (in Python: task='regression')" if number else ""
