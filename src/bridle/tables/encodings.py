@@ -21,78 +21,84 @@ _CALLED = {
     "cp850": "code page 850",
     "cp852": "code page 852",
 }
-_USUAL = ("cp1252", "iso8859-15", "cp1250", "iso8859-2", "cp1254", "cp1257")
-_CLEAR = 1.2  # how many times as likely as any other an encoding besides Windows-1252 is
-_SHOWN = 2
+_WINDOWS = ("cp1252", "iso8859-15", "cp1250", "iso8859-2", "cp1254", "cp1257")
+_USUAL = {"iso8859-2": 0.7, "mac-roman": 0.85, "mac-latin2": 0.6, "cp850": 0.7, "cp852": 0.7}
+"""How usual encodings are; the others count fully."""
+_OF_TWO_BYTES, _FOREIGN = ("shift_jis", "gbk", "euc_kr"), ("cp1251", "koi8-r", "cp1253")
+_CLEAR = 1.1  # how many times as likely as the next an encoding is that is taken for its letters
+_READ = 100_000  # bytes that the models judge at most
+_FAR = 3.0  # the same, against a reading as Windows-1252 in which nothing is strange
+_ENOUGH, _DIFFERENT = 8, 3  # words, and letters in them, for likelihood alone to tell
+_FEW = 2  # words that tell an encoding besides Windows-1252
+_STRAY = 0.1  # the share of strange words, such as names, that any text may have
+_SHOWN, _GUESSES = 2, 4
 _TOLD, _LONG = 5, 30  # words of a note, and their letters
+_MIXED = 0.65  # the share of UTF-8 among the bytes beyond ASCII
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 _CELL = re.compile(rb"[^,;\t\r\n|\"]*[\x80-\xff][^,;\t\r\n|\"]*")
 _BEYOND_ASCII = re.compile(r"[A-Za-z\x80-\uffff]*[\x80-\uffff][A-Za-z\x80-\uffff]*")
 _BEYOND = re.compile(rb"[\x80-\xff]")
 _PAIR = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-_FOREIGN = re.compile(r"^[\x80-\uffff]{2,}$|[\x80-\uffff]{3,}")
 _LETTERS = re.compile("[ŠŒŽšœžŸƒÀ-ÖØ-öø-ÿ]")  # of Windows-1252, beyond ASCII
-_SELDOM = re.compile("[ðþÐÞÝý]|^[Û‚ˆ¦¬ŽŸÿ]$")  # in Turkish, Baltic and other encodings more usual
+_RUN = re.compile(rf"^(?!(.)\1$){_LETTERS.pattern}{{2,}}$|{_LETTERS.pattern}{{3,}}")
 _ACCENTS = "ˆ˜ˇ˘˙˛˝˚¯¨¸"  # letters to Python, but signs
-_JOINED = "’‘–—-·´ªº\xa0\xad"  # signs that stand in words
-_FEW = 2  # words that tell an encoding besides Windows-1252
-_KNOWN = frozenset(
-    ("naïve", "naïf", "noël", "zoë", "chloë", "citroën", "haïti", "maïs", "ça", "øst")
+_JOINED = "’‘-·´ªº\xa0\xad"  # signs that stand in words
+_STRANGE = re.compile(
+    # Portuguese has ão, ãe and ãs; Spanish ñ and French ç stand in front of vowels
+    r"ã(?![oeszn]|$)|(?<=[a-z])ñ(?![aeiouáéíóú])|(?<=[a-z])ç(?=[bcdfghjklmnpqrstvwxz])"
+    # Italian has ì and ù at the end of words; French has è in front of consonants
+    r"|[ìù](?=[a-z])|è(?=[aeiou])|[øè][áéíóúýìùëï]|[áéíóúýìùë][øè]"
+    # æ does not follow o, or end a word as iæ; ordinals are short, such as 1º and Mª
+    r"|^ï|oæ|iæ$|[ºª][a-z]|[a-z]{3}[ºª]|[¼½¾¦][a-zà-ÿ]{2}|^[žÿ]$"
 )
-"""Words of which few letters are left for the models of languages to judge."""
-_USE = {"cp1252": 1.0, "cp1250": 0.9, "iso8859-2": 0.8, "mac-roman": 0.7}
-"""How usual encodings are, which counts where there are few words; others half as usual."""
-_MIXED = 0.5  # the share of UTF-8 among the bytes beyond ASCII
+"""What no Western language has in a word of small letters, where others have theirs."""
+_TURKISH, _NORDIC = re.compile("[ðþý]"), re.compile("[íóúäå]")  # ğşı in Windows-1254
+_HUNGARIAN, _NOT_ESTONIAN = re.compile("õ(?!e)"), re.compile("[áéíóúû]")  # ő in Windows-1250
 
 
 def single_bytes(raw: bytes, name: str) -> tuple[str, str]:
     """Return a text that is not UTF-8, and what its encoding is called.
 
-    An encoding is out if words have signs or capitals inside which they lack in another one. Of
-    those that remain, chardet's models of languages tell the likeliest. Windows-1252, which
-    contains Latin-1, is taken if it is that; another one, if it is clearly so.
+    Windows-1252, which contains Latin-1, is taken if its words are such as Western languages have.
+    If they are not, or if another encoding is many times as likely by chardet's models of
+    languages, that is taken, as long as it is clearly the likeliest.
 
     Raises
     ------
     DataError
-        If no encoding fits, or several do.
+        If Windows-1252 does not fit, and none or several others do.
     """
     words = list(dict.fromkeys(_WORD.findall(raw)))
-    _check_mixed(raw, name)
     texts: dict[str, list[str]] = {}
     for codec in _CALLED:
         try:
-            texts[codec] = [word.decode(codec) for word in words]
+            found = [word.decode(codec) for word in words]
         except UnicodeDecodeError:
             continue
-    _check_western(texts.get("cp1252", []), name)
+        if found not in texts.values():
+            texts[codec] = found
+    western = texts.get("cp1252")
+    strange = _strange(western) if western else words
+    if western and len(strange) <= _STRAY * len(words):
+        best = "cp1252"
+        lettered = sum(map(bool, map(_LETTERS.search, western)))
+        letters = set(_LETTERS.findall("".join(western).lower()))
+        if lettered >= max(_ENOUGH, len(words) / 2) and len(letters) >= _DIFFERENT:
+            order = _by_likelihood(raw, [codec for codec in texts if codec in _WINDOWS])
+            if order[0][1] >= _FAR * dict(order)[best]:
+                best = order[0][0]
+        return raw.decode(best), _CALLED[best]
+    _check_mixed(raw, name)
+    _check_foreign(raw, words, western, name)
     odd = {codec: sum(map(_oddities, found)) for codec, found in texts.items()}
     fewest = min(odd.values())
-    kept: dict[str, list[str]] = {}
-    for codec, found in texts.items():
-        if odd[codec] == fewest and found not in kept.values():
-            kept[codec] = found
-    western = kept.get("cp1252")
-    doubted = {codec: sum(map(_doubts, found)) for codec, found in kept.items()}
-    if "cp1252" in doubted and b"?" not in raw:
-        doubted["cp1252"] += sum(word.startswith("¿") for word in kept["cp1252"])
-    if western is not None and not doubted["cp1252"] and not _LETTERS.search("".join(western)):
-        return raw.decode("cp1252"), _CALLED["cp1252"]
-    few = len(words) <= _FEW
-    if western is not None and few and all(word.lower() in _KNOWN for word in western):
-        return raw.decode("cp1252"), _CALLED["cp1252"]
-    order = _by_likelihood(raw, list(kept), few=few)
+    kept = {codec: found for codec, found in texts.items() if odd[codec] == fewest}
+    order = _by_likelihood(raw, list(kept))
     best, likely = order[0]
     clear = len(order) < 2 or likely >= _CLEAR * order[1][1]
-    if best == "cp1252" and few and len(order) > 1 and any(map(_SELDOM.search, kept[best])):
-        clear = False
-    elif best == "cp1252":
-        clear = clear or (len(words) > 1 and not doubted[best])
-    elif len(order) > 1:
-        clear = clear and best in _USUAL and len(words) >= _FEW
-    if clear and (not doubted[best] or all(doubted.values())):
+    if clear and fewest <= _STRAY * len(words) and (best == "cp1252" or len(words) >= _FEW):
         return raw.decode(best), _CALLED[best]
-    raise DataError(_ambiguous(raw, name, kept, [codec for codec, _ in order]))
+    raise DataError(_ambiguous(raw, name, texts, [codec for codec, _ in order]))
 
 
 def assumed(text: str, called: str) -> str:
@@ -112,24 +118,41 @@ def assumed(text: str, called: str) -> str:
     )
 
 
-def _by_likelihood(raw: bytes, codecs: list[str], *, few: bool) -> list[tuple[str, float]]:
+def _by_likelihood(raw: bytes, codecs: list[str]) -> list[tuple[str, float]]:
     """Return encodings with how likely they are, the likeliest first."""
     if len(codecs) == 1:
         return [(codecs[0], 1.0)]
     import chardet  # takes long to import, and most texts are UTF-8
 
-    cells = b"\n".join(dict.fromkeys(_CELL.findall(raw)))
-    found = chardet.detect_all(
-        cells,
-        ignore_threshold=True,
-        include_encodings=codecs,
-        compat_names=False,
-        no_match_encoding=codecs[0],
-    )
-    told = {str(each["encoding"]).replace("_", "-"): each["confidence"] for each in found}
-    usual = {codec: _USE.get(codec, 0.5) if few else 1.0 for codec in codecs}
-    likely = [(codec, float(told.get(codec) or 0.0) * usual[codec]) for codec in codecs]
-    return sorted(likely, key=lambda each: -each[1])
+    cells = b"\n".join(dict.fromkeys(_CELL.findall(raw)))[:_READ]
+    likely = {}
+    for codec in codecs:
+        small = cells.decode(codec, "ignore").lower().encode(codec, "ignore")
+        found = chardet.detect_all(
+            small,
+            ignore_threshold=True,
+            include_encodings=[codec],
+            compat_names=False,
+            no_match_encoding=codec,
+        )
+        likely[codec] = float(found[0]["confidence"] or 0.0) * _USUAL.get(codec, 1.0)
+    return sorted(likely.items(), key=lambda each: -each[1])
+
+
+def _strange(words: Sequence[str]) -> list[str]:
+    """Return the words, read as Windows-1252, that no Western language has."""
+    small = [word.lower() for word in words]
+    nordic = any(map(_NORDIC.search, small))
+    estonian = not any(map(_NOT_ESTONIAN.search, small))
+    return [
+        word
+        for word, each in zip(words, small, strict=True)
+        if _oddities(word)
+        or _STRANGE.search(each)
+        or _RUN.search(each)
+        or (not nordic and _TURKISH.search(each))
+        or (not estonian and _HUNGARIAN.search(each))
+    ]
 
 
 def _oddities(word: str) -> int:
@@ -145,30 +168,22 @@ def _oddities(word: str) -> int:
             # a capital behind a small letter or in front of one, or a small one between capitals
             capital = each.isupper() and before
             found += capital and (word[at - 1].islower() or (after and word[at + 1].islower()))
-            found += each.islower() and at > 1 and letters[at - 2] and word[at - 2 : at].isupper()
+            found += (
+                each.islower()
+                and at > 1
+                and word[at - 2 : at].isupper()
+                and all(letters[at - 2 : at])
+            )
         elif each in _ACCENTS:
             found += before or after
+        elif each in "–—":
+            found += before and after and word[at - 1].islower() and word[at + 1].islower()
         elif each not in _JOINED:
             behind = before and (
                 each in "¿¡£¥¼½¾±¶¦" or (each in "¹²³" and at > 3 and all(letters[:at]))
             )
             found += (before and any(letters[at + 1 :])) or behind
             found += each == "¤" or "\x80" <= each < "\xa0" or "\u2500" <= each < "\u25a0"
-    return int(found)
-
-
-def _doubts(word: str) -> int:
-    """Return how many characters beyond ASCII are seldom in that place of a word."""
-    letters = [_is_letter(each) for each in word]
-    found = 0
-    for at, each in enumerate(word):
-        before, after = at > 0 and letters[at - 1], at + 1 < len(word) and letters[at + 1]
-        small = before and after and word[at - 1].islower() and word[at + 1].islower()
-        found += (each in "–—" and small) or (each in "‘“‚„‹«†‡‰•§" and before)
-        found += (each in "…†‡‰™”›»€¢©®ƒ" and after) or (each in "œ€¢" and before and not after)
-        found += each in "ºª" and before and after
-        found += each in "¼½¾¦" and len(word) > at + 2 and all(letters[at + 1 : at + 3])
-        found += each in "–—" and before and at + 1 == len(word)
     return int(found)
 
 
@@ -193,21 +208,35 @@ def _place(raw: bytes) -> str:
     return "no byte"
 
 
-def _check_western(words: Sequence[str], name: str) -> None:
-    """Refuse words of which most letters are beyond ASCII, as no Western language has them.
-
-    Signs alone, such as £££, are no words.
-    """
-    runs = [run for word in words for run in _FOREIGN.findall(word) if _LETTERS.search(run)]
-    letters = len(_LETTERS.findall("".join(runs)))
-    enough = 1 if len(words) <= _FEW else 2
-    if len(set(runs)) < enough or 2 * letters <= len(_LETTERS.findall("".join(words))):
+def _check_foreign(
+    raw: bytes, words: Sequence[bytes], western: list[str] | None, name: str
+) -> None:
+    """Refuse words of which most characters are beyond ASCII, as no Western language has them."""
+    beyond = sum(len(_BEYOND.findall(word)) for word in words)
+    if 2 * beyond <= sum(map(len, words)):
         return
-    raise DataError(
-        f"{name} is not in UTF-8, and as Windows-1252 it has words such as {runs[0]!r}; give its "
-        "--encoding, such as cp1251, gbk or shift_jis (or cp1252, if that is right), or save it as "
-        "UTF-8"
+    codecs = [codec for codec in (*_OF_TWO_BYTES, *_FOREIGN) if _decodes(raw, codec)]
+    if not codecs:
+        return
+    likely = [codec for codec, _ in _by_likelihood(raw, codecs)]
+    order = sorted(likely, key=lambda codec: codec not in _OF_TWO_BYTES)
+    shown = (
+        f"as Windows-1252 it has words such as {western[0]!r}"
+        if western
+        else "most of its letters are not Western"
     )
+    raise DataError(
+        f"{name} is not in UTF-8 ({_place(raw)}), and {shown}; give its --encoding, such as "
+        f"{' or '.join(order[:_GUESSES])}, or save it as UTF-8"
+    )
+
+
+def _decodes(raw: bytes, codec: str) -> bool:
+    try:
+        raw.decode(codec)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _ambiguous(raw: bytes, name: str, kept: dict[str, list[str]], order: list[str]) -> str:
