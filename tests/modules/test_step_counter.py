@@ -10,7 +10,7 @@ import torch
 from mask_features import Reference, perceptron, regularized, safe
 
 import bridle
-from bridle.modules import recomputation
+from bridle.modules import recomputation, step_counter
 from bridle.modules.noise_hooks import noises_of
 
 pytestmark = [
@@ -122,3 +122,13 @@ def test_unknown_ways_to_recompute_are_refused(monkeypatch):
     net(torch.randn(8, 6)).sum().backward()
     with pytest.raises(bridle.UsageError, match="in a way that bridle does not know"):
         safe(net, torch.randn(8, 6))
+
+
+def test_the_first_pass_of_all_may_be_in_a_transform(monkeypatch):
+    """What later passes share, as the first one on each device makes it, is no transform's own."""
+    monkeypatch.setattr(step_counter, "_steps", {})
+    x = torch.randn(8, 6)
+    net, _ = regularized("dropout")
+    torch.func.grad(lambda x: net(x).sum())(x)
+    expected = copy.deepcopy(net)(x)
+    assert torch.equal(torch.compile(net, backend="aot_eager")(x), expected)

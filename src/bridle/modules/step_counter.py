@@ -96,15 +96,16 @@ def _following(address: Tensor) -> Tensor:
     """Return the address of the next step."""
     step = _steps.get(address.device)
     if step is None:
-        with _unseen():
-            step = _steps[address.device] = torch.tensor([0, 0, 1], device=address.device)
+        with _unseen():  # and of no torch.func transform that happens to be the first to ask
+            step = unwrapped(torch.tensor([0, 0, 1], device=address.device))
+        _steps[address.device] = step
     if is_in_torch_dispatch_mode() or torch.is_inference_mode_enabled():
         with _unseen():
             return address + step
     return address + step
 
 
-_steps: dict[torch.device, Tensor] = {}
+_steps = {torch.device("cpu"): torch.tensor([0, 0, 1], device="cpu")}
 _ONE_REPLAY = torch.tensor([0, 1], device="cpu")
 
 
