@@ -78,8 +78,8 @@ class Receipt:
 
     def __del__(self) -> None:
         """Warn of penalties that nothing can attach any more, since nobody read the receipt."""
-        waiting = (getattr(self, "_rules", None) or getattr(self, "_rates", None)) or None
-        if waiting is None or self._read or self._optimizers or sys.is_finalizing():
+        waits = getattr(self, "_rules", None) or getattr(self, "_rates", None)
+        if not waits or self._read or self._optimizers or sys.is_finalizing():
             return
         if sys.getrefcount(self._model) <= _OWN_REFERENCES or self._are_attached_elsewhere():
             return
